@@ -1,0 +1,25 @@
+"""git-token-webhook: refuse Git tokens that can't do their job, at the moment a Secret that holds them is written.
+
+How one write is judged, and where to read about it, from the edge inwards:
+
+    cli → app                  the commands; the composition root, the only module that knows all others
+    serving, tls, reload       the listeners, their certificates, what happens when a file changes
+    admission/                 Kubernetes' wire format: AdmissionReview in, response out; nothing of Git
+    review                     the story of one review, from Secret to decision: start reading here
+      matching                 which Secrets hold Git credentials, and in which role
+      credentials              the tokens inside one, and where each of them goes
+      exemptions, cluster      who may skip the check; the API server that is asked about that
+      inspection               one question to a provider: cached, asked once, in time
+      policy                   findings and settings to a verdict: pure, without I/O or clock
+      wording                  the sentences that people read
+      mutation                 the labels and annotations that say what was found
+    providers/                 Git hosts, nothing of Kubernetes: one package each, one line in a registry
+
+The words that all of them share: `subject` (what is reviewed), `findings` (what a provider said), `requirements`
+(what a role needs), `decision` (how it ends), `hosts` and `git_url` (where a token may be sent), `settings`.
+
+Beside it: `simulator` imitates providers over HTTPS and imports nothing of the rest; `demo` shows the whole.
+Imports go downwards in this list only; ``./dev lint`` checks it.
+"""
+
+__version__ = "0.1.0"

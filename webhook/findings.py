@@ -1,0 +1,144 @@
+"""What a provider told us about a credential, in words that every provider shares.
+
+`Question` goes in, `Answer` comes out. "We could not tell" is an outcome of its own: no provider ever
+turns a missing answer into a good or a bad one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import SecretStr
+
+from webhook.hosts import Host
+from webhook.requirements import Requirement, Role
+
+
+class Outcome(StrEnum):
+    """What is known about one credential in one role."""
+
+    SUFFICIENT = "sufficient"
+    """The provider accepts it, and it can do what its role needs."""
+    INSUFFICIENT = "insufficient"
+    """The provider accepts it, and it lacks something."""
+    INVALID = "invalid"
+    """The provider refuses it: wrong, revoked or expired."""
+    BLOCKED = "blocked"
+    """It is valid, but something else stops it: SSO, a token policy, an IP allow list, a suspension."""
+    UNVERIFIED = "unverified"
+    """There was no answer that means anything."""
+    UNSUPPORTED = "unsupported"
+    """There is nothing about it that could be checked."""
+    UNKNOWN_HOST = "unknown-host"
+    """Its host is neither built in nor declared, so nobody was asked."""
+    MALFORMED = "malformed"
+    """It can't be read, so there is nobody to ask and nothing to ask about."""
+    SKIPPED = "skipped"
+    """Somebody who may do so has said that it shall not be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredential:
+    """A token that goes over HTTPS, as password or as bearer."""
+
+    token: SecretStr
+    username: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubAppCredential:
+    """A GitHub App's own credentials, from which Git access is made.
+
+    Attributes:
+        app_id: the App's id or client id, which is the ``iss`` of its JWT.
+        installation_id: absent where it is to be found by the owner that the URL names.
+        private_key: RSA, PEM.
+    """
+
+    app_id: str
+    private_key: SecretStr
+    installation_id: str | None = None
+
+
+Credential = TokenCredential | GitHubAppCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about one credential.
+
+    Attributes:
+        host: where it is sent, and nowhere else.
+        path: what its URL names there: ``()`` the host, ``("acme",)`` an owner, ``("acme", "apps")`` a repository.
+        requirements: what each of its roles needs.
+    """
+
+    credential: Credential
+    host: Host
+    path: tuple[str, ...]
+    requirements: Mapping[Role, Requirement]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the provider said of the credential itself, apart from any role. All of it may be shown to people.
+
+    Attributes:
+        token_type: one word for annotations and logs, for example ``classic`` or ``fine-grained``.
+        described: the same for people, after "this": ``classic token``, ``fine-grained token``, ``GitHub App``.
+        account: whose it is.
+        holds: what it can do, in its own vocabulary, as far as the provider tells or probes proved.
+        expires_at: when it ends (UTC), where the provider tells.
+        short_lived: it lives for hours by nature, so that its end is no news.
+        probed: the repository on which permissions were probed.
+        warnings: whole sentences about things that stop nothing.
+    """
+
+    token_type: str = ""
+    described: str = "token"
+    account: str | None = None
+    holds: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    short_lived: bool = False
+    probed: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the answer means for one role.
+
+    Attributes:
+        lacks: where insufficient, what is missing, in the credential's own vocabulary.
+        reason: a clause that stands after "HOST" or on its own, without full stop, for every outcome but
+            sufficient and an insufficient one that is told by `lacks`.
+    """
+
+    outcome: Outcome
+    lacks: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that one inspection brought.
+
+    Attributes:
+        findings: one for each role of the question.
+        remedy: a whole sentence that says what to do, with a link where the provider has one; it fits
+            insufficient, invalid and blocked findings alike.
+        requests: how many HTTP requests it took.
+    """
+
+    findings: Mapping[Role, Finding]
+    facts: Facts = field(default_factory=Facts)
+    remedy: str = ""
+    requests: int = 0
+
+
+def same_for_all(question: Question, finding: Finding, facts: Facts | None = None, *, remedy: str = "") -> Answer:
+    """The answer that means the same for every role of `question`."""
+    return Answer(dict.fromkeys(question.requirements, finding), facts or Facts(), remedy)

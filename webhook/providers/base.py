@@ -1,0 +1,98 @@
+"""The contract between the core and one provider.
+
+A provider knows its API and nothing of Kubernetes. It turns a `Question` into an `Answer` in at most two rounds
+of concurrent requests, and never guesses: what it can't prove is `Outcome.UNVERIFIED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from webhook.findings import Answer, Question
+from webhook.hosts import Kind
+
+
+class NoAnswer(Exception):
+    """The provider said nothing that means anything: a time-out, a cut connection, a 5xx, a rate limit, HTML.
+
+    Its text is a clause that stands after the host's name ("github.com …"), made by us alone: it quotes nothing
+    that came over the network.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP response, read to its end.
+
+    Attributes:
+        status: 200 to 599, without 3xx (a redirect is `NoAnswer`) and, for what `Api.send` says, without 5xx.
+        headers: names in lower case.
+        body: the decoded JSON, or None where there was none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: object = None
+
+
+class Api(Protocol):
+    """The API of one host, as one inspection sees it: its deadline, TLS and limits are already in force."""
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+    ) -> Reply:
+        """Send one request to the host's API.
+
+        Args:
+            method: the HTTP method.
+            path: what follows the host's `api_url`, beginning with a slash, percent-encoded.
+            headers: at least the credential's own; nothing else carries it.
+            json: the body, if any.
+
+        Raises:
+            NoAnswer: a time-out, a connection that failed or was cut, TLS that can't be verified, an address
+                that must not be connected to, a redirect, a 5xx, a rate limit, a body that isn't JSON, that is
+                too large or that was cut off.
+        """
+        ...
+
+
+class Provider(Protocol):
+    """One kind of Git provider."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which hosts it answers for."""
+        ...
+
+    async def inspect(self, question: Question, api: Api) -> Answer:
+        """Ask the provider about one credential.
+
+        Raises:
+            NoAnswer: nothing was learnt; the caller makes it `Outcome.UNVERIFIED` for every role.
+        """
+        ...
+
+    def rate_limit(self, reply: Reply) -> RateLimit | None:
+        """Whether `reply` says that we ask too often, and how long to wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The provider asks us to wait.
+
+    Attributes:
+        seconds: how long, from now; at least 1.
+        whole_host: it is about our address and not about this credential's account alone.
+    """
+
+    seconds: float
+    whole_host: bool
