@@ -1,0 +1,67 @@
+"""Which Secrets hold Git credentials, and in which role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from webhook.requirements import Role
+from webhook.settings import Rule
+from webhook.subject import SecretObject
+
+ARGOCD_TYPE = "argocd.argoproj.io/secret-type"
+"""The label by which Argo CD knows its Secrets (Argo CD: common/common.go)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The rules that one Secret matches.
+
+    Falsy where there is none: then it is no credential Secret, and nobody's business here.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    roles: frozenset[Role] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "roles", frozenset(rule.role for rule in self.rules))
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+
+_NOTHING = Match()
+
+
+def classify(secret: SecretObject | None, rules: Iterable[Rule], url: str | None = None) -> Match:
+    """The rules that `secret` matches.
+
+    At the mutating stage of a create with ``generateName`` the name isn't known yet; what it will start with is,
+    and a glob is matched against that.
+
+    Args:
+        url: the Secret's own ``url``, for rules that select by it.
+    """
+    if secret is None:
+        return _NOTHING
+    name = secret.name or secret.generate_name
+    matched = tuple(rule for rule in rules if _matches(rule, secret, name, url))
+    return Match(matched) if matched else _NOTHING
+
+
+def _matches(rule: Rule, secret: SecretObject, name: str, url: str | None) -> bool:
+    return (
+        _has_labels(secret.labels, rule.labels)
+        and _matches_any(name, rule.names)
+        and _matches_any(secret.namespace, rule.namespaces)
+        and _matches_any(url or "", rule.urls)
+    )
+
+
+def _has_labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _matches_any(text: str, globs: tuple[str, ...]) -> bool:
+    return not globs or any(fnmatchcase(text, glob) for glob in globs)

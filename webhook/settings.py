@@ -1,0 +1,430 @@
+"""The configuration file as frozen values: parsed once, complete, and refused with the reason if it is wrong.
+
+Every key is optional. Unknown keys are errors that name the nearest known key, except under `installer`,
+`app-proxy` and `global`, where a platform's values file has more than we read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Hashable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from webhook import git_url
+from webhook.errors import ConfigurationError
+from webhook.findings import Outcome
+from webhook.hosts import Host, Hosts, Kind, derived_api_url
+from webhook.providers import VOCABULARIES
+from webhook.requirements import DEFAULTS, Level, Requirement, Role
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:(?:\d+(?:\.\d+)?)(?:ms|s|m|h|d))+\Z")
+
+
+def parse_duration(text: object) -> timedelta:
+    """A duration such as ``4s``, ``500ms``, ``1h30m`` or ``14d``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(text, str) or not _DURATION.match(text):
+        raise ValueError("write a duration with its unit, such as 500ms, 4s, 3m, 12h or 14d")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else parse_duration(value)
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["4s", "14d"]}),
+]
+
+
+class _Section(BaseModel):
+    """A part of the file: frozen, in camelCase, and strict about its keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_unknown_keys(cls, value: Any) -> Any:
+        if cls.model_config.get("extra") == "forbid" and isinstance(value, Mapping):
+            known = {name: field.alias or name for name, field in cls.model_fields.items()}
+            unknown = [key for key in value if key not in known and key not in known.values()]
+            if unknown:
+                raise PydanticCustomError("unknown_key", "{hint}", {"hint": _hint(unknown, list(known.values()))})
+        return value
+
+
+class _PlatformSection(_Section):
+    """A part of the platform's own values file, of which we read only what we know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _hint(unknown: list[Any], known: list[str]) -> str:
+    def one(key: Any) -> str:
+        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+        suggestion = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"unknown key {str(key)[:60]!r}; {suggestion}"
+
+    return "; ".join(one(key) for key in unknown)
+
+
+class Installer(_PlatformSection):
+    """The platform installer's section."""
+
+    skip_validation: bool | str = False
+    """Runtime tokens are not validated, on CREATE and on UPDATE."""
+
+
+class AppProxyConfig(_PlatformSection):
+    """The platform's app-proxy configuration."""
+
+    skip_git_permission_validation: bool | str = "false"
+    """User tokens are not validated; runtime tokens not on UPDATE."""
+
+
+class AppProxy(_PlatformSection):
+    """The platform's app-proxy section."""
+
+    config: AppProxyConfig = AppProxyConfig()
+
+
+class ProviderSettings(_Section):
+    """A host that tokens may be sent to, besides the built-in ones; it may also override one of those."""
+
+    host: str
+    kind: Kind
+    api_url: str | None = None
+    """Where its API begins; derived from host and kind when absent."""
+    ca_file: Path | None = None
+    """Certificates (PEM) that the host's own is checked against."""
+
+    @field_validator("host")
+    @classmethod
+    def _canonical_host(cls, value: str) -> str:
+        try:
+            return git_url.parse_host(value)
+        except git_url.MalformedUrl as error:
+            raise ValueError(f"{error} (write only the host, such as git.acme.dev or git.acme.dev:8443)") from None
+
+    @field_validator("api_url")
+    @classmethod
+    def _https_only(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parsed = git_url.parse_git_url(value)
+        except git_url.MalformedUrl as error:
+            raise ValueError(str(error)) from None
+        if parsed.scheme != "https" or parsed.insecure:
+            raise ValueError("must begin with https://: tokens are never sent in clear")
+        return value.rstrip("/")
+
+    def as_host(self) -> Host:
+        """The host that this declares."""
+        api_url = self.api_url or derived_api_url(self.host, self.kind)
+        return Host(self.host, self.kind, api_url, self.ca_file, declared=True)
+
+
+class RequirementSettings(_Section):
+    """One cell of the requirement table; what is absent keeps its default."""
+
+    scopes: tuple[str, ...] | None = None
+    """What tokens with scopes must hold."""
+    permissions: dict[str, Level] | None = None
+    """What fine-grained tokens and Apps must hold."""
+
+    def checked_for(self, kind: Kind) -> Self:
+        """The same with the provider's own names.
+
+        Raises:
+            ValueError: a name that the provider doesn't have, with the nearest one that it has.
+        """
+        vocabulary = VOCABULARIES.get(kind)
+        if vocabulary is None:
+            raise ValueError(f"requirements for {kind} can't be checked by this version")
+        permissions = self.permissions
+        if permissions is not None:
+            permissions = {vocabulary.permission(name, level): level for name, level in permissions.items()}
+        scopes = self.scopes
+        if scopes is not None:
+            scopes = tuple(vocabulary.scope(name) for name in scopes)
+        return self.model_copy(update={"permissions": permissions, "scopes": scopes})
+
+    def over(self, default: Requirement) -> Requirement:
+        """The requirement that this makes of the default one."""
+        permissions = default.permissions if self.permissions is None else tuple(self.permissions.items())
+        return Requirement(scopes=default.scopes if self.scopes is None else self.scopes, permissions=permissions)
+
+
+class Rule(_Section):
+    """Which Secrets hold Git credentials, and in which role. All selectors that are given must match."""
+
+    name: str = Field(min_length=1)
+    role: Role
+    labels: dict[str, str] = {}
+    """Labels with exactly these values."""
+    names: tuple[str, ...] = ()
+    """Globs, one of which the name must match."""
+    namespaces: tuple[str, ...] = ()
+    """Globs, one of which the namespace must match."""
+    urls: tuple[str, ...] = ()
+    """Globs, one of which the Secret's ``url`` must match."""
+    requirements: dict[Kind, RequirementSettings] = {}
+    """What a token that this rule matches needs, instead of its role's requirement."""
+
+    @field_validator("requirements")
+    @classmethod
+    def _known_names(cls, value: dict[Kind, RequirementSettings]) -> dict[Kind, RequirementSettings]:
+        return {kind: requirement.checked_for(kind) for kind, requirement in value.items()}
+
+    @model_validator(mode="after")
+    def _selects_something(self) -> Self:
+        if not self.labels and not self.names:
+            raise ValueError("needs labels or names: without them it would match every Secret")
+        return self
+
+
+BUILTIN_RULES = (
+    Rule(name="argocd-repo-creds", role=Role.RUNTIME, labels={"argocd.argoproj.io/secret-type": "repo-creds"}),
+    Rule(name="git-default", role=Role.USER, names=("git-default-*",)),
+    Rule(name="git-default", role=Role.USER, labels={"io.codefresh.integration-type": "git"}),
+)
+
+Effect = Literal["deny", "warn"]
+
+
+class Expiry(_Section):
+    """When the end of a token's life is worth a warning."""
+
+    warn_within: Duration = timedelta(days=14)
+
+
+class Defaults(_Section):
+    """What holds where a Secret doesn't say."""
+
+    user_host: str = "github.com"
+    """The host of a user's token that names none."""
+
+    @field_validator("user_host")
+    @classmethod
+    def _canonical_host(cls, value: str) -> str:
+        try:
+            return git_url.parse_host(value)
+        except git_url.MalformedUrl as error:
+            raise ValueError(str(error)) from None
+
+
+class Encryption(_Section):
+    """How user tokens are stored."""
+
+    mode: Literal["annotate", "seal"] = "annotate"
+
+    @field_validator("mode")
+    @classmethod
+    def _no_sealing_yet(cls, value: str) -> str:
+        if value == "seal":
+            raise ValueError("this version can't seal; only 'annotate' is possible")
+        return value
+
+
+class Limits(_Section):
+    """How long and how much."""
+
+    provider_timeout: Duration = timedelta(seconds=4)
+    """For one request to a provider."""
+    decision_timeout: Duration = timedelta(seconds=8)
+    """For a whole decision; the API server's own time-out lowers it."""
+    concurrency: PositiveInt = 64
+    """Requests to one host at the same time."""
+    cache_ttl: Duration = timedelta(seconds=60)
+    """How long a good answer is used again; bad ones at most a sixth of it, and never more than 10 s."""
+    cache_entries: PositiveInt = 4096
+
+    @field_validator("provider_timeout", "decision_timeout")
+    @classmethod
+    def _positive(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0):
+            raise ValueError("must be more than nothing")
+        return value
+
+
+_FLAG = {"true": True, "false": False, "": False}
+
+
+def parse_flag(value: bool | str) -> bool | None:
+    """A skip flag's value: True, False, or None where it is neither (and so skips nothing, and is reported)."""
+    if isinstance(value, bool):
+        return value
+    return _FLAG.get(value.strip().lower())
+
+
+class Settings(_Section):
+    """The whole file."""
+
+    mode: Literal["enforce", "warn"] = "enforce"
+    """`warn` turns every denial into a warning: for a first roll-out."""
+    installer: Installer = Installer()
+    app_proxy: AppProxy = Field(default=AppProxy(), alias="app-proxy")
+    global_: dict[str, Any] = Field(default={}, alias="global", validation_alias=AliasChoices("global"), repr=False)
+    providers: tuple[ProviderSettings, ...] = ()
+    requirements: dict[Kind, dict[Role, RequirementSettings]] = {}
+    rules: tuple[Rule, ...] = ()
+    """Added to the two built-in ones."""
+    builtin_rules: bool = True
+    on_insufficient: Effect = "deny"
+    on_invalid: Effect = "deny"
+    on_blocked: Effect = "deny"
+    on_unverified: Effect = "deny"
+    on_unknown_host: Effect = "warn"
+    on_unsupported: Effect = "warn"
+    expiry: Expiry = Expiry()
+    defaults: Defaults = Defaults()
+    encryption: Encryption = Encryption()
+    limits: Limits = Limits()
+
+    @field_validator("requirements")
+    @classmethod
+    def _known_names(
+        cls, value: dict[Kind, dict[Role, RequirementSettings]]
+    ) -> dict[Kind, dict[Role, RequirementSettings]]:
+        return {
+            kind: {role: requirement.checked_for(kind) for role, requirement in roles.items()}
+            for kind, roles in value.items()
+        }
+
+    @field_validator("providers")
+    @classmethod
+    def _each_host_once(cls, value: tuple[ProviderSettings, ...]) -> tuple[ProviderSettings, ...]:
+        hosts = [provider.host for provider in value]
+        if twice := {host for host in hosts if hosts.count(host) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))} is declared twice")
+        return value
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The rules in force, built-in ones first."""
+        return (*BUILTIN_RULES, *self.rules) if self.builtin_rules else self.rules
+
+    def hosts(self) -> Hosts:
+        """The hosts that tokens may be sent to."""
+        return Hosts(provider.as_host() for provider in self.providers)
+
+    def requirement(self, kind: Kind, role: Role, override: RequirementSettings | None = None) -> Requirement:
+        """What a token of `role` needs at a provider of `kind`, where a rule's own cell may replace it."""
+        requirement = DEFAULTS.get((kind, role), Requirement())
+        cell = override or self.requirements.get(kind, {}).get(role)
+        return requirement if cell is None else cell.over(requirement)
+
+    def effect(self, outcome: Outcome) -> Effect:
+        """Whether `outcome` denies or warns."""
+        effects: dict[Outcome, Effect] = {
+            Outcome.INSUFFICIENT: self.on_insufficient,
+            Outcome.INVALID: self.on_invalid,
+            Outcome.BLOCKED: self.on_blocked,
+            Outcome.UNVERIFIED: self.on_unverified,
+            Outcome.UNKNOWN_HOST: self.on_unknown_host,
+            Outcome.UNSUPPORTED: self.on_unsupported,
+            Outcome.MALFORMED: "deny",
+        }
+        return "warn" if self.mode == "warn" else effects.get(outcome, "warn")
+
+    def dubious_flags(self) -> list[str]:
+        """Skip flags whose value is neither true nor false, and which therefore skip nothing."""
+        flags = {
+            "installer.skipValidation": self.installer.skip_validation,
+            "app-proxy.config.skipGitPermissionValidation": self.app_proxy.config.skip_git_permission_validation,
+        }
+        return [name for name, value in flags.items() if parse_flag(value) is None]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML forbids duplicate keys, but PyYAML lets the last one win, so that a setting is silently lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise ConfigurationError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_settings(text: str) -> Settings:
+    """The settings that `text` (YAML) holds.
+
+    Raises:
+        ConfigurationError: with a line for each thing that is wrong; no value of the file is quoted.
+    """
+    try:
+        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigurationError(f"{where}is no YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
+    if document is None:
+        document = {}
+    if not isinstance(document, Mapping):
+        raise ConfigurationError("must be a mapping of settings, such as `mode: warn`")
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_problem(detail) for detail in error.errors(include_input=False))) from None
+
+
+def load_settings(path: Path | None) -> Settings:
+    """The settings of a file, or the defaults where there is none.
+
+    Raises:
+        ConfigurationError: the file can't be read or is wrong.
+    """
+    if path is None:
+        return Settings()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is no UTF-8 text") from None
+    try:
+        return parse_settings(text)
+    except ConfigurationError as error:
+        raise ConfigurationError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def _problem(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
