@@ -1,0 +1,503 @@
+"""The tokens inside a Secret, each with where it goes: Argo CD's keys, and users' tokens in their several forms.
+
+Values are decoded here, straight into `SecretStr`. Nothing that is raised or returned for people quotes one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from webhook.findings import Credential, GitHubAppCredential, TokenCredential
+from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
+from webhook.hosts import Host, Hosts, Kind, derived_api_url
+from webhook.matching import ARGOCD_TYPE, Match
+from webhook.providers.github.keys import load_app_key
+from webhook.requirements import Role
+from webhook.subject import SecretObject
+from webhook.token_shapes import TOKEN_IN_TEXT, kind_of_token
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an entry's token goes, as its Secret says it; what that means is `resolve`'s matter."""
+
+    url: GitUrl | None = None
+    host: str | None = None
+    provider: str | None = None
+    app_base_url: GitUrl | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkable:
+    """A credential that a provider can be asked about."""
+
+    credential: Credential
+    destination: Destination = field(default_factory=Destination)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """There is nothing to check about it; `what` names it for people: "an SSH key"."""
+
+    what: str
+    secret: SecretStr = field(default=SecretStr(""), repr=False)  # so that a changed one is seen to have changed
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A value that somebody else has encrypted; `how` says how we know."""
+
+    how: str
+    secret: SecretStr = field(default=SecretStr(""), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """It can't be used; `why` is a clause that stands after the entry's name."""
+
+    why: str
+    secret: SecretStr = field(default=SecretStr(""), repr=False)
+
+
+Content = Checkable | Unsupported | External | Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One token of a Secret; `key` is the key of `data` that holds it, empty where none does."""
+
+    key: str
+    content: Content
+
+    @property
+    def field(self) -> str:
+        """The path that a denial names. A key that is itself a token (somebody's slip) is never shown."""
+        if not self.key or TOKEN_IN_TEXT.search(self.key):
+            return "data"
+        return f"data.{self.key}"
+
+
+class Undecodable(ValueError):
+    """A value of `data` isn't base64. The API server never sends such a thing."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"data.{key} isn't base64" if not TOKEN_IN_TEXT.search(key) else "a value isn't base64")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a token may be sent: a host whose kind is certain, and what the URL names there."""
+
+    host: Host
+    path: tuple[str, ...] = ()
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHost:
+    """A host that is neither built in nor declared; nothing is sent to it."""
+
+    name: str
+
+
+# A compact JWE (RFC 7516, 3.1): five base64url parts, of which the second may be empty (`dir`).
+_JWE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+# The platform keeps the initialisation vector of its own encryption beside the value.
+_IV_KEY = "encryptionIV"
+# No provider's token comes near; an HTTP header that is longer than this is refused by most servers.
+_LONGEST_TOKEN = 8192
+
+_TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
+_ARGOCD_TOKEN_KEYS = ("password", "bearerToken")
+# What Argo CD uses where there is no password or token, in its order (Argo CD: Repository.GetGitCreds).
+_ARGOCD_OTHERS = (
+    ("sshPrivateKey", "an SSH key"),
+    ("githubAppPrivateKey", ""),
+    ("gcpServiceAccountKey", "a Google Cloud service account key"),
+    ("useAzureWorkloadIdentity", "an Azure workload identity"),
+    ("azureServicePrincipalClientSecret", "an Azure service principal"),
+    ("tlsClientCertKey", "a TLS client certificate"),
+    ("tlsClientCertData", "a TLS client certificate"),
+)
+_METADATA_KEYS = frozenset(
+    """username url host provider type name project proxy noProxy insecure insecureIgnoreHostKey enableLfs depth
+    enableOCI insecureOCIForceHttp forceHttpBasicAuth sshPrivateKey tlsClientCertData tlsClientCertKey githubAppID
+    githubAppInstallationID githubAppPrivateKey githubAppEnterpriseBaseUrl gcpServiceAccountKey
+    useAzureWorkloadIdentity azureServicePrincipalClientID azureServicePrincipalClientId
+    azureServicePrincipalClientSecret azureServicePrincipalTenantID azureServicePrincipalTenantId
+    azureActiveDirectoryEndpoint encryptionIV""".split()
+)
+# A Secret of these types without credentials is usual: Argo CD takes them from repo-creds, or needs none.
+_CREDENTIALS_OPTIONAL = frozenset({"repository", "repository-write"})
+
+
+def extract(secret: SecretObject, match: Match) -> dict[str, Entry]:
+    """The entries of a credential Secret by key; empty where it holds nothing that would have to be checked.
+
+    Raises:
+        Undecodable: a value that has to be read isn't base64.
+    """
+    values = _Values(secret.data)
+    entries: dict[str, Entry] = {}
+    if Role.RUNTIME in match.roles:
+        entries |= {entry.key: entry for entry in _runtime_entries(secret, values)}
+    if Role.USER in match.roles:
+        for entry in _user_entries(values):
+            entries.setdefault(entry.key, entry)  # what both formats read, the first has read already
+    if len(entries) > 1:
+        entries.pop("", None)  # one format found nothing, the other did
+    return entries
+
+
+def url_of(secret: SecretObject) -> str | None:
+    """The Secret's own ``url``, for rules that select by it; None where it has none that is text."""
+    try:
+        return _Values(secret.data).text("url")
+    except Undecodable:
+        return None
+
+
+def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
+    """Where the entry's token goes: by its URL, its host, its provider, its own prefix, or the default.
+
+    A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger.
+    """
+    shape = kind_of_token(entry.credential.token.get_secret_value()) if _is_token(entry) else Kind.GITHUB
+    found = _destination_host(entry.destination, shape, hosts, default_host)
+    if not isinstance(found, Host):
+        return found
+    if shape is not None and shape is not found.kind:
+        what = f"a {_NAMES[shape]} token" if _is_token(entry) else "a GitHub App"
+        return Malformed(f"is {what}, but goes to {found.name}, which is {_NAMES[found.kind]}")
+    url = entry.destination.url
+    if isinstance(entry.credential, GitHubAppCredential):
+        wrong = _wrong_app_base_url(entry.destination.app_base_url, found)
+        if wrong is not None:
+            return wrong
+    return Target(found, url.path if url else (), url.insecure if url else False)
+
+
+_NAMES = {
+    Kind.GITHUB: "GitHub",
+    Kind.GITLAB: "GitLab",
+    Kind.BITBUCKET: "Bitbucket Cloud",
+    Kind.BITBUCKET_SERVER: "Bitbucket Server",
+}
+
+
+def _is_token(entry: Checkable) -> bool:
+    return isinstance(entry.credential, TokenCredential)
+
+
+def _destination_host(
+    destination: Destination, shape: Kind | None, hosts: Hosts, default_host: str
+) -> Host | UnknownHost | Malformed:
+    name = destination.url.host if destination.url else destination.host
+    if name is not None:
+        return hosts.find(name) or UnknownHost(name)
+    if destination.provider is not None:
+        kind = _kind_named(destination.provider)
+        if kind is None:
+            return Malformed(f"names a provider that is none of {', '.join(Kind)}")
+        return _usual_host(kind, hosts, default_host)
+    if shape is not None:
+        return _usual_host(shape, hosts, default_host)
+    return hosts.find(default_host) or UnknownHost(default_host)
+
+
+def _kind_named(text: str) -> Kind | None:
+    try:
+        return Kind(text.strip().lower())
+    except ValueError:
+        return None
+
+
+def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed:
+    """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is."""
+    default = hosts.find(default_host)
+    if default is not None and default.kind is kind:
+        return default
+    candidates = hosts.of_kind(kind)
+    if kind is not Kind.BITBUCKET_SERVER:
+        return candidates[0]  # the built-in one
+    if len(candidates) == 1:
+        return candidates[0]
+    return Malformed(f"is for {_NAMES[kind]}, of which there is no usual host; add its url")
+
+
+def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
+    """Argo CD asks github.com unless ``githubAppEnterpriseBaseUrl`` says otherwise (Argo CD: util/git/creds.go)."""
+    right = {_api_place(host.api_url), _api_place(derived_api_url(host.name, host.kind))}
+    if base is None:
+        if host.name == "github.com":
+            return None
+        return Malformed(
+            f"goes to {host.name}, but githubAppEnterpriseBaseUrl is missing, so that Argo CD would ask github.com; "
+            f"set it to {derived_api_url(host.name, host.kind)}"
+        )
+    if base.scheme == "https" and (base.host, base.path) in right:
+        return None
+    return Malformed(
+        f"has a githubAppEnterpriseBaseUrl that isn't the API of {host.name}; "
+        f"that is {derived_api_url(host.name, host.kind)}"
+    )
+
+
+def _api_place(url: str) -> tuple[str, tuple[str, ...]]:
+    parsed = parse_git_url(url)
+    return parsed.host, parsed.path
+
+
+class _Values:
+    """`data`, decoded on demand."""
+
+    def __init__(self, data: Mapping[str, str]) -> None:
+        self._data = data
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def raw(self, key: str) -> bytes:
+        """The value's bytes; none where it is absent.
+
+        Raises:
+            Undecodable: it isn't base64.
+        """
+        try:
+            return base64.b64decode(self._data.get(key) or "", validate=True)
+        except (binascii.Error, ValueError):
+            raise Undecodable(key) from None
+
+    def text(self, key: str) -> str | None:
+        """The value as text, or None where it is absent, empty or no UTF-8."""
+        try:
+            return self.raw(key).decode("utf-8") or None
+        except UnicodeDecodeError:
+            return None
+
+    def is_set(self, key: str) -> bool:
+        """Whether the key is there with a value."""
+        return bool(self._data.get(key))
+
+
+def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
+    """Argo CD's keys, with Argo CD's precedence."""
+    argocd_type = secret.labels.get(ARGOCD_TYPE)
+    keys = _TOKEN_KEYS if argocd_type is None else _ARGOCD_TOKEN_KEYS
+    tokens = [key for key in keys if values.is_set(key)]
+    other = next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
+    used = [*tokens, other[0]] if other and not tokens else tokens
+    if (passed_over := _not_git(values)) is not None:
+        return [
+            Entry(key, Unsupported(passed_over, SecretStr(values.text(key) or "")))
+            for key in used or ["url" if "url" in values else ""]
+        ]
+    destination = _read_destination(values)
+    if isinstance(destination, Entry):
+        return [destination]
+    if destination.url is not None and not destination.url.uses_token:
+        what = f"a credential for {_article(destination.url.scheme)} URL, which uses no token"
+        return [Entry(key, Unsupported(what, SecretStr(values.text(key) or ""))) for key in used or ["url"]]
+    if tokens:
+        return [_token_entry(key, values, destination) for key in tokens]
+    if other is not None:
+        key, what = other
+        if key == "githubAppPrivateKey":
+            return [_app_entry(values, destination)]
+        return [Entry(key, Unsupported(what, SecretStr(values.text(key) or "")))]
+    if values.is_set("githubAppID"):
+        return [Entry("githubAppID", Malformed("has no githubAppPrivateKey beside it"))]
+    if argocd_type in _CREDENTIALS_OPTIONAL and not any(key in values for key in keys):
+        return []
+    empty = next((key for key in keys if key in values), None)
+    if empty is not None:
+        return [Entry(empty, Malformed("is empty"))]
+    return [Entry("", Malformed(f"holds no credential; put the token under {keys[0]}"))]
+
+
+def _article(scheme: str) -> str:
+    return {"ssh": "an SSH", "git": "a git://", "oci": "an OCI"}.get(scheme, f"a {scheme}")
+
+
+def _is_used(values: _Values, key: str) -> bool:
+    if key == "useAzureWorkloadIdentity":
+        return (values.text(key) or "").strip().lower() == "true"
+    return values.is_set(key)
+
+
+def _not_git(values: _Values) -> str | None:
+    """What a Secret for something else than Git repositories holds, or None."""
+    kind = (values.text("type") or "").strip().lower()
+    if kind == "helm":
+        return "a credential of a Helm repository"
+    if kind == "oci" or (values.text("enableOCI") or "").strip().lower() == "true":
+        return "a credential of an OCI registry"
+    return None
+
+
+def _user_entries(values: _Values) -> Iterable[Entry]:
+    """One token beside what describes it, or one entry a user."""
+    if not len(values):
+        return []  # before the first user, or after the last
+    common = _read_destination(values)
+    if isinstance(common, Entry):
+        return [common]
+    present = [key for key in _TOKEN_KEYS if key in values]
+    others = [key for key in values if key not in _TOKEN_KEYS and key not in _METADATA_KEYS]
+    if present:
+        named = [key for key in present if values.is_set(key)] or present[:1]
+        # A value that is a token all the same is not passed over because of its key.
+        named += [key for key in others if _looks_like_token(values.text(key) or "")]
+    else:
+        named = others
+    if not named:
+        other = next(((key, what) for key, what in _ARGOCD_OTHERS if what and _is_used(values, key)), None)
+        if other is not None:
+            return [Entry(other[0], Unsupported(other[1], SecretStr(values.text(other[0]) or "")))]
+        return [Entry("", Malformed("holds no token; put it under token"))]
+    return [_user_entry(key, values, common) for key in named]
+
+
+def _looks_like_token(text: str) -> bool:
+    return kind_of_token(text) is not None or (text.lstrip().startswith("{") and '"token"' in text)
+
+
+def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
+    text = values.text(key) or ""
+    entry = _token_entry(key, values, common) if not text.lstrip().startswith("{") else _json_entry(key, text, common)
+    content = entry.content
+    if isinstance(content, Checkable):
+        url = content.destination.url
+        if url is not None and not url.uses_token:
+            what = f"a credential for {_article(url.scheme)} URL, which uses no token"
+            return Entry(key, Unsupported(what, SecretStr(text)))
+    return entry
+
+
+def _json_entry(key: str, text: str, common: Destination) -> Entry:
+    """A user's entry as ``{"token", "username", "url", "provider"}``."""
+    secret = SecretStr(text)
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except _DuplicateName:
+        return Entry(key, Malformed("is JSON that has the same name twice", secret))
+    except (ValueError, RecursionError):
+        return Entry(key, Malformed("begins like JSON but isn't valid JSON", secret))
+    fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
+    if any(value is not None and not isinstance(value, str) for value in fields.values()):
+        return Entry(key, Malformed("is JSON whose token, username, url, host and provider must be strings", secret))
+    if not fields["token"]:
+        return Entry(key, Malformed('is JSON without a "token"', secret))
+    try:
+        destination = _destination(fields["url"], fields["host"], fields["provider"], common)
+    except MalformedUrl as error:
+        return Entry(key, Malformed(f"has a url that {error}", secret))
+    if (why := _unusable(fields["token"])) is not None:
+        return Entry(key, Malformed(why, secret))
+    if _JWE.match(fields["token"]):
+        return Entry(key, External("is a JWE that no key of this webhook opens", secret))
+    return Entry(key, Checkable(TokenCredential(SecretStr(fields["token"]), fields["username"]), destination))
+
+
+class _DuplicateName(ValueError):
+    pass
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise _DuplicateName
+    return document
+
+
+def _read_destination(values: _Values) -> Destination | Entry:
+    """Where the Secret's tokens go, or the malformed entry that says why this can't be known."""
+    for key in ("url", "host"):
+        try:
+            destination = _destination(
+                values.text("url"), values.text("host") if key == "host" else None, values.text("provider"), None
+            )
+        except MalformedUrl as error:
+            return Entry(key, Malformed(f"{error}", SecretStr(values.text(key) or "")))
+    if "url" in values and values.is_set("url") and values.text("url") is None:
+        return Entry("url", Malformed("is no text"))
+    base = values.text("githubAppEnterpriseBaseUrl")
+    if base is None:
+        return destination
+    try:
+        return Destination(destination.url, destination.host, destination.provider, parse_git_url(base))
+    except MalformedUrl as error:
+        return Entry("githubAppEnterpriseBaseUrl", Malformed(f"{error}"))
+
+
+def _destination(url: str | None, host: str | None, provider: str | None, common: Destination | None) -> Destination:
+    parsed_url = parse_git_url(url) if url else None
+    parsed_host = None
+    if host:
+        # People write a host as a URL as well; both mean the same.
+        parsed_host = parse_git_url(host).host if "://" in host else parse_host(host)
+    if parsed_url is not None and parsed_host is not None and parsed_url.host != parsed_host:
+        raise MalformedUrl("names another host than the url beside it")
+    if common is not None and parsed_url is None and parsed_host is None and not provider:
+        return common
+    return Destination(parsed_url, parsed_host, provider or None)
+
+
+def _token_entry(key: str, values: _Values, destination: Destination) -> Entry:
+    raw = values.raw(key)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return Entry(key, External("is no text, as if encrypted", SecretStr(raw.hex())))
+    secret = SecretStr(text)
+    if _JWE.match(text):
+        return Entry(key, External("is a JWE that no key of this webhook opens", secret))
+    if values.is_set(_IV_KEY) and kind_of_token(text) is None:
+        return Entry(key, External(f"has an {_IV_KEY} beside it", secret))
+    if (why := _unusable(text)) is not None:
+        return Entry(key, Malformed(why, secret))
+    return Entry(key, Checkable(TokenCredential(secret, values.text("username")), destination))
+
+
+def _unusable(token: str) -> str | None:
+    """Why no Git client could use this as a token, or None."""
+    if not token:
+        return "is empty"
+    if token != token.rstrip("\r\n"):
+        return "ends in a line break, which Git would send along; write it without (echo -n, printf)"
+    if not token.isascii() or not token.isprintable() or " " in token:
+        return "has a space, a control character or a character outside ASCII, which no token has"
+    if len(token) > _LONGEST_TOKEN:
+        return f"is longer than {_LONGEST_TOKEN} characters, which no token is"
+    return None
+
+
+def _app_entry(values: _Values, destination: Destination) -> Entry:
+    key = "githubAppPrivateKey"
+    pem = SecretStr(values.text(key) or "")
+    app_id = (values.text("githubAppID") or "").strip()
+    if not app_id:
+        return Entry(key, Malformed("has no githubAppID beside it", pem))
+    if not re.fullmatch(r"[0-9]{1,18}|Iv[A-Za-z0-9.]{1,40}", app_id):
+        return Entry("githubAppID", Malformed("is no App id (a number) or client id", pem))
+    installation = (values.text("githubAppInstallationID") or "").strip()
+    if installation and not re.fullmatch(r"[0-9]{1,18}", installation):
+        return Entry("githubAppInstallationID", Malformed("is no number", pem))
+    try:
+        load_app_key(pem)
+    except ValueError as error:
+        return Entry(key, Malformed(str(error), pem))
+    return Entry(key, Checkable(GitHubAppCredential(app_id, pem, installation or None), destination))

@@ -1,0 +1,28 @@
+"""The private key of a GitHub App."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import SecretStr
+
+
+def load_app_key(pem: SecretStr) -> RSAPrivateKey:
+    """The key in `pem`, as GitHub gives it out: RSA, PKCS #1 or #8, without passphrase.
+
+    Raises:
+        ValueError: it is none; the text is a clause that stands after the name of the Secret's key.
+    """
+    text = pem.get_secret_value().encode()
+    if b"-----BEGIN" not in text:
+        raise ValueError("is no PEM; it must begin with -----BEGIN RSA PRIVATE KEY-----")
+    if b"ENCRYPTED" in text:
+        raise ValueError("is protected by a passphrase, which Argo CD can't give")
+    try:
+        key = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("is no readable private key; paste the whole file that GitHub gave you") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("is no RSA key, as those of GitHub Apps are")
+    return key
