@@ -1,0 +1,149 @@
+"""The API server that we run beside: Namespaces, the platform's ConfigMap, and who may skip the check.
+
+Every answer is kept for a few seconds, so that a burst of writes asks once, and simultaneous askers share one
+request. `kubernetes` is imported where it is used: it takes half a second, which the other commands needn't wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webhook.errors import ConfigurationError
+from webhook.exemptions import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, Unavailable
+from webhook.subject import Requester
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
+_TIMEOUT = 2.0
+"""Seconds for one request; a decision has other things to wait for as well."""
+_FRESH = 5.0
+"""Seconds that an answer is used again: a flag that somebody sets works after that at the latest."""
+_MOST = 4096
+
+
+class KubernetesCluster:
+    """Asks the API server, with `kubernetes.aio`. Use as an asynchronous context manager."""
+
+    def __init__(self, client: ApiClient) -> None:
+        from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api
+
+        self._client = client
+        self._core = CoreV1Api(client)
+        self._authorization = AuthorizationV1Api(client)
+        self._answers: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> KubernetesCluster | None:
+        """The cluster of `kubeconfig`, or else the one that this pod runs in, or None outside of one.
+
+        Raises:
+            ConfigurationError: the kubeconfig or the pod's ServiceAccount can't be used.
+        """
+        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
+            return None
+        from kubernetes.aio import config
+        from kubernetes.aio.client import ApiClient, Configuration
+
+        configuration = Configuration()
+        try:
+            if kubeconfig is not None:
+                await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
+        except (config.ConfigException, OSError, ValueError) as error:
+            where = str(kubeconfig) if kubeconfig else "the pod's ServiceAccount"
+            raise ConfigurationError(f"{where}: can't be used to reach the API server ({type(error).__name__})") from None
+        return cls(ApiClient(configuration=configuration))
+
+    async def __aenter__(self) -> KubernetesCluster:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _expires, task in self._answers.values():
+            task.cancel()
+        await self._client.close()
+
+    async def skip_annotation(self, namespace: str) -> str | None:
+        """See `exemptions.Cluster`."""
+        return await self._fresh(("namespace", namespace), lambda: self._read_annotation(namespace))
+
+    async def platform_flag(self, namespace: str) -> str | None:
+        """See `exemptions.Cluster`."""
+        return await self._fresh(("configmap", namespace), lambda: self._read_flag(namespace))
+
+    async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
+        """See `exemptions.Cluster`."""
+        extra = tuple(sorted(requester.extra.items()))
+        key = ("skip", namespace, name, requester.username, requester.uid, requester.groups, extra)
+        return await self._fresh(key, lambda: self._review_access(requester, namespace, name))
+
+    async def _read_annotation(self, namespace: str) -> str | None:
+        found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))
+        return (found.metadata.annotations or {}).get(ANNOTATION) if found is not None else None
+
+    async def _read_flag(self, namespace: str) -> str | None:
+        request = self._core.read_namespaced_config_map(PLATFORM_CONFIG_MAP, namespace, _request_timeout=_TIMEOUT)
+        found = await self._ask(request)
+        return (found.data or {}).get(PLATFORM_CONFIG_MAP_KEY) if found is not None else None
+
+    async def _review_access(self, requester: Requester, namespace: str, name: str) -> bool:
+        # A RoleBinding counts only where the review carries the namespace.
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": requester.username,
+                "uid": requester.uid,
+                "groups": list(requester.groups),
+                "extra": {key: list(values) for key, values in requester.extra.items()},
+                "resourceAttributes": {
+                    "group": "git-token-webhook",
+                    "resource": "validations",
+                    "verb": "skip",
+                    "namespace": namespace,
+                    "name": name,
+                },
+            },
+        }
+        answer = await self._ask(
+            self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT)
+        )
+        return bool(answer is not None and answer.status is not None and answer.status.allowed)
+
+    async def _ask(self, request: Awaitable[Any]) -> Any:
+        """The answer, or None where there is no such object.
+
+        Raises:
+            Unavailable: no answer, or no right to ask.
+        """
+        from kubernetes.aio.client import ApiException
+
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return await request
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise Unavailable(f"the API server answers {error.status}") from None
+        except TimeoutError:
+            raise Unavailable("the API server doesn't answer in time") from None
+        except Exception as error:
+            # aiohttp's and the client's own errors may quote the request, whose header holds our own credentials.
+            raise Unavailable(f"the API server can't be reached: {type(error).__name__}") from None
+
+    async def _fresh(self, key: Hashable, ask: Callable[[], Awaitable[Any]]) -> Any:
+        now = time.monotonic()
+        expires, task = self._answers.get(key, (0.0, None))
+        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        if task is None or expires < now or failed:
+            if len(self._answers) >= _MOST:
+                self._answers = {key: kept for key, kept in self._answers.items() if not kept[1].done()}
+            task = asyncio.ensure_future(ask())
+            self._answers[key] = (now + _FRESH, task)
+        return await asyncio.shield(task)

@@ -1,0 +1,130 @@
+"""From what was found to what happens: pure, without I/O or clock.
+
+Each entry gets one `Verdict`; the decision is what the verdicts of all entries add up to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from webhook import wording
+from webhook.credentials import Entry
+from webhook.decision import Cause
+from webhook.exemptions import Skip
+from webhook.findings import Facts, Finding, Outcome
+from webhook.hosts import Host
+from webhook.requirements import Role
+from webhook.settings import Settings
+
+
+class Validation(StrEnum):
+    """The value of the label ``git-token-webhook/validation``, the worst first."""
+
+    WARNED = "warned"
+    UNVERIFIED = "unverified"
+    UNSUPPORTED = "unsupported"
+    SKIPPED = "skipped"
+    PASSED = "passed"
+
+
+_VALIDATION = {
+    Outcome.SUFFICIENT: Validation.PASSED,
+    Outcome.SKIPPED: Validation.SKIPPED,
+    Outcome.UNSUPPORTED: Validation.UNSUPPORTED,
+    Outcome.UNKNOWN_HOST: Validation.UNSUPPORTED,
+    Outcome.UNVERIFIED: Validation.UNVERIFIED,
+    Outcome.INSUFFICIENT: Validation.WARNED,
+    Outcome.INVALID: Validation.WARNED,
+    Outcome.BLOCKED: Validation.WARNED,
+    Outcome.MALFORMED: Validation.WARNED,
+}
+
+
+def worst(validations: Iterable[Validation]) -> Validation:
+    """The worst of several; nothing at all has passed."""
+    order = list(Validation)
+    return min(validations, key=order.index, default=Validation.PASSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is known of one entry.
+
+    Attributes:
+        findings: one for each role.
+        host: where its token goes; None where that isn't known.
+        host_name: the same for people, also where the host isn't declared.
+        skips: the roles that weren't checked, and why.
+        checked_at: when the provider was really asked.
+        cached: the answer was there already.
+        external: somebody else has encrypted it.
+    """
+
+    entry: Entry
+    findings: Mapping[Role, Finding]
+    host: Host | None = None
+    host_name: str = ""
+    facts: Facts = field(default_factory=Facts)
+    remedy: str = ""
+    skips: Mapping[Role, Skip] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    checked_at: datetime | None = None
+    cached: bool = False
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows from it.
+
+    Attributes:
+        judged: with expiry taken into account.
+        denied: the write must be refused, unless somebody else's setting lets it in.
+        cause: what is wrong, for a denial or, where only warned of, a warning.
+        warnings: whole sentences about what stops nothing.
+    """
+
+    judged: Judged
+    validation: Validation
+    denied: bool = False
+    cause: Cause | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def decide(judged: Judged, settings: Settings, now: datetime) -> Verdict:
+    """What follows from what is known of one entry."""
+    judged = _expire(judged, now)
+    bad = {role: f for role, f in judged.findings.items() if f.outcome not in (Outcome.SUFFICIENT, Outcome.SKIPPED)}
+    validation = worst(_VALIDATION[finding.outcome] for finding in judged.findings.values())
+    warnings = [*judged.warnings, *judged.facts.warnings]
+    if (soon := _expires_soon(judged, settings, now)) is not None:
+        warnings.append(soon)
+    place = judged.entry.field
+    cause = None
+    if bad:
+        sentence = wording.failure(judged.host_name, judged.facts, bad, judged.remedy, whole_secret=not judged.entry.key)
+        cause = Cause(place, sentence)
+    denied = any(settings.effect(finding.outcome) == "deny" for finding in bad.values())
+    return Verdict(judged, validation, denied, cause, tuple(f"{place}: {text}" for text in warnings))
+
+
+def _expire(judged: Judged, now: datetime) -> Judged:
+    end = judged.facts.expires_at
+    if end is None or end > now:
+        return judged
+    expired = Finding(Outcome.INVALID, reason=f"says that this {judged.facts.described} expired on {wording.day(end)}")
+    findings = {
+        role: expired if finding.outcome in (Outcome.SUFFICIENT, Outcome.INSUFFICIENT) else finding
+        for role, finding in judged.findings.items()
+    }
+    return replace(judged, findings=findings)
+
+
+def _expires_soon(judged: Judged, settings: Settings, now: datetime) -> str | None:
+    end = judged.facts.expires_at
+    if end is None or judged.facts.short_lived or end <= now or end - now >= settings.expiry.warn_within:
+        return None
+    return wording.expires_soon(judged.host_name, judged.facts, end, now)

@@ -1,0 +1,263 @@
+"""The story of one review: which Secret, which tokens, who may skip, what the provider says, what follows.
+
+Both stages judge alike. `/validate` alone enforces, whatever `/mutate` did; `/mutate` writes what was found and
+denies nothing but what it can't read. The same code serves audits, which have no stage of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from webhook import wording
+from webhook.credentials import (
+    Checkable,
+    Entry,
+    External,
+    Malformed,
+    Undecodable,
+    UnknownHost,
+    Unsupported,
+    extract,
+    resolve,
+    url_of,
+)
+from webhook.decision import Allow, Cause, Decision, Deny, Stage
+from webhook.exemptions import Cluster, Exemptions, find_exemptions
+from webhook.findings import Finding, Outcome, Question
+from webhook.hosts import Kind
+from webhook.inspection import Inspector
+from webhook.matching import Match, classify
+from webhook.mutation import patch_for, removal_for
+from webhook.policy import Judged, Verdict, decide, worst
+from webhook.requirements import Requirement, Role
+from webhook.settings import Settings
+from webhook.subject import Operation, SecretObject, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A decision, and what it was made of, for logs, metrics and reports.
+
+    Attributes:
+        roles: of the Secret; empty where it is no credential Secret.
+        verdicts: by entry, of those that were judged now.
+    """
+
+    decision: Decision
+    roles: frozenset[Role] = frozenset()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    exemptions: Exemptions = field(default_factory=Exemptions)
+
+    def describe(self) -> dict[str, object]:
+        """What a log line says of it: names and outcomes, never a value of the Secret."""
+        if not self.roles:
+            return {}
+        judged = [verdict.judged for verdict in self.verdicts.values()]
+        return {
+            "roles": sorted(self.roles),
+            "validation": str(worst(v.validation for v in self.verdicts.values())) if self.verdicts else "unchanged",
+            "providers": sorted({str(j.host.kind) for j in judged if j.host is not None}),
+            "hosts": sorted({j.host_name for j in judged if j.host_name}),
+            "outcomes": {
+                j.entry.field: {str(role): str(finding.outcome) for role, finding in j.findings.items()} for j in judged
+            },
+            "cached": bool(judged) and all(j.cached for j in judged),
+            "skips": sorted({skip.source for skip in self.exemptions.skips.values()}),
+        }
+
+
+_ALLOWED = Reviewed(Allow())
+# What is left between our own answer and the deadline, in seconds, so that it is encoded and sent in time.
+_MARGIN = 0.05
+
+
+class Reviewer:
+    """Judges Secrets by one set of settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        inspector: Inspector,
+        cluster: Cluster | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._rules = settings.all_rules
+        self._rules_by_url = any(rule.urls for rule in self._rules)
+        self._hosts = settings.hosts()
+        self._inspector = inspector
+        self._cluster = cluster
+        self._clock = clock
+
+    async def review(self, subject: Subject, stage: Stage, deadline: float) -> Reviewed:
+        """Judge one write.
+
+        Args:
+            deadline: when the decision must stand, by the event loop's clock.
+        """
+        secret = subject.object
+        if subject.operation not in (Operation.CREATE, Operation.UPDATE) or secret is None or secret.deleting:
+            return _ALLOWED
+        match = self._classify(secret)
+        if not match:
+            was_ours = bool(self._classify(subject.old)) and stage is Stage.MUTATE
+            return Reviewed(Allow(patch=removal_for(subject))) if was_ours else _ALLOWED
+        try:
+            entries = extract(secret, match)
+        except Undecodable as error:
+            return Reviewed(Deny(f"{error}.", (Cause("data", f"{error}."),)), match.roles)
+        changed = self._changed(subject, match, entries)
+        if not changed:
+            return self._conclude(subject, stage, match.roles, {}, entries, Exemptions())
+        exemptions = await self._exemptions(subject, match.roles, deadline)
+        judged = await asyncio.gather(
+            *(self._judge(entry, match, exemptions, deadline - _MARGIN) for entry in changed.values())
+        )
+        now = self._clock()
+        verdicts = {found.entry.key: decide(found, self._settings, now) for found in judged}
+        return self._conclude(subject, stage, match.roles, verdicts, entries, exemptions)
+
+    def _classify(self, secret: SecretObject | None) -> Match:
+        url = url_of(secret) if secret is not None and self._rules_by_url else None
+        return classify(secret, self._rules, url)
+
+    def _changed(self, subject: Subject, match: Match, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        """The entries to judge: those that aren't as they were; all, where a role is new to the Secret."""
+        if subject.old is None:
+            return entries
+        before = self._classify(subject.old)
+        if match.roles - before.roles:
+            return entries
+        try:
+            old = extract(subject.old, before)
+        except Undecodable:
+            return entries
+        return {key: entry for key, entry in entries.items() if old.get(key) != entry}
+
+    async def _exemptions(self, subject: Subject, roles: frozenset[Role], deadline: float) -> Exemptions:
+        # Half of the time that is left at most: asking the provider must still be possible afterwards.
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + max(0.0, deadline - loop.time()) / 2
+        try:
+            async with asyncio.timeout_at(patience):
+                return await find_exemptions(subject, roles, self._settings, self._cluster)
+        except TimeoutError:
+            report = "The API server doesn't answer in time, so that no annotation and no ConfigMap skips anything."
+            return Exemptions(reports=[report])
+
+    async def _judge(self, entry: Entry, match: Match, exemptions: Exemptions, deadline: float) -> Judged:
+        """What is known of one entry, asking its provider where there is something to ask."""
+        skips = {role: exemptions.skips[role] for role in match.roles if role in exemptions.skips}
+        asked = [role for role in Role if role in match.roles and role not in skips]
+        skipped = {role: Finding(Outcome.SKIPPED, reason=skip.reason) for role, skip in skips.items()}
+
+        def unasked(outcome: Outcome, reason: str, *, host: str = "", external: bool = False) -> Judged:
+            findings = {role: Finding(outcome, reason=reason) for role in asked}
+            return Judged(entry, skipped | findings, host_name=host, skips=skips, external=external)
+
+        content = entry.content
+        match content:
+            case Malformed():
+                return unasked(Outcome.MALFORMED, content.why)
+            case Unsupported():
+                return unasked(Outcome.UNSUPPORTED, f"is {content.what}")
+            case External():
+                return unasked(Outcome.UNSUPPORTED, content.how, external=True)
+        target = resolve(content, self._hosts, self._settings.defaults.user_host)
+        match target:
+            case Malformed():
+                return unasked(Outcome.MALFORMED, target.why)
+            case Unsupported():
+                return unasked(Outcome.UNSUPPORTED, f"is {target.what}")
+            case UnknownHost():
+                return unasked(Outcome.UNKNOWN_HOST, "", host=target.name)
+        host = target.host
+        insecure = f"The URL says http://, so that Git sends this token to {host.name} in clear; write https://."
+        warnings = (insecure,) if target.insecure else ()
+        if not asked:
+            return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
+        requirements = {role: self._requirement(host.kind, role, match) for role in asked}
+        question = Question(content.credential, host, target.path, requirements)
+        inspected = await self._inspector.inspect(question, deadline=deadline)
+        answer = inspected.answer
+        return Judged(
+            entry,
+            skipped | dict(answer.findings),
+            host,
+            host.name,
+            answer.facts,
+            answer.remedy,
+            skips,
+            warnings,
+            inspected.checked_at,
+            inspected.cached,
+        )
+
+    def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
+        """What the role needs; where several rules of it match, what all of them need."""
+        cells = [rule.requirements.get(kind) for rule in match.rules if rule.role is role]
+        first, *others = [self._settings.requirement(kind, role, cell) for cell in cells]
+        for other in others:
+            first = first.union(other)
+        return first
+
+    def _conclude(
+        self,
+        subject: Subject,
+        stage: Stage,
+        roles: frozenset[Role],
+        verdicts: Mapping[str, Verdict],
+        entries: Mapping[str, Entry],
+        exemptions: Exemptions,
+    ) -> Reviewed:
+        audit = _audit_annotations(roles, verdicts, exemptions)
+        warnings = [wording.skipped(skipped, reason) for reason, skipped in _by_reason(exemptions).items()]
+        warnings += exemptions.reports
+        for verdict in verdicts.values():
+            warnings += verdict.warnings
+        enforced = self._settings.mode == "enforce"
+        if exemptions.forbidden and not enforced:
+            warnings.append(f"{exemptions.forbidden}.")
+        causes = [verdict.cause for verdict in verdicts.values() if verdict.cause and verdict.denied]
+        told = [v.cause for v in verdicts.values() if v.cause and not v.denied]
+        warnings += [f"{cause.field}: {cause.message}" for cause in told]
+        if stage is Stage.MUTATE:
+            patch = patch_for(subject, roles, verdicts, [key for key in entries if key not in verdicts])
+            return Reviewed(Allow(tuple(warnings), patch, audit), roles, verdicts, exemptions)
+        if exemptions.forbidden and enforced:
+            denial = Deny(f"{exemptions.forbidden}.", (), 403, "Forbidden", tuple(warnings), audit)
+            return Reviewed(denial, roles, verdicts, exemptions)
+        if causes:
+            message = " ".join(f"{cause.field}: {cause.message}" for cause in causes)
+            denial = Deny(message, tuple(causes), warnings=tuple(warnings), audit_annotations=audit)
+            return Reviewed(denial, roles, verdicts, exemptions)
+        return Reviewed(Allow(tuple(warnings), (), audit), roles, verdicts, exemptions)
+
+
+def too_late(subject: Subject, stage: Stage) -> Decision:
+    """The decision where none stood in time: what isn't known is not called good."""
+    sentence = "The token could not be checked in time, so that it is known neither to be good nor bad; try again."
+    if stage is Stage.MUTATE:
+        return Allow()
+    return Deny(sentence, (Cause("data", sentence),))
+
+
+def _by_reason(exemptions: Exemptions) -> dict[str, list[Role]]:
+    reasons: dict[str, list[Role]] = {}
+    for role, skip in exemptions.skips.items():
+        reasons.setdefault(skip.reason, []).append(role)
+    return reasons
+
+
+def _audit_annotations(
+    roles: frozenset[Role], verdicts: Mapping[str, Verdict], exemptions: Exemptions
+) -> dict[str, str]:
+    annotations = {"roles": ".".join(role for role in Role if role in roles)}
+    if verdicts:
+        annotations["validation"] = str(worst(verdict.validation for verdict in verdicts.values()))
+    if exemptions.skips:
+        annotations["skip-reason"] = "; ".join(sorted({skip.reason for skip in exemptions.skips.values()}))
+    return annotations

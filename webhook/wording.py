@@ -1,0 +1,84 @@
+"""The sentences that people read: who says what about which token, what is missing, and what to do.
+
+Each is whole, names the provider and the account, and holds no part of a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from webhook.findings import Facts, Finding, Outcome
+from webhook.requirements import Role
+
+
+def join(items: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    words = list(items)
+    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
+
+
+def day(moment: datetime) -> str:
+    """A date for people."""
+    return f"{moment:%Y-%m-%d}"
+
+
+def failure(
+    host: str, facts: Facts, findings: Mapping[Role, Finding], remedy: str, *, whole_secret: bool = False
+) -> str:
+    """What is wrong with one entry, in all the roles that it fails: one cause."""
+    sentences: list[str] = []
+    lacking = {role: f for role, f in findings.items() if f.outcome is Outcome.INSUFFICIENT and f.lacks}
+    if lacking:
+        sentences.append(_lacks(host, facts, lacking))
+    for finding in findings.values():
+        if finding in lacking.values():
+            continue
+        sentence = _told(host, finding, whole_secret=whole_secret)
+        if sentence not in sentences:
+            sentences.append(sentence)
+    if remedy and any(f.outcome in _MENDABLE for f in findings.values()):
+        sentences.append(remedy)
+    return " ".join(sentences)
+
+
+_MENDABLE = {Outcome.INSUFFICIENT, Outcome.INVALID, Outcome.BLOCKED}
+
+
+def _lacks(host: str, facts: Facts, findings: Mapping[Role, Finding]) -> str:
+    holds = join(facts.holds) or "none of what is asked here"
+    also = "also " if facts.holds else ""
+    owner = f" of {facts.account}" if facts.account else ""
+    probed = f", probed on {facts.probed}," if facts.probed else ""
+    needs = "; ".join(f"a {role} token {also}needs {join(finding.lacks)}" for role, finding in findings.items())
+    return f"{host} says that this {facts.described}{owner}{probed} has {holds}; {needs}."
+
+
+def _told(host: str, finding: Finding, *, whole_secret: bool) -> str:
+    match finding.outcome:
+        case Outcome.UNVERIFIED:
+            return f"{host} {finding.reason}, so that this token is known neither to be good nor bad; a retry may pass."
+        case Outcome.UNKNOWN_HOST:
+            return (
+                f"{host} is no Git host that this webhook knows, so its token is not checked and was sent nowhere; "
+                "declare it under providers: to have it checked."
+            )
+        case Outcome.UNSUPPORTED:
+            return f"This value {finding.reason}, so that it can't be checked."
+        case Outcome.MALFORMED:
+            return f"This {'Secret' if whole_secret else 'value'} {finding.reason}."
+        case _:
+            return f"{host} {finding.reason}."
+
+
+def expires_soon(host: str, facts: Facts, end: datetime, now: datetime) -> str:
+    """A warning that a token is about to end."""
+    left = (end - now).days
+    when = "today" if left < 1 else "tomorrow" if left < 2 else f"in {left} days"
+    owner = f" of {facts.account}" if facts.account else ""
+    return f"{host} says that this {facts.described}{owner} expires {when}, on {day(end)}; replace it before."
+
+
+def skipped(roles: Iterable[Role], reason: str) -> str:
+    """A warning that something was not checked."""
+    return f"The {join(sorted(roles))} token is not validated: {reason}."
