@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Which of the two calls for one write this is."""
+
+    MUTATE = "mutate"
+    """Before it is stored: labels, annotations and sealed values are written here."""
+    VALIDATE = "validate"
+    """The last word, on the object as it will be stored: no webhook changes it any more."""
+
 
 # RFC 6902 operations on metadata, ready to be encoded: {"op": …, "path": …, "value": …}.
 PatchOperation = Mapping[str, object]

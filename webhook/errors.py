@@ -24,8 +24,10 @@ class BadReview(WebhookError):
 
     Attributes:
         status: the HTTP status to answer with.
+        reason: one word for the metric ``bad_reviews_total``, always one that is written in our source.
     """
 
-    def __init__(self, message: str, *, status: int = 400) -> None:
+    def __init__(self, message: str, *, status: int = 400, reason: str = "malformed") -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
