@@ -1,0 +1,31 @@
+"""GitHub, as seen by whoever holds a token: github.com, Enterprise Server and ghe.com."""
+
+from webhook.simulator.github.model import (
+    Account,
+    App,
+    DeployKey,
+    GitHubHost,
+    Hook,
+    Installation,
+    Permissions,
+    Repository,
+    Role,
+    Token,
+    TokenKind,
+)
+from webhook.simulator.github.site import GitHubSite
+
+__all__ = [
+    "Account",
+    "App",
+    "DeployKey",
+    "GitHubHost",
+    "GitHubSite",
+    "Hook",
+    "Installation",
+    "Permissions",
+    "Repository",
+    "Role",
+    "Token",
+    "TokenKind",
+]

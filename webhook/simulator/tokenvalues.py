@@ -1,0 +1,62 @@
+"""Token strings with the right prefix, length, alphabet and checksum, made at run time.
+
+Nothing here may ever be committed as a literal: secret scanners (rightly) can't tell a simulated token from a real one.
+The same seed and name give the same string, so two processes that load one world agree without passing tokens around.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import string
+import zlib
+from collections.abc import Iterator
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+HEX = "0123456789abcdef"
+
+
+def random_text(seed: str, length: int, alphabet: str = BASE62) -> str:
+    """Deterministic text that looks random: SHA-256 in counter mode, without the bias of a plain modulo."""
+    limit = 256 - 256 % len(alphabet)
+    letters = (alphabet[byte % len(alphabet)] for byte in _bytes(seed) if byte < limit)
+    return "".join(next(letters) for _ in range(length))
+
+
+def _bytes(seed: str) -> Iterator[int]:
+    counter = 0
+    while True:
+        yield from hashlib.sha256(f"{seed}#{counter}".encode()).digest()
+        counter += 1
+
+
+def github_prefixed(prefix: str, seed: str) -> str:
+    """``ghp_`` and its siblings: 30 random characters and a CRC32 of them in base 62.
+
+    GitHub's blog of 2021-04-05, "Behind GitHub's new authentication token formats".
+    """
+    text = random_text(seed, 30)
+    number, checksum = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        checksum = BASE62[digit] + checksum
+    return f"{prefix}{text}{checksum}"
+
+
+def github_fine_grained(seed: str) -> str:
+    """``github_pat_`` + 22 + ``_`` + 59 characters, 93 in all, as observed on github.com."""
+    return f"github_pat_{random_text(seed + '/id', 22)}_{random_text(seed + '/secret', 59)}"
+
+
+def github_legacy(seed: str) -> str:
+    """A token from before April 2021: 40 hexadecimal characters without a prefix."""
+    return random_text(seed, 40, HEX)
+
+
+def github_stateless(app_id: int, seed: str) -> str:
+    """``ghs_APPID_JWT``, about 520 characters with two dots (GitHub changelog of 2026-04-24).
+
+    Without ``-``, which base64url would have: GitHub recommends ``ghs_[A-Za-z0-9\\._]{36,}`` to recognise them.
+    """
+    alphabet = BASE62 + "_"
+    header, claims = "eyJ" + random_text(seed + "/h", 33, alphabet), "eyJ" + random_text(seed + "/c", 121, alphabet)
+    return f"ghs_{app_id}_{header}.{claims}.{random_text(seed + '/s', 342, alphabet)}"
