@@ -7,7 +7,7 @@ of concurrent requests, and never guesses: what it can't prove is `Outcome.UNVER
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from webhook.findings import Answer, Question
@@ -29,12 +29,14 @@ class Reply:
     Attributes:
         status: 200 to 599, without 3xx (a redirect is `NoAnswer`) and, for what `Api.send` says, without 5xx.
         headers: names in lower case.
-        body: the decoded JSON, or None where there was none.
+        body: the decoded JSON, or None where there was none, or where a 4xx came with something else (a proxy's page,
+            Bitbucket's plain text), so that its status alone speaks.
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: object = None
+    # Neither is shown by repr: an App's installation token comes in a body.
+    headers: Mapping[str, str] = field(repr=False)
+    body: object = field(default=None, repr=False)
 
 
 class Api(Protocol):

@@ -1,0 +1,288 @@
+"""Which addresses we may connect to, and connections to none but those.
+
+Where a token goes is decided by a name; whom the name means is decided by DNS, which others may control. So names
+are resolved here, every address is checked, and the checked addresses themselves are connected to: nobody can
+answer the check with one address and the connection with another. TLS is still verified against the name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+import httpcore
+
+from webhook.providers.base import NoAnswer
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""Finds the addresses of a name, best one first. Raises `OSError` (`socket.gaierror`) where there are none."""
+
+ATTEMPT_DELAY = 0.25
+"""Seconds before the next address is tried beside one that hasn't answered yet (RFC 8305, section 5)."""
+_MOST_ADDRESSES = 8
+
+# The tables are written out instead of asking `ipaddress` for `is_global`: its answer changed between patch releases
+# of Python (gh-113171), and for IPv6 it calls global what isn't known to be private.
+
+# Nobody's provider, not even that of an operator who wrote its name into the configuration: the cloud's own
+# services beside the machine, which hand out credentials to whoever asks.
+_NEVER_V4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",  # "this" network; 0.0.0.0 connects to this very machine
+            "169.254.0.0/16",  # link-local: metadata of AWS, Azure, Google, OpenStack; EKS pod identity
+            "100.100.100.200/32",  # metadata of Alibaba Cloud
+            "168.63.129.16/32",  # Azure's platform service, inside the public range
+            "192.0.0.192/32",  # metadata of Oracle Cloud
+            "224.0.0.0/4",  # multicast
+            "255.255.255.255/32",  # broadcast
+        ),
+    )
+)
+_NEVER_V6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "::/128",  # connects to this very machine
+            "fe80::/10",  # link-local
+            "fec0::/10",  # site-local, which nobody routes any more
+            "ff00::/8",  # multicast
+            "fd00:ec2::/32",  # metadata and pod identity of AWS
+            "fd20:ce::254/128",  # metadata of Google Cloud
+            "fd00:42::42/128",  # metadata of Scaleway
+        ),
+    )
+)
+# IANA's registry of special-purpose IPv4 addresses, as far as they aren't globally reachable or have no use here.
+_NOT_PUBLIC_V4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",  # shared by carriers' NAT, and by pods of some clusters
+            "127.0.0.0/8",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",  # documentation
+            "192.88.99.0/24",  # relays of 6to4
+            "192.168.0.0/16",
+            "198.18.0.0/15",  # benchmarks
+            "198.51.100.0/24",  # documentation
+            "203.0.113.0/24",  # documentation
+            "240.0.0.0/4",  # reserved
+        ),
+    )
+)
+# Global unicast is 2000::/3 and nothing else; these are the parts of it that aren't meant for hosts.
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NOT_PUBLIC_V6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # protocols of the IETF, Teredo among them
+            "2001:db8::/32",  # documentation
+            "2002::/16",  # 6to4: ends wherever the IPv4 address inside it says
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+# Networks whose addresses are IPv4 addresses in another form, and how far right the 32 bits stand.
+_NAT64 = IPv6Network("64:ff9b::/96")
+_EMBEDDING = (
+    (IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped: the kernel connects by IPv4
+    (IPv6Network("::ffff:0:0:0/96"), 0),  # IPv4-translated (SIIT)
+    (IPv6Network("::/96"), 0),  # IPv4-compatible
+    (_NAT64, 0),
+    (IPv6Network("64:ff9b:1::/48"), 0),  # NAT64 of local use
+    (IPv6Network("2002::/16"), 80),  # 6to4
+)
+
+
+class AddressRefused(NoAnswer):
+    """No address of the name may be connected to."""
+
+
+def may_connect(address: Address, *, declared: bool) -> bool:
+    """Whether a token may be sent to `address`.
+
+    Hosts that everybody knows have public addresses. A declared host may have a private one or be this machine, but
+    never one by which a cloud serves its own machines (link-local, metadata), nor multicast or unspecified.
+    """
+    embedded = _embedded(address)
+    if isinstance(address, IPv4Address):
+        if any(address in network for network in _NEVER_V4):
+            return False
+        return declared or not any(address in network for network in _NOT_PUBLIC_V4)
+    if embedded is not None and not may_connect(embedded, declared=declared):
+        # ::1 lies in ::/96 and looks like 0.0.0.1 in another form, which it is not.
+        return declared and address.is_loopback
+    if any(address in network for network in _NEVER_V6):
+        return False
+    if declared or address in _NAT64 or address.ipv4_mapped is not None:
+        return True
+    return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_V6)
+
+
+def _embedded(address: Address) -> IPv4Address | None:
+    if isinstance(address, IPv6Address):
+        for network, shift in _EMBEDDING:
+            if address in network:
+                return IPv4Address((int(address) >> shift) & 0xFFFFFFFF)
+    return None
+
+
+async def system_resolve(name: str) -> Sequence[str]:
+    """Ask the system (``/etc/hosts``, DNS), in the order of preference that RFC 6724 gives.
+
+    Raises:
+        socket.gaierror: the name isn't known, or nobody can be asked.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [address for *_, (address, *_) in found if isinstance(address, str)]
+
+
+class CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Connects by TCP to addresses that `may_connect` allows, and to no other."""
+
+    def __init__(self, *, declared: bool, resolve: Resolve = system_resolve) -> None:
+        self._declared = declared
+        self._resolve = resolve
+        self._plain = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address of `host` that answers; the caller's own time-out ends a try that doesn't.
+
+        Raises:
+            AddressRefused: it has no address that may be connected to.
+            httpcore.ConnectError: the name isn't known, or no address answers.
+        """
+        addresses = await self.addresses(host)
+        connected = await self._first_to_answer(addresses, port)
+        return _ClosingStream(connected)
+
+    async def addresses(self, host: str) -> list[Address]:
+        """The addresses of `host` that may be connected to, best one first, families taking turns.
+
+        Raises:
+            AddressRefused: there are some, and none may be connected to.
+            httpcore.ConnectError: there is none.
+        """
+        found = [literal] if (literal := _literal(host)) else await self._look_up(host)
+        allowed = [address for address in dict.fromkeys(found) if may_connect(address, declared=self._declared)]
+        if not allowed:
+            raise AddressRefused(
+                "resolves to an address that must not be connected to (link-local, multicast or metadata)"
+                if self._declared
+                else "resolves to a private or reserved address, which only a host declared under providers: may have"
+            )
+        return _families_in_turn(allowed)[:_MOST_ADDRESSES]
+
+    async def _look_up(self, host: str) -> list[Address]:
+        # The dot keeps the resolver from trying the cluster's search domains first: with ndots:5, "github.com" would
+        # else be the Service "github" of a Namespace "com", for whoever may create that. A declared host may be meant
+        # that way, as in "gitlab.tools.svc".
+        name = host if self._declared else f"{host}."
+        try:
+            found = await self._resolve(name)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(error) from error
+        # A zone ("fe80::1%eth0") only ever belongs to addresses that are refused.
+        return [ip_address(text.partition("%")[0]) for text in found]
+
+    async def _first_to_answer(self, addresses: Sequence[Address], port: int) -> httpcore.AsyncNetworkStream:
+        """Race the addresses, each one `ATTEMPT_DELAY` after the one before or as soon as that one fails."""
+        waiting = deque(addresses)
+        attempts: set[asyncio.Task[httpcore.AsyncNetworkStream]] = set()
+        winner: asyncio.Task[httpcore.AsyncNetworkStream] | None = None
+        failure: BaseException | None = None
+        try:
+            while winner is None and (waiting or attempts):
+                if waiting:
+                    attempt = self._plain.connect_tcp(str(waiting.popleft()), port)
+                    attempts.add(asyncio.ensure_future(attempt))
+                done, _ = await asyncio.wait(
+                    attempts, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    if task.exception() is None and winner is None:
+                        winner = task
+                        attempts.discard(task)
+                    elif (error := task.exception()) is not None:
+                        failure = failure or error  # the first one: its address was the best
+                        attempts.discard(task)
+        finally:
+            await _abandon(attempts)
+        if winner is None:
+            raise failure or httpcore.ConnectError("no address")
+        return winner.result()
+
+
+async def _abandon(attempts: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -> None:
+    """Stop the attempts that lost, and close those that got through nevertheless."""
+    for attempt in attempts:
+        attempt.cancel()
+    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(outcome, httpcore.AsyncNetworkStream):
+            await outcome.aclose()
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+
+
+def _families_in_turn(addresses: Sequence[Address]) -> list[Address]:
+    """IPv6, IPv4, IPv6, … or the other way round, as the first one is (RFC 8305, section 4)."""
+    preferred = [address for address in addresses if address.version == addresses[0].version]
+    others = [address for address in addresses if address.version != addresses[0].version]
+    paired = [address for pair in zip(preferred, others, strict=False) for address in pair]
+    shorter = min(len(preferred), len(others))
+    return [*paired, *preferred[shorter:], *others[shorter:]]
+
+
+class _ClosingStream(httpcore.AsyncNetworkStream):
+    """A TCP stream that is closed when its TLS handshake is cancelled; httpcore closes it only when that fails."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    # httpcore's signatures have the time-outs.
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

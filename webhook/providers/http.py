@@ -1,0 +1,477 @@
+"""Ask providers over HTTPS: one client for the process, one error map, no redirect, no cookie.
+
+`ProviderClient` is made once and holds the connections; `ProviderClient.api` is what one inspection sees of it.
+One request goes down this ladder, each step adding one concern::
+
+    _HostApi.send     what is sent; who asked us to wait; how many at once
+    ._with_retry      time, and a second try where that can help
+    ._attempt         one try: every exception becomes a `_Mishap`, every try is reported
+    ._exchange        one response: status, size, encoding, JSON, rate limit
+
+It is built on httpcore and not on httpx, which keeps cookies: a session that a provider opened for one tenant's
+token would be sent along with the next one's. Credentials are in headers alone, and headers are in no URL, log line,
+`repr` or exception of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import random
+import re
+import socket
+import ssl
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpcore
+import msgspec
+
+from webhook import __version__
+from webhook.git_url import MalformedUrl, parse_host
+from webhook.hosts import Host, Kind
+from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
+from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
+from webhook.providers.connections import Connections, Endpoint, Exchange
+from webhook.providers.limits import Limits, Pauses
+from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
+from webhook.providers.trust import FileTrust, SystemTrust, Trust, TrustUnusable
+
+USER_AGENT = f"git-token-webhook/{__version__}"
+
+RETRY_NEEDS = 0.3
+"""Seconds that must be left for a second try: less than a TLS handshake and a request take across an ocean."""
+_BACKOFF = (0.05, 0.15)  # seconds, at random in between, so that those who failed together don't return together
+_RETRIED_STATUSES = frozenset({502, 503, 504})
+_DEFAULT_PAUSE = 60.0  # what GitHub tells clients to wait when it doesn't say how long
+_MOST_HOSTS = 64  # any name below .ghe.com is a host, so users decide how many there are
+
+_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*\Z")
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:[/?]|\Z)")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
+_NAMED_TYPES = frozenset({"text/html", "text/plain", "application/xml", "text/xml"})
+
+
+OnRequest = Callable[[Kind, str, float], None]
+"""Told of every try of a request: the host's kind; how it ended (``2xx``, ``3xx``, ``4xx``, ``5xx``, ``timeout``,
+``error``, ``rate_limited``, or ``retry`` for a failure that is tried again); how many seconds it took."""
+
+
+class ProviderClient:
+    """The connections of this process to all providers.
+
+    A host's name is resolved here and only checked addresses are connected to (see `addresses`). Where the
+    environment names a proxy, the proxy resolves the name, and the check of addresses is the proxy's; the
+    credential goes only through the TLS tunnel inside it (see `proxies`).
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        on_request: OnRequest | None = None,
+        environment: Mapping[str, str] = os.environ,
+        resolve: Resolve = system_resolve,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._on_request = on_request
+        self._environment = environment
+        self._resolve = resolve
+        self._system_trust = SystemTrust(environment)
+        self._hosts: OrderedDict[Host, Connections] = OrderedDict()
+        self._forgotten: list[Connections] = []
+        self._pauses = Pauses(time.monotonic)
+
+    async def __aenter__(self) -> Self:
+        _quiet_libraries()
+        # Reading the system's authorities takes tens of milliseconds, which no request should have to wait for.
+        try:
+            await asyncio.to_thread(self._system_trust.context, http2=True)
+        except TrustUnusable:
+            pass  # whoever needs them is told
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._forgotten += self._hosts.values()
+        self._hosts.clear()
+        await self._close_forgotten()
+
+    def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
+        """What one inspection sees.
+
+        Args:
+            host: whose API is asked; requests go below its `api_url` and nowhere else.
+            provider: recognises the host's rate limits.
+            credential_digest: keyed; requests that the provider limits for one credential pause for that one.
+            deadline: when every request must be over, by the running loop's `time()`.
+        """
+        return _HostApi(self, host, provider, credential_digest, deadline)
+
+    def _connections(self, host: Host) -> Connections:
+        """The host's connections, made when first needed; to be used at once, while they are the newest.
+
+        Raises:
+            NoAnswer: its API has no address that we could use.
+        """
+        if (connections := self._hosts.get(host)) is not None:
+            self._hosts.move_to_end(host)
+            return connections
+        endpoint = _endpoint(host)
+        trust: Trust = FileTrust(host.ca_file) if host.ca_file is not None else self._system_trust
+        try:
+            proxy = proxy_for(endpoint.host, endpoint.port, self._environment)
+        except UnusableProxy as error:
+            raise NoAnswer(f"can't be asked: {error}") from None
+        backend: Callable[[], httpcore.AsyncNetworkBackend]
+        if proxy is not None:
+            proxy_trust = partial(self._system_trust.context, http2=False)
+            backend = partial(TunnelBackend, proxy, proxy_trust, declared=host.declared)
+        else:
+            backend = partial(CheckedBackend, declared=host.declared, resolve=self._resolve)
+        connections = Connections(endpoint, trust, backend, concurrency=self._limits.concurrency)
+        self._forget_hosts()
+        self._hosts[host] = connections
+        return connections
+
+    def _forget_hosts(self) -> None:
+        surplus = len(self._hosts) + 1 - _MOST_HOSTS
+        for host, connections in list(self._hosts.items()) if surplus > 0 else ():
+            if surplus > 0 and not connections.in_use:
+                self._forgotten.append(self._hosts.pop(host))
+                surplus -= 1
+
+    async def _close_forgotten(self) -> None:
+        while self._forgotten:
+            await self._forgotten.pop().aclose()
+
+    def _report(self, kind: Kind, result: str, started: float) -> None:
+        if self._on_request is not None:
+            self._on_request(kind, result, time.monotonic() - started)
+
+
+def _endpoint(host: Host) -> Endpoint:
+    try:
+        url = urlsplit(host.api_url)
+        authority = parse_host(url.netloc)
+    except MalformedUrl as error:
+        raise NoAnswer(f"can't be asked: its API URL {error}") from None
+    except ValueError:
+        raise NoAnswer("can't be asked: its API URL is no URL") from None
+    if url.scheme != "https":
+        raise NoAnswer("can't be asked: its API URL doesn't begin with https://")
+    if url.query or url.fragment or not _PATH.match(f"/{url.path}"):
+        raise NoAnswer("can't be asked: its API URL has something after its path, or a path with odd characters")
+    name, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        name, port = authority, "443"
+    return Endpoint(name.strip("[]"), int(port), authority, url.path.rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mishap:
+    """A try that brought nothing.
+
+    Attributes:
+        clause: the text of the `NoAnswer` that it will be.
+        result: as for `OnRequest`.
+        retry: whether another try may bring more.
+    """
+
+    clause: str
+    result: str = "error"
+    retry: bool = False
+
+
+class _HostApi:
+    """See `ProviderClient.api`."""
+
+    def __init__(
+        self, client: ProviderClient, host: Host, provider: Provider, credential_digest: bytes, deadline: float
+    ) -> None:
+        self._client = client
+        self._host = host
+        self._provider = provider
+        self._credential = credential_digest
+        self._deadline = deadline
+
+    async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
+        """See `base.Api.send`. No request of ours changes anything at a provider, so each may be sent twice."""
+        request = _request(method, path, headers, json)
+        self._refuse_while_paused()
+        connections = self._client._connections(self._host)
+        async with connections.turn(self._deadline):
+            await self._client._close_forgotten()
+            self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
+            outcome = await self._with_retry(connections, request)
+        if isinstance(outcome, _Mishap):
+            raise NoAnswer(outcome.clause)
+        return outcome
+
+    def _refuse_while_paused(self) -> None:
+        if seconds := self._client._pauses.remaining(self._host.name, self._credential):
+            raise NoAnswer(_limited(seconds))
+
+    async def _with_retry(self, connections: Connections, request: _Request) -> Reply | _Mishap:
+        now = asyncio.get_running_loop().time
+        window = min(self._client._limits.provider_timeout, self._deadline - now())
+        if window <= 0:
+            return _Mishap("was not asked, because no time was left")
+        end = now() + window
+
+        started = time.monotonic()
+        outcome = await self._attempt(connections, request, end, window)
+        backoff = random.uniform(*_BACKOFF)  # noqa: S311 - nobody gains by guessing it
+        if not (isinstance(outcome, _Mishap) and outcome.retry and end - now() >= backoff + RETRY_NEEDS):
+            self._report(outcome, started)
+            return outcome
+        self._client._report(self._host.kind, "retry", started)
+        await asyncio.sleep(backoff)
+        started = time.monotonic()
+        outcome = await self._attempt(connections, request, end, window)
+        self._report(outcome, started)
+        return outcome
+
+    def _report(self, outcome: Reply | _Mishap, started: float) -> None:
+        result = outcome.result if isinstance(outcome, _Mishap) else f"{outcome.status // 100}xx"
+        self._client._report(self._host.kind, result, started)
+
+    async def _attempt(self, connections: Connections, request: _Request, end: float, window: float) -> Reply | _Mishap:
+        # A caller with little time left learns nothing about the connection when time is over.
+        hurried = window < self._client._limits.provider_timeout / 2
+        try:
+            # Around everything: an answer that drips a byte a second takes no longer than one that doesn't come.
+            async with asyncio.timeout_at(end):
+                return await self._exchange(connections, request, hurried)
+        except TimeoutError:
+            return _Mishap(f"did not answer within {round(window, 1):g} s", "timeout")
+        except NoAnswer as refusal:
+            return _Mishap(str(refusal))
+        except Exception as error:
+            return _mishap(error)
+
+    async def _exchange(self, connections: Connections, request: _Request, hurried: bool) -> Reply | _Mishap:
+        sent = connections.exchange(
+            request.method, request.path, request.headers, request.content, forgiving_cancellation=hurried
+        )
+        async with sent as exchange:
+            outcome = await self._judge(exchange)
+        return self._limited(outcome) if isinstance(outcome, Reply) else outcome
+
+    async def _judge(self, exchange: Exchange) -> Reply | _Mishap:
+        status, headers = exchange.response.status, _headers_of(exchange.response)
+        if 300 <= status <= 399:
+            return _Mishap("answered with a redirect, which is not followed", "3xx")
+        if status >= 500:
+            return _Mishap(f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES)
+        if not 200 <= status <= 499:
+            return _Mishap("answered with a status that means nothing")
+        try:
+            body = await _body(exchange, headers, self._client._limits.response_bytes)
+            value = _decoded(body, headers)
+        except NoAnswer:
+            # Where a 4xx says nothing readable its status still does, and the provider knows what. Unless it claims
+            # to be JSON: then we would ignore what the provider did say.
+            if status < 400 or (status != 429 and "json" in headers.get("content-type", "")):
+                raise
+            value = None
+        return Reply(status, headers, value)
+
+    def _limited(self, reply: Reply) -> Reply | _Mishap:
+        limit = self._provider.rate_limit(reply)
+        if limit is None and reply.status == 429:
+            after = reply.headers.get("retry-after", "")
+            limit = RateLimit(float(after) if re.fullmatch("[0-9]{1,6}", after) else _DEFAULT_PAUSE, whole_host=False)
+        if limit is None:
+            return reply
+        credential = None if limit.whole_host else self._credential
+        seconds = self._client._pauses.begin(self._host.name, credential, limit.seconds)
+        return _Mishap(_limited(seconds), "rate_limited")
+
+
+def _limited(seconds: float) -> str:
+    return f"limits our requests; it may be asked again in {math.ceil(seconds)} s"
+
+
+def _request(method: str, path: str, headers: Mapping[str, str], json: object) -> _Request:
+    # Providers encode what they put into a path. Should one forget it, what a user wrote into a URL must not choose
+    # another path, and a token must not choose other headers.
+    if not _PATH.match(path) or _DOT_SEGMENT.search(path):
+        raise ValueError("a provider made a path that isn't percent-encoded or has dot segments")
+    content = None if json is None else msgspec.json.encode(json)
+    sent = {name.lower(): value for name, value in headers.items()}
+    sent.setdefault("accept", "application/json")
+    sent |= {"user-agent": USER_AGENT, "accept-encoding": "gzip, deflate"}
+    if content is not None:
+        sent["content-type"] = "application/json"
+    if content is not None or method in {"POST", "PUT", "PATCH"}:
+        sent["content-length"] = str(len(content or b""))
+    if not all(_HEADER_VALUE.match(value) for value in sent.values()):
+        raise NoAnswer("can't be asked about this credential: it holds characters that HTTP headers can't carry")
+    return _Request(method, path, sent, content)
+
+
+def _headers_of(response: httpcore.Response) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+async def _body(exchange: Exchange, headers: Mapping[str, str], limit: int) -> bytes:
+    """The decompressed body.
+
+    Raises:
+        NoAnswer: it is too large, cut off, or in an encoding that we didn't ask for.
+    """
+    decoder = _Decoder(headers.get("content-encoding", "").strip().lower(), limit)
+    await exchange.read(decoder.feed)
+    return decoder.finish()
+
+
+class _Decoder:
+    """Decompresses up to a limit: a few kilobytes of gzip can be gigabytes of zeros."""
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            raise NoAnswer("answered in an encoding that was not asked for")
+        self._limit = limit
+        self._decoded = bytearray()
+        self._deflate = encoding == "deflate"
+        self._fed = False
+        self._inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encoding not in {"", "identity"} else None
+
+    def feed(self, data: bytes) -> None:
+        room = self._limit - len(self._decoded) + 1
+        self._decoded += data if self._inflater is None else self._inflate(data, room)
+        self._fed = self._fed or bool(data)
+        if len(self._decoded) > self._limit:
+            raise NoAnswer("answered with more than we are willing to read")
+
+    def _inflate(self, data: bytes, room: int) -> bytes:
+        assert self._inflater is not None  # noqa: S101 - for the type checker
+        try:
+            return self._inflater.decompress(data, room)
+        except zlib.error:
+            pass
+        if self._deflate and not self._fed:  # some servers send deflate without zlib's frame (RFC 9110, 8.4.1.2)
+            self._inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+            try:
+                return self._inflater.decompress(data, room)
+            except zlib.error:
+                pass
+        raise NoAnswer("answered with compressed data that can't be read")
+
+    def finish(self) -> bytes:
+        if self._inflater is not None and self._fed and not self._inflater.eof:
+            raise NoAnswer("answered with compressed data that was cut off")
+        return bytes(self._decoded)
+
+
+def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
+    if not body:
+        return None
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "json" not in media_type:
+        named = media_type if media_type in _NAMED_TYPES else "something else"
+        raise NoAnswer(f"answered with {named} where JSON was expected")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    raise NoAnswer("answered with JSON that can't be read")
+
+
+# What went wrong, for people; and whether another try may help, which needs a failure that is about one connection.
+# The most specific class wins.
+MISHAPS: Mapping[type[BaseException], _Mishap] = {
+    httpcore.TimeoutException: _Mishap("did not answer in time", "timeout"),
+    httpcore.NetworkError: _Mishap("closed the connection", retry=True),
+    httpcore.ConnectError: _Mishap("could not be connected to", retry=True),
+    httpcore.ProtocolError: _Mishap("broke the rules of HTTP", retry=True),
+    httpcore.RemoteProtocolError: _Mishap("closed the connection before its answer was complete", retry=True),
+    httpcore.ProxyError: _Mishap("could not be reached, because the proxy could not", retry=True),
+    httpcore.ConnectionNotAvailable: _Mishap("closed the connection", retry=True),
+    httpcore.UnsupportedProtocol: _Mishap("can't be asked over this protocol"),
+    ssl.SSLError: _Mishap("does not speak TLS as it should"),
+    ssl.SSLCertVerificationError: _Mishap("has a TLS certificate that can't be verified"),
+    ConnectionError: _Mishap("closed the connection", retry=True),
+    ConnectionRefusedError: _Mishap("refused the connection", retry=True),
+    TimeoutError: _Mishap("did not answer in time", "timeout"),
+    OSError: _Mishap("could not be connected to", retry=True),
+    socket.gaierror: _Mishap("could not be found (DNS)"),
+    UnicodeError: _Mishap("has a name that DNS does not allow"),
+}
+# X509_V_ERR_… of OpenSSL's x509_vfy.h.
+_CERTIFICATE_PROBLEMS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "nobody but itself vouches for it",
+    19: "an unknown authority signed it",
+    20: "an unknown authority signed it",
+    21: "an unknown authority signed it",
+    23: "it was revoked",
+    62: "it is for another name",
+    64: "it is for another address",
+}
+
+
+def _mishap(error: Exception) -> _Mishap:
+    """What `error` means: the innermost exception that the table knows says most."""
+    known = [link for link in _causes(error) if _known(link) is not None]
+    if not known:
+        # httpcore under HTTP/2 has raised KeyError and others of that kind; a provider can't be blamed for them.
+        return _Mishap(f"could not be asked, because of an error in this program ({type(error).__name__})")
+    cause = known[-1]
+    mishap = _known(cause) or _Mishap("")
+    if isinstance(cause, ssl.SSLCertVerificationError) and (
+        problem := _CERTIFICATE_PROBLEMS.get(getattr(cause, "verify_code", 0))
+    ):
+        return _Mishap(f"{mishap.clause} ({problem})")
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
+        return _Mishap(mishap.clause, retry=True)
+    return mishap
+
+
+def _known(error: BaseException) -> _Mishap | None:
+    return next((MISHAPS[kind] for kind in type(error).__mro__ if kind in MISHAPS), None)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """`error` and what it was made of, innermost last. httpcore cuts the chain and keeps the cause as argument."""
+    links: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in links:
+        links.append(link)
+        argument = link.args[0] if link.args else None
+        link = argument if isinstance(argument, BaseException) else link.__cause__
+    return links
+
+
+def _quiet_libraries() -> None:
+    """Let no library below us log: at debug level httpcore and hpack write whole requests, headers and all."""
+    for name in ("httpcore", "httpx", "h2", "hpack", "h11"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())

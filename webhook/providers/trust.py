@@ -1,0 +1,137 @@
+"""Whose TLS certificates are believed: the system's authorities, or those of a file."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import certifi
+
+from webhook.providers.base import NoAnswer
+
+
+class TrustUnusable(NoAnswer):
+    """The certificates to check a host's with can't be had."""
+
+
+class Trust(Protocol):
+    """Somebody's authorities."""
+
+    def context(self, *, http2: bool) -> ssl.SSLContext:
+        """A context to verify hosts with: the same object as long as the authorities are the same.
+
+        Connections that offer HTTP/2 and those that don't need one each, since the offer is written into it.
+
+        Raises:
+            TrustUnusable: the authorities can't be read.
+        """
+        ...
+
+
+class SystemTrust:
+    """The authorities that the system believes, read once."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+
+    def context(self, *, http2: bool) -> ssl.SSLContext:
+        """See `Trust`."""
+        if http2 not in self._contexts:
+            self._contexts[http2] = system_context(self._environment)
+        return self._contexts[http2]
+
+
+class FileTrust:
+    """The authorities in one PEM file, read again when it changes on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._pem = b""
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+
+    def context(self, *, http2: bool) -> ssl.SSLContext:
+        """See `Trust`. One `stat` as long as the file is the same."""
+        self._read_if_changed()
+        if http2 not in self._contexts:
+            self._contexts[http2] = context_from_pem(self._pem)
+        return self._contexts[http2]
+
+    def _read_if_changed(self) -> None:
+        try:
+            status = self._path.stat()  # follows the symbolic links by which Kubernetes swaps mounted files
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp == self._stamp:
+                return
+            pem = self._path.read_bytes()
+        except OSError as error:
+            self._stamp = None
+            reason = "is missing" if isinstance(error, FileNotFoundError) else "can't be read"
+            raise TrustUnusable(f"can't be asked, because the caFile configured for it {reason}") from None
+        if pem != self._pem:
+            self._pem = pem
+            self._contexts.clear()
+        self._stamp = stamp
+
+
+def context_from_pem(pem: bytes) -> ssl.SSLContext:
+    """A client's context that believes these authorities alone.
+
+    Raises:
+        TrustUnusable: there is no certificate in it.
+    """
+    # Not `create_default_context(cadata=…)`: it takes an empty file for "none given" and believes the whole system's.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        # Comments between certificates may be in any encoding; cadata must be ASCII.
+        context.load_verify_locations(cadata=pem.decode("ascii", errors="replace"))
+    except (ssl.SSLError, ValueError):
+        raise TrustUnusable(
+            "can't be asked, because the caFile configured for it holds no PEM certificate, or a broken one"
+        ) from None
+    return _settled(context)
+
+
+def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
+    """A client's context that believes what the system does.
+
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` say otherwise, as everywhere with OpenSSL; where a system has no
+    authorities at all (some minimal images, python.org's macOS builds), certifi's are taken.
+
+    Raises:
+        TrustUnusable: what the variables name doesn't exist.
+    """
+    file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if file or directory:
+            if directory and not any(map(os.path.isdir, directory.split(os.pathsep))):
+                raise FileNotFoundError  # OpenSSL doesn't look
+            context.load_verify_locations(cafile=file or None, capath=directory or None)
+        elif _system_has_authorities():
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            context.load_verify_locations(cafile=certifi.where())
+    except (OSError, ssl.SSLError):
+        # Falling back to other authorities would believe more than the operator said.
+        raise TrustUnusable(
+            "can't be asked, because the certificates that SSL_CERT_FILE or SSL_CERT_DIR name can't be read"
+        ) from None
+    return _settled(context)
+
+
+def _system_has_authorities() -> bool:
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile is not None or (paths.capath is not None and any(os.scandir(paths.capath)))
+
+
+def _settled(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The same rules on every Python: 3.13 became stricter than browsers, Go and curl, which people test with."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate authority in the file is enough
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
