@@ -1,0 +1,286 @@
+"""One question to a provider: remembered for a while, asked once however many want to know, answered in time.
+
+A Secret is judged by two calls (mutating, validating), storage conflicts and replays repeat them, and a GitOps tool
+writes a hundred Secrets with one token at once. None of that may cost the provider's patience more than one inspection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, same_for_all
+from webhook.hosts import Host, Kind
+from webhook.providers.base import Api, NoAnswer, Provider
+from webhook.requirements import Requirement
+
+LONGEST_BAD_NEWS = 10.0
+"""Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
+_GRACE = 0.25
+"""Seconds that a provider has to say itself that time is over, which it does with better words."""
+_PACKAGE = Path(__file__).parent
+
+
+class Apis(Protocol):
+    """Where the API of a host comes from; `providers.http.ProviderClient` is it."""
+
+    def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
+        """See `providers.http.ProviderClient.api`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """An exception that no provider should raise, without what it holds: that may be a credential.
+
+    Attributes:
+        exception: its class.
+        where: file, line and function of ours that it came through last.
+    """
+
+    exception: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What one caller of `Inspector.inspect` gets.
+
+    Attributes:
+        checked_at: when the provider was really asked (UTC).
+        cached: remembered from before.
+        coalesced: learnt from an inspection that somebody else had begun.
+        seconds: how long this caller waited.
+    """
+
+    answer: Answer
+    checked_at: datetime
+    cached: bool = False
+    coalesced: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    answer: Answer
+    checked_at: datetime
+    until: float
+
+
+class Inspector:
+    """Asks providers, behind a cache of verdicts and a single flight for each question.
+
+    Verdicts are kept in memory only, under keys that are HMACs with a key of this process: neither a token nor
+    a hash that somebody could try tokens against is in them.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[Kind, Provider],
+        client: Apis,
+        *,
+        cache_ttl: float = 60.0,
+        cache_entries: int = 4096,
+        decision_timeout: float = 8.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        on_error: Callable[[Bug], None] = lambda bug: None,
+    ) -> None:
+        """
+        Args:
+            providers: who answers for which kind of host.
+            client: gives each inspection its API.
+            cache_ttl: seconds that a sufficient answer is remembered; 0 remembers nothing. A refusal is remembered for
+                a sixth of that, `LONGEST_BAD_NEWS` at most; what could not be verified never is.
+            cache_entries: how many answers are remembered; those longest unused go first.
+            decision_timeout: seconds that one inspection may take, whoever waits for it.
+            clock: the time of day, for people and for the expiry of tokens.
+            monotonic: seconds, for how long answers are remembered.
+            on_error: told of exceptions that providers should not raise.
+        """
+        self._providers = providers
+        self._client = client
+        self._ttl = cache_ttl
+        self._entries = cache_entries
+        self._decision_timeout = decision_timeout
+        self._clock = clock
+        self._monotonic = monotonic
+        self._on_error = on_error
+        self._secret = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._flights: dict[bytes, asyncio.Task[_Known]] = {}
+        self._closed = False
+
+    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+        """The provider's answer, or for every role what kept us from having one.
+
+        Args:
+            question: what is asked.
+            deadline: when the answer is needed at the latest, by the running loop's `time()`. It ends this wait and
+                not the inspection, which others may be waiting for.
+        """
+        key = self._key(question)
+        if (known := self._remembered(key)) is not None:
+            return Inspected(known.answer, known.checked_at, cached=True)
+        provider = self._providers.get(question.host.kind)
+        if provider is None:
+            reason = f"is a {question.host.kind} host, which this version can't check"
+            return self._without_asking(question, Outcome.UNSUPPORTED, reason)
+
+        started = self._monotonic()
+        flight = self._flights.get(key)
+        coalesced = flight is not None
+        if flight is None:
+            if self._closed:
+                return self._without_asking(question, Outcome.UNVERIFIED, "is not asked, because this process ends")
+            if deadline <= asyncio.get_running_loop().time():
+                return self._without_asking(question, Outcome.UNVERIFIED, "was not asked, because no time was left")
+            flight = self._begin(key, question, provider)
+        # Neither this caller's end nor its cancellation reaches the flight, as it would if it were awaited itself.
+        await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        seconds = self._monotonic() - started
+        if not flight.done():
+            answer = _unverified(question, "did not answer in time")
+            return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
+        if flight.cancelled():
+            answer = _unverified(question, "was not asked to the end, because this process ends")
+            return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
+        known = flight.result()
+        return Inspected(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
+
+    async def aclose(self) -> None:
+        """End all inspections under way, and begin no more."""
+        self._closed = True
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _without_asking(self, question: Question, outcome: Outcome, reason: str) -> Inspected:
+        return Inspected(same_for_all(question, Finding(outcome, reason=reason)), self._clock())
+
+    # The cache.
+
+    def _remembered(self, key: bytes) -> _Known | None:
+        known = self._known.get(key)
+        if known is None:
+            return None
+        if known.until <= self._monotonic():
+            del self._known[key]
+            return None
+        self._known.move_to_end(key)
+        return known
+
+    def _remember(self, key: bytes, known: _Known) -> None:
+        if known.until <= self._monotonic():
+            return
+        self._known[key] = known
+        self._known.move_to_end(key)
+        while len(self._known) > self._entries:
+            self._known.popitem(last=False)
+
+    def _lifetime(self, answer: Answer) -> float:
+        """Seconds that `answer` stays true enough; never beyond the token's own end."""
+        outcomes = {finding.outcome for finding in answer.findings.values()}
+        if Outcome.UNVERIFIED in outcomes:
+            return 0.0
+        lifetime = self._ttl
+        if not outcomes <= {Outcome.SUFFICIENT, Outcome.UNSUPPORTED}:
+            lifetime = min(self._ttl / 6, LONGEST_BAD_NEWS)
+        if answer.facts.expires_at is not None:
+            lifetime = min(lifetime, (answer.facts.expires_at - self._clock()).total_seconds())
+        return lifetime
+
+    # The flight.
+
+    def _begin(self, key: bytes, question: Question, provider: Provider) -> asyncio.Task[_Known]:
+        flight = asyncio.create_task(self._fly(key, question, provider), name="inspection")
+        self._flights[key] = flight
+        flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        return flight
+
+    async def _fly(self, key: bytes, question: Question, provider: Provider) -> _Known:
+        checked_at = self._clock()
+        answer = await self._ask(question, provider)
+        known = _Known(answer, checked_at, self._monotonic() + self._lifetime(answer))
+        self._remember(key, known)
+        return known
+
+    async def _ask(self, question: Question, provider: Provider) -> Answer:
+        deadline = asyncio.get_running_loop().time() + self._decision_timeout
+        api = self._client.api(question.host, provider, self._credential_digest(question), deadline)
+        patience = asyncio.timeout_at(deadline + _GRACE)
+        try:
+            async with patience:
+                answer = await provider.inspect(question, api)
+            if not question.requirements.keys() <= answer.findings.keys():
+                raise LookupError
+        except NoAnswer as silence:
+            return _unverified(question, str(silence))
+        except Exception as error:
+            if isinstance(error, TimeoutError) and patience.expired():
+                return _unverified(question, f"did not answer within {self._decision_timeout:g} s")
+            self._on_error(Bug(type(error).__name__, _where(error)))
+            reason = f"could not be asked, because of an error in this program ({type(error).__name__})"
+            return _unverified(question, reason)
+        return answer
+
+    # The keys.
+
+    def _key(self, question: Question) -> bytes:
+        host = question.host
+        parts = [host.name, host.api_url, host.kind, *_fields(question.credential), str(len(question.path))]
+        parts += question.path
+        for role in sorted(question.requirements):
+            parts += (role, _stated(question.requirements[role]))
+        return self._digest(parts)
+
+    def _credential_digest(self, question: Question) -> bytes:
+        return self._digest(["credential", question.host.name, *_fields(question.credential)])
+
+    def _digest(self, parts: list[str]) -> bytes:
+        # With its length before each part, no two lists give the same text.
+        text = "".join([f"{len(part)}:{part}" for part in parts])
+        return hmac.digest(self._secret, text.encode(errors="surrogatepass"), "sha256")
+
+
+def _fields(credential: Credential) -> tuple[str, ...]:
+    if isinstance(credential, GitHubAppCredential):
+        installation = credential.installation_id
+        key = credential.private_key.get_secret_value()
+        return ("app", credential.app_id, key, *_optional(installation))
+    return ("token", credential.token.get_secret_value(), *_optional(credential.username))
+
+
+def _optional(text: str | None) -> tuple[str, str]:
+    return ("", "") if text is None else ("given", text)
+
+
+@lru_cache(maxsize=256)
+def _stated(requirement: Requirement) -> str:
+    return repr(requirement)
+
+
+def _unverified(question: Question, reason: str) -> Answer:
+    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason))
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of ours on the way of `error`: code of ours, which holds no secret."""
+    ours = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    if not ours:
+        return "unknown"
+    frame = ours[-1]
+    return f"webhook/{Path(frame.filename).relative_to(_PACKAGE).as_posix()}:{frame.lineno} in {frame.name}"
