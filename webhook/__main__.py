@@ -1,0 +1,5 @@
+"""``python -m webhook``: the same as ``git-token-webhook``."""
+
+from webhook.cli import main
+
+main()

@@ -1,0 +1,170 @@
+"""The commands: the only reader of argv, and the only place that ends the process.
+
+Exit codes: 0 all well, 1 something found, 2 wrong usage or configuration, 3 could not finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from webhook import __version__
+from webhook.errors import ConfigurationError
+
+_PREFIX = "GIT_TOKEN_WEBHOOK"
+
+app = typer.Typer(
+    name="git-token-webhook",
+    help="Refuse Git tokens that can't do their job, at the moment a Kubernetes Secret that holds one is written.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # it would print local variables, and those may hold a token
+    context_settings={"auto_envvar_prefix": _PREFIX, "help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="Look at configuration files.", no_args_is_help=True)
+certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(certs_app, name="certs")
+
+
+def main() -> None:
+    """Run a command."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _fail(str(error), code=2)
+
+
+def _fail(message: str, *, code: int) -> NoReturn:
+    typer.echo(f"git-token-webhook: {message}", err=True)
+    raise SystemExit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"git-token-webhook {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: git-token-webhook serve --config config.yaml --tls-cert tls.crt --tls-key tls.key")
+def serve(
+    tls_cert: Annotated[Path, typer.Option(help="Certificate chain (PEM) of the admission port.")],
+    tls_key: Annotated[Path, typer.Option(help="Its private key (PEM).")],
+    config: Annotated[Path | None, typer.Option(help="Configuration file (YAML); the defaults without one.")] = None,
+    client_ca: Annotated[Path | None, typer.Option(help="Serve only clients whose certificate this CA signed.")] = None,
+    listen: Annotated[str, typer.Option(help="Address of the admission port.")] = "0.0.0.0:9443",  # noqa: S104
+    health_listen: Annotated[str, typer.Option(help="Address of /livez, /readyz, /metrics.")] = "0.0.0.0:8080",  # noqa: S104
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),
+    ] = None,
+    shutdown_delay: Annotated[
+        str, typer.Option(help="How long to go on serving after SIGTERM, until nobody sends new writes here.")
+    ] = "5s",
+    shutdown_timeout: Annotated[str, typer.Option(help="How long to wait for writes under way after that.")] = "15s",
+    log_format: Annotated[str, typer.Option(help="json or text.")] = "json",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Answer the API server: POST /mutate and POST /validate over TLS."""
+    from webhook.app import Options, run
+    from webhook.settings import parse_duration
+
+    try:
+        delay, timeout = parse_duration(shutdown_delay), parse_duration(shutdown_timeout)
+    except ValueError as error:
+        raise ConfigurationError(f"--shutdown-delay, --shutdown-timeout: {error}") from None
+    for name, value, allowed in (
+        ("--log-format", log_format, ("json", "text")),
+        ("--log-level", log_level, ("debug", "info", "warning", "error")),
+    ):
+        if value not in allowed:
+            raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}")
+    options = Options(
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        config=config,
+        client_ca=client_ca,
+        listen=_address("--listen", listen),
+        health_listen=_address("--health-listen", health_listen),
+        kubeconfig=kubeconfig,
+        shutdown_delay=delay.total_seconds(),
+        shutdown_timeout=timeout.total_seconds(),
+        log_format=log_format,
+        log_level=log_level,
+    )
+    run(options)
+
+
+def _address(flag: str, text: str) -> tuple[str, int]:
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ConfigurationError(f"{flag} must be ADDRESS:PORT, such as 0.0.0.0:9443 or [::]:9443")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - ":9443" means everywhere, as in Go
+
+
+@app.command(epilog="Example: git-token-webhook demo --serve")
+def demo(
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, and print curl lines to try.")] = False,
+) -> None:
+    """See it work on this machine alone: simulated providers, the real server, real TLS."""
+    from webhook.demo import run_demo
+
+    try:
+        finished = asyncio.run(run_demo(stay=serve))
+    except KeyboardInterrupt:
+        return
+    if not finished:
+        raise SystemExit(3)
+
+
+@config_app.command("check", epilog="Example: git-token-webhook config check config.yaml")
+def config_check(file: Annotated[Path, typer.Argument(help="Configuration file (YAML).")]) -> None:
+    """Say whether a configuration file is right, and what is wrong where it isn't."""
+    from webhook.settings import load_settings
+
+    settings = load_settings(file)
+    for flag in settings.dubious_flags():
+        typer.echo(f"{file}: {flag} is neither true nor false, so it skips nothing", err=True)
+    rules = ", ".join(dict.fromkeys(rule.name for rule in settings.all_rules)) or "none"
+    typer.echo(f"{file} is valid: mode {settings.mode}, rules {rules}.")
+
+
+@config_app.command("schema", epilog="Example: git-token-webhook config schema > config.schema.json")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from webhook.settings import Settings
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Settings.model_json_schema(by_alias=True)
+    json.dump(schema, sys.stdout, indent=2)
+    typer.echo()
+
+
+@certs_app.command(
+    "generate",
+    epilog="Example: git-token-webhook certs generate --dns git-token-webhook.git-token-webhook.svc --out certs/local",
+)
+def certs_generate(
+    out: Annotated[Path, typer.Option(help="Folder that gets ca.crt, ca.key, tls.crt and tls.key.")],
+    dns: Annotated[list[str] | None, typer.Option(help="A DNS name that the API server calls; repeatable.")] = None,
+    ip: Annotated[list[str] | None, typer.Option(help="An IP address that the API server calls; repeatable.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long the serving certificate holds.")] = 90,
+) -> None:
+    """Make a CA and a serving certificate, and print the caBundle for the webhook configurations."""
+    from webhook.app import generate_certificates
+
+    if not dns and not ip:
+        raise ConfigurationError("name at least one --dns or --ip that the API server will call")
+    typer.echo(generate_certificates(out, dns or [], ip or [], days))
