@@ -61,7 +61,7 @@ class Secret(_Incoming):
     """
 
     kind: str = "Secret"
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
     type: str | None = None
     data: dict[str, str | None] | None = None
     string_data: dict[str, str | None] | None = None
@@ -76,7 +76,7 @@ class Request(_Incoming):
     sub_resource: str | None = None
     name: str | None = None
     namespace: str | None = None
-    user_info: UserInfo = UserInfo()
+    user_info: UserInfo = msgspec.field(default_factory=UserInfo)
     object: Secret | None = None
     old_object: Secret | None = None
     dry_run: bool | None = None

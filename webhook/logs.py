@@ -1,0 +1,232 @@
+"""One line for each thing that happened, as JSON for machines or as text for people; never anything secret.
+
+Exceptions appear as class names and places in the code. Their messages and locals don't: httpx, kubernetes and
+msgspec put URLs, headers and input into them. Only the text of a `WebhookError` is shown, because we wrote it. The
+last step of every line masks what looks like a credential, as a defence against mistakes and not as a method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, MutableMapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from webhook.errors import WebhookError
+
+Logger = FilteringBoundLogger
+Format = Literal["json", "text"]
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = tuple(_LEVELS)
+"""The names that ``--log-level`` takes."""
+
+# Libraries whose INFO and DEBUG lines name URLs, headers or bodies (httpx: whole URLs with their query at INFO).
+_QUIET = ("aiohttp", "asyncio", "hpack", "httpcore", "httpx", "kubernetes", "urllib3")
+_DEEPEST_TRACE = 12
+"""Frames of a trace that are shown, the innermost ones."""
+
+
+def build_logger(stream: BinaryIO, *, format: Format = "json", level: str = "info", colors: bool = False) -> Logger:
+    """A logger that writes a line to `stream` for everything at `level` (one of `LEVELS`) or above."""
+    render = _render_json if format == "json" else _text_renderer(colors)
+    return cast(
+        Logger,
+        structlog.wrap_logger(
+            structlog.BytesLogger(stream),
+            processors=[_head, _exceptions, render],
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+            cache_logger_on_first_use=True,
+        ),
+    )
+
+
+def install(logger: Logger) -> None:
+    """Send the lines of all libraries, warnings, and exceptions that nobody caught through `logger` as well.
+
+    Changes the process: its root logger and its hooks. For the start of a program, once.
+    """
+    root = logging.getLogger()
+    root.handlers[:] = [_Bridge(logger)]
+    root.setLevel(logging.NOTSET if logger.is_enabled_for(logging.DEBUG) else logging.INFO)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+    def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            logger.error("crashed", exc_info=error)
+
+    sys.excepthook = crashed
+    threading.excepthook = lambda args: logger.error("thread crashed", exc_info=args.exc_value)
+    sys.unraisablehook = lambda args: logger.error("exception that nobody could catch", exc_info=args.exc_value)
+
+
+def loop_exception_handler(logger: Logger) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """For ``loop.set_exception_handler``: asyncio's own words for what happened, and where.
+
+    The other values of asyncio's context are left out: the text of a future or task holds its exception's message.
+    """
+
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        logger.error(str(context.get("message", "error in the event loop")), exc_info=context.get("exception"))
+
+    return handle
+
+
+class _Bridge(logging.Handler):
+    """What libraries say through `logging`."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except Exception:
+            message = "a line whose arguments don't fit it"
+        exc_info = record.exc_info[1] if record.exc_info else None
+        self._logger.log(record.levelno, message, logger=record.name, exc_info=exc_info)
+
+
+# --- the steps of a line --------------------------------------------------------------------------------------------
+
+
+def _head(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Time, level and event first, where people look for them."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"time": now, "level": method, "event": event.pop("event", ""), **event}
+
+
+def _exceptions(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> EventDict:
+    """``exc_info`` becomes what `describe` says of it."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event.update(describe(error))
+    return event
+
+
+def describe(error: BaseException) -> dict[str, object]:
+    """The class of an exception, where it came from, and the classes of those behind it; no text but our own."""
+    described: dict[str, object] = {"error": _class_name(error)}
+    if isinstance(error, WebhookError):
+        described["detail"] = str(error)
+    trace = [f"{frame.f_globals.get('__name__', '?')}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    if trace:
+        described["trace"] = trace[-_DEEPEST_TRACE:]
+    if behind := [_class_name(cause) for cause in _causes(error)]:
+        described["because"] = behind
+    return described
+
+
+def _class_name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What led to `error`, nearest first; of a group, its members."""
+    seen = {id(error)}
+    waiting = [error]
+    while waiting:
+        error = waiting.pop(0)
+        following = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
+        following.append(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
+        for cause in following:
+            if cause is not None and id(cause) not in seen:
+                seen.add(id(cause))
+                waiting.append(cause)
+                yield cause
+
+
+def _name_only(value: object) -> str:
+    """What isn't plain data is named by its class: its text might hold anything."""
+    return type(value).__name__
+
+
+_json = msgspec.json.Encoder(enc_hook=_name_only)
+
+
+def _render_json(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    try:
+        line = _json.encode(event)
+    except Exception:  # such as a lone surrogate: a line may be ugly, but never lost
+        line = json.dumps(event, default=_name_only, skipkeys=True).encode()
+    return redact(line)
+
+
+def _text_renderer(colors: bool) -> Callable[[WrappedLogger, str, EventDict], bytes]:
+    render = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", sort_keys=False, pad_event_to=0)
+
+    def render_text(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+        plain = {
+            key: value if isinstance(value, str | int | float | bool) else _plain(value) for key, value in event.items()
+        }
+        return redact(render(logger, method, plain).encode(errors="replace"))
+
+    return render_text
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else _json.encode(value).decode()
+
+
+# --- redaction ------------------------------------------------------------------------------------------------------
+
+# Prefixes by which providers let secret scanners find their tokens (PROVIDERS.md), JWTs, and the places where
+# credentials stand: Authorization, the userinfo of a URL, PEM. It reads rendered lines, so a line break is "\n".
+_SECRET = re.compile(
+    rb"""
+    (?P<prefix>
+        gh[pousr]_ | github_pat_
+      | gl(?:pat|oas|dt|rtr?|cbt|ptt|ft|imt|agent|soat|ffct|wt)-
+      | ATATT | ATCTT | ATBB | BBDC-
+    ) [\w.=+/-]{6,}
+  | eyJ[\w-]{8,}(?:\.[\w-]*){1,4}
+  | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----[^"]*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|(?="|\Z))
+  | (?P<scheme>(?:bearer|basic)\ +)(?=[^\s"]*[0-9=._])[\w.~+/=-]{8,}
+  | (?P<header>(?:authorization|private-token)\\?["']?\s*[:=]\s*\\?["']?)
+    (?:(?:bearer|basic|token)\ +)?[^\s"'\\,]+
+  | (?P<url>://)[^\s/@"'\\]+@
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# One of these stands in whatever the expression above matches, in lower case: looking for them takes a fraction of
+# its time, and nearly every line has none.
+_HINTS = (
+    *(b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+    *(b"glpat-", b"gloas-", b"gldt-", b"glrt-", b"glrtr-", b"glcbt-", b"glptt-", b"glft-", b"glimt-"),
+    *(b"glagent-", b"glsoat-", b"glffct-", b"glwt-", b"atatt", b"atctt", b"atbb", b"bbdc-", b"eyj", b"-----begin"),
+    *(b"bearer", b"basic", b"authorization", b"private-token", b"://"),
+)
+
+
+def redact(line: bytes) -> bytes:
+    """`line` with *** instead of whatever looks like a credential; what shows its kind stays."""
+    lowered = line.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return line
+    return _SECRET.sub(_mask, line)
+
+
+def _mask(match: re.Match[bytes]) -> bytes:
+    kept = match["prefix"] or match["scheme"] or match["header"] or match["url"] or b""
+    return kept + b"***" + (b"@" if match["url"] else b"")
