@@ -17,6 +17,10 @@ Scheme = Literal["https", "ssh", "git", "oci"]
 # RFC 1123 labels, at most 63 octets each, 253 in all. Underscores are no part of a host name.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)[^\\]*)\Z")
+# A name that ends in a number is an IPv4 address to many programs (WHATWG URL, "ends in a number"), in forms such as
+# 127.1, 0x7f000001 and 0177.0.0.1, which others look up as names.
+_NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
+_SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
 _DEFAULT_PORT = {"https": 443, "http": 80}
 # www. serves the same site, ssh. the same repositories over port 443
 # (GitHub docs: using-ssh-over-the-https-port).
@@ -63,16 +67,13 @@ def parse_git_url(text: str) -> GitUrl:
     if not separator:
         return _parse_scp_like(text)
     scheme = scheme.lower()
-    if scheme in {"ssh", "git+ssh", "ssh+git"}:
-        authority = rest.partition("/")[0].rpartition("@")[2]
-        return GitUrl("ssh", parse_host(authority, scheme="ssh"), _segments(rest.partition("/")[2]))
-    if scheme not in {"https", "http", "git", "oci"}:
+    if scheme not in {"https", "http", "git", "oci", *_SSH}:
         raise MalformedUrl("has a scheme that Git can't use with a token (https:// is needed)")
-    authority, _, path = re.split(r"([/?#]|\Z)", rest, maxsplit=1)
-    if "@" in authority:
-        raise MalformedUrl("holds a user name or password before the host; keep them in their own keys")
     if "?" in rest or "#" in rest:
         raise MalformedUrl("has a query or a fragment, which the URL of a repository doesn't have")
+    authority, _, path = rest.partition("/")
+    if scheme in _SSH:
+        return GitUrl("ssh", parse_host(authority.rpartition("@")[2], scheme="ssh"), _segments(path))
     host = parse_host(authority, scheme=scheme)
     if scheme == "git":
         return GitUrl("git", host, _segments(path))
@@ -105,6 +106,8 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
             raise MalformedUrl("names no host")
         if len(name) > 253 or not all(_LABEL.match(label) for label in name.split(".")):
             raise MalformedUrl("names a host that is no valid DNS name")
+        if _NUMBER.match(name.rpartition(".")[2]) and not _is_ipv4(name):
+            raise MalformedUrl("names a host by a number that programs read in different ways")
         canonical = _ALIASES.get(name, name)
     if port is None or port == _DEFAULT_PORT.get(scheme):
         return canonical
@@ -124,6 +127,14 @@ def _split_port(text: str) -> tuple[str, int | None]:
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise MalformedUrl("has a port that is no number between 1 and 65535")
     return name, int(port)
+
+
+def _is_ipv4(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _ipv6_literal(text: str) -> str:
