@@ -8,6 +8,7 @@ last step of every line masks what looks like a credential, as a defence against
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -44,7 +45,7 @@ def build_logger(stream: BinaryIO, *, format: Format = "json", level: str = "inf
     return cast(
         Logger,
         structlog.wrap_logger(
-            structlog.BytesLogger(stream),
+            _Lines(stream),
             processors=[_head, _exceptions, render],
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
             cache_logger_on_first_use=True,
@@ -85,6 +86,22 @@ def loop_exception_handler(logger: Logger) -> Callable[[asyncio.AbstractEventLoo
         logger.error(str(context.get("message", "error in the event loop")), exc_info=context.get("exception"))
 
     return handle
+
+
+class _Lines:
+    """Writes each line whole and at once. A line that can't be written is lost, and nothing else: a full disk or a
+    closed pipe must not keep a decision from being answered."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def msg(self, line: bytes) -> None:
+        with contextlib.suppress(OSError, ValueError), self._lock:
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 class _Bridge(logging.Handler):
@@ -209,22 +226,16 @@ _SECRET = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# One of these stands in whatever the expression above matches, in lower case: looking for them takes a fraction of
-# its time, and nearly every line has none.
-_HINTS = (
-    *(b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
-    *(b"glpat-", b"gloas-", b"gldt-", b"glrt-", b"glrtr-", b"glcbt-", b"glptt-", b"glft-", b"glimt-"),
-    *(b"glagent-", b"glsoat-", b"glffct-", b"glwt-", b"atatt", b"atctt", b"atbb", b"bbdc-", b"eyj", b"-----begin"),
-    *(b"bearer", b"basic", b"authorization", b"private-token", b"://"),
+# Stands in whatever the expression above matches, in lower case: it takes a fourth of the time, and nearly every line
+# has nothing of it.
+_HINT = re.compile(
+    rb"gh[pousr]_|github_pat_|gl[a-z]{2,5}-|at(?:att|ctt|bb)|bbdc-|eyj|-----begin|bearer|basic|authoriz|private-token|://"
 )
 
 
 def redact(line: bytes) -> bytes:
     """`line` with *** instead of whatever looks like a credential; what shows its kind stays."""
-    lowered = line.lower()
-    if not any(hint in lowered for hint in _HINTS):
-        return line
-    return _SECRET.sub(_mask, line)
+    return _SECRET.sub(_mask, line) if _HINT.search(line.lower()) else line
 
 
 def _mask(match: re.Match[bytes]) -> bytes:

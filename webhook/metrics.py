@@ -25,7 +25,7 @@ from webhook.decision import Allow, Decision, Stage
 from webhook.subject import Operation
 
 # Twice as many series, of which nobody makes anything. The library has only a switch for the whole process.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 Outcome = Literal["allowed", "warned", "denied"]
 CacheResult = Literal["hit", "miss", "coalesced"]

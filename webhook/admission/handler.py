@@ -1,0 +1,243 @@
+"""``POST /mutate`` and ``POST /validate``: an HTTP request in, an answer before the API server stops waiting.
+
+One request, in order: read the body, decode it, have it reviewed, encode the decision, count and log it. Whatever goes
+wrong on the way ends in one of three ways: HTTP 4xx (it was no review that could be judged), a decision by the clock
+(`late`), or HTTP 500 with a text that says nothing (an error of ours). In the first and the last case the webhook
+configuration's failurePolicy decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from webhook.admission import codec
+from webhook.admission.codec import AdmissionRequest
+from webhook.decision import Decision, Deny, Stage
+from webhook.errors import BadReview
+from webhook.logs import Logger, describe
+from webhook.metrics import Metrics, outcome_of
+from webhook.subject import Subject
+
+Review = Callable[[Subject, Stage, float, dict[str, object]], Awaitable[Decision]]
+"""Judges a Secret until a deadline, in the event loop's time; what the log line shall also say goes into the dict."""
+Late = Callable[[Subject, Stage], Decision]
+"""The decision where `Review` came to none in time. It must not wait for anything."""
+
+# A Secret holds 1 MiB at most, in base64 a third more, and an UPDATE has it twice: 2.7 MiB. Annotations of 256 KiB,
+# every character of which Go escapes to six, bring the worst review that was measured to 5.9 MB (KUBERNETES.md §1.8).
+MAX_BODY: Final = 8 * 1024 * 1024
+# Decoding this much takes a millisecond. More of it goes into a thread, so that small reviews go on in between.
+_DECODE_ASIDE: Final = 256 * 1024
+
+DEFAULT_TIMEOUT: Final = 10.0  # of a webhook configuration that sets none
+# The API server rounds what is left up to whole seconds, so that up to one of them isn't there (KUBERNETES.md §1.4).
+_ROUNDING: Final = 1.0
+_MARGIN: Final = 0.25  # for the way back
+_LEAST_SHARE: Final = 0.25  # of a time-out so short that rounding and margin would leave nothing
+
+# Go's time.ParseDuration, of which the API server's own output is a part.
+_GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_GO_DURATION = re.compile(rf"(?:{_GO_PART.pattern})+", re.ASCII)
+
+# https://www.w3.org/TR/trace-context/#traceparent-header: version 00 exactly, later ones may add fields; ff is none.
+_TRACEPARENT = re.compile(
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}"
+    r"(?P<more>-.*)?\Z"
+)
+
+
+class AdmissionHandler:
+    """Answers the API server."""
+
+    def __init__(
+        self,
+        review: Review,
+        late: Late,
+        *,
+        decision_timeout: Callable[[], float],
+        metrics: Metrics,
+        log: Logger,
+    ) -> None:
+        """
+        Args:
+            decision_timeout: the most seconds that a decision may take, as configured at the moment.
+        """
+        self._review = review
+        self._late = late
+        self._decision_timeout = decision_timeout
+        self._metrics = metrics
+        self._log = log
+        self._abandoned: set[asyncio.Future[Decision]] = set()
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Make ``/mutate`` and ``/validate`` known; every other path is 404, every other method 405."""
+        router.add_post("/mutate", self.mutate)
+        router.add_post("/validate", self.validate)
+
+    async def mutate(self, request: web.Request) -> web.Response:
+        """Answer the mutating call."""
+        return await self._answer(request, Stage.MUTATE)
+
+    async def validate(self, request: web.Request) -> web.Response:
+        """Answer the validating call."""
+        return await self._answer(request, Stage.VALIDATE)
+
+    async def _answer(self, request: web.Request, stage: Stage) -> web.Response:
+        arrival = asyncio.get_running_loop().time()
+        deadline = arrival + min(time_to_decide(request.query.get("timeout")), self._decision_timeout())
+        try:
+            admission = await _decode(await _read(request, deadline))
+        except BadReview as error:
+            self._metrics.bad_review(error.reason)
+            self._log.warning("bad review", stage=stage, status=error.status, detail=str(error))
+            return _refusal(error)
+        record: dict[str, object] = {}
+        try:
+            decision, late = await self._decide(admission.subject, stage, deadline, record)
+            body = codec.encode(admission, decision, stage)
+        except Exception as error:
+            self._metrics.failed(stage)
+            self._log.error("review failed", **_facts(admission, stage), **describe(error), **_trace(request))
+            # The API server shows this to whoever writes (KUBERNETES.md §5).
+            return web.Response(status=500, text=f"an error inside git-token-webhook; its log tells more: {stage}\n")
+        seconds = asyncio.get_running_loop().time() - arrival
+        self._metrics.decided(stage, admission.subject.operation, outcome_of(decision), seconds, late=late)
+        self._log_decision(admission, stage, decision, record, seconds, late, _trace(request))
+        return web.Response(body=body, content_type="application/json")
+
+    async def _decide(
+        self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]
+    ) -> tuple[Decision, bool]:
+        """What the review says, or `late` where it says nothing in time, whatever holds it up."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(self._review(subject, stage, deadline, record))
+        try:
+            # wait() leaves the task alone: timeout() would wait until the task has taken notice of its cancellation.
+            await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
+        except asyncio.CancelledError:  # the API server has hung up
+            self._abandon(task)
+            raise
+        if task.done():
+            return task.result(), False
+        self._abandon(task)
+        return self._late(subject, stage), True
+
+    def _abandon(self, task: asyncio.Future[Decision]) -> None:
+        """Cancel a review that nobody waits for any more, and see that its end isn't reported as forgotten."""
+        task.cancel()
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Future[Decision]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.warning("review failed after its time", **describe(error))
+
+    def _log_decision(
+        self,
+        admission: AdmissionRequest,
+        stage: Stage,
+        decision: Decision,
+        record: dict[str, object],
+        seconds: float,
+        late: bool,
+        trace: dict[str, str],
+    ) -> None:
+        fields: dict[str, object] = {"reason": decision.reason} if isinstance(decision, Deny) else {}
+        fields |= record
+        fields |= _facts(admission, stage) | trace
+        fields |= {"verdict": outcome_of(decision), "milliseconds": round(seconds * 1000, 1)}
+        if late:
+            fields["late"] = True
+        fields.pop("event", None)
+        self._log.info("decision", **fields)
+
+
+def time_to_decide(timeout: str | None) -> float:
+    """Seconds from a review's arrival in which it must be decided, where the API server said ``?timeout=``."""
+    seconds = parse_go_duration(timeout or "") or DEFAULT_TIMEOUT
+    return max(seconds - _ROUNDING - _MARGIN, seconds * _LEAST_SHARE)
+
+
+def parse_go_duration(text: str) -> float | None:
+    """Seconds of a duration as Go writes it, such as ``10s`` or ``1m30s``; None where it is none."""
+    if len(text) > 32 or not _GO_DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_PART.findall(text))
+
+
+def parse_traceparent(header: str) -> tuple[str, str] | None:
+    """Trace and span of a W3C ``traceparent``; None where it isn't exactly one, as the standard demands."""
+    match = _TRACEPARENT.match(header)
+    if match is None or (match["version"] == "00" and match["more"]):
+        return None
+    return match["trace"], match["span"]
+
+
+async def _read(request: web.Request, deadline: float) -> bytes:
+    """The body.
+
+    Raises:
+        BadReview: of another type, too large, or too slow in coming.
+    """
+    if request.content_type != "application/json":
+        raise BadReview("the Content-Type must be application/json", status=415, reason="content-type")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise BadReview("the body must not be compressed", status=415, reason="content-encoding")
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout_at(deadline):
+            while chunk := await request.content.readany():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise _too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        raise BadReview("the body didn't arrive in time", status=408, reason="slow") from None
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large() -> BadReview:
+    message = f"the body is larger than {MAX_BODY // 2**20} MiB, which no review of a Secret is"
+    return BadReview(message, status=413, reason="too-large")
+
+
+def _refusal(error: BadReview) -> web.Response:
+    response = web.Response(status=error.status, text=f"{error}\n")
+    if error.status in (408, 413):  # the rest of the body isn't wanted, so the connection is of no more use
+        response.force_close()
+    return response
+
+
+async def _decode(body: bytes) -> AdmissionRequest:
+    if len(body) > _DECODE_ASIDE:
+        return await asyncio.to_thread(codec.decode, body)
+    return codec.decode(body)
+
+
+def _facts(admission: AdmissionRequest, stage: Stage) -> dict[str, object]:
+    subject = admission.subject
+    secret = subject.secret
+    return {
+        "uid": admission.uid,
+        "stage": stage,
+        "operation": subject.operation,
+        "namespace": secret.namespace,
+        "name": secret.name or f"{secret.generate_name}…",
+        "user": subject.requester.username,
+        "dry_run": subject.dry_run,
+    }
+
+
+def _trace(request: web.Request) -> dict[str, str]:
+    parsed = parse_traceparent(request.headers.get("traceparent", ""))
+    return {"trace_id": parsed[0], "span_id": parsed[1]} if parsed else {}
