@@ -2,8 +2,8 @@
 
     python -m webhook.simulator --tls-cert cert.pem --tls-key key.pem --port github.com=18443
 
-Prints one JSON line when ready: ``{"control": "http://…", "hosts": {"github.com": {"api_url": …}, …}}``, and serves until
-it is interrupted or terminated.
+Prints one JSON line when ready: ``{"control": "http://…", "hosts": {"github.com": {"api_url": …}, …}}``, and serves
+until it is interrupted or terminated.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         world = World.load(options.world) if options.world else example_world(datetime.now(UTC))
         asyncio.run(serve(world, options))
-    except (OSError, ValidationError, ValueError, yaml.YAMLError) as error:
+    except yaml.YAMLError:  # its text would repeat a piece of the file, which may hold keys
+        print(f"simulator: {options.world} is no YAML", file=sys.stderr)
+        return 2
+    except (OSError, ValidationError, ValueError) as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
     return 0

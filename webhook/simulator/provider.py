@@ -54,7 +54,7 @@ class HostModel(Model):
     name: str
     """The host name that people use in URLs, such as ``github.com``."""
     _mutations: list[Mutation] = PrivateAttr(default_factory=list)
-    _clock: Clock = PrivateAttr(default=utc_now)
+    _clock: Clock = PrivateAttr(default_factory=lambda: utc_now)
 
     def now(self) -> datetime:
         """The time as this world sees it."""

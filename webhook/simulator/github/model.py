@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
-from functools import cached_property
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -167,19 +167,9 @@ class Token(Model):
     @property
     def value(self) -> str:
         """The token itself."""
-        return self._generated if self.fixed_value is None else self.fixed_value.get_secret_value()
-
-    @cached_property
-    def _generated(self) -> str:
-        seed = f"{self.seed}/{self.kind}/{self.name}"
-        if self.style == "legacy":
-            return github_legacy(seed)
-        if self.kind is TokenKind.FINE_GRAINED:
-            return github_fine_grained(seed)
-        if self.style == "stateless":
-            return github_stateless(self.app_id or 1, seed)
-        prefixes = {"classic": "ghp_", "oauth": "gho_", "app-user": "ghu_", "installation": "ghs_", "refresh": "ghr_"}
-        return github_prefixed(prefixes[self.kind], seed)
+        if self.fixed_value is not None:
+            return self.fixed_value.get_secret_value()
+        return _token_value(self.kind, self.style, f"{self.seed}/{self.kind}/{self.name}", self.app_id or 1)
 
     @property
     def holds(self) -> frozenset[str]:
@@ -204,6 +194,27 @@ class Token(Model):
         return self.expires_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
+@cache
+def _token_value(kind: TokenKind, style: str, seed: str, app_id: int) -> str:
+    if style == "legacy":
+        return github_legacy(seed)
+    if kind is TokenKind.FINE_GRAINED:
+        return github_fine_grained(seed)
+    if style == "stateless":
+        return github_stateless(app_id, seed)
+    prefixes = {"classic": "ghp_", "oauth": "gho_", "app-user": "ghu_", "installation": "ghs_", "refresh": "ghr_"}
+    return github_prefixed(prefixes[kind], seed)
+
+
+@cache
+def _key_pair(slug: str) -> tuple[str, str]:
+    """Private and public PEM, once for each App in a process: making an RSA key takes a while."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), public.decode()
+
+
 class App(Model):
     """A GitHub App. Without keys one is generated, as GitHub's "Generate a private key" does."""
 
@@ -222,10 +233,8 @@ class App(Model):
     def _generate_key(cls, data: Any) -> Any:
         if not isinstance(data, dict) or data.get("public_key"):
             return data
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        return {**data, "private_key": SecretStr(private.decode()), "public_key": public.decode()}
+        private, public = _key_pair(str(data.get("slug")))
+        return {**data, "private_key": SecretStr(private), "public_key": public}
 
     @property
     def private_key_pem(self) -> str:

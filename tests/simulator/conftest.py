@@ -1,0 +1,72 @@
+"""A fresh example world for each test, served over real HTTPS by a certificate authority of this run."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from webhook.simulator import Simulator, World, example_world
+
+Ask = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Signs the simulator's certificate."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    """For the simulator."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def client_context(authority: trustme.CA) -> ssl.SSLContext:
+    """For whoever asks it."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def world() -> World:
+    """The example world, now."""
+    return example_world(datetime.now(UTC))
+
+
+@pytest.fixture
+async def simulator(world: World, server_context: ssl.SSLContext) -> AsyncIterator[Simulator]:
+    """The world, served."""
+    async with Simulator(world, ssl_context=server_context) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(client_context: ssl.SSLContext) -> AsyncIterator[httpx.AsyncClient]:
+    """A plain HTTPS client."""
+    async with httpx.AsyncClient(verify=client_context, timeout=10) as running:
+        yield running
+
+
+@pytest.fixture
+def ask(simulator: Simulator, client: httpx.AsyncClient) -> Ask:
+    """``await ask("good-classic", "/user")``: a request to an API with a token by name, or with none."""
+
+    async def send(
+        token: str | None, path: str, method: str = "GET", host: str = "github.com", **options: Any
+    ) -> httpx.Response:
+        headers = options.pop("headers", {})
+        if token is not None:
+            headers = {"Authorization": f"Bearer {simulator.world.token(token).value}", **headers}
+        url = simulator.hosts[host].api_url + path
+        return await client.request(method, url, headers=headers, **options)
+
+    return send
