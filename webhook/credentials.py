@@ -10,7 +10,8 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from pydantic import SecretStr
 
@@ -21,7 +22,7 @@ from webhook.matching import ARGOCD_TYPE, Match
 from webhook.providers.github.keys import load_app_key
 from webhook.requirements import Role
 from webhook.subject import SecretObject
-from webhook.token_shapes import TOKEN_IN_TEXT, kind_of_token
+from webhook.token_shapes import address_holds_token, kind_of_token, name_holds_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Destination:
 
     url: GitUrl | None = None
     host: str | None = None
-    provider: str | None = None
+    provider: str | None = field(default=None, repr=False)  # whatever somebody wrote there
     app_base_url: GitUrl | None = None
 
 
@@ -47,7 +48,6 @@ class Unsupported:
     """There is nothing to check about it; `what` names it for people: "an SSH key"."""
 
     what: str
-    secret: SecretStr = field(default=SecretStr(""), repr=False)  # so that a changed one is seen to have changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,6 @@ class External:
     """A value that somebody else has encrypted; `how` says how we know."""
 
     how: str
-    secret: SecretStr = field(default=SecretStr(""), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,6 @@ class Malformed:
     """It can't be used; `why` is a clause that stands after the entry's name."""
 
     why: str
-    secret: SecretStr = field(default=SecretStr(""), repr=False)
 
 
 Content = Checkable | Unsupported | External | Malformed
@@ -71,24 +69,33 @@ Content = Checkable | Unsupported | External | Malformed
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token of a Secret; `key` is the key of `data` that holds it, empty where none does."""
+    """One token of a Secret, together with where it goes.
+
+    Attributes:
+        key: the key of `data` that holds it, empty where none does.
+        origin: what it was read from, where `content` doesn't hold it, so that a changed one is seen to have changed.
+        hidden: the key is itself a token (somebody's slip), and is never shown.
+    """
 
     key: str
     content: Content
+    origin: SecretStr = field(default=SecretStr(""), repr=False)
+    hidden: bool = False
 
     @property
     def field(self) -> str:
-        """The path that a denial names. A key that is itself a token (somebody's slip) is never shown."""
-        if not self.key or TOKEN_IN_TEXT.search(self.key):
-            return "data"
-        return f"data.{self.key}"
+        """The path that a denial names."""
+        return f"data.{self.key}" if self.key and not self.hidden else "data"
+
+    def __repr__(self) -> str:
+        return f"Entry({self.field!r}, {self.content!r})"
 
 
 class Undecodable(ValueError):
     """A value of `data` isn't base64. The API server never sends such a thing."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"data.{key} isn't base64" if not TOKEN_IN_TEXT.search(key) else "a value isn't base64")
+        super().__init__("a value isn't base64" if name_holds_token(key) else f"data.{key} isn't base64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,10 @@ _JWE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-
 _IV_KEY = "encryptionIV"
 # No provider's token comes near; an HTTP header that is longer than this is refused by most servers.
 _LONGEST_TOKEN = 8192
+# What is shorter is no secret, and may stand anywhere by chance.
+_SHORTEST_TOKEN = 8
+# Of a Secret's key (Kubernetes: validation.IsConfigMapKey).
+_LONGEST_KEY = 253
 
 _TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
 _ARGOCD_TOKEN_KEYS = ("password", "bearerToken")
@@ -134,6 +145,11 @@ _METADATA_KEYS = frozenset(
     azureServicePrincipalClientSecret azureServicePrincipalTenantID azureServicePrincipalTenantId
     azureActiveDirectoryEndpoint encryptionIV""".split()
 )
+# What changes neither a token nor where it goes.
+_NEUTRAL_KEYS = frozenset(
+    """name project proxy noProxy insecure insecureIgnoreHostKey insecureOCIForceHttp enableLfs depth
+    forceHttpBasicAuth""".split()
+)
 # A Secret of these types without credentials is usual: Argo CD takes them from repo-creds, or needs none.
 _CREDENTIALS_OPTIONAL = frozenset({"repository", "repository-write"})
 
@@ -150,18 +166,28 @@ def extract(secret: SecretObject, match: Match) -> dict[str, Entry]:
         entries |= {entry.key: entry for entry in _runtime_entries(secret, values)}
     if Role.USER in match.roles:
         for entry in _user_entries(values):
-            entries.setdefault(entry.key, entry)  # what both formats read, the first has read already
+            # Of what both formats read, the one that can be checked counts: a Helm credential's token is a user's too.
+            if entry.key not in entries or isinstance(entries[entry.key].content, Unsupported):
+                entries[entry.key] = entry
     if len(entries) > 1:
         entries.pop("", None)  # one format found nothing, the other did
-    return entries
+    return {key: _traced(entry, values) for key, entry in entries.items()}
+
+
+def _traced(entry: Entry, values: _Values) -> Entry:
+    """The entry with what is only known of all values together."""
+    if values.shown_in(entry.key):
+        why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
+        return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True)
+    return entry if isinstance(entry.content, Checkable) else replace(entry, origin=values.origin(entry.key))
 
 
 def url_of(secret: SecretObject) -> str | None:
-    """The Secret's own ``url``, for rules that select by it; None where it has none that is text."""
+    """The Secret's own ``url``, for rules that select by it; what is no text comes out as no URL."""
     try:
-        return _Values(secret.data).text("url")
+        return _Values(secret.data).raw("url").decode("utf-8", "replace") or None
     except Undecodable:
-        return None
+        return "\N{REPLACEMENT CHARACTER}"
 
 
 def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
@@ -169,15 +195,19 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
 
     A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger.
     """
-    shape = kind_of_token(entry.credential.token.get_secret_value()) if _is_token(entry) else Kind.GITHUB
+    credential = entry.credential
+    is_token = isinstance(credential, TokenCredential)
+    shape: Kind | None = Kind.GITHUB
+    if isinstance(credential, TokenCredential):
+        shape = kind_of_token(credential.token.get_secret_value())
     found = _destination_host(entry.destination, shape, hosts, default_host)
     if not isinstance(found, Host):
         return found
     if shape is not None and shape is not found.kind:
-        what = f"a {_NAMES[shape]} token" if _is_token(entry) else "a GitHub App"
+        what = f"a {_NAMES[shape]} token" if is_token else "a GitHub App"
         return Malformed(f"is {what}, but goes to {found.name}, which is {_NAMES[found.kind]}")
     url = entry.destination.url
-    if isinstance(entry.credential, GitHubAppCredential):
+    if not is_token:
         wrong = _wrong_app_base_url(entry.destination.app_base_url, found)
         if wrong is not None:
             return wrong
@@ -190,10 +220,6 @@ _NAMES = {
     Kind.BITBUCKET: "Bitbucket Cloud",
     Kind.BITBUCKET_SERVER: "Bitbucket Server",
 }
-
-
-def _is_token(entry: Checkable) -> bool:
-    return isinstance(entry.credential, TokenCredential)
 
 
 def _destination_host(
@@ -242,7 +268,7 @@ def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
             f"goes to {host.name}, but githubAppEnterpriseBaseUrl is missing, so that Argo CD would ask github.com; "
             f"set it to {derived_api_url(host.name, host.kind)}"
         )
-    if base.scheme == "https" and (base.host, base.path) in right:
+    if base.scheme == "https" and not base.insecure and (base.host, base.path) in right:
         return None
     return Malformed(
         f"has a githubAppEnterpriseBaseUrl that isn't the API of {host.name}; "
@@ -292,6 +318,28 @@ class _Values:
         """Whether the key is there with a value."""
         return bool(self._data.get(key))
 
+    def origin(self, key: str) -> SecretStr:
+        """What the entry of this key was read from; where that is no token's own key, all that isn't neutral."""
+        shared = not key or key in _METADATA_KEYS
+        keys = [
+            name
+            for name in sorted(self._data)
+            if name == key or (name not in _NEUTRAL_KEYS and (shared or name in _METADATA_KEYS))
+        ]
+        return SecretStr(json.dumps([[name, self._data[name]] for name in keys]))
+
+    def shown_in(self, key: str) -> bool:
+        """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
+        if not key or key in _TOKEN_KEYS or key in _METADATA_KEYS:
+            return False
+        return name_holds_token(key) or any(value in key for value in self._short)
+
+    @cached_property
+    def _short(self) -> frozenset[str]:
+        """Values that are long enough for a token and short enough to fit into a key."""
+        texts = (self.text(key) for key in self._data if len(self._data[key]) <= 2 * _LONGEST_KEY)
+        return frozenset(text for text in texts if text is not None and len(text) >= _SHORTEST_TOKEN)
+
 
 def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     """Argo CD's keys, with Argo CD's precedence."""
@@ -301,23 +349,20 @@ def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     other = next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
     used = [*tokens, other[0]] if other and not tokens else tokens
     if (passed_over := _not_git(values)) is not None:
-        return [
-            Entry(key, Unsupported(passed_over, SecretStr(values.text(key) or "")))
-            for key in used or ["url" if "url" in values else ""]
-        ]
+        return [Entry(key, Unsupported(passed_over)) for key in used or ["url" if "url" in values else ""]]
     destination = _read_destination(values)
     if isinstance(destination, Entry):
         return [destination]
     if destination.url is not None and not destination.url.uses_token:
         what = f"a credential for {_article(destination.url.scheme)} URL, which uses no token"
-        return [Entry(key, Unsupported(what, SecretStr(values.text(key) or ""))) for key in used or ["url"]]
+        return [Entry(key, Unsupported(what)) for key in used or ["url"]]
     if tokens:
         return [_token_entry(key, values, destination) for key in tokens]
     if other is not None:
         key, what = other
         if key == "githubAppPrivateKey":
             return [_app_entry(values, destination)]
-        return [Entry(key, Unsupported(what, SecretStr(values.text(key) or "")))]
+        return [Entry(key, Unsupported(what))]
     if values.is_set("githubAppID"):
         return [Entry("githubAppID", Malformed("has no githubAppPrivateKey beside it"))]
     if argocd_type in _CREDENTIALS_OPTIONAL and not any(key in values for key in keys):
@@ -340,10 +385,13 @@ def _is_used(values: _Values, key: str) -> bool:
 
 def _not_git(values: _Values) -> str | None:
     """What a Secret for something else than Git repositories holds, or None."""
-    kind = (values.text("type") or "").strip().lower()
+    # Letter by letter, as Argo CD compares it: to Argo CD "Helm" and " helm" are Git.
+    kind = values.text("type") or "git"
     if kind == "helm":
         return "a credential of a Helm repository"
-    if kind == "oci" or (values.text("enableOCI") or "").strip().lower() == "true":
+    # Registries are written without a scheme. With one, enableOCI says nothing about Git, which uses this as well.
+    by_flag = "type" not in values and values.text("enableOCI") == "true" and "://" not in (values.text("url") or "://")
+    if kind == "oci" or by_flag:
         return "a credential of an OCI registry"
     return None
 
@@ -359,20 +407,29 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
     others = [key for key in values if key not in _TOKEN_KEYS and key not in _METADATA_KEYS]
     if present:
         named = [key for key in present if values.is_set(key)] or present[:1]
-        # A value that is a token all the same is not passed over because of its key.
-        named += [key for key in others if _looks_like_token(values.text(key) or "")]
     else:
         named = others
+    # A value that is a token all the same is not passed over because of its key.
+    named = [*named, *(key for key in values if key not in {*named, *present} and _shows_token(key, values))]
     if not named:
         other = next(((key, what) for key, what in _ARGOCD_OTHERS if what and _is_used(values, key)), None)
         if other is not None:
-            return [Entry(other[0], Unsupported(other[1], SecretStr(values.text(other[0]) or "")))]
+            return [Entry(other[0], Unsupported(other[1]))]
         return [Entry("", Malformed("holds no token; put it under token"))]
     return [_user_entry(key, values, common) for key in named]
 
 
-def _looks_like_token(text: str) -> bool:
-    return kind_of_token(text) is not None or (text.lstrip().startswith("{") and '"token"' in text)
+def _shows_token(key: str, values: _Values) -> bool:
+    text = (values.text(key) or "").strip()
+    if kind_of_token(text) is not None or values.shown_in(key):
+        return True
+    if not text.startswith("{"):
+        return False
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return '"token"' in text
+    return isinstance(document, dict) and "token" in document
 
 
 def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
@@ -383,33 +440,37 @@ def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
         url = content.destination.url
         if url is not None and not url.uses_token:
             what = f"a credential for {_article(url.scheme)} URL, which uses no token"
-            return Entry(key, Unsupported(what, SecretStr(text)))
+            return Entry(key, Unsupported(what))
     return entry
 
 
 def _json_entry(key: str, text: str, common: Destination) -> Entry:
     """A user's entry as ``{"token", "username", "url", "provider"}``."""
-    secret = SecretStr(text)
+    return Entry(key, _json_content(text, common))
+
+
+def _json_content(text: str, common: Destination) -> Content:
     try:
         document = json.loads(text, object_pairs_hook=_unique)
     except _DuplicateName:
-        return Entry(key, Malformed("is JSON that has the same name twice", secret))
+        return Malformed("is JSON that has the same name twice")
     except (ValueError, RecursionError):
-        return Entry(key, Malformed("begins like JSON but isn't valid JSON", secret))
+        return Malformed("begins like JSON but isn't valid JSON")
     fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
     if any(value is not None and not isinstance(value, str) for value in fields.values()):
-        return Entry(key, Malformed("is JSON whose token, username, url, host and provider must be strings", secret))
-    if not fields["token"]:
-        return Entry(key, Malformed('is JSON without a "token"', secret))
+        return Malformed("is JSON whose token, username, url, host and provider must be strings")
+    if any(document.get(name) for name in _TOKEN_KEYS if name != "token"):
+        return Malformed('is JSON that holds a token under another name than "token"')
+    token = fields["token"]
+    if not token:
+        return Malformed('is JSON without a "token"')
     try:
         destination = _destination(fields["url"], fields["host"], fields["provider"], common)
     except MalformedUrl as error:
-        return Entry(key, Malformed(f"has a url that {error}", secret))
-    if (why := _unusable(fields["token"])) is not None:
-        return Entry(key, Malformed(why, secret))
-    if _JWE.match(fields["token"]):
-        return Entry(key, External("is a JWE that no key of this webhook opens", secret))
-    return Entry(key, Checkable(TokenCredential(SecretStr(fields["token"]), fields["username"]), destination))
+        return Malformed(f"has a url that {error}")
+    if _JWE.match(token):
+        return External("is a JWE that no key of this webhook opens")
+    return _checkable(token, fields["username"], destination)
 
 
 class _DuplicateName(ValueError):
@@ -425,25 +486,25 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _read_destination(values: _Values) -> Destination | Entry:
     """Where the Secret's tokens go, or the malformed entry that says why this can't be known."""
-    for key in ("url", "host"):
-        try:
-            destination = _destination(
-                values.text("url"), values.text("host") if key == "host" else None, values.text("provider"), None
-            )
-        except MalformedUrl as error:
-            return Entry(key, Malformed(f"{error}", SecretStr(values.text(key) or "")))
-    if "url" in values and values.is_set("url") and values.text("url") is None:
-        return Entry("url", Malformed("is no text"))
-    base = values.text("githubAppEnterpriseBaseUrl")
-    if base is None:
-        return destination
+    for key in ("url", "host", "provider", "githubAppEnterpriseBaseUrl"):
+        if values.is_set(key) and values.text(key) is None:
+            return Entry(key, Malformed("is no text"))
+    url, host, provider = (values.text(key) for key in ("url", "host", "provider"))
+    key = "url"
     try:
-        return Destination(destination.url, destination.host, destination.provider, parse_git_url(base))
+        _destination(url, None, provider, None)
+        key = "host"
+        destination = _destination(url, host, provider, None)
+        key = "githubAppEnterpriseBaseUrl"
+        base = values.text(key)
+        return destination if base is None else replace(destination, app_base_url=parse_git_url(base))
     except MalformedUrl as error:
-        return Entry("githubAppEnterpriseBaseUrl", Malformed(f"{error}"))
+        return Entry(key, Malformed(f"{error}"))
 
 
 def _destination(url: str | None, host: str | None, provider: str | None, common: Destination | None) -> Destination:
+    if any(address_holds_token(text) for text in (url, host) if text):
+        raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
     parsed_url = parse_git_url(url) if url else None
     parsed_host = None
     if host:
@@ -457,19 +518,32 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
 
 
 def _token_entry(key: str, values: _Values, destination: Destination) -> Entry:
-    raw = values.raw(key)
     try:
-        text = raw.decode("utf-8")
+        text = values.raw(key).decode("utf-8")
     except UnicodeDecodeError:
-        return Entry(key, External("is no text, as if encrypted", SecretStr(raw.hex())))
-    secret = SecretStr(text)
+        return Entry(key, External("is no text, as if encrypted"))
+    if (how := _encrypted(text, values)) is not None and kind_of_token(text.strip()) is None:
+        return Entry(key, External(how))
+    return Entry(key, _checkable(text, values.text("username"), destination))
+
+
+def _encrypted(text: str, values: _Values) -> str | None:
+    """How we know that somebody else has encrypted a value, or None."""
     if _JWE.match(text):
-        return Entry(key, External("is a JWE that no key of this webhook opens", secret))
-    if values.is_set(_IV_KEY) and kind_of_token(text) is None:
-        return Entry(key, External(f"has an {_IV_KEY} beside it", secret))
-    if (why := _unusable(text)) is not None:
-        return Entry(key, Malformed(why, secret))
-    return Entry(key, Checkable(TokenCredential(secret, values.text("username")), destination))
+        return "is a JWE that no key of this webhook opens"
+    return f"has an {_IV_KEY} beside it" if text.strip() and values.is_set(_IV_KEY) else None
+
+
+def _checkable(token: str, username: str | None, destination: Destination) -> Checkable | Malformed:
+    """A token that a provider can be asked about."""
+    if (why := _unusable(token)) is not None:
+        return Malformed(why)
+    if username is not None and any("\ud800" <= character <= "\udfff" for character in username):
+        return Malformed("has a username that is no text")
+    address = f"{destination.url or ''} {destination.host or ''}".lower()
+    if len(token) >= _SHORTEST_TOKEN and token.lower() in address:
+        return Malformed("stands in its url or host as well, where more people can read it")
+    return Checkable(TokenCredential(SecretStr(token), username), destination)
 
 
 def _unusable(token: str) -> str | None:
@@ -478,6 +552,8 @@ def _unusable(token: str) -> str | None:
         return "is empty"
     if token != token.rstrip("\r\n"):
         return "ends in a line break, which Git would send along; write it without (echo -n, printf)"
+    if token.lstrip()[:1] in {"{", "[", '"'}:
+        return "is JSON, which no token is"
     if not token.isascii() or not token.isprintable() or " " in token:
         return "has a space, a control character or a character outside ASCII, which no token has"
     if len(token) > _LONGEST_TOKEN:
@@ -487,17 +563,21 @@ def _unusable(token: str) -> str | None:
 
 def _app_entry(values: _Values, destination: Destination) -> Entry:
     key = "githubAppPrivateKey"
-    pem = SecretStr(values.text(key) or "")
+    pem = values.text(key)
+    if pem is None:
+        return Entry(key, External("is no text, as if encrypted"))
+    if (how := _encrypted(pem, values)) is not None and "-----BEGIN" not in pem:
+        return Entry(key, External(how))
     app_id = (values.text("githubAppID") or "").strip()
     if not app_id:
-        return Entry(key, Malformed("has no githubAppID beside it", pem))
+        return Entry(key, Malformed("has no githubAppID beside it"))
     if not re.fullmatch(r"[0-9]{1,18}|Iv[A-Za-z0-9.]{1,40}", app_id):
-        return Entry("githubAppID", Malformed("is no App id (a number) or client id", pem))
+        return Entry("githubAppID", Malformed("is no App id (a number) or client id"))
     installation = (values.text("githubAppInstallationID") or "").strip()
     if installation and not re.fullmatch(r"[0-9]{1,18}", installation):
-        return Entry("githubAppInstallationID", Malformed("is no number", pem))
+        return Entry("githubAppInstallationID", Malformed("is no number"))
     try:
-        load_app_key(pem)
+        load_app_key(SecretStr(pem))
     except ValueError as error:
-        return Entry(key, Malformed(str(error), pem))
-    return Entry(key, Checkable(GitHubAppCredential(app_id, pem, installation or None), destination))
+        return Entry(key, Malformed(str(error)))
+    return Entry(key, Checkable(GitHubAppCredential(app_id, SecretStr(pem), installation or None), destination))

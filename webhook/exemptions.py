@@ -6,6 +6,7 @@ annotation whose word needs the API server's while that can't be asked.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -77,11 +78,28 @@ class Exemptions:
 
 
 async def find_exemptions(
-    subject: Subject, roles: frozenset[Role], settings: Settings, cluster: Cluster | None
+    subject: Subject,
+    roles: frozenset[Role],
+    settings: Settings,
+    cluster: Cluster | None,
+    deadline: float | None = None,
 ) -> Exemptions:
-    """The roles of `roles` that aren't checked, and why. Asks the API server only for what is still open."""
+    """The roles of `roles` that aren't checked, and why. Asks the API server only for what is still open.
+
+    Args:
+        deadline: until when the API server may answer, by the event loop's clock; what is known by then counts.
+    """
     found = Exemptions()
     _from_settings(found, subject, roles, settings)
+    try:
+        async with asyncio.timeout_at(deadline):
+            await _from_cluster(found, subject, roles, cluster)
+    except TimeoutError:
+        found.reports.append("The API server doesn't answer in time, so what it would tell skips nothing.")
+    return found
+
+
+async def _from_cluster(found: Exemptions, subject: Subject, roles: frozenset[Role], cluster: Cluster | None) -> None:
     namespace = subject.secret.namespace
     if cluster is not None and not found.skips.keys() >= roles:
         await _from_config_map(found, subject, roles, namespace, cluster)
@@ -89,7 +107,6 @@ async def find_exemptions(
         await _from_namespace(found, roles, namespace, cluster)
     if not found.skips.keys() >= roles:
         await _from_secret(found, subject, roles, cluster)
-    return found
 
 
 def _from_settings(found: Exemptions, subject: Subject, roles: frozenset[Role], settings: Settings) -> None:
@@ -150,7 +167,7 @@ async def _from_secret(
     if not open_roles:
         return
     if cluster is None:
-        found.reports.append(f"The annotation {ANNOTATION} isn't honoured: this webhook has no access to the API server.")
+        found.reports.append(f"The annotation {ANNOTATION} isn't honoured: this webhook can't reach an API server.")
         return
     try:
         allowed = await cluster.may_skip(subject.requester, secret.namespace, secret.name)

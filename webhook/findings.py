@@ -45,7 +45,7 @@ class TokenCredential:
     """A token that goes over HTTPS, as password or as bearer."""
 
     token: SecretStr
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)  # people put tokens there, too
 
 
 @dataclass(frozen=True, slots=True)

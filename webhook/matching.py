@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from webhook.git_url import MalformedUrl, parse_git_url
 from webhook.requirements import Role
 from webhook.settings import Rule
 from webhook.subject import SecretObject
@@ -41,7 +42,8 @@ def classify(secret: SecretObject | None, rules: Iterable[Rule], url: str | None
     and a glob is matched against that.
 
     Args:
-        url: the Secret's own ``url``, for rules that select by it.
+        url: the Secret's own ``url``, for rules that select by it. One that can't be read matches them all: a Secret
+            must not escape by writing its URL in a way that Git understands and we don't.
     """
     if secret is None:
         return _NOTHING
@@ -55,7 +57,7 @@ def _matches(rule: Rule, secret: SecretObject, name: str, url: str | None) -> bo
         _has_labels(secret.labels, rule.labels)
         and _matches_any(name, rule.names)
         and _matches_any(secret.namespace, rule.namespaces)
-        and _matches_any(url or "", rule.urls)
+        and _matches_url(url, rule.urls)
     )
 
 
@@ -65,3 +67,17 @@ def _has_labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
 
 def _matches_any(text: str, globs: tuple[str, ...]) -> bool:
     return not globs or any(fnmatchcase(text, glob) for glob in globs)
+
+
+def _matches_url(url: str | None, globs: tuple[str, ...]) -> bool:
+    """Whether a glob matches the URL as it is written, or as it is meant (``WWW.GitHub.com:443/acme/apps.git``)."""
+    if not globs or not url:
+        return not globs
+    try:
+        meant = str(parse_git_url(url)).lower()
+    except MalformedUrl:
+        return True
+    # Argo CD takes a URL that ends early for a prefix, so that https://github.com/acme is about https://github.com/acme/*.
+    forms = (url.lower(), meant, f"{meant}/")
+    patterns = {form for glob in globs for form in (glob.lower(), glob.lower().rstrip("/").removesuffix(".git"))}
+    return any(fnmatchcase(form, pattern) for form in forms for pattern in patterns)

@@ -7,13 +7,15 @@ has it, and not as the request has it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from webhook.admission.jsonpatch import patch_metadata
+from webhook.admission.jsonpatch import metadata_patch
+from webhook.credentials import Entry
 from webhook.decision import PatchOperation
 from webhook.exemptions import ANNOTATION as SKIP_ANNOTATION
 from webhook.findings import Outcome
+from webhook.hosts import Hosts
 from webhook.policy import Judged, Validation, Verdict, worst
 from webhook.requirements import Role
 from webhook.subject import Operation, SecretObject, Subject
@@ -29,31 +31,32 @@ _Marks = dict[str, str]
 
 
 def patch_for(
-    subject: Subject, roles: frozenset[Role], verdicts: Mapping[str, Verdict], unchecked: Iterable[str]
+    subject: Subject,
+    roles: frozenset[Role],
+    verdicts: Mapping[str, Verdict],
+    entries: Mapping[str, Entry],
+    hosts: Hosts,
 ) -> tuple[PatchOperation, ...]:
     """The patch that makes the Secret say what was found.
 
     Args:
-        verdicts: by entry, what was judged now.
-        unchecked: the entries that are as they were.
+        verdicts: by key, of the entries that were judged now.
+        entries: by key, all that the Secret has; those without a verdict are as they were.
+        hosts: by which the provider of an entry is known that wasn't judged.
     """
     secret = subject.object
     if secret is None:
         return ()
-    if not verdicts and subject.old is not None:
-        labels, annotations = _ours(subject.old.labels), _ours(subject.old.annotations)
-        if frozenset(labels.get("role", "").split(".")) != roles:  # a role was dropped; what was found stays true
-            labels = {**labels, "role": _role_label(roles)} if labels else {}
-        # Values of entries that are gone go with them.
-        kept = set(unchecked)
-        annotations = {name: text for name, value in annotations.items() if (text := _only(value, kept))}
+    never_checked = not verdicts and subject.old is not None and PREFIX + "validation" not in subject.old.labels
+    if never_checked:
+        labels, annotations = _Marks(), _Marks()
     else:
-        labels, annotations = _marks(subject, roles, verdicts, list(unchecked))
-    wanted_labels = _changes(secret.labels, labels)
-    wanted_annotations = _changes(secret.annotations, annotations)
+        before = _Before(subject.old, [key for key in entries if key not in verdicts])
+        labels, annotations = _marks(roles, verdicts, entries, before, hosts)
+    label_changes = _changes(secret.labels, labels)
     if subject.operation is Operation.CREATE and (secret.name or secret.generate_name).startswith(_PLATFORM_NAME):
-        wanted_labels |= {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}
-    return patch_metadata(secret.labels, wanted_labels, secret.annotations, wanted_annotations)
+        label_changes |= {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}
+    return _patch(secret, label_changes, _changes(secret.annotations, annotations))
 
 
 def removal_for(subject: Subject) -> tuple[PatchOperation, ...]:
@@ -61,45 +64,97 @@ def removal_for(subject: Subject) -> tuple[PatchOperation, ...]:
     secret = subject.object
     if secret is None:
         return ()
-    return patch_metadata(
-        secret.labels, _changes(secret.labels, {}), secret.annotations, _changes(secret.annotations, {})
+    return _patch(secret, _changes(secret.labels, {}), _changes(secret.annotations, {}))
+
+
+def _patch(
+    secret: SecretObject, label_changes: Mapping[str, str | None], annotation_changes: Mapping[str, str | None]
+) -> tuple[PatchOperation, ...]:
+    return metadata_patch(
+        labels=secret.labels,
+        annotations=secret.annotations,
+        label_changes=label_changes,
+        annotation_changes=annotation_changes,
     )
 
 
+class _Before:
+    """What the stored Secret says of the entries that weren't judged now."""
+
+    def __init__(self, old: SecretObject | None, keys: list[str]) -> None:
+        self.keys = keys
+        self._labels = old.labels if old else {}
+        self._annotations = old.annotations if old else {}
+
+    def mark(self, name: str, key: str) -> str | None:
+        """An annotation of one entry. A plain value is of the only entry there was: of several, nobody knows whose."""
+        value = self._annotations.get(PREFIX + name)
+        by_entry = None if value is None else _by_entry(value)
+        if by_entry is not None:
+            return by_entry.get(key)
+        return value if len(self.keys) == 1 else None
+
+    def validation(self, key: str) -> Validation:
+        """What was last found of an entry; where nothing was, nobody has verified it."""
+        value = self.mark("validation", key)
+        if value is None and len(self.keys) == 1:
+            value = self._labels.get(PREFIX + "validation")
+        return Validation(value) if value in set(Validation) else Validation.UNVERIFIED
+
+    def kinds(self, hosts: Hosts) -> set[str]:
+        """The kinds of the providers of these entries."""
+        kinds: set[str] = set()
+        for key in self.keys:
+            name = self.mark("host", key)
+            host = hosts.find(name) if name is not None else None
+            if host is not None:
+                kinds.add(str(host.kind))
+            elif name is not None and len(self.keys) == 1:  # it isn't declared any more, but was
+                kinds |= set(filter(None, self._labels.get(PREFIX + "provider", "").split(".")))
+        return kinds
+
+
 def _marks(
-    subject: Subject, roles: frozenset[Role], verdicts: Mapping[str, Verdict], unchecked: list[str]
+    roles: frozenset[Role],
+    verdicts: Mapping[str, Verdict],
+    entries: Mapping[str, Entry],
+    before: _Before,
+    hosts: Hosts,
 ) -> tuple[_Marks, _Marks]:
-    before = subject.old.annotations if subject.old else {}
-    before_labels = subject.old.labels if subject.old else {}
-    keys = sorted({*verdicts, *unchecked})
-    found = {key: _found(verdict) for key, verdict in verdicts.items()}
-    names = {name for marks in found.values() for name in marks}
-    if unchecked:
-        names |= _ours(before).keys() - {"validation"}
-    several = len(keys) > 1
+    """The labels and the annotations, without prefix."""
+    marks = {key: _found(verdict) for key, verdict in verdicts.items()}
+    marks |= {key: {name: v for name in _NAMES if (v := before.mark(name, key)) is not None} for key in before.keys}
+    validations = {key: verdict.validation for key, verdict in verdicts.items()}
+    validations |= {key: before.validation(key) for key in before.keys}
     annotations: _Marks = {}
-    for name in sorted(names):
-        by_entry = {
-            key: value
-            for key in keys
-            if (value := found[key].get(name) if key in found else _before(before, name, key))
-        }
-        if not by_entry:
-            continue
-        annotations[name] = _compact(by_entry) if several else next(iter(by_entry.values()))
-    validations = {
-        key: verdicts[key].validation if key in verdicts else _validation_before(before, before_labels, key)
-        for key in keys
-    }
-    if several:
-        annotations["validation"] = _compact({key: str(value) for key, value in validations.items()})
+    if len(entries) == 1:
+        annotations = dict(*marks.values())
+    elif entries:
+        shown = {key for key, entry in entries.items() if not entry.hidden}
+        for name in _NAMES:
+            by_entry = {key: found[name] for key, found in marks.items() if name in found and key in shown}
+            if by_entry:
+                annotations[name] = _compact(by_entry)
+        annotations["validation"] = _compact({key: str(value) for key, value in validations.items() if key in shown})
     labels = {"role": _role_label(roles), "validation": str(worst(validations.values()))}
-    kinds = {str(v.judged.host.kind) for v in verdicts.values() if v.judged.host is not None}
-    if unchecked and (kept := before_labels.get(PREFIX + "provider")):
-        kinds |= set(kept.split("."))
+    kinds = {str(v.judged.host.kind) for v in verdicts.values() if v.judged.host is not None} | before.kinds(hosts)
     if kinds:
         labels["provider"] = ".".join(sorted(kinds))
     return labels, annotations
+
+
+# What `_found` may say.
+_NAMES = (
+    "host",
+    "account",
+    "token-type",
+    "scopes",
+    "expires-at",
+    "probed",
+    "validated-at",
+    "skip-reason",
+    "encryption",
+)
 
 
 def _found(verdict: Verdict) -> _Marks:
@@ -156,24 +211,3 @@ def _by_entry(value: str) -> dict[str, str] | None:
     except (ValueError, RecursionError):
         return None
     return {k: v for k, v in document.items() if isinstance(v, str)} if isinstance(document, dict) else None
-
-
-def _before(before: Mapping[str, str], name: str, key: str) -> str | None:
-    value = before.get(PREFIX + name)
-    if value is None:
-        return None
-    by_entry = _by_entry(value)
-    return value if by_entry is None else by_entry.get(key)
-
-
-def _validation_before(before: Mapping[str, str], labels: Mapping[str, str], key: str) -> Validation:
-    """What was last found of an entry; where nothing was, nobody has verified it."""
-    value = _before(before, "validation", key) or labels.get(PREFIX + "validation", "")
-    return Validation(value) if value in set(Validation) else Validation.UNVERIFIED
-
-
-def _only(value: str, keys: set[str]) -> str:
-    by_entry = _by_entry(value)
-    if by_entry is None:
-        return value
-    return _compact({key: text for key, text in by_entry.items() if key in keys})

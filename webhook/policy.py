@@ -98,17 +98,25 @@ def decide(judged: Judged, settings: Settings, now: datetime) -> Verdict:
     """What follows from what is known of one entry."""
     judged = _expire(judged, now)
     bad = {role: f for role, f in judged.findings.items() if f.outcome not in (Outcome.SUFFICIENT, Outcome.SKIPPED)}
-    validation = worst(_VALIDATION[finding.outcome] for finding in judged.findings.values())
+    validation = worst(_validation(finding.outcome, settings) for finding in judged.findings.values())
     warnings = [*judged.warnings, *judged.facts.warnings]
     if (soon := _expires_soon(judged, settings, now)) is not None:
         warnings.append(soon)
     place = judged.entry.field
     cause = None
     if bad:
-        sentence = wording.failure(judged.host_name, judged.facts, bad, judged.remedy, whole_secret=not judged.entry.key)
+        whole = not judged.entry.key
+        sentence = wording.failure(judged.host_name, judged.facts, bad, judged.remedy, whole_secret=whole)
         cause = Cause(place, sentence)
     denied = any(settings.effect(finding.outcome) == "deny" for finding in bad.values())
     return Verdict(judged, validation, denied, cause, tuple(f"{place}: {text}" for text in warnings))
+
+
+def _validation(outcome: Outcome, settings: Settings) -> Validation:
+    usual = _VALIDATION[outcome]
+    # What `mode: warn` let in would have been denied. Of what nobody could verify, that remains the news.
+    would_be_denied = settings.mode == "warn" and settings.own_effect(outcome) == "deny"
+    return Validation.WARNED if would_be_denied and usual is not Validation.UNVERIFIED else usual
 
 
 def _expire(judged: Judged, now: datetime) -> Judged:

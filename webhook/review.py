@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 from webhook import wording
 from webhook.credentials import (
-    Checkable,
     Entry,
     External,
     Malformed,
@@ -99,7 +98,7 @@ class Reviewer:
             deadline: when the decision must stand, by the event loop's clock.
         """
         secret = subject.object
-        if subject.operation not in (Operation.CREATE, Operation.UPDATE) or secret is None or secret.deleting:
+        if secret is None or not _is_written(subject):
             return _ALLOWED
         match = self._classify(secret)
         if not match:
@@ -108,7 +107,7 @@ class Reviewer:
         try:
             entries = extract(secret, match)
         except Undecodable as error:
-            return Reviewed(Deny(f"{error}.", (Cause("data", f"{error}."),)), match.roles)
+            return Reviewed(self._refuse(f"{error}.", Outcome.MALFORMED), match.roles)
         changed = self._changed(subject, match, entries)
         if not changed:
             return self._conclude(subject, stage, match.roles, {}, entries, Exemptions())
@@ -119,6 +118,19 @@ class Reviewer:
         now = self._clock()
         verdicts = {found.entry.key: decide(found, self._settings, now) for found in judged}
         return self._conclude(subject, stage, match.roles, verdicts, entries, exemptions)
+
+    def late(self, subject: Subject, stage: Stage) -> Decision:
+        """The decision where none stood in time: what isn't known is not called good."""
+        if stage is Stage.MUTATE or not _is_written(subject) or not self._classify(subject.object):
+            return Allow()
+        sentence = "The token could not be checked in time, so that it is known neither to be good nor bad; try again."
+        return self._refuse(sentence, Outcome.UNVERIFIED)
+
+    def _refuse(self, sentence: str, outcome: Outcome) -> Decision:
+        """What follows from something that is about the Secret as a whole."""
+        if self._settings.effect(outcome) == "warn":
+            return Allow((sentence,))
+        return Deny(sentence, (Cause("data", sentence),))
 
     def _classify(self, secret: SecretObject | None) -> Match:
         url = url_of(secret) if secret is not None and self._rules_by_url else None
@@ -132,21 +144,16 @@ class Reviewer:
         if match.roles - before.roles:
             return entries
         try:
-            old = extract(subject.old, before)
+            old = extract(subject.old, match)
         except Undecodable:
             return entries
         return {key: entry for key, entry in entries.items() if old.get(key) != entry}
 
     async def _exemptions(self, subject: Subject, roles: frozenset[Role], deadline: float) -> Exemptions:
         # Half of the time that is left at most: asking the provider must still be possible afterwards.
-        loop = asyncio.get_running_loop()
-        patience = loop.time() + max(0.0, deadline - loop.time()) / 2
-        try:
-            async with asyncio.timeout_at(patience):
-                return await find_exemptions(subject, roles, self._settings, self._cluster)
-        except TimeoutError:
-            report = "The API server doesn't answer in time, so that no annotation and no ConfigMap skips anything."
-            return Exemptions(reports=[report])
+        now = asyncio.get_running_loop().time()
+        patience = now + max(0.0, deadline - now) / 2
+        return await find_exemptions(subject, roles, self._settings, self._cluster, patience)
 
     async def _judge(self, entry: Entry, match: Match, exemptions: Exemptions, deadline: float) -> Judged:
         """What is known of one entry, asking its provider where there is something to ask."""
@@ -225,7 +232,7 @@ class Reviewer:
         told = [v.cause for v in verdicts.values() if v.cause and not v.denied]
         warnings += [f"{cause.field}: {cause.message}" for cause in told]
         if stage is Stage.MUTATE:
-            patch = patch_for(subject, roles, verdicts, [key for key in entries if key not in verdicts])
+            patch = patch_for(subject, roles, verdicts, entries, self._hosts)
             return Reviewed(Allow(tuple(warnings), patch, audit), roles, verdicts, exemptions)
         if exemptions.forbidden and enforced:
             denial = Deny(f"{exemptions.forbidden}.", (), 403, "Forbidden", tuple(warnings), audit)
@@ -237,12 +244,10 @@ class Reviewer:
         return Reviewed(Allow(tuple(warnings), (), audit), roles, verdicts, exemptions)
 
 
-def too_late(subject: Subject, stage: Stage) -> Decision:
-    """The decision where none stood in time: what isn't known is not called good."""
-    sentence = "The token could not be checked in time, so that it is known neither to be good nor bad; try again."
-    if stage is Stage.MUTATE:
-        return Allow()
-    return Deny(sentence, (Cause("data", sentence),))
+def _is_written(subject: Subject) -> bool:
+    """Whether there is something to judge: not on its way out, and neither read nor connected to."""
+    written = subject.operation in (Operation.CREATE, Operation.UPDATE)
+    return written and subject.object is not None and not subject.object.deleting
 
 
 def _by_reason(exemptions: Exemptions) -> dict[str, list[Role]]:

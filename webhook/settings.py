@@ -49,7 +49,10 @@ def parse_duration(text: object) -> timedelta:
     if not isinstance(text, str) or not _DURATION.match(text):
         raise ValueError("write a duration with its unit, such as 500ms, 4s, 3m, 12h or 14d")
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError:
+        raise ValueError("is longer than any duration can be") from None
 
 
 def _duration(value: object) -> object:
@@ -77,6 +80,12 @@ class _Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _pass_over_empty_keys(cls, value: Any) -> Any:
+        """A key without a value (``providers:`` with nothing but comments below) is as if it weren't there."""
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+
+    @model_validator(mode="before")
+    @classmethod
     def _name_unknown_keys(cls, value: Any) -> Any:
         if cls.model_config.get("extra") == "forbid" and isinstance(value, Mapping):
             known = {name: field.alias or name for name, field in cls.model_fields.items()}
@@ -101,17 +110,25 @@ def _hint(unknown: list[Any], known: list[str]) -> str:
     return "; ".join(one(key) for key in unknown)
 
 
+def _flag_text(value: object) -> object:
+    """Whatever a values file has there: what is neither true nor false is told of, and stops nothing."""
+    return value if isinstance(value, bool | str) else type(value).__name__
+
+
+Flag = Annotated[bool | str, BeforeValidator(_flag_text)]
+
+
 class Installer(_PlatformSection):
     """The platform installer's section."""
 
-    skip_validation: bool | str = False
+    skip_validation: Flag = False
     """Runtime tokens are not validated, on CREATE and on UPDATE."""
 
 
 class AppProxyConfig(_PlatformSection):
     """The platform's app-proxy configuration."""
 
-    skip_git_permission_validation: bool | str = "false"
+    skip_git_permission_validation: Flag = "false"
     """User tokens are not validated; runtime tokens not on UPDATE."""
 
 
@@ -177,7 +194,10 @@ class RequirementSettings(_Section):
             raise ValueError(f"requirements for {kind} can't be checked by this version")
         permissions = self.permissions
         if permissions is not None:
-            permissions = {vocabulary.permission(name, level): level for name, level in permissions.items()}
+            named = [(vocabulary.permission(name, level), level) for name, level in permissions.items()]
+            permissions = dict(named)
+            if len(permissions) != len(named):
+                raise ValueError("the same permission stands there under two names")
         scopes = self.scopes
         if scopes is not None:
             scopes = tuple(vocabulary.scope(name) for name in scopes)
@@ -298,7 +318,7 @@ class Settings(_Section):
     """`warn` turns every denial into a warning: for a first roll-out."""
     installer: Installer = Installer()
     app_proxy: AppProxy = Field(default=AppProxy(), alias="app-proxy")
-    global_: dict[str, Any] = Field(default={}, alias="global", validation_alias=AliasChoices("global"), repr=False)
+    global_: dict[Any, Any] = Field(default={}, alias="global", validation_alias=AliasChoices("global"), repr=False)
     providers: tuple[ProviderSettings, ...] = ()
     requirements: dict[Kind, dict[Role, RequirementSettings]] = {}
     rules: tuple[Rule, ...] = ()
@@ -350,6 +370,10 @@ class Settings(_Section):
 
     def effect(self, outcome: Outcome) -> Effect:
         """Whether `outcome` denies or warns."""
+        return "warn" if self.mode == "warn" else self.own_effect(outcome)
+
+    def own_effect(self, outcome: Outcome) -> Effect:
+        """The same, as if `mode` were `enforce`."""
         effects: dict[Outcome, Effect] = {
             Outcome.INSUFFICIENT: self.on_insufficient,
             Outcome.INVALID: self.on_invalid,
@@ -359,7 +383,7 @@ class Settings(_Section):
             Outcome.UNSUPPORTED: self.on_unsupported,
             Outcome.MALFORMED: "deny",
         }
-        return "warn" if self.mode == "warn" else effects.get(outcome, "warn")
+        return effects.get(outcome, "warn")
 
     def dubious_flags(self) -> list[str]:
         """Skip flags whose value is neither true nor false, and which therefore skip nothing."""
@@ -376,6 +400,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # a list or mapping as key is refused below
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise ConfigurationError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
             seen.add(key.value)
@@ -394,6 +420,8 @@ def parse_settings(text: str) -> Settings:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise ConfigurationError(f"{where}is no YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
+    except (ValueError, RecursionError):  # a date in month 13; a thousand brackets
+        raise ConfigurationError("is no YAML that can be read: a value is impossible, or nested too deeply") from None
     if document is None:
         document = {}
     if not isinstance(document, Mapping):

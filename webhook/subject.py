@@ -33,7 +33,7 @@ class SecretObject:
     namespace: str
     name: str = ""
     generate_name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)  # a token fits into a label
     annotations: Mapping[str, str] = field(default_factory=dict, repr=False)  # last-applied-configuration holds data
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
     type: str = "Opaque"

@@ -37,8 +37,8 @@ def failure(
         sentence = _told(host, finding, whole_secret=whole_secret)
         if sentence not in sentences:
             sentences.append(sentence)
-    if remedy and any(f.outcome in _MENDABLE for f in findings.values()):
-        sentences.append(remedy)
+    if any(f.outcome in _MENDABLE for f in findings.values()):
+        sentences.append(remedy or "Put one in its place that works.")
     return " ".join(sentences)
 
 
@@ -64,7 +64,7 @@ def _told(host: str, finding: Finding, *, whole_secret: bool) -> str:
                 "declare it under providers: to have it checked."
             )
         case Outcome.UNSUPPORTED:
-            return f"This value {finding.reason}, so that it can't be checked."
+            return f"{host or 'This value'} {finding.reason}, so that it can't be checked."
         case Outcome.MALFORMED:
             return f"This {'Secret' if whole_secret else 'value'} {finding.reason}."
         case _:
