@@ -65,8 +65,8 @@ def serve(
     tls_key: Annotated[Path, typer.Option(help="Its private key (PEM).")],
     config: Annotated[Path | None, typer.Option(help="Configuration file (YAML); the defaults without one.")] = None,
     client_ca: Annotated[Path | None, typer.Option(help="Serve only clients whose certificate this CA signed.")] = None,
-    listen: Annotated[str, typer.Option(help="Address of the admission port.")] = "0.0.0.0:9443",  # noqa: S104
-    health_listen: Annotated[str, typer.Option(help="Address of /livez, /readyz, /metrics.")] = "0.0.0.0:8080",  # noqa: S104
+    listen: Annotated[str, typer.Option(help="Address of the admission port.")] = "0.0.0.0:9443",
+    health_listen: Annotated[str, typer.Option(help="Address of /livez, /readyz, /metrics.")] = "0.0.0.0:8080",
     kubeconfig: Annotated[
         Path | None,
         typer.Option(help="How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),

@@ -58,7 +58,9 @@ class KubernetesCluster:
                 config.load_incluster_config(client_configuration=configuration)
         except (config.ConfigException, OSError, ValueError) as error:
             where = str(kubeconfig) if kubeconfig else "the pod's ServiceAccount"
-            raise ConfigurationError(f"{where}: can't be used to reach the API server ({type(error).__name__})") from None
+            raise ConfigurationError(
+                f"{where}: can't be used to reach the API server ({type(error).__name__})"
+            ) from None
         return cls(ApiClient(configuration=configuration))
 
     async def __aenter__(self) -> KubernetesCluster:
@@ -111,9 +113,7 @@ class KubernetesCluster:
                 },
             },
         }
-        answer = await self._ask(
-            self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT)
-        )
+        answer = await self._ask(self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT))
         return bool(answer is not None and answer.status is not None and answer.status.allowed)
 
     async def _ask(self, request: Awaitable[Any]) -> Any:

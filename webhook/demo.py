@@ -80,7 +80,9 @@ def scenes(world: World) -> list[Scene]:
         repo_creds("A fine-grained token that can't manage webhooks", "no-hooks-fine-grained", apps),
         app("A GitHub App, installed with all it needs", "good-app"),
         app("A GitHub App that somebody suspended", "suspended-app"),
-        repo_creds("A good token that an organisation's SSO keeps out", "good-classic", "https://github.com/sso-corp/apps"),
+        repo_creds(
+            "A good token that an organisation's SSO keeps out", "good-classic", "https://github.com/sso-corp/apps"
+        ),
         Scene(
             "Two users' tokens in one Secret, one of them weak",
             "git-default-acme",
@@ -98,7 +100,12 @@ def scenes(world: World) -> list[Scene]:
             {"url": "https://github.com.example.net/acme", "password": token("good-classic")},
             ARGOCD,
         ),
-        Scene("An SSH key, of which nothing can be checked", "repo-creds-ssh", {"url": "git@github.com:acme", "sshPrivateKey": "(a key)"}, ARGOCD),
+        Scene(
+            "An SSH key, of which nothing can be checked",
+            "repo-creds-ssh",
+            {"url": "git@github.com:acme", "sshPrivateKey": "(a key)"},
+            ARGOCD,
+        ),
         Scene(
             "A password inside the URL",
             "repo-creds-odd",
@@ -116,7 +123,9 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> boo
     with tempfile.TemporaryDirectory(prefix="git-token-webhook-demo-") as folder:
         place = Path(folder)
         ca = issue_ca("git-token-webhook demo")
-        pair = issue_serving_certificate(ca, dns_names=["localhost"], ip_addresses=["127.0.0.1"], lifetime=timedelta(days=1))
+        pair = issue_serving_certificate(
+            ca, dns_names=["localhost"], ip_addresses=["127.0.0.1"], lifetime=timedelta(days=1)
+        )
         (place / "ca.crt").write_bytes(ca.certificate_pem)
         (place / "tls.crt").write_bytes(pair.certificate_pem)
         _write_private(place / "tls.key", pair.key_pem)
@@ -241,7 +250,9 @@ async def _review(client: httpx.AsyncClient, url: str, scene: Scene) -> dict[str
 
 def _introduce(console: Console) -> None:
     console.print()
-    console.print(Text("git-token-webhook", style="bold"), Text("refuses Git tokens that can't do their job.", style=""))
+    console.print(
+        Text("git-token-webhook", style="bold"), Text("refuses Git tokens that can't do their job.", style="")
+    )
     console.print(
         "[dim]A simulated GitHub and the real server run on this machine alone, over TLS. Each case is what an API server\n"
         "sends when somebody writes a Secret: first to /mutate, then to /validate, which has the last word.[/dim]"

@@ -1,0 +1,51 @@
+"""GitHub: github.com, ``*.ghe.com`` and Enterprise Server.
+
+scoped      classic and OAuth tokens, which have scopes
+probed      fine-grained tokens and those of Apps, whose permissions have to be proven
+app         an App's own credentials
+repository  the repository that a URL names
+replies     what GitHub's replies mean
+vocabulary, links, keys
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
+from webhook.hosts import Kind
+from webhook.providers.base import Api, RateLimit, Reply
+from webhook.providers.github import app, links, probed, replies, scoped
+
+_HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
+
+
+class GitHub:
+    """Asks GitHub about one credential."""
+
+    kind = Kind.GITHUB
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+
+    async def inspect(self, question: Question, api: Api) -> Answer:
+        """See `providers.base.Provider`. What kind a token is, its prefix says (GitHub docs: about authentication)."""
+        credential = question.credential
+        if isinstance(credential, GitHubAppCredential):
+            return await app.inspect(question, credential, api, _HEADERS, self._clock())
+        token = credential.token.get_secret_value()
+        headers = {**_HEADERS, "authorization": f"Bearer {token}"}
+        if token.startswith("ghr_"):
+            reason = "can't be asked about a refresh token: only a GitHub App can use it, and Git can't"
+            remedy = links.new_token(question, fine_grained=True)
+            return same_for_all(
+                question, Finding(Outcome.INVALID, reason=reason), Facts("refresh", "refresh token"), remedy=remedy
+            )
+        if token.startswith(("github_pat_", "ghu_", "ghs_")):
+            return await probed.inspect(question, credential, api, headers)
+        return await scoped.inspect(question, credential, api, headers)
+
+    def rate_limit(self, reply: Reply) -> RateLimit | None:
+        """See `providers.base.Provider`."""
+        return replies.rate_limit(reply, self._clock())

@@ -1,0 +1,309 @@
+"""Tokens with permissions: fine-grained ones, and those that a GitHub App got. GitHub doesn't tell what they hold,
+so each permission is proven on one repository, by requests that change nothing.
+
+What a probe rests on. Reads: a private repository's own content is shown only to who may read it; on a public one it
+proves nothing. Writes: a request without the content that it needs is refused with 422 if the token may write and 403
+if it may not. That permission is looked at before content is documented by no one; trufflehog relies on it, and
+GitHub's own texts ("Resource not accessible by …") come before any validation in all recordings known to us. Where a
+write probe can be backed by a read that only the same permission opens (webhooks, deploy keys), both must agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.github import links, replies, repository
+from webhook.providers.github.vocabulary import display
+from webhook.providers.text import plain
+from webhook.requirements import Level, Requirement
+
+_CANDIDATES = 3
+"""Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
+that the token was given is documented nowhere, so the first of it may be out of reach."""
+_NO_SUCH_HOOK = 4294967289  # far beyond any id that was given out, so that nothing can be hit
+
+_KINDS = {
+    "github_pat_": ("fine-grained", "fine-grained token"),
+    "ghu_": ("app-user", "App user token"),
+    "ghs_": ("app-installation", "App installation token"),
+}
+_SHORT_LIVED = (
+    "This {} lives for hours only; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
+)
+
+# What is asked for each permission: (how to read, how to write).
+_READS = {
+    "contents": ("GET", "/commits?per_page=1"),
+    "repository_hooks": ("GET", "/hooks?per_page=1"),
+    "administration": ("GET", "/keys?per_page=1"),
+}
+_WRITES = {
+    "contents": ("PUT", "/contents/git-token-webhook-{random}"),
+    "repository_hooks": ("PATCH", f"/hooks/{_NO_SUCH_HOOK}"),
+    "administration": ("POST", "/keys"),
+}
+_META = "metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The replies for one repository: to the repository itself, and by permission and level; a str is why there is none."""
+
+    name: str
+    found: Reply | str
+    replies: Mapping[tuple[str, Level], Reply | str] = field(default_factory=dict)
+
+
+async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
+    """Prove the permissions that the question's roles need, on the repository that its URL names or on one it reaches."""
+    token = credential.token.get_secret_value()
+    installation = token.startswith("ghs_")
+    needed = links.union(question.requirements.values())
+    name = repository.named(question.path)
+    # GitHub refuses /user to installation tokens.
+    whose = "/installation/repositories?per_page=100" if installation else "/user"
+    if name is not None:
+        identity, probes = await asyncio.gather(
+            api.send("GET", whose, headers=headers), _probe(name, needed, api, headers)
+        )
+        return judge(question, credential, identity, [probes])
+    if installation:
+        identity = listing = await api.send("GET", whose, headers=headers)
+    else:
+        query = "/user/repos?visibility=private&sort=pushed&per_page=100"
+        identity, listing = await asyncio.gather(
+            api.send("GET", whose, headers=headers), api.send("GET", query, headers=headers)
+        )
+    names = _candidates(listing, question.path[0] if question.path else None) if listing.status == 200 else []
+    probed = await asyncio.gather(*(_probe(candidate, needed, api, headers) for candidate in names))
+    return judge(question, credential, identity, list(probed))
+
+
+def _candidates(listing: Reply, owner: str | None) -> list[str]:
+    """Private repositories of `owner` that a list names, the most recently used first."""
+    body = listing.body
+    rows = body.get("repositories") if isinstance(body, Mapping) else body
+    names: list[str] = []
+    for row in rows if isinstance(rows, list) else []:
+        if not isinstance(row, Mapping) or not row.get("private") or row.get("archived") or row.get("disabled"):
+            continue
+        full_name = row.get("full_name")
+        name = repository.named(tuple(full_name.split("/"))) if isinstance(full_name, str) else None
+        if name is not None and (owner is None or name.partition("/")[0].lower() == owner.lower()):
+            names.append(name)
+    return names[:_CANDIDATES]
+
+
+async def _probe(name: str, needed: Requirement, api: Api, headers: dict[str, str]) -> Probes:
+    async def ask(method: str, path: str) -> Reply | str:
+        # The body is empty on purpose: nothing that GitHub could act on.
+        try:
+            return await api.send(method, f"/repos/{name}{path}", headers=headers, json=None if method == "GET" else {})
+        except NoAnswer as error:
+            return str(error)
+
+    wanted: dict[tuple[str, Level], tuple[str, str]] = {}
+    for permission, level in needed.permissions:
+        if permission in _READS:
+            wanted[permission, Level.READ] = _READS[permission]
+            if level is not Level.READ:
+                method, path = _WRITES[permission]
+                wanted[permission, Level.WRITE] = (method, path.format(random=secrets.token_hex(8)))
+    found, *answers = await asyncio.gather(ask("GET", ""), *(ask(*request) for request in wanted.values()))
+    return Probes(name, found, dict(zip(wanted, answers, strict=True)))
+
+
+def judge(question: Question, credential: TokenCredential, identity: Reply, probed: list[Probes]) -> Answer:
+    """What GitHub's replies mean.
+
+    Raises:
+        NoAnswer: nothing was learnt.
+    """
+    token = credential.token.get_secret_value()
+    token_type, described = next(kind for prefix, kind in _KINDS.items() if token.startswith(prefix))
+    short_lived = token_type != "fine-grained"
+    facts = Facts(
+        token_type,
+        described,
+        expires_at=replies.expiry_of(identity),
+        short_lived=short_lived,
+        warnings=(_SHORT_LIVED.format(described),) if short_lived else (),
+    )
+    requests = 1 + sum(1 + len(one.replies) for one in probed)
+    if (refused := replies.refusal(identity, described, question.host.web_url)) is not None:
+        finding, remedy = refused
+        return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
+    if identity.status != 200:
+        raise NoAnswer(f"answers {identity.status} when asked whose token this is, which says nothing of it")
+    account = plain(_account(identity, token_type), secret=token) or None
+    reached = next((one for one in probed if isinstance(one.found, Reply) and one.found.status == 200), None)
+    for one in [reached] if reached else probed:
+        for reply in (one.found, *one.replies.values()):
+            if isinstance(reply, Reply) and reply.status == 403:
+                refused = replies.refusal(reply, described, question.host.web_url)
+                if refused is not None:
+                    return same_for_all(question, refused[0], _with(facts, account), remedy=refused[1])
+    if reached is None:
+        finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
+        return Answer(dict.fromkeys(question.requirements, finding), _with(facts, account), requests=requests)
+    proofs = prove(reached, installation=token_type == "app-installation")
+    needed = links.union(question.requirements.values())
+    holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
+    facts = _with(facts, account, holds, reached.name)
+    findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}
+    remedy = _remedy(question, token_type)
+    return Answer(findings, facts, remedy, requests)
+
+
+def _with(facts: Facts, account: str | None, holds: tuple[str, ...] = (), probed: str | None = None) -> Facts:
+    return Facts(
+        facts.token_type, facts.described, account, holds, facts.expires_at, facts.short_lived, probed, facts.warnings
+    )
+
+
+def _account(identity: Reply, token_type: str) -> str | None:
+    if token_type != "app-installation":
+        return replies.login_of(identity.body)
+    body = identity.body
+    rows = body.get("repositories") if isinstance(body, Mapping) else None
+    first = rows[0] if isinstance(rows, list) and rows else None
+    return replies.login_of(first.get("owner")) if isinstance(first, Mapping) else None
+
+
+def _unreached(question: Question, described: str, account: str | None, probed: list[Probes]) -> str:
+    named = repository.named(question.path)
+    if named is not None and probed:
+        found = probed[0].found
+        if isinstance(found, str):
+            return f"{found} when asked for {named}"
+        if found.status == 404:
+            return f"says 404 for {named}: either there is no such repository, or this {described} may not see it"
+        return f"answers {found.status} when asked for {named}, which says nothing of the token"
+    where = f" of {question.path[0]}" if question.path else ""
+    return f"shows this {described} no private repository{where} on which its permissions could be proven"
+
+
+@dataclass(slots=True)
+class Proofs:
+    """What the probes showed.
+
+    Attributes:
+        held: proven, by permission and level.
+        absent: proven not to be there.
+        open: not provable, and why.
+        role_too_low: the account's own role at the repository stands in the way, not the token.
+    """
+
+    held: set[tuple[str, Level]] = field(default_factory=set)
+    absent: set[tuple[str, Level]] = field(default_factory=set)
+    open: dict[tuple[str, Level], str] = field(default_factory=dict)
+    may_push: bool = True
+    may_administer: bool = True
+    name: str = ""
+
+
+def prove(probes: Probes, *, installation: bool) -> Proofs:
+    """Read the replies of one repository that the token reaches."""
+    body = probes.found.body if isinstance(probes.found, Reply) else None
+    details = body if isinstance(body, Mapping) else {}
+    private = details.get("private") is True
+    proofs = Proofs(name=probes.name)
+    if not installation:  # for which all of `permissions` is false, whatever it may do (recorded responses)
+        proofs.may_push, proofs.may_administer = repository.rights(details)
+    for (permission, level), reply in probes.replies.items():
+        key = (permission, level)
+        if isinstance(reply, str):
+            proofs.open[key] = f"GitHub {reply}"
+            continue
+        read = (permission, Level.READ)
+        match _meaning(permission, level, reply, private=private, read_held=read in proofs.held):
+            case True:
+                proofs.held |= {key, read}
+                proofs.open.pop(read, None)
+            case False:
+                proofs.absent.add(key)
+            case str(why):
+                proofs.open[key] = why
+    if private or proofs.held:
+        proofs.held.add((_META, Level.READ))  # comes with any permission for a repository (GitHub docs)
+    else:
+        proofs.open[_META, Level.READ] = "the repository is public, so that anybody may read it"
+    return proofs
+
+
+def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read_held: bool) -> bool | str:
+    """True: proven. False: proven absent. Otherwise why it is neither."""
+    status = reply.status
+    if status == 403:
+        return _forbidden(permission, reply)
+    if level is Level.READ:
+        if status == 200 or (permission == "contents" and status == 409):  # 409: the repository is empty
+            if permission == "contents" and not private:
+                return "the repository is public, so that anybody may read it"
+            return True
+        # Of an administrator's token GitHub hides hooks and keys by 404 as well as by 403 (trufflehog).
+        if status == 404 and permission != "contents":
+            return False
+        return f"GitHub answers {status}"
+    if permission == "contents":
+        return True if status in (400, 422) else f"GitHub answers {status}"
+    if not read_held:
+        return "reading isn't proven either"
+    proven = {"repository_hooks": 404, "administration": 422}[permission]
+    return True if status == proven else f"GitHub answers {status}"
+
+
+def _forbidden(permission: str, reply: Reply) -> bool | str:
+    text = replies.message_of(reply)
+    accepted = replies.accepted_permissions(reply)
+    if accepted and permission not in accepted:
+        return "GitHub refuses for want of another permission"
+    if "not accessible by" in text or permission in accepted:
+        return False
+    if "must have" in text:  # "… admin rights to Repository.", "… push access …": the account's role
+        return "the account's own role there is too low"
+    if "archived" in text:
+        return "the repository is archived"
+    return "GitHub refuses without saying why"
+
+
+def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[str, Level]]:
+    return [
+        (name, Level.WRITE if (name, Level.WRITE) in held else Level.READ)
+        for name, _ in needed.permissions
+        if (name, Level.READ) in held
+    ]
+
+
+def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
+    account = facts.account or "its account"
+    low = repository.too_low(proofs.name, account, needed, proofs.may_push, proofs.may_administer)
+    if low is not None:
+        return low
+    lacks: list[str] = []
+    unproven: list[str] = []
+    for name, level in needed.permissions:
+        if (name, level) in proofs.held:
+            continue
+        if {(name, level), (name, Level.READ)} & proofs.absent:
+            lacks.append(display(name, level))
+        else:
+            why = proofs.open.get((name, level)) or "there is no request that proves it and changes nothing"
+            unproven.append(f"{display(name, level)} ({why})")
+    if lacks:
+        return Finding(Outcome.INSUFFICIENT, tuple(lacks))
+    if unproven:
+        reason = f"leaves open on {proofs.name} whether this {facts.described} has {', '.join(unproven)}"
+        return Finding(Outcome.UNVERIFIED, reason=reason)
+    return Finding(Outcome.SUFFICIENT)
+
+
+def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:
+    if token_type != "fine-grained":
+        return "Give the App these permissions, and store its own credentials instead of a token that it made."
+    return links.new_token(question, fine_grained=True) if renew else links.new_fine_grained(question)

@@ -1,0 +1,100 @@
+"""The repository that a URL names: can the token's account see it, and does its role there suffice?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from webhook.findings import Facts, Finding, Outcome, Question
+from webhook.providers.base import Reply
+from webhook.providers.github import replies
+from webhook.requirements import Level, Requirement
+
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
+_ADMIN_ONLY = ("administration", "repository_hooks")
+
+
+def named(path: tuple[str, ...]) -> str | None:
+    """``owner/name`` of the repository that a URL's path names; None where it names only an owner or a host.
+
+    What stands behind the first two segments is a page of the repository, and not another one.
+    """
+    if len(path) < 2 or not _OWNER.match(path[0]) or not _NAME.match(path[1]):
+        return None
+    return f"{path[0]}/{path[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the reply for the repository means.
+
+    Attributes:
+        problem: the same for every role, or None.
+        role: what the account may do there, or None where that isn't told.
+        warning: a whole sentence about something that stops nothing.
+    """
+
+    name: str
+    account: str
+    problem: Finding | None = None
+    remedy: str = ""
+    may_push: bool = True
+    may_administer: bool = True
+    warning: str = ""
+
+    def problem_for(self, needed: Requirement) -> Finding | None:
+        """Why a token that has all scopes still can't do its work there."""
+        if self.problem is not None:
+            return self.problem
+        return too_low(self.name, self.account, needed, self.may_push, self.may_administer)
+
+
+def too_low(name: str, account: str, needed: Requirement, may_push: bool, may_administer: bool) -> Finding | None:
+    """The finding where the account's own role at a repository is too low for what the token is needed for.
+
+    A repository's ``permissions`` describe the user and not the token (recorded responses: a token with only
+    ``read:org`` shows ``admin: true``): they prove that a role is too low, and nothing else.
+    """
+    levels = dict(needed.permissions)
+    if not may_administer and any(levels.get(one, Level.READ) is not Level.READ for one in _ADMIN_ONLY):
+        return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} is no administrator of {name}, as is needed")
+    if not may_push and levels.get("contents", Level.READ) is not Level.READ:
+        return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} may not push to {name}, as is needed")
+    return None
+
+
+def look(question: Question, name: str, reply: Reply | None, silence: str, facts: Facts) -> Seen:
+    """What the reply to ``GET /repos/{name}`` means, where the token itself was accepted."""
+    account = facts.account or "its account"
+    if reply is None:
+        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=f"{silence} when asked for {name}"))
+    if (refused := replies.refusal(reply, facts.described, question.host.web_url)) is not None and reply.status == 403:
+        finding, remedy = refused
+        return Seen(name, account, finding, remedy)
+    if reply.status == 404:
+        reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
+        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
+    if reply.status != 200 or not isinstance(reply.body, Mapping):
+        reason = f"answers {reply.status} when asked for {name}, which says nothing of the token"
+        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
+    may_push, may_administer = rights(reply.body)
+    page = f"{question.host.web_url}/{name}/settings/access"
+    warning = (
+        f"{name} is archived on {question.host.name}: nobody can push to it." if reply.body.get("archived") else ""
+    )
+    return Seen(name, account, None, f"Give {account} that role: {page}", may_push, may_administer, warning)
+
+
+def rights(body: Mapping[object, object]) -> tuple[bool, bool]:
+    """Whether the user may push, and administer; true where that isn't told."""
+    permissions = body.get("permissions")
+    if not isinstance(permissions, Mapping):
+        return True, True
+    return permissions.get("push") is not False, permissions.get("admin") is not False
+
+
+def warned(facts: Facts, warning: str) -> Facts:
+    """The same facts with one warning more."""
+    return replace(facts, warnings=(*facts.warnings, warning))
