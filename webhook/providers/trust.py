@@ -88,7 +88,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         # Comments between certificates may be in any encoding; cadata must be ASCII.
-        context.load_verify_locations(cadata=pem.decode("ascii", errors="replace"))
+        context.load_verify_locations(cadata=pem.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError):
         raise TrustUnusable(
             "can't be asked, because the caFile configured for it holds no PEM certificate, or a broken one"
