@@ -153,8 +153,8 @@ async def test_a_minted_token_may_hold_less(world: World, ask: Ask) -> None:
     headers = {"Authorization": f"token {reply.json()['token']}"}
     assert (await ask(None, "/installation/repositories", headers=headers)).json()["total_count"] == 1
     assert (await ask(None, "/repos/acme/apps/hooks", headers=headers)).status_code == 403
-    for body in ({"permissions": {"secrets": "read"}}, {"permissions": {"contents": "admin"}}):
-        reply = await mint(world, ask, **body)
+    for permissions in ({"secrets": "read"}, {"contents": "admin"}):
+        reply = await mint(world, ask, permissions=permissions)
         assert reply.status_code == 422
         assert reply.json()["message"] == "The permissions requested are not granted to this installation."
     assert (await mint(world, ask, repositories=["nowhere"])).status_code == 422

@@ -76,7 +76,7 @@ class Control:
         """A token, to put into a Secret."""
         return str(json.loads(self._send("GET", f"/tokens/{quote(name, safe='')}"))["value"])
 
-    def change_token(self, name: str, **changes: Any) -> None:
+    def change_token(self, name: str, /, **changes: Any) -> None:
         """Change a token's properties: ``change_token("good-classic", revoked=True)``."""
         self._send("PATCH", f"/tokens/{quote(name, safe='')}", json.dumps(changes, default=str))
 
@@ -151,7 +151,7 @@ class AsyncControl:
         """A token, to put into a Secret."""
         return await asyncio.to_thread(self._control.token_value, name)
 
-    async def change_token(self, name: str, **changes: Any) -> None:
+    async def change_token(self, name: str, /, **changes: Any) -> None:
         """Change a token's properties."""
         await asyncio.to_thread(self._control.change_token, name, **changes)
 
