@@ -93,6 +93,8 @@ async def test_a_hang_lasts_until_the_client_gives_up(simulator: Simulator, ask:
     simulator.faults.add(Hang())
     with pytest.raises(httpx.ReadTimeout):
         await ask("good-classic", "/user", timeout=0.2)
+    await asyncio.sleep(0.05)
+    assert simulator.journal.counts().in_flight == 0
     waiting = asyncio.ensure_future(ask("good-classic", "/user"))
     await asyncio.sleep(0.1)
     started = time.monotonic()

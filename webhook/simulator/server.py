@@ -87,8 +87,9 @@ class Simulator:
             raise
 
     async def _open(self, name: str, host: AnyHost) -> RunningHost:
-        # Unread bodies are small here, and hanging requests must not hold up the end.
-        runner = web.ServerRunner(web.Server(self._handler(name), access_log=None), shutdown_timeout=1.0)
+        # A client that gave up is no longer in flight, and hanging requests must not hold up the end.
+        server = web.Server(self._handler(name), access_log=None, handler_cancellation=True)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         self._runners.append(runner)
         site = web.TCPSite(runner, self._listen, self._ports.get(name, 0), ssl_context=self._ssl_context, backlog=1024)
