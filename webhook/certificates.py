@@ -1,0 +1,232 @@
+"""Issue the certificates that the webhook serves with: a CA of its own, and leaves for the Service's names.
+
+For installations without cert-manager, for the demo and for tests. The API server is the only client, and it trusts
+exactly the CA that the webhook configuration's caBundle names. What is issued here passes Go's verification and
+OpenSSL's strict one (X509_STRICT).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from webhook.errors import ConfigurationError
+
+IpAddress = IPv4Address | IPv6Address
+
+# As the rotators of our peers do it (KUBERNETES.md §3): a CA for years, a leaf for one.
+CA_LIFETIME = timedelta(days=3650)
+SERVING_LIFETIME = timedelta(days=365)
+# Clocks of API server and webhook may differ; a certificate that isn't valid yet fails every call.
+_BACKDATED = timedelta(hours=1)
+_COMMON_NAME_LIMIT = 64  # RFC 5280, ub-common-name
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its private key, both PEM.
+
+    Attributes:
+        certificate: the certificate itself; of a leaf that an intermediate issued, the chain after it.
+        key: PKCS #8, unencrypted.
+    """
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+    def parsed(self) -> x509.Certificate:
+        """The (first) certificate."""
+        return x509.load_pem_x509_certificate(self.certificate)
+
+
+def issue_ca(
+    common_name: str = "git-token-webhook-ca", *, lifetime: timedelta = CA_LIFETIME, now: datetime | None = None
+) -> KeyPair:
+    """A self-signed CA that may issue leaves and nothing below them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(common_name)
+    builder = (
+        _builder(name, name, key.public_key(), lifetime, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True, digital_signature=True), critical=True)
+    )
+    return _signed(builder, key, key)
+
+
+def issue_serving_certificate(
+    ca: KeyPair,
+    dns_names: Sequence[str],
+    ip_addresses: Sequence[IpAddress] = (),
+    *,
+    lifetime: timedelta = SERVING_LIFETIME,
+    now: datetime | None = None,
+) -> KeyPair:
+    """A certificate for a TLS server.
+
+    Args:
+        ca: what `issue_ca` made. The leaf never outlives it.
+        dns_names: each host name that clients connect to, such as ``git-token-webhook.platform.svc``.
+        ip_addresses: likewise.
+
+    Raises:
+        ConfigurationError: there is no name, one is no DNS name or a wildcard, or `ca` is no CA.
+    """
+    if not dns_names and not ip_addresses:
+        raise ConfigurationError("a serving certificate needs at least one DNS name or IP address")
+    alternatives: list[x509.GeneralName] = [x509.DNSName(_dns_name(name)) for name in dict.fromkeys(dns_names)]
+    alternatives += [x509.IPAddress(address) for address in dict.fromkeys(ip_addresses)]
+    first = dns_names[0] if dns_names else str(ip_addresses[0])
+    names = x509.SubjectAlternativeName(alternatives)
+    return _issue_leaf(ca, first, ExtendedKeyUsageOID.SERVER_AUTH, lifetime, now, names)
+
+
+def issue_client_certificate(
+    ca: KeyPair, common_name: str, *, lifetime: timedelta = SERVING_LIFETIME, now: datetime | None = None
+) -> KeyPair:
+    """A certificate with which a client, such as the API server, shows who it is.
+
+    Raises:
+        ConfigurationError: `ca` is no CA.
+    """
+    return _issue_leaf(ca, common_name, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime, now)
+
+
+def write_key_pair(pair: KeyPair, certificate: Path, key: Path) -> None:
+    """Write both files, each at once as a whole; the key can be read by its owner only, and is there first."""
+    write_file(key, pair.key, mode=0o600)
+    write_file(certificate, pair.certificate, mode=0o644)
+
+
+def write_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file so that nobody ever sees half of it, or sees it with other rights than `mode`."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)  # whatever the umask says
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+
+
+def _issue_leaf(
+    ca: KeyPair,
+    common_name: str,
+    purpose: x509.ObjectIdentifier,
+    lifetime: timedelta,
+    now: datetime | None,
+    names: x509.SubjectAlternativeName | None = None,
+) -> KeyPair:
+    issuer, issuer_key = _load_ca(ca)
+    key = ec.generate_private_key(ec.SECP256R1())
+    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = (
+        _builder(_name(common_name), issuer.subject, key.public_key(), lifetime, now, issuer.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+    )
+    if names is not None:
+        builder = builder.add_extension(names, critical=False)
+    return _signed(builder, key, issuer_key)
+
+
+def _load_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        certificate = ca.parsed()
+        key = load_pem_private_key(ca.key, password=None)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except (ValueError, TypeError, x509.ExtensionNotFound):
+        raise ConfigurationError("the CA's certificate or key can't be read, or isn't that of a CA") from None
+    if not constraints.ca or not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigurationError("the CA must be one that was issued here: a CA certificate with an ECDSA key")
+    if key.public_key() != certificate.public_key():
+        raise ConfigurationError("the CA's key belongs to another certificate")
+    return certificate, key
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    lifetime: timedelta,
+    now: datetime | None,
+    latest: datetime | None = None,
+) -> x509.CertificateBuilder:
+    now = now or datetime.now(UTC)
+    end = now + lifetime
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(end if latest is None else min(end, latest))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _signed(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, issuer_key: ec.EllipticCurvePrivateKey
+) -> KeyPair:
+    certificate = builder.sign(issuer_key, hashes.SHA256())
+    return KeyPair(
+        certificate.public_bytes(Encoding.PEM),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    # Clients look at the alternative names alone, so a long name may be cut here (a Service's can have 130 characters).
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_LIMIT])])
+
+
+def _dns_name(name: str) -> str:
+    labels = name.split(".")
+    valid = len(name) <= 253 and all(
+        0 < len(label) <= 63
+        and label.isascii()
+        and label.replace("-", "").isalnum()
+        and not label.startswith("-")
+        and not label.endswith("-")
+        for label in labels
+    )
+    if not valid:  # a wildcard too: the certificate is for one Service
+        raise ConfigurationError(f"{name!r} is no DNS name of a server (wildcards are not issued)")
+    return name
+
+
+def _key_usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        key_encipherment=False,  # for RSA key exchange, which ECDSA has no part in
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

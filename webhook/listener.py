@@ -1,0 +1,214 @@
+"""One listening socket, from start to end: accept, shake hands, hand over to aiohttp.
+
+A connection gets the TLS context that is in use at the moment it is accepted. That is why there is no `aiohttp` site
+here, which keeps the context that it was made with: a change of certificate or client CA would have to close one
+listener and open another, and lose what comes in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from webhook.errors import ConfigurationError
+
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds; the API server waits as long (KUBERNETES.md §5)."""
+_BACKLOG = 1024
+_ACCEPTED_AT_ONCE = 64  # so that a flood of connections leaves the loop time for requests
+# No descriptors or memory left: what is waiting stays in the queue, and asking again at once would only burn CPU.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_EXHAUSTED_PAUSE = 1.0
+
+# What OpenSSL calls the failures of a handshake that mean something to an operator.
+_REASONS = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no-client-certificate",
+    "CERTIFICATE_VERIFY_FAILED": "client-not-trusted",
+    "TLSV1_ALERT_UNKNOWN_CA": "not-trusted-by-client",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "not-trusted-by-client",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "not-trusted-by-client",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "not-trusted-by-client",
+    "UNSUPPORTED_PROTOCOL": "tls-too-old",
+    "HTTP_REQUEST": "plain-http",
+}
+TOO_MANY = "too-many-connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Port 0 is any free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """``0.0.0.0:9443``, ``[::]:9443``, ``localhost:9443``, or ``:9443`` for every interface.
+
+        Raises:
+            ConfigurationError: it is none of them.
+        """
+        host, separator, port = text.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        well_formed = separator and port.isascii() and port.isdigit() and (bracketed or ":" not in host)
+        if not well_formed or int(port) > 65535:
+            raise ConfigurationError(f"{text!r} is no address to listen on; write HOST:PORT, such as 0.0.0.0:9443")
+        return cls(host[1:-1] if bracketed else host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Listener:
+    """Accepts connections for an aiohttp server, over TLS where it is given contexts."""
+
+    def __init__(
+        self,
+        address: Address,
+        server: web.Server,
+        *,
+        context: Callable[[], ssl.SSLContext] | None = None,
+        max_connections: int,
+        on_failure: Callable[[str], None],
+    ) -> None:
+        """
+        Args:
+            context: what the next connection is served with.
+            max_connections: beyond it, whoever has been silent for longest makes room for the next.
+            on_failure: told in one word why a connection didn't come about.
+
+        Raises:
+            ConfigurationError: the address can't be listened on.
+        """
+        self._server = server
+        self._context = context
+        self._max_connections = max_connections
+        self._on_failure = on_failure
+        self._socket = _listening_socket(address)
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._silent: dict[object, asyncio.Transport] = {}  # by protocol; nothing was asked on them yet; oldest first
+        self._probes: deque[tuple[str, int]] = deque(maxlen=8)
+        name = self._socket.getsockname()
+        self.address = Address(name[0], name[1])
+
+    @property
+    def connections(self) -> int:
+        """How many there are, those that are still shaking hands included."""
+        return len(self._server.connections) + len(self._handshakes)
+
+    @property
+    def shaking_hands(self) -> bool:
+        """Whether there are connections on which a request may follow at once."""
+        return bool(self._handshakes)
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        asyncio.get_running_loop().add_reader(self._socket, self._accept)
+
+    def stop(self) -> None:
+        """Accept no more; what is in the queue already is still taken."""
+        if self._socket.fileno() < 0:
+            return
+        with contextlib.suppress(OSError):
+            self._accept()
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def abort(self) -> None:
+        """End what is still shaking hands."""
+        for task in self._handshakes:
+            task.cancel()
+
+    def was_asked(self, protocol: object) -> None:
+        """A request has come on this connection: it isn't one that only takes room."""
+        self._silent.pop(protocol, None)
+
+    def expect_probe(self, name: tuple[str, int]) -> None:
+        """Don't report failures of the connection from this address: it is our own, to see whether we answer."""
+        self._probes.append(name)
+
+    def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._on_failure("no-resources")
+                loop.remove_reader(self._socket)
+                loop.call_later(_EXHAUSTED_PAUSE, self._resume)
+                return
+            connection.setblocking(False)
+            task = loop.create_task(self._connect(connection, (peer[0], peer[1])))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    def _resume(self) -> None:
+        if self._socket.fileno() >= 0:
+            self.start()
+
+    async def _connect(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        """Shake hands on an accepted connection; from then on it is aiohttp's."""
+        loop = asyncio.get_running_loop()
+        if not self._make_room():
+            connection.close()
+            return
+        try:
+            if self._context is None:
+                await loop.connect_accepted_socket(self._server, connection)
+                return
+            transport, protocol = await loop.connect_accepted_socket(
+                self._server, connection, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
+            )
+        except OSError as error:  # of which SSLError and TimeoutError are
+            if peer not in self._probes:
+                self._on_failure(_reason(error))
+            return
+        if not transport.is_closing():
+            self._silent[protocol] = transport
+
+    def _make_room(self) -> bool:
+        """Whether there is room for one more connection, if need be by closing a silent one."""
+        if self.connections <= self._max_connections:  # of which this one is one already
+            return True
+        self._on_failure(TOO_MANY)
+        while self._silent:
+            transport = self._silent.pop(next(iter(self._silent)))
+            if not transport.is_closing():
+                transport.abort()
+                return True
+        return False
+
+
+def _listening_socket(address: Address) -> socket.socket:
+    try:
+        every_interface = not address.host.strip(":") and socket.has_dualstack_ipv6()
+        host = "::" if every_interface else address.host or "0.0.0.0"  # noqa: S104 - what an empty host asks for
+        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, name = found[0]
+        listening = socket.create_server(
+            (str(name[0]), address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=every_interface
+        )
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "there is no such host"
+        raise ConfigurationError(f"can't listen on {address}: {reason}") from None
+    listening.setblocking(False)
+    return listening
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return _REASONS.get(error.reason or "", "other")
+    # asyncio aborts a handshake that takes too long; everything else is a peer that went away.
+    return "timeout" if isinstance(error, ConnectionAbortedError | TimeoutError) else "disconnected"

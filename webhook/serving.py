@@ -1,0 +1,288 @@
+"""The server as a whole: TLS for the API server, health beside it, reloading, and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from webhook import tls
+from webhook.health import Check, TlsProbe, health_app
+from webhook.listener import TOO_MANY, Address, Listener
+from webhook.logs import Logger, loop_exception_handler
+from webhook.metrics import Metrics
+from webhook.reload import INTERVAL, FileWatcher
+from webhook.tls import ServingTls, TlsFiles
+
+_T = TypeVar("_T")
+
+LISTEN = Address("0.0.0.0", 9443)  # noqa: S104 - the API server is another machine
+HEALTH_LISTEN = Address("0.0.0.0", 8080)  # noqa: S104 - kubelet connects to the pod's address, too
+
+# The API server closes idle connections after 90 s and doesn't retry a call that loses the race against a server that
+# closes first (KUBERNETES.md §1.11), so ours must be the longer patience. It is also how long the head of a request may
+# take to arrive.
+_KEEP_ALIVE = 120.0
+_QUIET = 0.1  # seconds without a request after which none is on its way any more
+_LOG_AGAIN = 60.0  # seconds between two lines about connections that fail for the same reason
+_HEALTH_CONNECTIONS = 256
+
+_ADVICE = {
+    "no-client-certificate": "the client showed no certificate, which the client CA demands",
+    "client-not-trusted": "the client's certificate is not from the client CA",
+    "not-trusted-by-client": "the client refused our certificate; caBundle of the webhook configuration may be stale",
+    "tls-too-old": "the client speaks nothing newer than TLS 1.1",
+    "plain-http": "the client speaks HTTP without TLS",
+    "no-resources": "there are no file descriptors or memory left",
+    TOO_MANY: "more connections than allowed; those that stayed silent for longest are closed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServingOptions:
+    """How to serve.
+
+    Attributes:
+        shutdown_delay: seconds for which everything is still served after the signal to stop, while the cluster learns
+            that nobody should come here any more.
+        shutdown_timeout: seconds that the last requests may take after that.
+        max_connections: on the TLS port. One API server holds some sixty at most (KUBERNETES.md §1.11).
+        reload_interval: seconds between two looks at the TLS files.
+    """
+
+    tls: TlsFiles
+    listen: Address = LISTEN
+    health_listen: Address = HEALTH_LISTEN
+    shutdown_delay: float = 5.0
+    shutdown_timeout: float = 20.0
+    max_connections: int = 4096
+    reload_interval: float = INTERVAL
+
+
+class Server:
+    """Serves an application over TLS, and health and metrics beside it, from `run` until it is told to stop."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        options: ServingOptions,
+        *,
+        metrics: Metrics,
+        log: Logger,
+        checks: Mapping[str, Check] | None = None,
+        watchers: Sequence[FileWatcher] = (),
+    ) -> None:
+        """
+        Args:
+            app: what the API server talks to. Its startup and cleanup happen inside `run`.
+            checks: conditions of readiness besides our own, by name.
+            watchers: files to look after while serving, besides the TLS ones.
+
+        Raises:
+            ConfigurationError: the TLS files can't be used.
+        """
+        self._options = options
+        self._metrics = metrics
+        self._log = log
+        watcher = FileWatcher(
+            "certificate",
+            lambda: options.tls.paths,
+            self._load_tls,
+            metrics=metrics,
+            log=log,
+            interval=options.reload_interval,
+        )
+        self._watchers = (watcher, *watchers)
+        self._load_tls()
+        app.middlewares.insert(0, self._follow)
+        app.on_response_prepare.append(self._mark)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,  # decisions are logged instead
+            keepalive_timeout=_KEEP_ALIVE,
+            handler_cancellation=True,  # a review whose client has gone
+            auto_decompress=False,  # no body can be larger than it looks
+            shutdown_timeout=0.1,  # `_drain` has waited already
+        )
+        own_checks = {"shutdown": self._shutdown_reason, "certificate": lambda: self._tls.invalid_reason()}
+        probe = TlsProbe(lambda: self._listener, lambda: self._tls.leaf)
+        health = health_app({**own_checks, **(checks or {})}, probe, metrics)
+        self._health_runner = web.AppRunner(health, access_log=None, shutdown_timeout=0.1)
+        self._listener: Listener | None = None
+        self._health_listener: Listener | None = None
+        self._in_flight = 0
+        self._last_logged: dict[str, float] = {}
+        self._stopping = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set as soon as both ports accept connections."""
+        metrics.observe_server(
+            in_flight=lambda: self._in_flight,
+            connections=lambda: self._listener.connections if self._listener else 0,
+        )
+
+    @property
+    def address(self) -> Address:
+        """Where TLS is served, once started."""
+        if self._listener is None:
+            raise RuntimeError("the server hasn't started")
+        return self._listener.address
+
+    @property
+    def health_address(self) -> Address:
+        """Where health and metrics are served, once started."""
+        if self._health_listener is None:
+            raise RuntimeError("the server hasn't started")
+        return self._health_listener.address
+
+    def stop(self) -> None:
+        """Stop gracefully; called again, stop at once."""
+        if self._stopping.is_set():
+            self._at_once.set()
+        else:
+            self._log.info("stopping", delay=self._options.shutdown_delay, in_flight=self._in_flight)
+        self._stopping.set()
+
+    async def run(self, *, handle_signals: bool = True) -> None:
+        """Serve until SIGTERM, SIGINT or `stop`; after a second one nothing is waited for.
+
+        Raises:
+            ConfigurationError: an address can't be listened on.
+        """
+        asyncio.get_running_loop().set_exception_handler(loop_exception_handler(self._log))
+        async with contextlib.AsyncExitStack() as stack:
+            if handle_signals:
+                stack.enter_context(self._signals())
+            # Health comes first and goes last: it is asked also while the rest starts and stops.
+            health = await stack.enter_async_context(_set_up(self._health_runner))
+            server = await stack.enter_async_context(_set_up(self._runner))
+            self._health_listener = Listener(
+                self._options.health_listen, health, max_connections=_HEALTH_CONNECTIONS, on_failure=self._failed
+            )
+            stack.callback(self._health_listener.stop)
+            self._listener = Listener(
+                self._options.listen,
+                server,
+                context=lambda: self._tls.context,
+                max_connections=self._options.max_connections,
+                on_failure=self._failed,
+            )
+            stack.callback(self._listener.stop)
+            for watcher in self._watchers:
+                await stack.enter_async_context(_in_background(watcher.run()))
+            self._health_listener.start()
+            self._listener.start()
+            self.started.set()
+            self._log.info("serving", listen=str(self.address), health=str(self.health_address))
+            await self._stopping.wait()
+            await self._drain(self._listener)
+        self._log.info("stopped")
+
+    # --- certificates ---
+
+    def _load_tls(self) -> None:
+        self._tls: ServingTls = tls.load(self._options.tls)
+        self._metrics.certificate_expires(self._tls.not_after)
+
+    def _failed(self, reason: str) -> None:
+        """A connection didn't come about: counted each time, and logged now and then if there is something to do."""
+        self._metrics.handshake_failed(reason)
+        now = asyncio.get_running_loop().time()
+        if reason in _ADVICE and now - self._last_logged.get(reason, -_LOG_AGAIN) >= _LOG_AGAIN:
+            self._last_logged[reason] = now
+            self._log.warning("connection failed", reason=reason, detail=_ADVICE[reason])
+
+    # --- requests ---
+
+    @web.middleware
+    async def _follow(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._listener is not None:
+            self._listener.was_asked(request.protocol)
+        self._in_flight += 1
+        try:
+            return await handler(request)
+        finally:
+            self._in_flight -= 1
+
+    async def _mark(self, _: web.Request, response: web.StreamResponse) -> None:
+        response.headers.popall(hdrs.SERVER, None)  # names versions, and nobody needs it
+        if self._stopping.is_set():
+            # Closing after an answer is the only moment that no client can mistake for a lost request.
+            response.force_close()
+            response.headers[hdrs.CONNECTION] = "close"
+
+    # --- stopping ---
+
+    def _shutdown_reason(self) -> str | None:
+        return "this server is about to stop" if self._stopping.is_set() else None
+
+    async def _drain(self, listener: Listener) -> None:
+        """Serve on while the cluster takes notice, then finish what was begun."""
+        await self._unless_at_once(self._options.shutdown_delay)
+        listener.stop()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._options.shutdown_timeout
+        quiet_since = loop.time()
+        while loop.time() < end and not self._at_once.is_set():
+            if self._in_flight or listener.shaking_hands:
+                quiet_since = loop.time()
+            elif loop.time() - quiet_since >= _QUIET:
+                break
+            await self._unless_at_once(_QUIET / 4)
+        if self._in_flight:
+            self._log.warning("stopping with requests unanswered", in_flight=self._in_flight)
+        listener.abort()
+
+    async def _unless_at_once(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._at_once.wait()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[Any, Any, _T]) -> _T:
+    """Run a program to its end, on uvloop where there is one (it has none for Windows)."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+@contextlib.asynccontextmanager
+async def _set_up(runner: web.AppRunner) -> AsyncIterator[web.Server]:
+    try:
+        await runner.setup()
+        if runner.server is None:
+            raise RuntimeError("aiohttp has made no server")
+        yield runner.server
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
