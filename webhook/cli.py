@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -75,8 +75,10 @@ def serve(
         str, typer.Option(help="How long to go on serving after SIGTERM, until nobody sends new writes here.")
     ] = "5s",
     shutdown_timeout: Annotated[str, typer.Option(help="How long to wait for writes under way after that.")] = "15s",
-    log_format: Annotated[str, typer.Option(help="json or text.")] = "json",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_format: Annotated[Literal["json", "text"], typer.Option(help="One JSON object a line, or text.")] = "json",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="Lines below this are left out.")
+    ] = "info",
 ) -> None:
     """Answer the API server: POST /mutate and POST /validate over TLS."""
     from webhook.app import Options, run
@@ -86,12 +88,6 @@ def serve(
         delay, timeout = parse_duration(shutdown_delay), parse_duration(shutdown_timeout)
     except ValueError as error:
         raise ConfigurationError(f"--shutdown-delay, --shutdown-timeout: {error}") from None
-    for name, value, allowed in (
-        ("--log-format", log_format, ("json", "text")),
-        ("--log-level", log_level, ("debug", "info", "warning", "error")),
-    ):
-        if value not in allowed:
-            raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}")
     options = Options(
         tls_cert=tls_cert,
         tls_key=tls_key,

@@ -33,9 +33,9 @@ class KubernetesCluster:
     def __init__(self, client: ApiClient) -> None:
         from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api
 
-        self._client = client
-        self._core = CoreV1Api(client)
-        self._authorization = AuthorizationV1Api(client)
+        self._client: Any = client
+        self._core: Any = CoreV1Api(client)
+        self._authorization: Any = AuthorizationV1Api(client)
         self._answers: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
 
     @classmethod
@@ -50,17 +50,20 @@ class KubernetesCluster:
         from kubernetes.aio import config
         from kubernetes.aio.client import ApiClient, Configuration
 
+        # The client has no types of its own.
+        load_kube_config: Any = config.load_kube_config
+        load_incluster_config: Any = config.load_incluster_config
+
         configuration = Configuration()
         try:
             if kubeconfig is not None:
-                await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+                await load_kube_config(str(kubeconfig), client_configuration=configuration)
             else:
-                config.load_incluster_config(client_configuration=configuration)
+                load_incluster_config(client_configuration=configuration)
         except (config.ConfigException, OSError, ValueError) as error:
             where = str(kubeconfig) if kubeconfig else "the pod's ServiceAccount"
-            raise ConfigurationError(
-                f"{where}: can't be used to reach the API server ({type(error).__name__})"
-            ) from None
+            what = type(error).__name__  # its text may quote the file
+            raise ConfigurationError(f"{where}: can't be used to reach the API server ({what})") from None
         return cls(ApiClient(configuration=configuration))
 
     async def __aenter__(self) -> KubernetesCluster:
@@ -73,17 +76,20 @@ class KubernetesCluster:
 
     async def skip_annotation(self, namespace: str) -> str | None:
         """See `exemptions.Cluster`."""
-        return await self._fresh(("namespace", namespace), lambda: self._read_annotation(namespace))
+        found: str | None = await self._fresh(("namespace", namespace), lambda: self._read_annotation(namespace))
+        return found
 
     async def platform_flag(self, namespace: str) -> str | None:
         """See `exemptions.Cluster`."""
-        return await self._fresh(("configmap", namespace), lambda: self._read_flag(namespace))
+        found: str | None = await self._fresh(("configmap", namespace), lambda: self._read_flag(namespace))
+        return found
 
     async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
         """See `exemptions.Cluster`."""
         extra = tuple(sorted(requester.extra.items()))
         key = ("skip", namespace, name, requester.username, requester.uid, requester.groups, extra)
-        return await self._fresh(key, lambda: self._review_access(requester, namespace, name))
+        allowed: bool = await self._fresh(key, lambda: self._review_access(requester, namespace, name))
+        return allowed
 
     async def _read_annotation(self, namespace: str) -> str | None:
         found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))

@@ -15,22 +15,23 @@ import socket
 import ssl
 import sys
 import tempfile
+import textwrap
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from webhook.certificates import issue_ca, issue_serving_certificate
+from webhook.certificates import issue_ca, issue_serving_certificate, write_file, write_key_pair
 from webhook.simulator import Simulator, World, example_world
 from webhook.simulator.faults import Outage
 
@@ -89,10 +90,10 @@ def scenes(world: World) -> list[Scene]:
             {"alice": token("user-classic"), "bob": token("no-scope-classic")},
         ),
         Scene(
-            "The same Secret, only bob's token replaced: only his is asked about",
+            "A later UPDATE that gives bob a token without repo: only his is asked about",
             "git-default-acme",
-            {"alice": token("user-classic"), "bob": token("good-classic")},
-            before={"alice": token("user-classic"), "bob": token("no-scope-classic")},
+            {"alice": token("user-classic"), "bob": token("hooks-only-classic")},
+            before={"alice": token("user-classic"), "bob": token("good-classic")},
         ),
         Scene(
             "A look-alike host: nothing is sent there",
@@ -123,12 +124,9 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> boo
     with tempfile.TemporaryDirectory(prefix="git-token-webhook-demo-") as folder:
         place = Path(folder)
         ca = issue_ca("git-token-webhook demo")
-        pair = issue_serving_certificate(
-            ca, dns_names=["localhost"], ip_addresses=["127.0.0.1"], lifetime=timedelta(days=1)
-        )
-        (place / "ca.crt").write_bytes(ca.certificate_pem)
-        (place / "tls.crt").write_bytes(pair.certificate_pem)
-        _write_private(place / "tls.key", pair.key_pem)
+        leaf = issue_serving_certificate(ca, ["localhost"], [IPv4Address("127.0.0.1")], lifetime=timedelta(days=1))
+        write_key_pair(ca, place / "ca.crt", place / "ca.key")
+        write_key_pair(leaf, place / "tls.crt", place / "tls.key")
         provider_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         provider_tls.load_cert_chain(place / "tls.crt", place / "tls.key")
         async with Simulator(world, ssl_context=provider_tls) as simulator:
@@ -156,11 +154,6 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> boo
                     _write_example(place, scenes(world)[0])
                     await asyncio.Event().wait()
     return True
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(content)
 
 
 @contextlib.asynccontextmanager
@@ -200,7 +193,11 @@ async def _until_ready(process: asyncio.subprocess.Process, url: str, log: Path)
                 if (await client.get(url)).status_code == 200:
                     return
             await asyncio.sleep(0.05)
-    raise RuntimeError(f"the server did not become ready:\n{log.read_text(errors='replace')[-2000:]}")
+    raise RuntimeError(f"the server did not become ready:\n{_tail(log)}")
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-2000:]
 
 
 def _free_port() -> int:
@@ -275,23 +272,29 @@ def _show(
     requests = "nobody asked" if not asked else "1 request" if asked == 1 else f"{asked} requests"
     head.add_row(Text(str(number), "dim"), Text(scene.title, "bold"), verdict)
     console.print(head)
-    body = Table.grid(padding=(0, 2))
-    body.add_column(style="dim", no_wrap=True)
-    body.add_column(overflow="fold")
     kind = "UPDATE" if scene.before is not None else "CREATE"
-    body.add_row("write", Text(f"{kind} Secret argocd/{scene.name}: {', '.join(scene.data)}"))
+    rows = [("write", f"{kind} Secret argocd/{scene.name}: {', '.join(scene.data)}", "")]
     if not allowed:
         status = validated["status"]
         causes = [f"{c['field']}: {c['message']}" for c in status.get("details", {}).get("causes", [])]
-        for sentence in causes or [status["message"]]:
-            body.add_row(f"{status['code']} {status['reason']}", Text(sentence, "red"))
-    for warning in warnings:
-        body.add_row("warning", Text(warning, "yellow"))
+        rows += [(f"{status['code']} {status['reason']}", text, "red") for text in causes or [status["message"]]]
+    rows += [("warning", warning, "yellow") for warning in warnings]
     if allowed:
         for where, marks in _marks(mutated).items():
-            body.add_row(where, Text(", ".join(f"{name}={value}" for name, value in marks.items()), "green"))
-    body.add_row("took", Text(f"{milliseconds:.0f} ms for both calls; GitHub: {requests}", "dim"))
-    console.print(Padding(body, (0, 0, 1, 4)))
+            rows.append((where, ", ".join(f"{name}={value}" for name, value in marks.items()), "green"))
+    rows.append(("took", f"{milliseconds:.0f} ms for both calls; GitHub: {requests}", "dim"))
+    for label, text, style in rows:
+        _print_row(console, label, text, style)
+    console.print()
+
+
+def _print_row(console: Console, label: str, text: str, style: str) -> None:
+    """One row; a link that is longer than the line is left whole, so that it can be copied and clicked."""
+    width = max(40, console.width - 19)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    for number, line in enumerate(lines):
+        head = Text(f"    {label if number == 0 else '':<13}", "dim")
+        console.print(head.append(Text(line, style)), soft_wrap=True)
 
 
 def _marks(answer: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -308,7 +311,7 @@ def _marks(answer: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _write_example(place: Path, scene: Scene) -> None:
-    _write_private(place / "review.json", json.dumps(review_of(scene)).encode())
+    write_file(place / "review.json", json.dumps(review_of(scene)).encode(), mode=0o600)
 
 
 def _go_on(console: Console, url: str, place: Path, *, stay: bool) -> None:

@@ -73,7 +73,7 @@ def _told(host: str, finding: Finding, *, whole_secret: bool) -> str:
 
 def expires_soon(host: str, facts: Facts, end: datetime, now: datetime) -> str:
     """A warning that a token is about to end."""
-    left = (end - now).days
+    left = (end.date() - now.date()).days
     when = "today" if left < 1 else "tomorrow" if left < 2 else f"in {left} days"
     owner = f" of {facts.account}" if facts.account else ""
     return f"{host} says that this {facts.described}{owner} expires {when}, on {day(end)}; replace it before."

@@ -1,0 +1,229 @@
+"""The composition root: the only module that knows all others, and how they are wired into a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import ipaddress
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from webhook import __version__, logs
+from webhook.admission.handler import MAX_BODY, AdmissionHandler
+from webhook.certificates import issue_ca, issue_serving_certificate, write_file, write_key_pair
+from webhook.cluster import KubernetesCluster
+from webhook.decision import Decision, Stage
+from webhook.errors import ConfigurationError
+from webhook.exemptions import Cluster
+from webhook.inspection import Bug, Inspector
+from webhook.listener import Address
+from webhook.logs import Logger
+from webhook.metrics import Metrics
+from webhook.providers import PROVIDERS
+from webhook.providers.http import ProviderClient
+from webhook.providers.limits import Limits
+from webhook.reload import FileWatcher
+from webhook.review import Reviewer
+from webhook.serving import Server, ServingOptions
+from webhook.settings import Settings, load_settings
+from webhook.subject import Subject
+from webhook.tls import TlsFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; durations in seconds."""
+
+    tls_cert: Path
+    tls_key: Path
+    config: Path | None
+    client_ca: Path | None
+    listen: tuple[str, int]
+    health_listen: tuple[str, int]
+    kubeconfig: Path | None
+    shutdown_delay: float
+    shutdown_timeout: float
+    log_format: logs.Format
+    log_level: str
+
+
+def run(options: Options) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        ConfigurationError: something that the options name can't be used.
+    """
+    log = logs.build_logger(
+        sys.stdout.buffer, format=options.log_format, level=options.log_level, colors=sys.stdout.isatty()
+    )
+    logs.install(log)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(options, log))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not on every platform
+        return None
+    return uvloop.new_event_loop
+
+
+class Engine:
+    """What judges by the settings in force; replaced as a whole when they change."""
+
+    def __init__(
+        self, settings: Settings, client: ProviderClient, cluster: Cluster | None, metrics: Metrics, log: Logger
+    ) -> None:
+        self.settings = settings
+        self.client = client
+        self._metrics = metrics
+        self.inspector = Inspector(
+            PROVIDERS,
+            client,
+            cache_ttl=settings.limits.cache_ttl.total_seconds(),
+            cache_entries=settings.limits.cache_entries,
+            decision_timeout=settings.limits.decision_timeout.total_seconds(),
+            on_error=lambda bug: _report_bug(log, bug),
+        )
+        self._reviewer = Reviewer(settings, self.inspector, cluster)
+
+    async def review(self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
+        """Judge a write, and count what came of it."""
+        reviewed = await self._reviewer.review(subject, stage, deadline)
+        record |= reviewed.describe()
+        for verdict in reviewed.verdicts.values():
+            if verdict.judged.checked_at is not None:
+                self._metrics.cache("hit" if verdict.judged.cached else "miss")
+        if stage is Stage.VALIDATE:
+            for source in {skip.source for skip in reviewed.exemptions.skips.values()}:
+                self._metrics.skipped(source)
+        return reviewed.decision
+
+    def late(self, subject: Subject, stage: Stage) -> Decision:
+        """The decision where none stood in time."""
+        return self._reviewer.late(subject, stage)
+
+
+def _report_bug(log: Logger, bug: Bug) -> None:
+    log.error("a provider failed", exception=bug.exception, where=bug.where)
+
+
+async def _serve(options: Options, log: Logger) -> None:
+    metrics = Metrics()
+    # The watcher comes first, so that a change between the two looks is seen.
+    engine: Engine
+    retired: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        nonlocal engine
+        settings = load_settings(options.config)
+        old, engine = engine, Engine(settings, _client(settings, metrics), cluster, metrics, log)
+        _announce(settings, log)
+        # Reviews under way end with the engine that they began with.
+        patience = old.settings.limits.decision_timeout.total_seconds() + 1
+        task = asyncio.ensure_future(_retire(old, engine, patience))
+        retired.add(task)
+        task.add_done_callback(retired.discard)
+
+    watcher = FileWatcher(
+        "configuration", lambda: [options.config] if options.config else [], reload, metrics=metrics, log=log
+    )
+    settings = load_settings(options.config)
+    async with contextlib.AsyncExitStack() as stack:
+        cluster: KubernetesCluster | None = await KubernetesCluster.connect(options.kubeconfig)
+        if cluster is not None:
+            await stack.enter_async_context(cluster)
+        else:
+            log.info(
+                "no API server",
+                detail="only the configuration's skip flags work; annotations and the ConfigMap are not looked at",
+            )
+        engine = Engine(settings, _client(settings, metrics), cluster, metrics, log)
+        _announce(settings, log)
+        await engine.client.__aenter__()
+        stack.push_async_callback(lambda: _close(engine))
+
+        async def review(subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
+            return await engine.review(subject, stage, deadline, record)
+
+        handler = AdmissionHandler(
+            review,
+            lambda subject, stage: engine.late(subject, stage),
+            decision_timeout=lambda: engine.settings.limits.decision_timeout.total_seconds(),
+            metrics=metrics,
+            log=log,
+        )
+        application = web.Application(client_max_size=MAX_BODY)
+        handler.add_routes(application.router)
+        server = Server(
+            application,
+            ServingOptions(
+                TlsFiles(options.tls_cert, options.tls_key, options.client_ca),
+                Address(*options.listen),
+                Address(*options.health_listen),
+                options.shutdown_delay,
+                options.shutdown_timeout,
+            ),
+            metrics=metrics,
+            log=log,
+            watchers=[watcher] if options.config else [],
+        )
+        log.info("starting", version=__version__)
+        await server.run()
+        for task in retired:
+            task.cancel()
+
+
+def _client(settings: Settings, metrics: Metrics) -> ProviderClient:
+    limits = Limits(settings.limits.provider_timeout.total_seconds(), settings.limits.concurrency)
+    return ProviderClient(limits, on_request=lambda kind, result, s: metrics.asked_provider(kind, result, s))
+
+
+async def _retire(old: Engine, new: Engine, patience: float) -> None:
+    await new.client.__aenter__()
+    try:
+        await asyncio.sleep(patience)
+    finally:
+        await _close(old)
+
+
+async def _close(engine: Engine) -> None:
+    await engine.inspector.aclose()
+    await engine.client.__aexit__(None, None, None)
+
+
+def _announce(settings: Settings, log: Logger) -> None:
+    """What somebody should know who reads the log from its beginning."""
+    log.info("configuration", mode=settings.mode, rules=[rule.name for rule in settings.all_rules])
+    for flag in settings.dubious_flags():
+        log.warning("skip flag is neither true nor false, so it skips nothing", flag=flag)
+
+
+def generate_certificates(folder: Path, dns_names: list[str], ip_addresses: list[str], days: int) -> str:
+    """Write a CA and a serving certificate into `folder`; what comes back is to be printed.
+
+    Raises:
+        ConfigurationError: a name is none, or the folder can't be written.
+    """
+    try:
+        addresses = [ipaddress.ip_address(text) for text in ip_addresses]
+    except ValueError:
+        raise ConfigurationError("--ip must be an IP address, such as 192.0.2.10") from None
+    ca = issue_ca()
+    leaf = issue_serving_certificate(ca, dns_names, addresses, lifetime=timedelta(days=days))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_key_pair(ca, folder / "ca.crt", folder / "ca.key")
+        write_key_pair(leaf, folder / "tls.crt", folder / "tls.key")
+        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys are nobody's to commit
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+    bundle = base64.b64encode(ca.certificate).decode()
+    return f"Wrote ca.crt, ca.key, tls.crt and tls.key to {folder}.\ncaBundle: {bundle}"
