@@ -127,16 +127,14 @@ def _no_installation(question: Question, credential: GitHubAppCredential, facts:
         status = next(status for status in statuses if status != 404)
         raise NoAnswer(f"answers {status} when asked for the App's installation, which says nothing of it")
     if credential.installation_id is not None:
-        reason = f"knows no installation {credential.installation_id} of this {_DESCRIBED}: it was removed, or is another App's"
+        number = credential.installation_id
+        reason = f"knows no installation {number} of this {_DESCRIBED}: it was removed, or is another App's"
         return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_INSTALL)
     if question.path:
         reason = f"knows no installation of this {_DESCRIBED} for {question.path[0]}"
         return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_INSTALL)
     reason = f"can't say which installation of this {_DESCRIBED} is meant: the URL names no owner"
-    remedy = "Add githubAppInstallationID."
-    return same_for_all(
-        question, Finding(Outcome.UNVERIFIED, reason=f"{reason}; {remedy[0].lower()}{remedy[1:-1]}"), facts
-    )
+    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=f"{reason} (add githubAppInstallationID)"), facts)
 
 
 _INSTALL = "Install the App there, and set githubAppInstallationID to that installation's number."

@@ -27,10 +27,11 @@ _CANDIDATES = 3
 that the token was given is documented nowhere, so the first of it may be out of reach."""
 _NO_SUCH_HOOK = 4294967289  # far beyond any id that was given out, so that nothing can be hit
 
+_FINE_GRAINED, _APP_USER, _INSTALLATION = "fine-grained", "app-user", "app-installation"
 _KINDS = {
-    "github_pat_": ("fine-grained", "fine-grained token"),
-    "ghu_": ("app-user", "App user token"),
-    "ghs_": ("app-installation", "App installation token"),
+    "github_pat_": (_FINE_GRAINED, "fine-grained token"),
+    "ghu_": (_APP_USER, "App user token"),
+    "ghs_": (_INSTALLATION, "App installation token"),
 }
 _SHORT_LIVED = (
     "This {} lives for hours only; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
@@ -52,7 +53,7 @@ _META = "metadata"
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """The replies for one repository: to the repository itself, and by permission and level; a str is why there is none."""
+    """The replies for one repository: to itself, and by permission and level. A str is why there is none."""
 
     name: str
     found: Reply | str
@@ -60,7 +61,7 @@ class Probes:
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
-    """Prove the permissions that the question's roles need, on the repository that its URL names or on one it reaches."""
+    """Prove the permissions that the roles need, on the repository that the URL names or one that the token reaches."""
     token = credential.token.get_secret_value()
     installation = token.startswith("ghs_")
     needed = links.union(question.requirements.values())
@@ -126,7 +127,7 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
     """
     token = credential.token.get_secret_value()
     token_type, described = next(kind for prefix, kind in _KINDS.items() if token.startswith(prefix))
-    short_lived = token_type != "fine-grained"
+    short_lived = token_type != _FINE_GRAINED
     facts = Facts(
         token_type,
         described,
@@ -151,7 +152,7 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
     if reached is None:
         finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
         return Answer(dict.fromkeys(question.requirements, finding), _with(facts, account), requests=requests)
-    proofs = prove(reached, installation=token_type == "app-installation")
+    proofs = prove(reached, installation=token_type == _INSTALLATION)
     needed = links.union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
     facts = _with(facts, account, holds, reached.name)
@@ -167,7 +168,7 @@ def _with(facts: Facts, account: str | None, holds: tuple[str, ...] = (), probed
 
 
 def _account(identity: Reply, token_type: str) -> str | None:
-    if token_type != "app-installation":
+    if token_type != _INSTALLATION:
         return replies.login_of(identity.body)
     body = identity.body
     rows = body.get("repositories") if isinstance(body, Mapping) else None
@@ -304,6 +305,6 @@ def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
 
 
 def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:
-    if token_type != "fine-grained":
+    if token_type != _FINE_GRAINED:
         return "Give the App these permissions, and store its own credentials instead of a token that it made."
     return links.new_token(question, fine_grained=True) if renew else links.new_fine_grained(question)
