@@ -20,6 +20,7 @@ from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
 from webhook.hosts import Host, Hosts, Kind, derived_api_url
 from webhook.matching import ARGOCD_TYPE, Match
 from webhook.providers.github.keys import load_app_key
+from webhook.providers.text import tells
 from webhook.requirements import Role
 from webhook.subject import SecretObject
 from webhook.token_shapes import address_holds_token, kind_of_token, name_holds_token
@@ -200,6 +201,10 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
     shape: Kind | None = Kind.GITHUB
     if isinstance(credential, TokenCredential):
         shape = kind_of_token(credential.token.get_secret_value())
+        place = entry.destination.url or entry.destination.host or ""
+        # Hosts and repositories are named in messages and annotations.
+        if tells(str(place).lower(), credential.token.get_secret_value().lower()):
+            return Malformed("stands, at least in part, in the url or host beside it too, where everybody can read it")
     found = _destination_host(entry.destination, shape, hosts, default_host)
     if not isinstance(found, Host):
         return found

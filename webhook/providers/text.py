@@ -20,12 +20,13 @@ def plain(text: object, *, secret: str, limit: int = 100) -> str:
     Returns:
         The text; empty where it is no string, or has anything but the ASCII characters of names and scopes.
     """
-    if not isinstance(text, str) or not _PLAIN.match(text) or _tells(text.lower(), secret.lower()):
+    if not isinstance(text, str) or not _PLAIN.match(text) or tells(text.lower(), secret.lower()):
         return ""
     return text[:limit].strip()
 
 
-def _tells(text: str, secret: str) -> bool:
+def tells(text: str, secret: str) -> bool:
+    """Whether `text` holds `secret` or 8 characters of it in a row."""
     if not secret:
         return False
     if len(secret) < _PART:
