@@ -1,0 +1,102 @@
+"""One control plane for the whole run; for each test a namespace of its own.
+
+The API server is shared, so a test that registers a webhook limits it to its namespace, by
+`namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}` (every namespace has that label by itself),
+and allows 1-2 seconds, with `wait_until`, before a new webhook or role counts.
+"""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes.client import ApiClient, Configuration
+
+from .binaries import BinariesUnavailable, find_or_build
+from .control_plane import ControlPlane, Manifest, as_yaml
+from .webhook_process import forgetful as forgetful  # fixtures, which pytest finds here
+from .webhook_process import github as github
+from .webhook_process import installer as installer
+from .webhook_process import place as place
+from .webhook_process import webhook as webhook
+
+Apply = Callable[[str | Manifest | Iterable[Manifest]], None]
+
+USERS = {"alice": ["developers"], "bob": []}
+"""Who can log in besides admin, with their groups. Tests bind roles to them in their own namespace only."""
+
+TEST_TIMEOUT_SECONDS = 120
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects by the marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test of this folder as `cluster`. The hook sees those of all folders."""
+    here = Path(__file__).parent
+    for item in items:
+        if not item.path.is_relative_to(here):
+            continue
+        item.add_marker("cluster")
+        if item.get_closest_marker("timeout") is None:
+            # Without the fixtures: the first one may build for minutes. Each bounds its own waiting.
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """The running API server and etcd. Without the binaries for them: skipped, but an error where CI is set."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def report(line: str) -> None:
+        # Past pytest's capturing: who waits for minutes should see why.
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", file=sys.stderr, flush=True)
+
+    try:
+        binaries = find_or_build(report)
+    except BinariesUnavailable as error:
+        if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    with ControlPlane(binaries, users=USERS) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """The name of a new namespace."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    # The namespace itself stays: without a controller-manager it would never finish deleting. Its Secrets go, so that a
+    # test that lists those of the whole cluster sees few of others. At best: a webhook of the test may still forbid it.
+    control_plane.kubectl("delete", "secrets", "--all", "--wait=false", "-n", name, check=False)
+
+
+@pytest.fixture
+def apply(control_plane: ControlPlane, namespace: str) -> Iterator[Apply]:
+    """Applies manifests as admin, and deletes them when the test ends: for webhook configurations and the like."""
+    applied: list[str] = []
+
+    def apply_for_this_test(manifests: str | Manifest | Iterable[Manifest]) -> None:
+        text = as_yaml(manifests)
+        applied.append(text)
+        control_plane.apply(text)
+
+    yield apply_for_this_test
+    for text in reversed(applied):
+        control_plane.delete(text)
+
+
+@pytest.fixture
+def client(control_plane: ControlPlane) -> Iterator[ApiClient]:
+    """The official Python client, as admin."""
+    configuration = Configuration(
+        host=control_plane.server_url,
+        api_key={"BearerToken": f"Bearer {control_plane.token()}"},
+        ca_cert_data=control_plane.ca_pem.decode(),
+        no_proxy="*",  # whatever the environment says: everything here is on loopback
+    )
+    with ApiClient(configuration) as api_client:
+        yield api_client
