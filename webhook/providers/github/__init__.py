@@ -5,18 +5,21 @@ probed      fine-grained tokens and those of Apps, whose permissions have to be 
 app         an App's own credentials
 repository  the repository that a URL names
 replies     what GitHub's replies mean
+rounds      requests that go out together, and are counted
 vocabulary, links, keys
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.hosts import Kind
 from webhook.providers.base import Api, RateLimit, Reply
 from webhook.providers.github import app, links, probed, replies, scoped
+from webhook.providers.github.rounds import Counted
 
 _HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
 
@@ -31,6 +34,11 @@ class GitHub:
 
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`. What kind a token is, its prefix says (GitHub docs: about authentication)."""
+        counted = Counted(api)
+        answer = await self._inspect(question, counted)
+        return replace(answer, requests=counted.requests)
+
+    async def _inspect(self, question: Question, api: Api) -> Answer:
         credential = question.credential
         if isinstance(credential, GitHubAppCredential):
             return await app.inspect(question, credential, api, _HEADERS, self._clock())

@@ -13,6 +13,7 @@ from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcom
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import replies, repository
 from webhook.providers.github.keys import load_app_key
+from webhook.providers.github.rounds import together
 from webhook.providers.github.vocabulary import display
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement
@@ -50,7 +51,7 @@ async def inspect(
         wanted += [f"/orgs/{question.path[0]}/installation", f"/users/{question.path[0]}/installation"]
     if name is not None:
         wanted.append(f"/repos/{name}/installation")
-    answers = await asyncio.gather(*(api.send("GET", path, headers=headers) for path in wanted))
+    answers = await together(*(api.send("GET", path, headers=headers) for path in wanted))
     return judge(question, credential, dict(zip(wanted, answers, strict=True)))
 
 
@@ -109,7 +110,7 @@ def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[
     remedy = (
         f"Change the App's permissions or repositories, and have the change accepted where it is installed: {settings}"
     )
-    return Answer(findings, facts, remedy, requests=len(answers))
+    return Answer(findings, facts, remedy)
 
 
 _KEY_REMEDY = "Check githubAppID, and make a new private key in the App's settings if this one was deleted."

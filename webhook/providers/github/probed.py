@@ -3,9 +3,12 @@ so each permission is proven on one repository, by requests that change nothing.
 
 What a probe rests on. Reads: a private repository's own content is shown only to who may read it; on a public one it
 proves nothing. Writes: a request without the content that it needs is refused with 422 if the token may write and 403
-if it may not. That permission is looked at before content is documented by no one; trufflehog relies on it, and
-GitHub's own texts ("Resource not accessible by …") come before any validation in all recordings known to us. Where a
-write probe can be backed by a read that only the same permission opens (webhooks, deploy keys), both must agree.
+if it may not. That permission is looked at before content is documented by no one, and no recording of it is known to
+us; trufflehog relies on it. Where a write probe can be backed by a read that only the same permission opens (webhooks,
+deploy keys, a private repository's content), both must agree, so that a token without the permission is never called
+good. Should GitHub validate first after all, a token that may only read would pass for one that may write: a control
+would need a permission that the token surely lacks, and there is none that every token lacks (tests:
+test_a_github_that_validates_first).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass, field
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import links, replies, repository
+from webhook.providers.github.rounds import together
 from webhook.providers.github.vocabulary import display
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement
@@ -69,15 +73,17 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
     # GitHub refuses /user to installation tokens.
     whose = "/installation/repositories?per_page=100" if installation else "/user"
     if name is not None:
-        identity, probes = await asyncio.gather(
-            api.send("GET", whose, headers=headers), _probe(name, needed, api, headers)
-        )
+        probing = asyncio.create_task(_probe(name, needed, api, headers))
+        try:
+            identity = await api.send("GET", whose, headers=headers)
+        finally:
+            probes = await probing  # which raises nothing, and mustn't go on behind our back
         return judge(question, credential, identity, [probes])
     if installation:
         identity = listing = await api.send("GET", whose, headers=headers)
     else:
         query = "/user/repos?visibility=private&sort=pushed&per_page=100"
-        identity, listing = await asyncio.gather(
+        identity, listing = await together(
             api.send("GET", whose, headers=headers), api.send("GET", query, headers=headers)
         )
     names = _candidates(listing, question.path[0] if question.path else None) if listing.status == 200 else []
@@ -135,7 +141,6 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
         short_lived=short_lived,
         warnings=(_SHORT_LIVED.format(described),) if short_lived else (),
     )
-    requests = 1 + sum(1 + len(one.replies) for one in probed)
     if (refused := replies.refusal(identity, described, question.host.web_url)) is not None:
         finding, remedy = refused
         return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
@@ -151,14 +156,17 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
                     return same_for_all(question, refused[0], _with(facts, account), remedy=refused[1])
     if reached is None:
         finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
-        return Answer(dict.fromkeys(question.requirements, finding), _with(facts, account), requests=requests)
+        return Answer(dict.fromkeys(question.requirements, finding), _with(facts, account))
     proofs = prove(reached, installation=token_type == _INSTALLATION)
     needed = links.union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
     facts = _with(facts, account, holds, reached.name)
     findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}
     remedy = _remedy(question, token_type)
-    return Answer(findings, facts, remedy, requests)
+    bad = [finding for finding in findings.values() if finding.outcome is Outcome.INSUFFICIENT]
+    if bad and not any(finding.lacks for finding in bad):
+        remedy = repository.raise_role(question, reached.name, account or "its account")
+    return Answer(findings, facts, remedy)
 
 
 def _with(facts: Facts, account: str | None, holds: tuple[str, ...] = (), probed: str | None = None) -> Facts:
@@ -251,25 +259,24 @@ def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read
         if status == 404 and permission != "contents":
             return False
         return f"GitHub answers {status}"
-    if permission == "contents":
-        return True if status in (400, 422) else f"GitHub answers {status}"
-    if not read_held:
+    if not read_held and (private or permission != "contents"):
         return "reading isn't proven either"
-    proven = {"repository_hooks": 404, "administration": 422}[permission]
-    return True if status == proven else f"GitHub answers {status}"
+    proven = {"contents": (400, 422), "repository_hooks": (404,), "administration": (422,)}[permission]
+    return True if status in proven else f"GitHub answers {status}"
 
 
 def _forbidden(permission: str, reply: Reply) -> bool | str:
     text = replies.message_of(reply)
+    if "must have" in text:  # "… admin rights to Repository.", "… push access …": the account's role
+        return "the account's own role there is too low"
+    if "archived" in text:
+        return "the repository is archived"
+    # The header says what the endpoint needs, whatever the refusal is about.
     accepted = replies.accepted_permissions(reply)
     if accepted and permission not in accepted:
         return "GitHub refuses for want of another permission"
     if "not accessible by" in text or permission in accepted:
         return False
-    if "must have" in text:  # "… admin rights to Repository.", "… push access …": the account's role
-        return "the account's own role there is too low"
-    if "archived" in text:
-        return "the repository is archived"
     return "GitHub refuses without saying why"
 
 
@@ -305,6 +312,8 @@ def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
 
 
 def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:
+    if token_type != _FINE_GRAINED and renew:
+        return "Store the App's own credentials (githubAppID, githubAppPrivateKey) instead of a token that it made."
     if token_type != _FINE_GRAINED:
         return "Give the App these permissions, and store its own credentials instead of a token that it made."
     return links.new_token(question, fine_grained=True) if renew else links.new_fine_grained(question)

@@ -14,7 +14,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,99})(?:\[bot\])?\Z")
 _SCOPE = re.compile(r"[a-z_]{1,40}(?::[a-z_]{1,40})?\Z")
 _SSO_ORGANISATION = re.compile(r"/orgs/([A-Za-z0-9-]{1,100})/sso")
 _FORBIDDING_ORGANISATION = re.compile(
-    r"['`\"]([A-Za-z0-9-]{1,100})['`\"] organi[sz]ation|^([A-Za-z0-9-]{1,100}) forbids"
+    r"['`\"]([A-Za-z0-9-]{1,100})['`\"] organi[sz]ation|^['`\"]?([A-Za-z0-9-]{1,100})['`\"]? forbids"
 )
 
 
@@ -42,9 +42,9 @@ def expiry_of(reply: Reply) -> datetime | None:
     for layout in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
         try:
             moment = datetime.strptime(text, layout)
-        except ValueError:
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
             continue
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     return None
 
 

@@ -12,7 +12,7 @@ from webhook.providers.github import replies
 from webhook.requirements import Level, Requirement
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
+_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}\Z")
 _ADMIN_ONLY = ("administration", "repository_hooks")
 
 
@@ -80,11 +80,15 @@ def look(question: Question, name: str, reply: Reply | None, silence: str, facts
         reason = f"answers {reply.status} when asked for {name}, which says nothing of the token"
         return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
     may_push, may_administer = rights(reply.body)
-    page = f"{question.host.web_url}/{name}/settings/access"
     warning = (
         f"{name} is archived on {question.host.name}: nobody can push to it." if reply.body.get("archived") else ""
     )
-    return Seen(name, account, None, f"Give {account} that role: {page}", may_push, may_administer, warning)
+    return Seen(name, account, None, raise_role(question, name, account), may_push, may_administer, warning)
+
+
+def raise_role(question: Question, name: str, account: str) -> str:
+    """What to do where the account's role is too low."""
+    return f"Give {account} that role: {question.host.web_url}/{name}/settings/access"
 
 
 def rights(body: Mapping[object, object]) -> tuple[bool, bool]:

@@ -79,7 +79,7 @@ def judge(
                 findings[role] = problem
         if all(f.outcome is not Outcome.INSUFFICIENT or not f.lacks for f in findings.values()):
             remedy = seen.remedy or remedy
-    return Answer(findings, facts, remedy, requests=1 if name is None else 2)
+    return Answer(findings, facts, remedy)
 
 
 def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:

@@ -39,8 +39,8 @@ PERMISSIONS: dict[str, tuple[Level, ...]] = {
     **dict.fromkeys(
         (
             "actions actions_variables administration attestations contents deployments discussions environments "
-            "issues merge_queues pages pull_requests repository_custom_properties repository_hooks secret_scanning_alerts "
-            "secrets security_events statuses vulnerability_alerts"
+            "issues merge_queues pages pull_requests repository_custom_properties repository_hooks "
+            "secret_scanning_alerts secrets security_events statuses vulnerability_alerts"
         ).split(),
         _READ_WRITE,
     ),

@@ -1,0 +1,98 @@
+"""GitHub, asked as in production: the real client over real TLS, against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+from pydantic import SecretStr
+
+from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Question, TokenCredential
+from webhook.hosts import Host, Kind
+from webhook.providers.github import GitHub
+from webhook.providers.http import ProviderClient
+from webhook.requirements import DEFAULTS, Requirement, Role
+from webhook.simulator import Simulator, example_world
+from webhook.simulator.github import GitHubHost
+
+RUNTIME = DEFAULTS[Kind.GITHUB, Role.RUNTIME]
+USER = DEFAULTS[Kind.GITHUB, Role.USER]
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(authority.cert_pem.bytes())
+    return file
+
+
+@dataclass
+class Desk:
+    """Asks one simulated GitHub about the credentials of its world."""
+
+    simulator: Simulator
+    client: ProviderClient
+    ca_file: Path
+    name: str = "github.com"
+    clock_ahead: float = 0.0
+
+    @property
+    def world(self) -> GitHubHost:
+        return self.simulator.world.hosts[self.name]
+
+    @property
+    def host(self) -> Host:
+        return Host(self.name, Kind.GITHUB, self.simulator.hosts[self.name].api_url, self.ca_file, declared=True)
+
+    def credential(self, name: str) -> Credential:
+        """A token of the world by its name, or an App's own credentials."""
+        if name in self.world.tokens:
+            return TokenCredential(SecretStr(self.world.tokens[name].value))
+        app = self.world.apps[name]
+        return GitHubAppCredential(str(app.id), SecretStr(app.private_key_pem))
+
+    async def inspect(
+        self, credential: str | Credential, path: str = "", *, needs: Requirement = RUNTIME, role: Role = Role.RUNTIME
+    ) -> Answer:
+        """Everything that is found out about a credential that is for `path`."""
+        if isinstance(credential, str):
+            credential = self.credential(credential)
+        segments = tuple(path.split("/")) if path else ()
+        question = Question(credential, self.host, segments, {role: needs})
+        provider = GitHub(lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.clock_ahead, UTC))
+        deadline = asyncio.get_running_loop().time() + 10
+        return await provider.inspect(question, self.client.api(self.host, provider, b"digest", deadline))
+
+    async def find(self, credential: str | Credential, path: str = "", *, needs: Requirement = RUNTIME) -> Finding:
+        """What that means for a runtime token."""
+        return (await self.inspect(credential, path, needs=needs)).findings[Role.RUNTIME]
+
+    def asked(self) -> list[str]:
+        """The requests so far, in the order of method and path: those of one round have none of their own."""
+        return sorted(f"{record.method} {record.path}" for record in self.simulator.journal.records)
+
+
+@pytest.fixture
+async def desk(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Desk]:
+    world = example_world(datetime.now(UTC))
+    async with Simulator(world, ssl_context=server_context) as simulator, ProviderClient(environment={}) as client:
+        yield Desk(simulator, client, ca_file)
+        assert not simulator.world.mutations  # no request of ours changes anything, ever
