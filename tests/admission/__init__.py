@@ -1,0 +1,1 @@
+"""The wire format, from bytes to bytes."""
