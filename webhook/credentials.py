@@ -497,9 +497,10 @@ def _read_destination(values: _Values) -> Destination | Entry:
     url, host, provider = (values.text(key) for key in ("url", "host", "provider"))
     key = "url"
     try:
-        _destination(url, None, provider, None)
-        key = "host"
-        destination = _destination(url, host, provider, None)
+        destination = _destination(url, None, provider, None)
+        if host:
+            key = "host"
+            destination = _destination(url, host, provider, None)
         key = "githubAppEnterpriseBaseUrl"
         base = values.text(key)
         return destination if base is None else replace(destination, app_base_url=parse_git_url(base))

@@ -16,6 +16,7 @@ Scheme = Literal["https", "ssh", "git", "oci"]
 
 # RFC 1123 labels, at most 63 octets each, 253 in all. Underscores are no part of a host name.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)[^\\]*)\Z")
 # A name that ends in a number is an IPv4 address to many programs (WHATWG URL, "ends in a number"), in forms such as
 # 127.1, 0x7f000001 and 0177.0.0.1, which others look up as names.
@@ -159,14 +160,15 @@ def _parse_scp_like(text: str) -> GitUrl:
 
 
 def _refuse_odd_characters(text: str) -> None:
+    if _PLAIN.fullmatch(text):
+        return
     if not text:
         raise MalformedUrl("is empty")
     if not text.isascii():
         raise MalformedUrl("has characters outside ASCII, which may look like others")
     if "\\" in text:
         raise MalformedUrl("has a backslash, which programs read in different ways")
-    if any(character.isspace() or not character.isprintable() for character in text):
-        raise MalformedUrl("has a space, a line break or another control character")
+    raise MalformedUrl("has a space, a line break or another control character")
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -112,9 +112,12 @@ class Reviewer:
         if not changed:
             return self._conclude(subject, stage, match.roles, {}, entries, Exemptions())
         exemptions = await self._exemptions(subject, match.roles, deadline)
-        judged = await asyncio.gather(
-            *(self._judge(entry, match, exemptions, deadline - _MARGIN) for entry in changed.values())
-        )
+        end = deadline - _MARGIN
+        first, *others = changed.values()
+        if others:
+            judged = await asyncio.gather(*(self._judge(e, match, exemptions, end) for e in (first, *others)))
+        else:  # as usual, without the cost of a task
+            judged = [await self._judge(first, match, exemptions, end)]
         now = self._clock()
         verdicts = {found.entry.key: decide(found, self._settings, now) for found in judged}
         return self._conclude(subject, stage, match.roles, verdicts, entries, exemptions)
