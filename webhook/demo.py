@@ -251,8 +251,8 @@ def _introduce(console: Console) -> None:
         Text("git-token-webhook", style="bold"), Text("refuses Git tokens that can't do their job.", style="")
     )
     console.print(
-        "[dim]A simulated GitHub and the real server run on this machine alone, over TLS. Each case is what an API server\n"
-        "sends when somebody writes a Secret: first to /mutate, then to /validate, which has the last word.[/dim]"
+        "[dim]A simulated GitHub and the real server run on this machine alone, over TLS. Each case is what an API\n"
+        "server sends when somebody writes a Secret: to /mutate first, then to /validate, which has the last word.[/dim]"
     )
 
 

@@ -152,9 +152,7 @@ async def _from_namespace(found: Exemptions, roles: frozenset[Role], namespace: 
         found._add(asked & roles, Skip("namespace", f"{where} says so"))
 
 
-async def _from_secret(
-    found: Exemptions, subject: Subject, roles: frozenset[Role], cluster: Cluster | None
-) -> None:
+async def _from_secret(found: Exemptions, subject: Subject, roles: frozenset[Role], cluster: Cluster | None) -> None:
     secret = subject.secret
     value = secret.annotations.get(ANNOTATION)
     if value is None:
@@ -180,7 +178,7 @@ async def _from_secret(
         found._add(open_roles, Skip("secret", f"annotation {ANNOTATION} of the Secret says so"))
         return
     found.forbidden = (
-        f'{subject.requester.username or "the requester"} may not use the annotation {ANNOTATION}: that needs the verb '
+        f"{subject.requester.username or 'the requester'} may not use the annotation {ANNOTATION}: that needs the verb "
         f'"skip" on "validations" of API group "git-token-webhook" in namespace {secret.namespace}; '
         "take the annotation off, or ask somebody who has that right"
     )
