@@ -67,6 +67,9 @@ def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[
     facts = Facts("app", _DESCRIBED)
     if about.status == 401:
         return same_for_all(question, Finding(Outcome.INVALID, reason=_refused_jwt(about)), facts, remedy=_KEY_REMEDY)
+    if about.status == 404 and "integration not found" in replies.message_of(about):
+        reason = f"knows no {_DESCRIBED} with this ID"
+        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_KEY_REMEDY)
     if about.status != 200:
         refused = replies.refusal(about, _DESCRIBED, web_url)
         if refused is None:
@@ -117,9 +120,14 @@ _KEY_REMEDY = "Check githubAppID, and make a new private key in the App's settin
 
 
 def _refused_jwt(reply: Reply) -> str:
+    """Why GitHub doesn't take what the App signed.
+
+    Raises:
+        NoAnswer: because of its time, which is our clock's and says nothing of the App.
+    """
     text = replies.message_of(reply)
-    if "exp" in text.split("'") or "expiration" in text or "'iat'" in text or "issued at" in text:
-        return f"refuses what this {_DESCRIBED} signed because of its time: this machine's clock may be wrong"
+    if "expiration" in text or "issued at" in text or {"exp", "iat"} & set(text.split("'")):
+        raise NoAnswer(f"refuses what this {_DESCRIBED} signed because of its time: this machine's clock may be wrong")
     return f"refuses this {_DESCRIBED}: its App ID and private key don't belong together, or the key was deleted"
 
 

@@ -1,0 +1,142 @@
+"""An App's own credentials: what its installation was granted, and where it reaches."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from tests.providers.github.conftest import Desk
+from webhook.findings import Finding, GitHubAppCredential, Outcome
+from webhook.providers.base import NoAnswer
+from webhook.requirements import Role
+
+REPOSITORY = "acme/apps"
+HELD = ("Administration: write", "Contents: write", "Metadata: read", "Webhooks: write")
+
+
+def own_credentials(desk: Desk, name: str, *, installation: str | None = None, key_of: str = "") -> GitHubAppCredential:
+    """Those of an App of the world; every installation's number there is the App's and 1000."""
+    app = desk.world.apps[name]
+    key = desk.world.apps[key_of or name].private_key_pem
+    return GitHubAppCredential(str(app.id), SecretStr(key), installation)
+
+
+@pytest.mark.parametrize("installation", ["3001", None])
+@pytest.mark.parametrize("path", ["acme", REPOSITORY])
+async def test_a_good_app_is_good(desk: Desk, installation: str | None, path: str) -> None:
+    """Its installation is named, or found by the owner in the URL as Argo CD finds it."""
+    answer = await desk.inspect(own_credentials(desk, "good-app", installation=installation), path)
+    assert answer.findings[Role.RUNTIME] == Finding(Outcome.SUFFICIENT)
+    assert (answer.facts.account, answer.facts.holds) == ("good-app on acme", HELD)
+    assert answer.facts.expires_at is None
+
+
+async def test_a_client_id_is_as_good_as_an_app_id(desk: Desk) -> None:
+    """GitHub takes either as issuer."""
+    app = desk.world.apps["good-app"]
+    credential = GitHubAppCredential(app.client_id, SecretStr(app.private_key_pem))
+    assert (await desk.find(credential, REPOSITORY)).outcome is Outcome.SUFFICIENT
+
+
+@pytest.mark.parametrize(
+    ("installation", "path", "asked"),
+    [
+        ("3001", "", ["GET /app", "GET /app/installations/3001"]),
+        ("3001", REPOSITORY, ["GET /app", "GET /app/installations/3001", "GET /repos/acme/apps/installation"]),
+        (None, "acme", ["GET /app", "GET /orgs/acme/installation", "GET /users/acme/installation"]),
+    ],
+)
+async def test_one_round_of_reads_suffices(desk: Desk, installation: str | None, path: str, asked: list[str]) -> None:
+    """No token is made to look at the App."""
+    answer = await desk.inspect(own_credentials(desk, "good-app", installation=installation), path)
+    assert (desk.asked(), answer.requests) == (asked, len(asked))
+
+
+async def test_an_installation_that_nothing_names_is_unverified(desk: Desk) -> None:
+    """Neither its number nor an owner: the App is known, and that is all."""
+    finding = await desk.find(own_credentials(desk, "good-app"))
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "githubAppInstallationID" in finding.reason
+
+
+@pytest.mark.parametrize("path", ["", REPOSITORY])
+async def test_a_missing_permission_is_named(desk: Desk, path: str) -> None:
+    """The remedy is in the App's settings."""
+    answer = await desk.inspect(own_credentials(desk, "no-hooks-app", installation="3003"), path)
+    finding = answer.findings[Role.RUNTIME]
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ("Webhooks: write",))
+    assert answer.remedy.endswith("https://github.com/apps/no-hooks-app")
+
+
+async def test_a_suspended_installation_is_blocked(desk: Desk) -> None:
+    """It has all permissions and can use none."""
+    finding = await desk.find(own_credentials(desk, "suspended-app", installation="3002"), REPOSITORY)
+    assert finding.outcome is Outcome.BLOCKED
+    assert "on acme is suspended" in finding.reason
+
+
+async def test_a_selection_is_certain_for_an_app(desk: Desk) -> None:
+    """Unlike a token, an App can be told that a repository is none of its own."""
+    credential = own_credentials(desk, "selected-app", installation="3004")
+    assert (await desk.find(credential, REPOSITORY)).outcome is Outcome.SUFFICIENT
+    outside = await desk.find(credential, "acme/website")
+    assert outside.outcome is Outcome.INSUFFICIENT
+    assert "acme/website is not among the repositories that were selected" in outside.reason
+
+
+async def test_an_unknown_repository_is_unverified(desk: Desk) -> None:
+    """Where the App reaches all of its owner's repositories, 404 may be a typing error."""
+    finding = await desk.find(own_credentials(desk, "good-app"), "acme/nothing-here")
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize("installation", ["3001", "999", None])
+async def test_an_installation_of_nobody_or_another_is_invalid(desk: Desk, installation: str | None) -> None:
+    """An App that isn't installed there can give no access."""
+    finding = await desk.find(own_credentials(desk, "uninstalled-app", installation=installation), REPOSITORY)
+    assert finding.outcome is Outcome.INVALID
+    assert "knows no installation" in finding.reason
+
+
+async def test_another_apps_key_is_invalid(desk: Desk) -> None:
+    """GitHub can't tell it from a deleted one."""
+    answer = await desk.inspect(own_credentials(desk, "good-app", key_of="selected-app"), REPOSITORY)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
+    assert "private key" in answer.remedy
+
+
+async def test_an_unknown_app_is_invalid(desk: Desk) -> None:
+    """Its ID is wrong, or it was deleted."""
+    key = desk.world.apps["good-app"].private_key_pem
+    finding = await desk.find(GitHubAppCredential("4711", SecretStr(key)), REPOSITORY)
+    assert finding.outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize("seconds", [-450, 30])
+async def test_a_clock_that_is_a_little_wrong_does_no_harm(desk: Desk, seconds: float) -> None:
+    """The assertion is backdated by a minute and lives for nine."""
+    desk.clock_ahead = seconds
+    assert (await desk.find(own_credentials(desk, "good-app"), REPOSITORY)).outcome is Outcome.SUFFICIENT
+
+
+@pytest.mark.parametrize("seconds", [-3600, 300, 3600])
+async def test_a_wrong_clock_is_no_answer(desk: Desk, seconds: float) -> None:
+    """It is this machine's fault, and not the App's."""
+    desk.clock_ahead = seconds
+    with pytest.raises(NoAnswer, match="clock"):
+        await desk.inspect(own_credentials(desk, "good-app"), REPOSITORY)
+
+
+async def test_an_app_of_an_enterprise_server_is_asked_there(desk: Desk) -> None:
+    """With a link to that server's page of the App."""
+    desk.name = "git.acme.dev"
+    answer = await desk.inspect(own_credentials(desk, "ghes-app", installation="41"), "platform/apps")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+
+
+async def test_no_answer_quotes_the_key(desk: Desk) -> None:
+    """Not even the lines that all keys share are shown."""
+    for name in ("good-app", "no-hooks-app", "uninstalled-app"):
+        shown = repr(await desk.inspect(own_credentials(desk, name), REPOSITORY))
+        assert "PRIVATE KEY" not in shown
+        assert not [line for line in desk.world.apps[name].private_key_pem.splitlines() if line in shown]
