@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+import anyio
 import httpcore
 
 from webhook.providers.base import NoAnswer
@@ -205,39 +205,39 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
     async def _first_to_answer(self, addresses: Sequence[Address], port: int) -> httpcore.AsyncNetworkStream:
         """Race the addresses, each one `ATTEMPT_DELAY` after the one before or as soon as that one fails."""
-        waiting = deque(addresses)
-        attempts: set[asyncio.Task[httpcore.AsyncNetworkStream]] = set()
-        winner: asyncio.Task[httpcore.AsyncNetworkStream] | None = None
-        failure: BaseException | None = None
+        winners: list[httpcore.AsyncNetworkStream] = []
+        failures: list[Exception] = []
+
+        async def attempt(address: Address, failed: anyio.Event) -> None:
+            try:
+                stream = await self._plain.connect_tcp(str(address), port)
+            except Exception as error:
+                failures.append(error)
+                failed.set()
+            else:
+                winners.append(stream)
+                race.cancel_scope.cancel()
+
         try:
-            while winner is None and (waiting or attempts):
-                if waiting:
-                    attempt = self._plain.connect_tcp(str(waiting.popleft()), port)
-                    attempts.add(asyncio.ensure_future(attempt))
-                done, _ = await asyncio.wait(
-                    attempts, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
-                    if task.exception() is None and winner is None:
-                        winner = task
-                        attempts.discard(task)
-                    elif (error := task.exception()) is not None:
-                        failure = failure or error  # the first one: its address was the best
-                        attempts.discard(task)
-        finally:
-            await _abandon(attempts)
-        if winner is None:
-            raise failure or httpcore.ConnectError("no address")
-        return winner.result()
+            async with anyio.create_task_group() as race:
+                for address in addresses:
+                    failed = anyio.Event()
+                    race.start_soon(attempt, address, failed)
+                    with anyio.move_on_after(ATTEMPT_DELAY):
+                        await failed.wait()
+        except BaseException:
+            await _close(winners)
+            raise
+        if not winners:
+            raise failures[0]  # its address was the best
+        await _close(winners[1:])
+        return winners[0]
 
 
-async def _abandon(attempts: Iterable[asyncio.Task[httpcore.AsyncNetworkStream]]) -> None:
-    """Stop the attempts that lost, and close those that got through nevertheless."""
-    for attempt in attempts:
-        attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(outcome, httpcore.AsyncNetworkStream):
-            await outcome.aclose()
+async def _close(streams: Iterable[httpcore.AsyncNetworkStream]) -> None:
+    with anyio.CancelScope(shield=True):
+        for stream in streams:
+            await stream.aclose()
 
 
 def _literal(host: str) -> Address | None:
@@ -281,7 +281,7 @@ class _ClosingStream(httpcore.AsyncNetworkStream):
         try:
             return await self._stream.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
-            await self._stream.aclose()
+            await _close([self._stream])
             raise
 
     def get_extra_info(self, info: str) -> Any:

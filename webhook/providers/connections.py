@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from types import TracebackType
+from typing import Any
 
+import anyio
 import httpcore
 
 from webhook.providers.base import NoAnswer
@@ -50,13 +51,34 @@ class Exchange:
 
 
 class _Pool:
-    """One pool of connections, which may be retired: it gets no more requests and closes after the last."""
+    """One pool of connections, which may be retired: it gets no more requests and closes after the last.
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool, context: ssl.SSLContext) -> None:
-        self.connections = pool
+    It is introduced once it is known what the host speaks, so that requests needn't wait for each other. Until then
+    httpcore would queue all of them behind one connection, which may turn out to carry only one at a time, or fail.
+
+    Attributes:
+        introduction: held by the request that finds out.
+    """
+
+    def __init__(self, connections: httpcore.AsyncConnectionPool, context: ssl.SSLContext, *, introduced: bool) -> None:
+        self.connections = connections
         self.context = context
+        self.introduction = asyncio.Lock()
+        self._introduced = introduced
         self._users = 0
+        self._last_used = time.monotonic()
         self._retired = False
+
+    def is_introduced(self) -> bool:
+        return self._introduced
+
+    def introduce(self) -> None:
+        self._introduced = True
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nobody has used it for so long that the other end may have gone."""
+        return not self._users and time.monotonic() - self._last_used > KEEPALIVE
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator[httpcore.AsyncConnectionPool]:
@@ -65,6 +87,7 @@ class _Pool:
             yield self.connections
         finally:
             self._users -= 1
+            self._last_used = time.monotonic()
             await self._close_if_over()
 
     async def retire(self) -> None:
@@ -73,15 +96,15 @@ class _Pool:
 
     async def _close_if_over(self) -> None:
         if self._retired and not self._users:
-            await self.connections.aclose()
+            with anyio.CancelScope(shield=True):
+                await self.connections.aclose()
 
 
 class Connections:
-    """Sends requests to one endpoint, a limited number at a time.
+    """Sends requests to one endpoint, a limited number at a time, by HTTP/2 where it is offered.
 
-    HTTP/2 is used where it is offered. What the host speaks is learnt by its first answer: until then requests go
-    one after the other, since httpcore would queue all of them behind a connection that may turn out to carry
-    only one at a time.
+    Requests must be ended by an anyio scope and not by `asyncio.Task.cancel`, which breaks through the shields that
+    httpcore has around its clean-up, and leaves sockets and requests behind.
     """
 
     def __init__(
@@ -100,7 +123,6 @@ class Connections:
         self._users = 0
         self._pool: _Pool | None = None
         self._speaks_http2: bool | None = None
-        self._first_contact = asyncio.Lock()
 
     @property
     def in_use(self) -> bool:
@@ -144,9 +166,10 @@ class Connections:
     ) -> AsyncIterator[Exchange]:
         """Send one request.
 
-        Where that fails or the body isn't read to its end, nothing more is sent over the same connections; they close
-        when the other requests on them are over. A connection whose other end is gone looks no different from
-        a slow one, and a body left unread goes on filling the window that all requests on an HTTP/2 connection share.
+        Where that fails over HTTP/2, or the body isn't read to its end, nothing more is sent over the same connection;
+        it closes when the other requests on it are over. A connection whose other end is gone looks no different
+        from a slow one, and a body left unread goes on filling the window that all requests share. Over HTTP/1.1
+        each request has a connection of its own, which httpcore closes.
 
         Args:
             forgiving_cancellation: a cancellation is no sign of a bad connection.
@@ -160,65 +183,71 @@ class Connections:
         )
         all_headers = [("Host", self._endpoint.authority), *headers.items()]
         async with AsyncExitStack() as stack:
-            scouting = await self._scouts()
+            pool, extensions = await self._introduced_pool(stack)
+            connections = await stack.enter_async_context(pool.in_use())
+            exchange: Exchange | None = None
             try:
-                pool = await self._current()
-                connections = await stack.enter_async_context(pool.in_use())
-                stack.push_async_exit(partial(self._retire_after_failure, pool, forgiving_cancellation))
-                request = connections.stream(method, url, headers=all_headers, content=content)
-                exchange = Exchange(await stack.enter_async_context(request))
-                self._speaks_http2 = exchange.response.extensions.get("http_version") == b"HTTP/2"
-            finally:
-                if scouting:
-                    self._first_contact.release()
-            yield exchange
+                async with connections.stream(
+                    method, url, headers=all_headers, content=content, extensions=extensions
+                ) as response:
+                    exchange = Exchange(response)
+                    yield exchange
+            except BaseException as error:
+                if not (forgiving_cancellation and isinstance(error, asyncio.CancelledError)):
+                    await self._distrust(pool)
+                raise
             if not exchange.complete:
-                await self._retire(pool)
+                await self._distrust(pool)
 
-    async def _retire_after_failure(
-        self,
-        pool: _Pool,
-        forgiving_cancellation: bool,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None and not (forgiving_cancellation and isinstance(error, asyncio.CancelledError)):
-            await self._retire(pool)
+    async def _introduced_pool(self, stack: AsyncExitStack) -> tuple[_Pool, dict[str, object]]:
+        """The pool to use, and what httpcore is to tell us. The first request of a pool holds its lock until then."""
+        pool = await self._current()
+        if pool.is_introduced():
+            return pool, {}
+        await pool.introduction.acquire()
+        held = ExitStack()  # its close() may be called twice
+        held.callback(pool.introduction.release)
+        stack.callback(held.close)
+        if pool.is_introduced() or pool is not self._pool:
+            held.close()
+            return await self._introduced_pool(stack)
 
-    async def _scouts(self) -> bool:
-        """Whether this request is to find out what the host speaks, and then holds the lock."""
-        if self._speaks_http2 is not None:
-            return False
-        await self._first_contact.acquire()
-        if self._speaks_http2 is None:
-            return True
-        self._first_contact.release()
-        return False
+        async def notice(event: str, info: Mapping[str, Any]) -> None:
+            if event == "connection.start_tls.complete":
+                tls: ssl.SSLObject | None = info["return_value"].get_extra_info("ssl_object")
+                self._speaks_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+                pool.introduce()
+                held.close()
+
+        return pool, {"trace": notice}
 
     async def _current(self) -> _Pool:
-        """The pool to use: a new one where the trusted certificates changed, or HTTP/2 turned out not to be spoken."""
+        """The pool to use.
+
+        A new one where the trusted certificates changed, HTTP/2 turned out not to be spoken, or the old one lay idle.
+        """
         offers_http2 = self._speaks_http2 is not False
         context = self._trust.context(http2=offers_http2)
-        if self._pool is None or self._pool.context is not context:
-            stale = self._pool
-            connections = httpcore.AsyncConnectionPool(
-                ssl_context=context,
-                http2=offers_http2,
-                max_connections=self._concurrency,
-                keepalive_expiry=KEEPALIVE,
-                network_backend=self._backend(),
-            )
-            current = self._pool = _Pool(connections, context)
-            if stale is not None:
-                await stale.retire()
-            return current
-        return self._pool
+        old = self._pool
+        if old is not None and old.context is context and not old.is_stale:
+            return old
+        connections = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            http2=offers_http2,
+            max_connections=self._concurrency,
+            keepalive_expiry=KEEPALIVE,
+            network_backend=self._backend(),
+        )
+        pool = self._pool = _Pool(connections, context, introduced=not offers_http2)
+        if old is not None:
+            await old.retire()
+        return pool
 
-    async def _retire(self, pool: _Pool) -> None:
-        if self._pool is pool:
-            self._pool = None
-        await pool.retire()
+    async def _distrust(self, pool: _Pool) -> None:
+        if self._speaks_http2:
+            if self._pool is pool:
+                self._pool = None
+            await pool.retire()
 
     async def aclose(self) -> None:
         """Close all connections, also those in use."""

@@ -26,13 +26,14 @@ import ssl
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 import httpcore
 import msgspec
 
@@ -45,6 +46,8 @@ from webhook.providers.connections import Connections, Endpoint, Exchange
 from webhook.providers.limits import Limits, Pauses
 from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
 from webhook.providers.trust import FileTrust, SystemTrust, Trust, TrustUnusable
+
+T = TypeVar("T")
 
 USER_AGENT = f"git-token-webhook/{__version__}"
 
@@ -88,7 +91,7 @@ class ProviderClient:
         self._resolve = resolve
         self._system_trust = SystemTrust(environment)
         self._hosts: OrderedDict[Host, Connections] = OrderedDict()
-        self._forgotten: list[Connections] = []
+        self._background: set[asyncio.Task[Any]] = set()
         self._pauses = Pauses(time.monotonic)
 
     async def __aenter__(self) -> Self:
@@ -103,9 +106,11 @@ class ProviderClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._forgotten += self._hosts.values()
-        self._hosts.clear()
-        await self._close_forgotten()
+        if self._background:
+            await asyncio.wait(self._background)
+        while self._hosts:
+            _, connections = self._hosts.popitem()
+            await connections.aclose()
 
     def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
         """What one inspection sees.
@@ -148,12 +153,15 @@ class ProviderClient:
         surplus = len(self._hosts) + 1 - _MOST_HOSTS
         for host, connections in list(self._hosts.items()) if surplus > 0 else ():
             if surplus > 0 and not connections.in_use:
-                self._forgotten.append(self._hosts.pop(host))
+                self._start(self._hosts.pop(host).aclose())
                 surplus -= 1
 
-    async def _close_forgotten(self) -> None:
-        while self._forgotten:
-            await self._forgotten.pop().aclose()
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin `work` in a task that no cancelled caller takes along."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     def _report(self, kind: Kind, result: str, started: float) -> None:
         if self._on_request is not None:
@@ -219,7 +227,6 @@ class _HostApi:
         self._refuse_while_paused()
         connections = self._client._connections(self._host)
         async with connections.turn(self._deadline):
-            await self._client._close_forgotten()
             self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
             outcome = await self._with_retry(connections, request)
         if isinstance(outcome, _Mishap):
@@ -255,18 +262,29 @@ class _HostApi:
         self._client._report(self._host.kind, result, started)
 
     async def _attempt(self, connections: Connections, request: _Request, end: float, window: float) -> Reply | _Mishap:
+        """One try, in a task of its own, which ends by its scope alone (see `Connections`)."""
+        scope = anyio.CancelScope(deadline=end)
+        task = self._client._start(self._within(scope, connections, request, window))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            scope.cancel()
+            raise
+
+    async def _within(
+        self, scope: anyio.CancelScope, connections: Connections, request: _Request, window: float
+    ) -> Reply | _Mishap:
         # A caller with little time left learns nothing about the connection when time is over.
         hurried = window < self._client._limits.provider_timeout / 2
         try:
             # Around everything: an answer that drips a byte a second takes no longer than one that doesn't come.
-            async with asyncio.timeout_at(end):
+            with scope:
                 return await self._exchange(connections, request, hurried)
-        except TimeoutError:
-            return _Mishap(f"did not answer within {round(window, 1):g} s", "timeout")
         except NoAnswer as refusal:
             return _Mishap(str(refusal))
         except Exception as error:
             return _mishap(error)
+        return _Mishap(f"did not answer within {round(window, 1):g} s", "timeout")
 
     async def _exchange(self, connections: Connections, request: _Request, hurried: bool) -> Reply | _Mishap:
         sent = connections.exchange(

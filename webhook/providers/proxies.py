@@ -16,6 +16,7 @@ from ipaddress import ip_address, ip_network
 from ssl import SSLContext
 from urllib.parse import unquote, urlsplit
 
+import anyio
 import httpcore
 
 from webhook.providers.addresses import AddressRefused, CheckedBackend, may_connect
@@ -150,7 +151,8 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
                 stream = await stream.start_tls(self._trust(), self._proxy.host)
             return await self._connect(stream, target)
         except BaseException:
-            await stream.aclose()
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
             raise
 
     async def _connect(self, stream: httpcore.AsyncNetworkStream, target: str) -> httpcore.AsyncNetworkStream:
