@@ -612,7 +612,16 @@ def test_where_one_format_finds_nothing_the_other_counts() -> None:
 # --- nothing is shown -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", [WEAK, make_token("k", "glpat-"), "a" + WEAK, "0123456789abcdef" * 2 + "01234567"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        WEAK,
+        make_token("k", "glpat-"),
+        "a" + WEAK,
+        "my-" + make_token("k", "ATATT"),
+        "0123456789abcdef" * 2 + "01234567",
+    ],
+)
 def test_a_key_that_is_a_token_is_refused_and_never_shown(key: str) -> None:
     """Everybody who may list Secrets' keys would see it."""
     entries = user({key: TOKEN})
@@ -657,6 +666,16 @@ def test_no_value_is_ever_shown(data: dict[str, str | bytes]) -> None:
     shown = repr((entries, targets, [entry.field for entry in entries.values()])).lower()
     for secret in (TOKEN, PLAIN, JWE, make_token("h", "glpat-"), "0123456789abcdef01"):
         assert secret.lower() not in shown
+
+
+@pytest.mark.parametrize(
+    "key", ["platform-bob", "laughs_out_loud_123", "BBDC-platform-team", "hatbbcnewsapplication12"]
+)
+def test_an_ordinary_key_is_no_token(key: str) -> None:
+    """A user's id may be the username beside it, and may begin like a token."""
+    entries = user({key: TOKEN, "username": key})
+    assert [entry.field for entry in entries.values()] == [f"data.{key}"]
+    assert token_of(entries[key]) == TOKEN
 
 
 def test_undecodable_names_no_key_that_is_a_token() -> None:

@@ -23,7 +23,7 @@ from webhook.providers.github.keys import load_app_key
 from webhook.providers.text import tells
 from webhook.requirements import Role
 from webhook.subject import SecretObject
-from webhook.token_shapes import address_holds_token, kind_of_token, name_holds_token
+from webhook.token_shapes import kind_of_token, name_holds_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +342,8 @@ class _Values:
     @cached_property
     def _short(self) -> frozenset[str]:
         """Values that are long enough for a token and short enough to fit into a key."""
-        texts = (self.text(key) for key in self._data if len(self._data[key]) <= 2 * _LONGEST_KEY)
+        keys = self._data.keys() - _METADATA_KEYS  # a user's id may well be the username that stands beside it
+        texts = (self.text(key) for key in keys if len(self._data[key]) <= 2 * _LONGEST_KEY)
         return frozenset(text for text in texts if text is not None and len(text) >= _SHORTEST_TOKEN)
 
 
@@ -426,7 +427,9 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
 
 def _shows_token(key: str, values: _Values) -> bool:
     text = (values.text(key) or "").strip()
-    if kind_of_token(text) is not None or values.shown_in(key):
+    # What describes a token may begin like one: there are groups called BBDC-something.
+    shaped = name_holds_token(text) if key in _METADATA_KEYS else kind_of_token(text) is not None
+    if shaped or values.shown_in(key):
         return True
     if not text.startswith("{"):
         return False
@@ -509,7 +512,7 @@ def _read_destination(values: _Values) -> Destination | Entry:
 
 
 def _destination(url: str | None, host: str | None, provider: str | None, common: Destination | None) -> Destination:
-    if any(address_holds_token(text) for text in (url, host) if text):
+    if any(name_holds_token(text) for text in (url, host) if text):
         raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
     parsed_url = parse_git_url(url) if url else None
     parsed_host = None

@@ -97,7 +97,7 @@ class _Before:
     def validation(self, key: str) -> Validation:
         """What was last found of an entry; where nothing was, nobody has verified it."""
         value = self.mark("validation", key)
-        if value is None and len(self.keys) == 1:
+        if len(self.keys) == 1 and PREFIX + "validation" not in self._annotations:
             value = self._labels.get(PREFIX + "validation")
         return Validation(value) if value in set(Validation) else Validation.UNVERIFIED
 
@@ -109,7 +109,7 @@ class _Before:
             host = hosts.find(name) if name is not None else None
             if host is not None:
                 kinds.add(str(host.kind))
-            elif name is not None and len(self.keys) == 1:  # it isn't declared any more, but was
+            elif name is not None and name == self._annotations[PREFIX + "host"]:  # the only one, once declared
                 kinds |= set(filter(None, self._labels.get(PREFIX + "provider", "").split(".")))
         return kinds
 

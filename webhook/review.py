@@ -47,7 +47,7 @@ class Reviewed:
 
     decision: Decision
     roles: frozenset[Role] = frozenset()
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict, repr=False)  # a key may be a token, by a slip
     exemptions: Exemptions = field(default_factory=Exemptions)
 
     def describe(self) -> dict[str, object]:

@@ -29,28 +29,18 @@ _PREFIXES: tuple[tuple[str, Kind], ...] = (
     ("BBDC-", Kind.BITBUCKET_SERVER),
 )
 
-# The same, where a token stands inside other text; long enough that no ordinary word is taken for one.
-TOKEN_IN_TEXT = re.compile(
-    r"(?:github_pat_|gh[pousr]_|gl(?:pat|dt|oas|cbt|ptt|rt)-|AT(?:ATT|CTT|BB)|BBDC-)[A-Za-z0-9_=.\-]{10,}"
-)
-
-# The same, long enough that no part of a URL is taken for one, in any letter case (host names have none); and the 40
-# hexadecimal digits that tokens of several providers were, without any prefix.
-_TOKEN_IN_ADDRESS = re.compile(
-    r"gh[pousr]_[a-z0-9]{16}|github_pat_\w{16}|gl(?:pat|dt|oas|cbt|ptt|rt)-[\w-]{16}|at(?:att|ctt|bb)[a-z0-9]{16}"
-    r"|bbdc-[a-z0-9+]{20}|(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])",
+# The same inside other text: long enough that no part of a URL or of a key is taken for one, in any letter case (host
+# names have none); and the 40 hexadecimal digits that tokens of several providers were, without any prefix.
+_TOKEN_IN_NAME = re.compile(
+    r"gh[pousr]_[a-z0-9]{30}|github_pat_\w{30}|(?<![a-z0-9])(?:gl(?:pat|dt|oas|cbt|ptt|rt)-[\w-]{16}"
+    r"|at(?:att|ctt|bb)[a-z0-9]{24}|bbdc-[a-z0-9+]{30})|(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])",
     re.ASCII | re.IGNORECASE,
 )
 
 
-def address_holds_token(text: str) -> bool:
-    """Whether a URL or host has a part that can only be a token, so that it must not be shown."""
-    return _TOKEN_IN_ADDRESS.search(text) is not None
-
-
 def name_holds_token(text: str) -> bool:
-    """Whether a key of a Secret may be a token, by somebody's slip, so that it must not be shown."""
-    return TOKEN_IN_TEXT.search(text) is not None or address_holds_token(text)
+    """Whether a URL, host or key has a part that can only be a token, by somebody's slip, and must not be shown."""
+    return _TOKEN_IN_NAME.search(text) is not None
 
 
 def kind_of_token(token: str) -> Kind | None:
