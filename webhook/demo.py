@@ -252,7 +252,7 @@ def _introduce(console: Console) -> None:
     )
     console.print(
         "[dim]A simulated GitHub and the real server run on this machine alone, over TLS. Each case is what an API\n"
-        "server sends when somebody writes a Secret: to /mutate first, then to /validate, which has the last word.[/dim]"
+        "server sends when somebody writes one: first to /mutate, then to /validate, which has the last word.[/dim]"
     )
 
 
