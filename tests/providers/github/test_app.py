@@ -9,6 +9,8 @@ from tests.providers.github.conftest import Desk
 from webhook.findings import Finding, GitHubAppCredential, Outcome
 from webhook.providers.base import NoAnswer
 from webhook.requirements import Role
+from webhook.simulator.faults import Status
+from webhook.simulator.github import Installation
 
 REPOSITORY = "acme/apps"
 HELD = ("Administration: write", "Contents: write", "Metadata: read", "Webhooks: write")
@@ -140,3 +142,43 @@ async def test_no_answer_quotes_the_key(desk: Desk) -> None:
         shown = repr(await desk.inspect(own_credentials(desk, name), REPOSITORY))
         assert "PRIVATE KEY" not in shown
         assert not [line for line in desk.world.apps[name].private_key_pem.splitlines() if line in shown]
+
+
+async def test_the_installation_of_the_repository_must_be_the_named_one(desk: Desk) -> None:
+    """One on another account gives no access, however good it is."""
+    permissions = desk.world.installations[3001].permissions
+    desk.world.add(Installation(id=4001, app_id=2001, account="octocat", permissions=permissions))
+    finding = await desk.find(own_credentials(desk, "good-app", installation="4001"), REPOSITORY)
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert "another installation" in finding.reason
+
+
+async def test_odd_levels_are_none(desk: Desk) -> None:
+    """What is no level of GitHub's doesn't count as held, of whatever type it is."""
+    body = '{"id": 3001, "permissions": {"administration": ["write"], "contents": "all", "repository_hooks": 1}}'
+    desk.simulator.faults.add(Status(status=200, body=body), path=".*/installations/3001")
+    answer = await desk.inspect(own_credentials(desk, "good-app", installation="3001"))
+    assert answer.findings[Role.RUNTIME].lacks == HELD
+    assert answer.facts.holds == ()
+
+
+@pytest.mark.parametrize("effect", [Status(status=403, body="{}"), Status(status=200, body="{}")])
+async def test_an_installation_that_tells_nothing_is_no_answer(desk: Desk, effect: Status) -> None:
+    """Without its permissions nothing is known."""
+    desk.simulator.faults.add(effect, path=".*/installations/3001")
+    with pytest.raises(NoAnswer, match="installation"):
+        await desk.inspect(own_credentials(desk, "good-app", installation="3001"))
+
+
+async def test_an_odd_answer_for_the_repository_is_unverified(desk: Desk) -> None:
+    """The permissions are known, and whether they reach there isn't."""
+    desk.simulator.faults.add(Status(status=403, body="{}"), path="/repos/.*")
+    finding = await desk.find(own_credentials(desk, "good-app", installation="3001"), REPOSITORY)
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+async def test_a_suspended_owner_blocks_the_app(desk: Desk) -> None:
+    """GitHub says so before anything else."""
+    body = '{"message": "Sorry. Your account was suspended."}'
+    desk.simulator.faults.add(Status(status=403, body=body), path=".*/app")
+    assert (await desk.find(own_credentials(desk, "good-app"), REPOSITORY)).outcome is Outcome.BLOCKED

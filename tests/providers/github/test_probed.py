@@ -9,7 +9,7 @@ import pytest
 from tests.providers.github.conftest import USER, Desk
 from webhook.findings import Finding, Outcome
 from webhook.requirements import Role
-from webhook.simulator.faults import Outage
+from webhook.simulator.faults import Outage, Status
 
 REPOSITORY = "acme/apps"
 ADMINISTRATION, CONTENTS, WEBHOOKS = "Administration: write", "Contents: write", "Webhooks: write"
@@ -211,3 +211,71 @@ async def test_no_answer_quotes_a_token(desk: Desk) -> None:
     """Neither messages nor facts hold any part of it that would help anybody."""
     for name in ("weak-fine-grained", "good-app-user", "long-installation", "expired-fine-grained"):
         assert desk.world.tokens[name].value[:20] not in repr(await desk.inspect(name, REPOSITORY))
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (Status(status=403, body='{"message": "No."}'), "refuses without saying why"),
+        (
+            Status(
+                status=403,
+                body='{"message": "Resource not accessible by personal access token"}',
+                headers={"X-Accepted-GitHub-Permissions": "issues=write"},
+            ),
+            "for want of another permission",
+        ),
+        (
+            Status(
+                status=403,
+                body='{"message": "Must have admin rights to Repository."}',
+                headers={"X-Accepted-GitHub-Permissions": "contents=write"},
+            ),
+            "role there is too low",
+        ),
+        (Status(status=409, body='{"message": "Conflict"}'), "answers 409"),
+        (Status(status=404, body='{"message": "Not Found"}'), "answers 404"),
+    ],
+)
+async def test_a_refusal_for_another_reason_is_no_proof(desk: Desk, effect: Status, said: str) -> None:
+    """Only a refusal for want of this very permission proves that the token lacks it."""
+    desk.simulator.faults.add(effect, path=".*/contents/.*")
+    finding = await desk.find("good-fine-grained", REPOSITORY)
+    assert (finding.outcome, finding.lacks) == (Outcome.UNVERIFIED, ())
+    assert said in finding.reason
+
+
+async def test_a_write_without_its_read_is_no_proof(desk: Desk) -> None:
+    """Where the two contradict each other the order in which GitHub looks may be another one."""
+    desk.simulator.faults.add(Status(status=418, body="{}"), path=".*/commits")
+    finding = await desk.find("good-fine-grained", REPOSITORY)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "reading isn't proven either" in finding.reason
+
+
+async def test_a_refused_token_of_an_app_points_to_its_own_credentials(desk: Desk) -> None:
+    """A new token would end within hours as well."""
+    desk.world.tokens["good-app-user"].revoked = True
+    answer = await desk.inspect("good-app-user", REPOSITORY)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
+    assert answer.remedy.startswith("Store the App's own credentials")
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (Outage(), "answered with status 503 when asked for"),
+        (Status(status=403, body="{}"), "answers 403 when asked for"),
+    ],
+)
+async def test_a_repository_without_answer_is_unverified(desk: Desk, effect: Outage | Status, said: str) -> None:
+    """The reason says what came instead."""
+    desk.simulator.faults.add(effect, path="/repos/acme/apps")
+    assert said in (await desk.find("good-fine-grained", REPOSITORY)).reason
+
+
+async def test_metadata_alone_is_open_on_a_public_repository(desk: Desk) -> None:
+    """Anybody may read it there; on a private one the repository itself is the proof."""
+    needs = type(USER)(permissions=(("metadata", USER.permissions[1][1]),))
+    assert (await desk.find("good-fine-grained", "acme/website", needs=needs)).outcome is Outcome.UNVERIFIED
+    assert (await desk.find("good-fine-grained", REPOSITORY, needs=needs)).outcome is Outcome.SUFFICIENT

@@ -29,7 +29,7 @@ TROUBLE: list[AnyEffect] = [
     Cut(),
     Cut(after_bytes=5),
     Truncated(),
-    Oversized(),
+    Oversized(megabytes=8),
     RateLimited(),
     RateLimited(status=429),
     RateLimited(secondary=True, retry_after=60),
@@ -41,7 +41,7 @@ TROUBLE: list[AnyEffect] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["good-classic", "good-fine-grained", "good-installation", "good-app"])
+@pytest.mark.parametrize("name", ["good-classic", "good-fine-grained", "good-app"])
 @pytest.mark.parametrize("effect", TROUBLE, ids=repr)
 async def test_trouble_is_no_answer(desk: Desk, name: str, effect: AnyEffect) -> None:
     """An outage, a limit, a proxy's page: whatever it is, it isn't about the credential."""

@@ -97,9 +97,8 @@ def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[
     if granted is None:
         raise NoAnswer("did not say what the App's installation was granted")
     needed = [one for requirement in question.requirements.values() for one in requirement.permissions]
-    holds = tuple(
-        dict.fromkeys(display(name, Level(str(granted[name]))) for name, _ in needed if granted.get(name) in set(Level))
-    )
+    levels = {name: level for name, _ in needed if (level := _level(granted.get(name))) is not None}
+    holds = tuple(display(name, level) for name, level in levels.items())
     facts = Facts("app", _DESCRIBED, shown, holds)
     if body.get("suspended_at"):
         reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
@@ -172,7 +171,11 @@ def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, 
 def _granted(needed: Requirement, granted: Mapping[object, object]) -> Finding:
     lacks = []
     for name, level in needed.permissions:
-        held = granted.get(name)
-        if held not in set(Level) or not Level(str(held)).includes(level):
+        held = _level(granted.get(name))
+        if held is None or not held.includes(level):
             lacks.append(display(name, level))
     return Finding(Outcome.INSUFFICIENT, tuple(lacks)) if lacks else Finding(Outcome.SUFFICIENT)
+
+
+def _level(told: object) -> Level | None:
+    return Level(told) if isinstance(told, str) and told in set(Level) else None
