@@ -9,13 +9,14 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from .binaries import BinariesUnavailable, find_or_build
-from .control_plane import ControlPlane, Manifest, as_yaml
+from .control_plane import ControlPlane, ControlPlaneFailed, Manifest, as_yaml
 from .webhook_process import forgetful as forgetful  # fixtures, which pytest finds here
 from .webhook_process import github as github
 from .webhook_process import installer as installer
@@ -57,9 +58,14 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
         binaries = find_or_build(report)
     except BinariesUnavailable as error:
         if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
-    with ControlPlane(binaries, users=USERS) as running:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.skip.Exception(str(error)) from None
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(ControlPlane(binaries, users=USERS))
+        except ControlPlaneFailed as error:
+            # Every test repeats what stopped this fixture: the log's tail is enough, without our own lines.
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         yield running
 
 

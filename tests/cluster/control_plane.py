@@ -255,13 +255,17 @@ class ControlPlane:
 
         Listen on exactly `ip` and `port` of the answer (the API server dials the Service's own port, there are no nodes
         to translate it), with a certificate for its `dns_name`. Raises PermissionError where this user may not listen
-        on `port`, as others than root on 443.
+        on `port`, as others than root on 443, and OSError where somebody listens on it on all addresses.
         """
-        while True:
+        for _ in range(10):
             ip = f"127.96.{1 + secrets.randbelow(255)}.{1 + secrets.randbelow(254)}"
             # Another run on this machine has another API server but the same loopback addresses: ask the kernel, too.
             if _is_free(ip, port):
                 break
+        else:
+            raise OSError(
+                errno.EADDRINUSE, f"port {port} is taken on every address of {SERVICE_NETWORK} that was tried"
+            )
         service = {
             "apiVersion": "v1",
             "kind": "Service",
