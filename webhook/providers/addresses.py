@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
 
 import anyio
 import httpcore
@@ -171,8 +169,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: the name isn't known, or no address answers.
         """
         addresses = await self.addresses(host)
-        connected = await self._first_to_answer(addresses, port)
-        return _ClosingStream(connected)
+        return await self._first_to_answer(addresses, port)
 
     async def addresses(self, host: str) -> list[Address]:
         """The addresses of `host` that may be connected to, best one first, families taking turns.
@@ -254,35 +251,3 @@ def _families_in_turn(addresses: Sequence[Address]) -> list[Address]:
     paired = [address for pair in zip(preferred, others, strict=False) for address in pair]
     shorter = min(len(preferred), len(others))
     return [*paired, *preferred[shorter:], *others[shorter:]]
-
-
-class _ClosingStream(httpcore.AsyncNetworkStream):
-    """A TCP stream that is closed when its TLS handshake is cancelled; httpcore closes it only when that fails."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    # httpcore's signatures have the time-outs.
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            await _close([self._stream])
-            raise
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)

@@ -1,14 +1,17 @@
-"""The connections to one host: shared, renewed when something about them changed, closed when idle."""
+"""The connections to one host: shared, renewed when something about them changed, closed when idle.
+
+httpcore's connections, without httpcore's pool: that one looks at all connections and all requests whenever one of
+either changes, queues every request behind the first connection while it doesn't know what the host speaks, and has
+a queue of its own where ours (`Connections.turn`) already waits with a deadline.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 import httpcore
@@ -50,79 +53,77 @@ class Exchange:
         self.complete = True
 
 
-class _Pool:
-    """One pool of connections, which may be retired: it gets no more requests and closes after the last.
+class _Connection:
+    """One connection, which several requests may share if it speaks HTTP/2."""
 
-    It is introduced once it is known what the host speaks, so that requests needn't wait for each other. Until then
-    httpcore would queue all of them behind one connection, which may turn out to carry only one at a time, or fail.
-
-    Attributes:
-        introduction: held by the request that finds out.
-    """
-
-    def __init__(self, connections: httpcore.AsyncConnectionPool, context: ssl.SSLContext, *, introduced: bool) -> None:
-        self.connections = connections
-        self.context = context
-        self.introduction = asyncio.Lock()
-        self._introduced = introduced
+    def __init__(
+        self, http: httpcore.AsyncHTTP11Connection | httpcore.AsyncHTTP2Connection, context: ssl.SSLContext
+    ) -> None:
+        self._http = http
         self._users = 0
-        self._last_used = time.monotonic()
-        self._retired = False
-
-    def is_introduced(self) -> bool:
-        return self._introduced
-
-    def introduce(self) -> None:
-        self._introduced = True
+        self._distrusted = False
+        self._closed = False
+        self.context = context
+        self.is_shared = isinstance(http, httpcore.AsyncHTTP2Connection)
 
     @property
-    def is_stale(self) -> bool:
-        """Whether nobody has used it for so long that the other end may have gone."""
-        return not self._users and time.monotonic() - self._last_used > KEEPALIVE
+    def is_usable(self) -> bool:
+        """Whether a further request may be sent over it."""
+        return not self._distrusted and self._http.is_available() and not self._http.has_expired()
 
     @asynccontextmanager
-    async def in_use(self) -> AsyncIterator[httpcore.AsyncConnectionPool]:
+    async def response(self, request: httpcore.Request) -> AsyncIterator[httpcore.Response]:
         self._users += 1
         try:
-            yield self.connections
+            response = await self._http.handle_async_request(request)
+            try:
+                yield response
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
         finally:
             self._users -= 1
-            self._last_used = time.monotonic()
-            await self._close_if_over()
+            if self._distrusted and not self._users:
+                await self.aclose()
 
-    async def retire(self) -> None:
-        self._retired = True
-        await self._close_if_over()
+    async def distrust(self) -> None:
+        """Send nothing more over it; it closes when the requests on it are over."""
+        self._distrusted = True
+        if not self._users:
+            await self.aclose()
 
-    async def _close_if_over(self) -> None:
-        if self._retired and not self._users:
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
             with anyio.CancelScope(shield=True):
-                await self.connections.aclose()
+                await self._http.aclose()
 
 
 class Connections:
     """Sends requests to one endpoint, a limited number at a time, by HTTP/2 where it is offered.
 
     Requests must be ended by an anyio scope and not by `asyncio.Task.cancel`, which breaks through the shields that
-    httpcore has around its clean-up, and leaves sockets and requests behind.
+    httpcore has around its clean-up, and leaves sockets behind.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         trust: Trust,
-        backend: Callable[[], httpcore.AsyncNetworkBackend],
+        backend: httpcore.AsyncNetworkBackend,
         *,
         concurrency: int,
     ) -> None:
         self._endpoint = endpoint
         self._trust = trust
         self._backend = backend
-        self._concurrency = concurrency
         self._turns = asyncio.Semaphore(concurrency)
         self._users = 0
-        self._pool: _Pool | None = None
+        self._context: ssl.SSLContext | None = None
+        self._idle: list[_Connection] = []  # of HTTP/1.1, the one used last at the end
+        self._shared: _Connection | None = None
         self._speaks_http2: bool | None = None
+        self._opening = asyncio.Lock()
 
     @property
     def in_use(self) -> bool:
@@ -166,10 +167,9 @@ class Connections:
     ) -> AsyncIterator[Exchange]:
         """Send one request.
 
-        Where that fails over HTTP/2, or the body isn't read to its end, nothing more is sent over the same connection;
-        it closes when the other requests on it are over. A connection whose other end is gone looks no different
-        from a slow one, and a body left unread goes on filling the window that all requests share. Over HTTP/1.1
-        each request has a connection of its own, which httpcore closes.
+        Where that fails, or the body isn't read to its end, nothing more is sent over the same connection. One whose
+        other end is gone looks no different from a slow one; and over HTTP/2 a body left unread goes on
+        filling the window that all requests share.
 
         Args:
             forgiving_cancellation: a cancellation is no sign of a bad connection.
@@ -178,79 +178,99 @@ class Connections:
             NoAnswer: there is nobody who may be connected to.
             Exception: whatever httpcore raises.
         """
-        url = httpcore.URL(
-            scheme="https", host=self._endpoint.host, port=self._endpoint.port, target=self._endpoint.prefix + path
+        endpoint = self._endpoint
+        request = httpcore.Request(
+            method,
+            httpcore.URL(scheme="https", host=endpoint.host, port=endpoint.port, target=endpoint.prefix + path),
+            headers=[("Host", endpoint.authority), *headers.items()],
+            content=content,
         )
-        all_headers = [("Host", self._endpoint.authority), *headers.items()]
-        async with AsyncExitStack() as stack:
-            pool, extensions = await self._introduced_pool(stack)
-            connections = await stack.enter_async_context(pool.in_use())
-            exchange: Exchange | None = None
-            try:
-                async with connections.stream(
-                    method, url, headers=all_headers, content=content, extensions=extensions
-                ) as response:
-                    exchange = Exchange(response)
-                    yield exchange
-            except BaseException as error:
-                if not (forgiving_cancellation and isinstance(error, asyncio.CancelledError)):
-                    await self._distrust(pool)
-                raise
-            if not exchange.complete:
-                await self._distrust(pool)
+        connection = await self._connection()
+        exchange: Exchange | None = None
+        forgiven = False
+        try:
+            async with connection.response(request) as response:
+                exchange = Exchange(response)
+                yield exchange
+        except asyncio.CancelledError:
+            forgiven = forgiving_cancellation and exchange is None
+            raise
+        finally:
+            complete = exchange is not None and exchange.complete
+            if complete and not connection.is_shared:
+                await self._keep(connection)
+            elif not (connection is self._shared and (complete or forgiven)):
+                await connection.distrust()
 
-    async def _introduced_pool(self, stack: AsyncExitStack) -> tuple[_Pool, dict[str, object]]:
-        """The pool to use, and what httpcore is to tell us. The first request of a pool holds its lock until then."""
-        pool = await self._current()
-        if pool.is_introduced():
-            return pool, {}
-        await pool.introduction.acquire()
-        held = ExitStack()  # its close() may be called twice
-        held.callback(pool.introduction.release)
-        stack.callback(held.close)
-        if pool.is_introduced() or pool is not self._pool:
-            held.close()
-            return await self._introduced_pool(stack)
+    async def _connection(self) -> _Connection:
+        """A connection to send the next request over: kept, shared or new."""
+        context = self._trust.context()
+        if context is not self._context:  # other authorities: who was believed may not be believed now
+            await self._drop_all()
+            self._context = context
+        while self._idle:
+            if (kept := self._idle.pop()).is_usable:
+                return kept
+            await kept.aclose()
+        if (shared := self._usable_shared()) is not None:
+            return shared
+        if self._is_known_to_speak_http1():
+            return await self._open(context)
+        # One after the other, so that a hundred requests to a host that speaks HTTP/2 don't open a hundred connections.
+        async with self._opening:
+            if (shared := self._usable_shared()) is not None:
+                return shared
+            if not self._is_known_to_speak_http1():
+                return await self._open(context)
+        return await self._open(context)
 
-        async def notice(event: str, info: Mapping[str, Any]) -> None:
-            if event == "connection.start_tls.complete":
-                tls: ssl.SSLObject | None = info["return_value"].get_extra_info("ssl_object")
-                self._speaks_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
-                pool.introduce()
-                held.close()
+    def _is_known_to_speak_http1(self) -> bool:
+        return self._speaks_http2 is False
 
-        return pool, {"trace": notice}
+    def _usable_shared(self) -> _Connection | None:
+        return self._shared if self._shared is not None and self._shared.is_usable else None
 
-    async def _current(self) -> _Pool:
-        """The pool to use.
+    async def _open(self, context: ssl.SSLContext) -> _Connection:
+        endpoint = self._endpoint
+        stream = await self._backend.connect_tcp(endpoint.host, endpoint.port)
+        try:
+            stream = await stream.start_tls(context, endpoint.host)
+        except BaseException:
+            # httpcore closes the stream when the handshake fails, and not when it is cancelled.
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+            raise
+        tls: ssl.SSLObject | None = stream.get_extra_info("ssl_object")
+        self._speaks_http2 = tls is not None and tls.selected_alpn_protocol() == "h2"
+        origin = httpcore.Origin(b"https", endpoint.host.encode("ascii"), endpoint.port)
+        if not self._speaks_http2:
+            return _Connection(httpcore.AsyncHTTP11Connection(origin, stream, KEEPALIVE), context)
+        connection = _Connection(httpcore.AsyncHTTP2Connection(origin, stream, KEEPALIVE), context)
+        if context is self._context:
+            former, self._shared = self._shared, connection
+            if former is not None:
+                await former.distrust()
+        return connection
 
-        A new one where the trusted certificates changed, HTTP/2 turned out not to be spoken, or the old one lay idle.
-        """
-        offers_http2 = self._speaks_http2 is not False
-        context = self._trust.context(http2=offers_http2)
-        old = self._pool
-        if old is not None and old.context is context and not old.is_stale:
-            return old
-        connections = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            http2=offers_http2,
-            max_connections=self._concurrency,
-            keepalive_expiry=KEEPALIVE,
-            network_backend=self._backend(),
-        )
-        pool = self._pool = _Pool(connections, context, introduced=not offers_http2)
-        if old is not None:
-            await old.retire()
-        return pool
+    async def _keep(self, connection: _Connection) -> None:
+        """Keep `connection` for the next request, and close those that have lain idle for too long."""
+        if connection.is_usable and connection.context is self._context:
+            self._idle.append(connection)
+        else:
+            await connection.aclose()
+        while self._idle and not self._idle[0].is_usable:
+            await self._idle.pop(0).aclose()
 
-    async def _distrust(self, pool: _Pool) -> None:
-        if self._speaks_http2:
-            if self._pool is pool:
-                self._pool = None
-            await pool.retire()
+    async def _drop_all(self) -> None:
+        idle, self._idle = self._idle, []
+        shared, self._shared = self._shared, None
+        await _distrust([*idle, *([shared] if shared is not None else [])])
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.connections.aclose()
+        """Close all connections that no request is using; the others close with their requests."""
+        await self._drop_all()
+
+
+async def _distrust(connections: Iterable[_Connection]) -> None:
+    for connection in connections:
+        await connection.distrust()

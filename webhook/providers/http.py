@@ -28,7 +28,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -90,6 +89,8 @@ class ProviderClient:
         self._environment = environment
         self._resolve = resolve
         self._system_trust = SystemTrust(environment)
+        # A proxy is asked by HTTP/1.1, so it must not be offered anything else.
+        self._proxy_trust = SystemTrust(environment, ["http/1.1"])
         self._hosts: OrderedDict[Host, Connections] = OrderedDict()
         self._background: set[asyncio.Task[Any]] = set()
         self._pauses = Pauses(time.monotonic)
@@ -98,7 +99,7 @@ class ProviderClient:
         _quiet_libraries()
         # Reading the system's authorities takes tens of milliseconds, which no request should have to wait for.
         try:
-            await asyncio.to_thread(self._system_trust.context, http2=True)
+            await asyncio.to_thread(self._system_trust.context)
         except TrustUnusable:
             pass  # whoever needs them is told
         return self
@@ -138,12 +139,11 @@ class ProviderClient:
             proxy = proxy_for(endpoint.host, endpoint.port, self._environment)
         except UnusableProxy as error:
             raise NoAnswer(f"can't be asked: {error}") from None
-        backend: Callable[[], httpcore.AsyncNetworkBackend]
+        backend: httpcore.AsyncNetworkBackend
         if proxy is not None:
-            proxy_trust = partial(self._system_trust.context, http2=False)
-            backend = partial(TunnelBackend, proxy, proxy_trust, declared=host.declared)
+            backend = TunnelBackend(proxy, self._proxy_trust, declared=host.declared)
         else:
-            backend = partial(CheckedBackend, declared=host.declared, resolve=self._resolve)
+            backend = CheckedBackend(declared=host.declared, resolve=self._resolve)
         connections = Connections(endpoint, trust, backend, concurrency=self._limits.concurrency)
         self._forget_hosts()
         self._hosts[host] = connections

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from ssl import SSLContext
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -21,6 +20,7 @@ import httpcore
 
 from webhook.providers.addresses import AddressRefused, CheckedBackend, may_connect
 from webhook.providers.base import NoAnswer
+from webhook.providers.trust import Trust
 
 
 class ProxyRefused(NoAnswer):
@@ -111,7 +111,7 @@ def _is_excepted(host: str, port: int, exceptions: str) -> bool:
 class TunnelBackend(httpcore.AsyncNetworkBackend):
     """Connects to hosts through one proxy's CONNECT."""
 
-    def __init__(self, proxy: Proxy, trust: Callable[[], SSLContext], *, declared: bool) -> None:
+    def __init__(self, proxy: Proxy, trust: Trust, *, declared: bool) -> None:
         self._proxy = proxy
         self._trust = trust
         self._declared = declared
@@ -148,7 +148,7 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
         stream = await self._direct.connect_tcp(self._proxy.host, self._proxy.port)
         try:
             if self._proxy.secure:
-                stream = await stream.start_tls(self._trust(), self._proxy.host)
+                stream = await stream.start_tls(self._trust.context(), self._proxy.host)
             return await self._connect(stream, target)
         except BaseException:
             with anyio.CancelScope(shield=True):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import certifi
 
 from webhook.providers.base import NoAnswer
+
+PROTOCOLS = ("h2", "http/1.1")
+"""What a connection to a provider offers to speak."""
 
 
 class TrustUnusable(NoAnswer):
@@ -20,10 +23,8 @@ class TrustUnusable(NoAnswer):
 class Trust(Protocol):
     """Somebody's authorities."""
 
-    def context(self, *, http2: bool) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext:
         """A context to verify hosts with: the same object as long as the authorities are the same.
-
-        Connections that offer HTTP/2 and those that don't need one each, since the offer is written into it.
 
         Raises:
             TrustUnusable: the authorities can't be read.
@@ -34,15 +35,18 @@ class Trust(Protocol):
 class SystemTrust:
     """The authorities that the system believes, read once."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], protocols: Sequence[str] = PROTOCOLS) -> None:
         self._environment = environment
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._protocols = protocols
+        self._context: ssl.SSLContext | None = None
 
-    def context(self, *, http2: bool) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext:
         """See `Trust`."""
-        if http2 not in self._contexts:
-            self._contexts[http2] = system_context(self._environment)
-        return self._contexts[http2]
+        if self._context is None:
+            context = system_context(self._environment)
+            context.set_alpn_protocols(self._protocols)
+            self._context = context
+        return self._context
 
 
 class FileTrust:
@@ -52,14 +56,16 @@ class FileTrust:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._pem = b""
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._context: ssl.SSLContext | None = None
 
-    def context(self, *, http2: bool) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext:
         """See `Trust`. One `stat` as long as the file is the same."""
         self._read_if_changed()
-        if http2 not in self._contexts:
-            self._contexts[http2] = context_from_pem(self._pem)
-        return self._contexts[http2]
+        if self._context is None:
+            context = context_from_pem(self._pem)
+            context.set_alpn_protocols(PROTOCOLS)
+            self._context = context
+        return self._context
 
     def _read_if_changed(self) -> None:
         try:
@@ -74,7 +80,7 @@ class FileTrust:
             raise TrustUnusable(f"can't be asked, because the caFile configured for it {reason}") from None
         if pem != self._pem:
             self._pem = pem
-            self._contexts.clear()
+            self._context = None
         self._stamp = stamp
 
 
