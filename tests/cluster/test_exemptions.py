@@ -181,3 +181,20 @@ def test_a_value_that_is_neither_true_nor_false_skips_nothing(webhook: Installat
     assert "ConfigMap cap-app-proxy-cm is neither true nor false" in message
     assert f"annotation {SKIP} of Namespace {place.namespace} is none of true, runtime, user and false" in message
     assert f"The annotation {SKIP} is none of true, runtime, user and false" in message
+
+
+def test_a_skip_shows_where_operators_look(webhook: Installation, github: Simulation) -> None:
+    """The audit log has the reason, and a metric counts it."""
+    place = webhook.new_namespace({SKIP: "true"})
+    accepted(place.create(runtime_secret(github.weak_token())))
+    prefix = webhook.webhooks["validate"]
+
+    def annotations() -> dict[str, str]:
+        events = place.control_plane.audit_events()
+        own = [e for e in events if e.get("objectRef", {}).get("namespace") == place.namespace]
+        return next((e["annotations"] for e in own if f"{prefix}/skip-reason" in e.get("annotations", {})), {})
+
+    found = wait_until(annotations, message="the audit event")
+    assert found[f"{prefix}/validation"] == "skipped"
+    assert found[f"{prefix}/skip-reason"] == f"annotation {SKIP} of Namespace {place.namespace} says so"
+    assert 'git_token_webhook_skips_total{reason="namespace"}' in webhook.server.metrics

@@ -273,17 +273,21 @@ class Server:
         """Its `/metrics`."""
         return self._get("/metrics")[1]
 
-    def ask_readiness(self) -> bool:
-        """Whether its `/readyz` says so."""
+    def readiness(self) -> int | None:
+        """The status of its `/readyz`; None where nobody answers."""
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return self._get("/readyz")[0] == http.client.OK
-        return False
+            return self._get("/readyz")[0]
+        return None
+
+    def is_ready(self) -> bool:
+        """Whether its `/readyz` says so."""
+        return self.readiness() == http.client.OK
 
     def wait_until_ready(self) -> None:
         """Raises AssertionError, with what it printed, if it ends instead."""
 
         def ready_or_dead() -> bool:
-            return self._process.poll() is not None or self.ask_readiness()
+            return self._process.poll() is not None or self.is_ready()
 
         wait_until(ready_or_dead, START_TIMEOUT_SECONDS, message="the webhook to be ready")
         assert self._process.returncode is None, f"the webhook ended with {self._process.returncode}:\n{self.log}"
@@ -322,7 +326,7 @@ class Relay:
     with it then is passed on, never tried again elsewhere. A connection that stands is left alone.
     """
 
-    POLL_SECONDS = 0.2
+    POLL_SECONDS = 0.5
 
     def __init__(self, address: ServiceAddress, replicas: Sequence[Server]) -> None:
         self._address = address
@@ -368,7 +372,7 @@ class Relay:
 
     async def _watch(self) -> None:
         while True:
-            answers = [await asyncio.to_thread(one.ask_readiness) for one in self._replicas]
+            answers = [await asyncio.to_thread(one.is_ready) for one in self._replicas]
             self._ready = [one for one, ready in zip(self._replicas, answers, strict=True) if ready]
             await asyncio.sleep(self.POLL_SECONDS)
 
