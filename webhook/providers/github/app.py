@@ -104,7 +104,12 @@ def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[
         reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
         return same_for_all(question, Finding(Outcome.BLOCKED, reason=reason), facts, remedy=f"Lift it: {settings}")
     name = repository.named(question.path)
-    problem = _out_of_reach(name, answers.get(f"/repos/{name}/installation"), body) if name else None
+    reach = answers.get(f"/repos/{name}/installation")
+    problem = None
+    if reach is None or reach.status == 404:  # otherwise GitHub itself says which installation is the right one
+        problem = _on_another_account(question, account)
+    if problem is None and name is not None:
+        problem = _out_of_reach(name, reach, body)
     findings = {}
     for role, requirement in question.requirements.items():
         finding = _granted(requirement, granted)
@@ -146,6 +151,14 @@ def _no_installation(question: Question, credential: GitHubAppCredential, facts:
 
 
 _INSTALL = "Install the App there, and set githubAppInstallationID to that installation's number."
+
+
+def _on_another_account(question: Question, account: str) -> Finding | None:
+    """An installation reaches the repositories of its own account, and of no other."""
+    if not question.path or not account or question.path[0].lower() == account.lower():
+        return None
+    reason = f"says that the installation of this {_DESCRIBED} is on {account}, and not on {question.path[0]}"
+    return Finding(Outcome.INSUFFICIENT, reason=reason)
 
 
 def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, object]) -> Finding | None:

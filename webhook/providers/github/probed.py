@@ -6,9 +6,10 @@ proves nothing. Writes: a request without the content that it needs is refused w
 if it may not. That permission is looked at before content is documented by no one, and no recording of it is known to
 us; trufflehog relies on it. Where a write probe can be backed by a read that only the same permission opens (webhooks,
 deploy keys, a private repository's content), both must agree, so that a token without the permission is never called
-good. Should GitHub validate first after all, a token that may only read would pass for one that may write: a control
-would need a permission that the token surely lacks, and there is none that every token lacks (tests:
-test_a_github_that_validates_first).
+good. Should GitHub look at content first after all, there is a second write probe, with content that is in order and
+for something that doesn't exist: a 403 there for want of the permission outweighs the 422. What remains assumed is that
+GitHub doesn't both look at content and look up what is addressed before it looks at permission; if it did, a token that
+may only read would pass for one that may write (tests: test_a_github_that_validates_first).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from webhook.requirements import Level, Requirement
 _CANDIDATES = 3
 """Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
 that the token was given is documented nowhere, so the first of it may be out of reach."""
-_NO_SUCH_HOOK = 4294967289  # far beyond any id that was given out, so that nothing can be hit
+_NOWHERE = 4294967289  # far beyond any id that was given out, so that nothing can be hit
 
 _FINE_GRAINED, _APP_USER, _INSTALLATION = "fine-grained", "app-user", "app-installation"
 _KINDS = {
@@ -41,7 +42,8 @@ _SHORT_LIVED = (
     "This {} lives for hours only; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
 )
 
-# What is asked for each permission: (how to read, how to write).
+# What is asked for each permission: to read, to write what can't be written, to change what doesn't exist. Which
+# permission each endpoint needs: GitHub docs, permissions required for fine-grained personal access tokens.
 _READS = {
     "contents": ("GET", "/commits?per_page=1"),
     "repository_hooks": ("GET", "/hooks?per_page=1"),
@@ -49,19 +51,31 @@ _READS = {
 }
 _WRITES = {
     "contents": ("PUT", "/contents/git-token-webhook-{random}"),
-    "repository_hooks": ("PATCH", f"/hooks/{_NO_SUCH_HOOK}"),
+    "repository_hooks": ("POST", "/hooks"),
     "administration": ("POST", "/keys"),
 }
+_ABSENT = {
+    "contents": ("PATCH", f"/releases/{_NOWHERE}"),
+    "repository_hooks": ("PATCH", f"/hooks/{_NOWHERE}"),
+    "administration": ("PATCH", f"/invitations/{_NOWHERE}"),
+}
+# Nothing that GitHub could act on. A hook is refused twice over: for its name, which can only be "web", and for having
+# no URL.
+_BODIES: dict[str, dict[str, object]] = {"/hooks": {"name": "none", "config": {}}}
 _META = "metadata"
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """The replies for one repository: to itself, and by permission and level. A str is why there is none."""
+    """The replies for one repository: to itself, by permission and level, and to what changes what doesn't exist.
+
+    A str is why there is none.
+    """
 
     name: str
     found: Reply | str
     replies: Mapping[tuple[str, Level], Reply | str] = field(default_factory=dict)
+    absent: Mapping[str, Reply | str] = field(default_factory=dict)
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
@@ -86,12 +100,12 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
         identity, listing = await together(
             api.send("GET", whose, headers=headers), api.send("GET", query, headers=headers)
         )
-    names = _candidates(listing, question.path[0] if question.path else None) if listing.status == 200 else []
+    names = _candidates(listing, question.path[0] if question.path else None, token) if listing.status == 200 else []
     probed = await asyncio.gather(*(_probe(candidate, needed, api, headers) for candidate in names))
     return judge(question, credential, identity, list(probed))
 
 
-def _candidates(listing: Reply, owner: str | None) -> list[str]:
+def _candidates(listing: Reply, owner: str | None, token: str) -> list[str]:
     """Private repositories of `owner` that a list names, the most recently used first."""
     body = listing.body
     rows = body.get("repositories") if isinstance(body, Mapping) else body
@@ -99,8 +113,8 @@ def _candidates(listing: Reply, owner: str | None) -> list[str]:
     for row in rows if isinstance(rows, list) else []:
         if not isinstance(row, Mapping) or not row.get("private") or row.get("archived") or row.get("disabled"):
             continue
-        full_name = row.get("full_name")
-        name = repository.named(tuple(full_name.split("/"))) if isinstance(full_name, str) else None
+        full_name = plain(row.get("full_name"), secret=token, limit=201)
+        name = repository.named(tuple(full_name.split("/")))
         if name is not None and (owner is None or name.partition("/")[0].lower() == owner.lower()):
             names.append(name)
     return names[:_CANDIDATES]
@@ -108,21 +122,25 @@ def _candidates(listing: Reply, owner: str | None) -> list[str]:
 
 async def _probe(name: str, needed: Requirement, api: Api, headers: dict[str, str]) -> Probes:
     async def ask(method: str, path: str) -> Reply | str:
-        # The body is empty on purpose: nothing that GitHub could act on.
+        body = None if method == "GET" else _BODIES.get(path, {})
         try:
-            return await api.send(method, f"/repos/{name}{path}", headers=headers, json=None if method == "GET" else {})
+            return await api.send(method, f"/repos/{name}{path}", headers=headers, json=body)
         except NoAnswer as error:
             return str(error)
 
     wanted: dict[tuple[str, Level], tuple[str, str]] = {}
+    absent: dict[str, tuple[str, str]] = {}
     for permission, level in needed.permissions:
         if permission in _READS:
             wanted[permission, Level.READ] = _READS[permission]
             if level is not Level.READ:
                 method, path = _WRITES[permission]
                 wanted[permission, Level.WRITE] = (method, path.format(random=secrets.token_hex(8)))
-    found, *answers = await asyncio.gather(ask("GET", ""), *(ask(*request) for request in wanted.values()))
-    return Probes(name, found, dict(zip(wanted, answers, strict=True)))
+                absent[permission] = _ABSENT[permission]
+    asked = [("GET", ""), *wanted.values(), *absent.values()]
+    found, *answers = await asyncio.gather(*(ask(*request) for request in asked))
+    first, second = answers[: len(wanted)], answers[len(wanted) :]
+    return Probes(name, found, dict(zip(wanted, first, strict=True)), dict(zip(absent, second, strict=True)))
 
 
 def judge(question: Question, credential: TokenCredential, identity: Reply, probed: list[Probes]) -> Answer:
@@ -141,7 +159,7 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
         short_lived=short_lived,
         warnings=(_SHORT_LIVED.format(described),) if short_lived else (),
     )
-    if (refused := replies.refusal(identity, described, question.host.web_url)) is not None:
+    if (refused := replies.refusal(identity, described, question.host.web_url, secret=token)) is not None:
         finding, remedy = refused
         return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
     if identity.status != 200:
@@ -149,9 +167,9 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
     account = plain(_account(identity, token_type), secret=token) or None
     reached = next((one for one in probed if isinstance(one.found, Reply) and one.found.status == 200), None)
     for one in [reached] if reached else probed:
-        for reply in (one.found, *one.replies.values()):
+        for reply in (one.found, *one.replies.values(), *one.absent.values()):
             if isinstance(reply, Reply) and reply.status == 403:
-                refused = replies.refusal(reply, described, question.host.web_url)
+                refused = replies.refusal(reply, described, question.host.web_url, secret=token)
                 if refused is not None:
                     return same_for_all(question, refused[0], _with(facts, account), remedy=refused[1])
     if reached is None:
@@ -205,7 +223,7 @@ class Proofs:
         held: proven, by permission and level.
         absent: proven not to be there.
         open: not provable, and why.
-        role_too_low: the account's own role at the repository stands in the way, not the token.
+        may_push, may_administer: the account's own role there allows it; where not, the token isn't to blame.
     """
 
     held: set[tuple[str, Level]] = field(default_factory=set)
@@ -230,6 +248,10 @@ def prove(probes: Probes, *, installation: bool) -> Proofs:
             proofs.open[key] = f"GitHub {reply}"
             continue
         read = (permission, Level.READ)
+        second = probes.absent.get(permission) if level is not Level.READ else None
+        if isinstance(second, Reply) and second.status == 403 and _forbidden(permission, second) is False:
+            proofs.absent.add(key)
+            continue
         match _meaning(permission, level, reply, private=private, read_held=read in proofs.held):
             case True:
                 proofs.held |= {key, read}
@@ -255,14 +277,10 @@ def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read
             if permission == "contents" and not private:
                 return "the repository is public, so that anybody may read it"
             return True
-        # Of an administrator's token GitHub hides hooks and keys by 404 as well as by 403 (trufflehog).
-        if status == 404 and permission != "contents":
-            return False
         return f"GitHub answers {status}"
     if not read_held and (private or permission != "contents"):
         return "reading isn't proven either"
-    proven = {"contents": (400, 422), "repository_hooks": (404,), "administration": (422,)}[permission]
-    return True if status in proven else f"GitHub answers {status}"
+    return True if status in (400, 422) else f"GitHub answers {status}"
 
 
 def _forbidden(permission: str, reply: Reply) -> bool | str:
@@ -289,22 +307,27 @@ def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[st
 
 
 def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
+    # What is proven is proven: an organisation's custom role can allow webhooks to who is no administrator.
+    unmet = [one for one in needed.permissions if one not in proofs.held]
     account = facts.account or "its account"
-    low = repository.too_low(proofs.name, account, needed, proofs.may_push, proofs.may_administer)
-    if low is not None:
-        return low
+    rights = (proofs.may_push, proofs.may_administer)
     lacks: list[str] = []
     unproven: list[str] = []
-    for name, level in needed.permissions:
-        if (name, level) in proofs.held:
-            continue
-        if {(name, level), (name, Level.READ)} & proofs.absent:
+    low: Finding | None = None
+    for name, level in unmet:
+        # GitHub refuses who may not do it whatever the token holds, so that nothing is known of that.
+        needs = repository.rights_for_permissions([(name, level)])
+        if (found := repository.too_low(proofs.name, account, needs, rights)) is not None:
+            low = low or found
+        elif {(name, level), (name, Level.READ)} & proofs.absent:
             lacks.append(display(name, level))
         else:
             why = proofs.open.get((name, level)) or "there is no request that proves it and changes nothing"
             unproven.append(f"{display(name, level)} ({why})")
     if lacks:
         return Finding(Outcome.INSUFFICIENT, tuple(lacks))
+    if low is not None:
+        return low
     if unproven:
         reason = f"leaves open on {proofs.name} whether this {facts.described} has {', '.join(unproven)}"
         return Finding(Outcome.UNVERIFIED, reason=reason)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.text import plain
 
 # Logins: letters, digits, single hyphens; underscores for managed users, [bot] for Apps (GitHub docs: usernames).
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,99})(?:\[bot\])?\Z")
-_SCOPE = re.compile(r"[a-z_]{1,40}(?::[a-z_]{1,40})?\Z")
+_SCOPE = re.compile(r"[a-z][a-z_]{0,39}(?::[a-z][a-z_]{0,39})?\Z")
 _SSO_ORGANISATION = re.compile(r"/orgs/([A-Za-z0-9-]{1,100})/sso")
 _FORBIDDING_ORGANISATION = re.compile(
     r"['`\"]([A-Za-z0-9-]{1,100})['`\"] organi[sz]ation|^['`\"]?([A-Za-z0-9-]{1,100})['`\"]? forbids"
@@ -73,11 +74,12 @@ def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
     if reply.status not in (403, 429):
         return None
     headers = reply.headers
-    if headers.get("x-ratelimit-remaining") == "0":
-        reset = _number(headers.get("x-ratelimit-reset"))
-        return RateLimit(max(1.0, reset - now.timestamp()) if reset is not None else 60.0, whole_host=False)
     url = reply.body.get("documentation_url") if isinstance(reply.body, Mapping) else None
     documented = isinstance(url, str) and url.endswith(("secondary-rate-limits", "#abuse-rate-limits"))
+    # What is documented as secondary is that, even when the account has just used up the primary one as well.
+    if headers.get("x-ratelimit-remaining") == "0" and not documented:
+        reset = _number(headers.get("x-ratelimit-reset"))
+        return RateLimit(max(1.0, reset - now.timestamp()) if reset is not None else 60.0, whole_host=False)
     if not documented and reply.status != 429 and "rate limit" not in message_of(reply):
         return None
     return RateLimit(max(1.0, _number(headers.get("retry-after")) or 60.0), whole_host=True)
@@ -87,10 +89,13 @@ def _number(text: str | None) -> float | None:
     return float(text) if text is not None and re.fullmatch(r"[0-9]{1,12}", text.strip()) else None
 
 
-def refusal(reply: Reply, described: str, web_url: str) -> tuple[Finding, str] | None:
+def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> tuple[Finding, str] | None:
     """What a 401 or 403 that is not about a missing permission means, and what to do; None where it is none.
 
     Texts vary between versions: only their stable parts are looked for (recorded responses).
+
+    Args:
+        secret: the credential; an organisation's name that tells a part of it is not shown.
 
     Raises:
         NoAnswer: it says nothing of this token.
@@ -107,9 +112,9 @@ def refusal(reply: Reply, described: str, web_url: str) -> tuple[Finding, str] |
         raise NoAnswer("refuses to look at any sign-in for a while, after too many that failed")
     header = reply.headers.get("x-github-sso", "")
     if header.startswith("required") or "saml enforcement" in text:
-        return _single_sign_on(header, described, web_url)
+        return _single_sign_on(header, described, web_url, secret)
     if "forbids access via" in text:
-        organisation = _forbidding(reply)
+        organisation = _forbidding(reply, secret)
         reason = f"accepts this {described}, but {organisation} forbids tokens like it"
         if "lifetime" in text:
             reason = f"accepts this {described}, but {organisation} forbids tokens that live as long as it"
@@ -124,21 +129,23 @@ def refusal(reply: Reply, described: str, web_url: str) -> tuple[Finding, str] |
     return None
 
 
-def _single_sign_on(header: str, described: str, web_url: str) -> tuple[Finding, str]:
+def _single_sign_on(header: str, described: str, web_url: str, secret: str) -> tuple[Finding, str]:
     # The header's URL carries an authorization request; only the organisation in it is shown.
     found = _SSO_ORGANISATION.search(header)
-    organisation = f"the organisation {found[1]}" if found else "the organisation"
+    name = plain(found[1], secret=secret) if found else ""
+    organisation = f"the organisation {name}" if name else "the organisation"
     reason = (
         f"accepts this {described}, but {organisation} lets in no token that isn't authorised for its single sign-on"
     )
-    where = f" ({web_url}/orgs/{found[1]}/sso)" if found else ""
+    where = f" ({web_url}/orgs/{name}/sso)" if name else ""
     return Finding(
         Outcome.BLOCKED, reason=reason
     ), f"Authorise it there{where}: {web_url}/settings/tokens, Configure SSO."
 
 
-def _forbidding(reply: Reply) -> str:
+def _forbidding(reply: Reply, secret: str) -> str:
     body = reply.body
     message = body.get("message") if isinstance(body, Mapping) else None
     found = _FORBIDDING_ORGANISATION.search(message) if isinstance(message, str) else None
-    return f"the organisation {found[1] or found[2]}" if found else "the organisation"
+    name = plain(found[1] or found[2], secret=secret) if found else ""
+    return f"the organisation {name}" if name else "the organisation"

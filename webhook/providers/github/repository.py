@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from webhook.findings import Facts, Finding, Outcome, Question
-from webhook.providers.base import Reply
+from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.github import replies
 from webhook.requirements import Level, Requirement
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}\Z")
 _ADMIN_ONLY = ("administration", "repository_hooks")
+"""Permissions that only a repository's administrators can make use of, not even for reading."""
 
 
 def named(path: tuple[str, ...]) -> str | None:
@@ -48,29 +49,49 @@ class Seen:
         """Why a token that has all scopes still can't do its work there."""
         if self.problem is not None:
             return self.problem
-        return too_low(self.name, self.account, needed, self.may_push, self.may_administer)
+        return too_low(self.name, self.account, rights_for_scopes(needed), (self.may_push, self.may_administer))
 
 
-def too_low(name: str, account: str, needed: Requirement, may_push: bool, may_administer: bool) -> Finding | None:
+Rights = tuple[bool, bool]
+"""To push, and to administer: needed, or there."""
+
+
+def rights_for_scopes(needed: Requirement) -> Rights:
+    """What an account must be able to do so that a token with these scopes can do its work."""
+    push = any(scope in {"repo", "public_repo"} for scope in needed.scopes)
+    return push, any(scope.endswith(":repo_hook") for scope in needed.scopes)
+
+
+def rights_for_permissions(permissions: Iterable[tuple[str, Level]]) -> Rights:
+    """The same for permissions."""
+    levels = dict(permissions)
+    return levels.get("contents", Level.READ) is not Level.READ, any(one in levels for one in _ADMIN_ONLY)
+
+
+def too_low(name: str, account: str, needed: Rights, rights: Rights) -> Finding | None:
     """The finding where the account's own role at a repository is too low for what the token is needed for.
 
     A repository's ``permissions`` describe the user and not the token (recorded responses: a token with only
     ``read:org`` shows ``admin: true``): they prove that a role is too low, and nothing else.
     """
-    levels = dict(needed.permissions)
-    if not may_administer and any(levels.get(one, Level.READ) is not Level.READ for one in _ADMIN_ONLY):
+    push, administer = (wanted and not there for wanted, there in zip(needed, rights, strict=True))
+    if administer:
         return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} is no administrator of {name}, as is needed")
-    if not may_push and levels.get("contents", Level.READ) is not Level.READ:
+    if push:
         return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} may not push to {name}, as is needed")
     return None
 
 
-def look(question: Question, name: str, reply: Reply | None, silence: str, facts: Facts) -> Seen:
+def look(question: Question, name: str, reply: Reply | None, silence: str, facts: Facts, *, secret: str) -> Seen:
     """What the reply to ``GET /repos/{name}`` means, where the token itself was accepted."""
     account = facts.account or "its account"
     if reply is None:
         return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=f"{silence} when asked for {name}"))
-    if (refused := replies.refusal(reply, facts.described, question.host.web_url)) is not None and reply.status == 403:
+    try:
+        refused = replies.refusal(reply, facts.described, question.host.web_url, secret=secret)
+    except NoAnswer as error:  # which leaves standing what the other reply said of the token itself
+        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=str(error)))
+    if refused is not None and reply.status == 403:
         finding, remedy = refused
         return Seen(name, account, finding, remedy)
     if reply.status == 404:
@@ -91,7 +112,7 @@ def raise_role(question: Question, name: str, account: str) -> str:
     return f"Give {account} that role: {question.host.web_url}/{name}/settings/access"
 
 
-def rights(body: Mapping[object, object]) -> tuple[bool, bool]:
+def rights(body: Mapping[object, object]) -> Rights:
     """Whether the user may push, and administer; true where that isn't told."""
     permissions = body.get("permissions")
     if not isinstance(permissions, Mapping):

@@ -51,7 +51,7 @@ def judge(
     token = credential.token.get_secret_value()
     oauth = token.startswith("gho_")
     described = "OAuth token" if oauth else "classic token"
-    if (refused := replies.refusal(user, described, question.host.web_url)) is not None:
+    if (refused := replies.refusal(user, described, question.host.web_url, secret=token)) is not None:
         finding, remedy = refused
         remedy = remedy or links.new_token(question, fine_grained=False)
         return same_for_all(question, finding, Facts("oauth" if oauth else "classic", described), remedy=remedy)
@@ -71,7 +71,7 @@ def judge(
     findings = {role: _scopes_suffice(needed, scopes) for role, needed in question.requirements.items()}
     remedy = links.new_classic(question)
     if name is not None:
-        seen = repository.look(question, name, found, silence, facts)
+        seen = repository.look(question, name, found, silence, facts, secret=token)
         if seen.warning:
             facts = repository.warned(facts, seen.warning)
         for role, finding in findings.items():
