@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
+import h2.exceptions
 import httpcore
 import pytest
 from aiohttp import web
@@ -386,7 +388,7 @@ async def test_after_a_time_out_a_new_connection_is_used(authority: Authority) -
         await asyncio.sleep(60 if hang else 0)
 
     site_ = conversing(http2(answer, []), authority.server_context(alpn="h2"))
-    async with site_ as site, make_client(HURRIED) as client:
+    async with site_ as site, make_client(Limits(provider_timeout=1.0)) as client:
         api = ask(client, authority.host(site.port))
         with pytest.raises(NoAnswer, match="did not answer"):
             await api.send("GET", "/", headers={})
@@ -552,7 +554,7 @@ async def test_no_more_requests_than_the_limit_are_under_way(authority: Authorit
     async with https(handler, authority.server_context()) as site, make_client(Limits(concurrency=3)) as client:
         api = ask(client, authority.host(site.port))
         await asyncio.gather(*(api.send("GET", "/", headers={}) for _ in range(12)))
-        assert len(site.peers) <= 4  # the first connection offered HTTP/2 and was given up
+        assert len(site.peers) == 3
     assert most == 3
 
 
@@ -595,29 +597,84 @@ async def test_connections_are_used_again(authority: Authority) -> None:
     async with https(answer_ok, authority.server_context()) as site, make_client() as client:
         for _ in range(5):
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
-        assert len(site.peers) <= 2  # the first one offered HTTP/2 and was given up
+        assert len(site.peers) == 1
 
 
 async def test_http2_carries_many_requests_on_one_connection(authority: Authority) -> None:
-    """Where a host speaks it."""
+    """Where a host speaks it, from the first burst on."""
     seen: list[dict[str, str]] = []
     everybody = asyncio.Event()
 
     async def answer() -> None:
-        if len(seen) == 11:
+        if len(seen) == 10:
             everybody.set()
-        if len(seen) > 1:
-            await everybody.wait()
+        await everybody.wait()
 
     site_ = conversing(http2(answer, seen), authority.server_context(alpn="h2"))
     async with site_ as site, make_client() as client:
         api = ask(client, authority.host(site.port))
-        await api.send("GET", "/", headers={})  # before that nobody knows how many streams the server takes
         replies = await asyncio.gather(*(api.send("GET", "/user", headers=HEADERS) for _ in range(10)))
         assert [reply.body for reply in replies] == [{"http": 2}] * 10
         assert len(site.peers) == 1
     assert seen[-1][":authority"] == f"{NAME}:{site.port}"
     assert seen[-1]["authorization"] == HEADERS["Authorization"]
+
+
+async def test_the_first_burst_to_a_host_without_http2_does_not_queue(authority: Authority) -> None:
+    """Only one handshake comes before the others; all requests are then under way together."""
+    under_way = 0
+    everybody = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal under_way
+        under_way += 1
+        if under_way == 8:
+            everybody.set()
+        await everybody.wait()
+        return web.json_response({})
+
+    async with https(handler, authority.server_context()) as site, make_client() as client:
+        api = ask(client, authority.host(site.port))
+        await asyncio.gather(*(api.send("GET", "/", headers={}) for _ in range(8)))
+        assert len(site.peers) == 8
+
+
+async def test_a_time_out_does_not_end_the_other_requests_on_a_connection(authority: Authority) -> None:
+    """They go on over the old connection, while new ones use a new one."""
+    delays = iter([60.0, 0.6, 0.0])
+
+    async def answer() -> None:
+        await asyncio.sleep(next(delays))
+
+    limits = Limits(provider_timeout=1.0)
+    site_ = conversing(http2(answer, []), authority.server_context(alpn="h2"))
+    async with site_ as site, make_client(limits) as client:
+        api = ask(client, authority.host(site.port))
+        lost = asyncio.create_task(api.send("GET", "/", headers={}))
+        await asyncio.sleep(0.7)
+        slow = asyncio.create_task(api.send("GET", "/", headers={}))
+        with pytest.raises(NoAnswer):
+            await lost
+        await api.send("GET", "/", headers={})
+        assert len(site.peers) == 2
+        assert (await slow).status == 200
+
+
+async def test_a_caller_in_a_hurry_costs_no_connection(authority: Authority) -> None:
+    """That it couldn't wait says nothing about the other end."""
+    delays = iter([0.0, 60.0, 0.0])
+
+    async def answer() -> None:
+        await asyncio.sleep(next(delays))
+
+    site_ = conversing(http2(answer, []), authority.server_context(alpn="h2"))
+    async with site_ as site, make_client() as client:
+        host = authority.host(site.port)
+        await ask(client, host).send("GET", "/", headers={})
+        with pytest.raises(NoAnswer, match="did not answer"):
+            await ask(client, host, seconds=0.1).send("GET", "/", headers={})
+        await ask(client, host).send("GET", "/", headers={})
+        assert len(site.peers) == 1
 
 
 async def test_a_cancelled_request_harms_no_other(authority: Authority) -> None:
@@ -850,6 +907,7 @@ def test_every_exception_of_the_http_library_has_its_clause() -> None:
     """A new one of a later version must not reach people as an error in this program."""
     kinds = {kind for kind in vars(httpcore).values() if isinstance(kind, type) and issubclass(kind, Exception)}
     assert len(kinds) >= 15
+    kinds |= {anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, h2.exceptions.ProtocolError}
     for kind in kinds | {ssl.SSLError, ssl.SSLCertVerificationError, ssl.SSLEOFError, OSError, ConnectionResetError}:
         assert "error in this program" not in http._mishap(kind()).clause, kind
 

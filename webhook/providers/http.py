@@ -33,6 +33,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
+import h2.exceptions
 import httpcore
 import msgspec
 
@@ -430,6 +431,11 @@ MISHAPS: Mapping[type[BaseException], _Mishap] = {
     httpcore.ProxyError: _Mishap("could not be reached, because the proxy could not", retry=True),
     httpcore.ConnectionNotAvailable: _Mishap("closed the connection", retry=True),
     httpcore.UnsupportedProtocol: _Mishap("can't be asked over this protocol"),
+    # httpcore lets these through when a connection breaks while HTTP/2 writes to it.
+    anyio.EndOfStream: _Mishap("closed the connection", retry=True),
+    anyio.BrokenResourceError: _Mishap("closed the connection", retry=True),
+    anyio.ClosedResourceError: _Mishap("closed the connection", retry=True),
+    h2.exceptions.H2Error: _Mishap("broke the rules of HTTP", retry=True),
     ssl.SSLError: _Mishap("does not speak TLS as it should"),
     ssl.SSLCertVerificationError: _Mishap("has a TLS certificate that can't be verified"),
     ConnectionError: _Mishap("closed the connection", retry=True),
