@@ -1,0 +1,43 @@
+"""What is taken for the private key of a GitHub App."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
+
+from webhook.providers.github.keys import load_app_key
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, layout: PrivateFormat = PrivateFormat.PKCS8) -> SecretStr:
+    return SecretStr(key.private_bytes(Encoding.PEM, layout, NoEncryption()).decode())
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+
+
+@pytest.mark.parametrize("layout", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_an_rsa_key_is_read_in_both_layouts(layout: PrivateFormat) -> None:
+    """GitHub gives out PKCS #1; people convert it to PKCS #8."""
+    assert load_app_key(pem(RSA, layout)).key_size == 2048
+
+
+def test_a_key_of_another_kind_is_none() -> None:
+    """An elliptic-curve key is readable, and yet no GitHub App's."""
+    with pytest.raises(ValueError, match="no RSA key"):
+        load_app_key(pem(ec.generate_private_key(ec.SECP256R1())))
+
+
+def test_a_cut_off_key_is_none() -> None:
+    """Half of a key says what to paste instead, and quotes nothing of it."""
+    text = pem(RSA).get_secret_value()
+    with pytest.raises(ValueError, match="paste the whole file") as caught:
+        load_app_key(SecretStr(text[: len(text) // 2]))
+    assert text[40:60] not in str(caught.value)
+
+
+def test_a_very_long_value_is_not_even_parsed() -> None:
+    """A megabyte can't keep the server busy."""
+    with pytest.raises(ValueError, match="longer than"):
+        load_app_key(SecretStr("-----BEGIN RSA PRIVATE KEY-----\n" + "A" * 1_000_000))
