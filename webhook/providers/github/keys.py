@@ -25,8 +25,8 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
     if len(text) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST} characters, which no key of a GitHub App is")
     try:
-        # The arithmetic that proves its numbers to belong together takes tens of milliseconds, in which nobody else is served.
-        # GitHub notices as well: it refuses what such a key signs.
+        # The arithmetic that proves its numbers to belong together takes tens of milliseconds, in which nobody else is
+        # served. GitHub notices as well: it refuses what such a key signs.
         key = load_pem_private_key(text, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("is no readable private key; paste the whole file that GitHub gave you") from None
