@@ -6,6 +6,7 @@ import json
 import logging
 import ssl
 import time
+import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -256,6 +257,19 @@ async def test_an_answer_that_unpacks_to_too_much_is_not_unpacked(authority: Aut
     assert len(body) < 1 << 20
     data = http_answer("200 OK", "application/json", body, "Content-Encoding: gzip")
     assert await refusal_of(authority, data) == "answered with more than we are willing to read"
+
+
+def test_unpacking_takes_no_more_memory_than_the_limit() -> None:
+    """The bomb that is refused must not have gone off first."""
+    bomb = gzip.compress(b" " * (64 << 20))
+    decoder = http._Decoder("gzip", 1 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NoAnswer):
+            decoder.feed(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 async def test_the_largest_allowed_answer_is_read(authority: Authority) -> None:
@@ -941,24 +955,31 @@ async def test_a_failure_carries_no_request(authority: Authority) -> None:
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-async def test_debug_logs_hold_no_token(authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_library_below_us_logs_a_request(authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
     """Even with everything at debug level, over HTTP/1.1 and HTTP/2, whose compressor logs each header."""
-    caplog.set_level(logging.DEBUG)
+    # Not caplog's own records: pytest listens to loggers that don't propagate too.
+    records: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    listener.emit = records.append  # type: ignore[method-assign]
+    for logger in (None, "httpcore", "httpcore.http11", "httpcore.http2", "hpack", "hpack.hpack"):
+        caplog.set_level(logging.DEBUG, logger)
 
     async def answer() -> None:
         pass
 
-    async with (
-        https(answer_ok, authority.server_context()) as one,
-        conversing(http2(answer, []), authority.server_context(alpn="h2")) as two,
-        make_client() as client,
-    ):
-        for site in (one, two):
-            await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
-    assert TOKEN not in caplog.text
-    assert not [
-        record for record in caplog.records if record.name.split(".")[0] in {"httpcore", "httpx", "hpack", "h2"}
-    ]
+    logging.getLogger().addHandler(listener)
+    try:
+        async with (
+            https(answer_ok, authority.server_context()) as one,
+            conversing(http2(answer, []), authority.server_context(alpn="h2")) as two,
+            make_client() as client,
+        ):
+            for site in (one, two):
+                await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
+    finally:
+        logging.getLogger().removeHandler(listener)
+    assert TOKEN not in " ".join(record.getMessage() for record in records)
+    assert not [record.name for record in records if record.name.split(".")[0] in {"httpcore", "httpx", "hpack", "h2"}]
 
 
 async def test_repr_shows_no_header(authority: Authority) -> None:
