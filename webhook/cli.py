@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Refuse Git tokens that can't do their job, at the moment a Kubernetes Secret that holds one is written.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # it would print local variables, and those may hold a token
-    context_settings={"auto_envvar_prefix": _PREFIX, "help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(help="Look at configuration files.", no_args_is_help=True)
 certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
@@ -59,25 +59,34 @@ def _root(
     pass
 
 
+def _flag(name: str, text: str) -> Any:
+    """An option of `serve`; each can be set by the environment as well, as containers like it."""
+    return typer.Option(help=text, envvar=f"{_PREFIX}_{name}")
+
+
 @app.command(epilog="Example: git-token-webhook serve --config config.yaml --tls-cert tls.crt --tls-key tls.key")
 def serve(
-    tls_cert: Annotated[Path, typer.Option(help="Certificate chain (PEM) of the admission port.")],
-    tls_key: Annotated[Path, typer.Option(help="Its private key (PEM).")],
-    config: Annotated[Path | None, typer.Option(help="Configuration file (YAML); the defaults without one.")] = None,
-    client_ca: Annotated[Path | None, typer.Option(help="Serve only clients whose certificate this CA signed.")] = None,
-    listen: Annotated[str, typer.Option(help="Address of the admission port.")] = "0.0.0.0:9443",
-    health_listen: Annotated[str, typer.Option(help="Address of /livez, /readyz, /metrics.")] = "0.0.0.0:8080",
+    tls_cert: Annotated[Path, _flag("TLS_CERT", "Certificate chain (PEM) of the admission port.")],
+    tls_key: Annotated[Path, _flag("TLS_KEY", "Its private key (PEM).")],
+    config: Annotated[Path | None, _flag("CONFIG", "Configuration file (YAML); the defaults without one.")] = None,
+    client_ca: Annotated[
+        Path | None, _flag("CLIENT_CA", "Serve only clients whose certificate this CA (PEM) signed.")
+    ] = None,
+    listen: Annotated[str, _flag("LISTEN", "Address of the admission port.")] = "0.0.0.0:9443",
+    health_listen: Annotated[str, _flag("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "0.0.0.0:8080",
     kubeconfig: Annotated[
         Path | None,
-        typer.Option(help="How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),
+        _flag("KUBECONFIG", "How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),
     ] = None,
     shutdown_delay: Annotated[
-        str, typer.Option(help="How long to go on serving after SIGTERM, until nobody sends new writes here.")
+        str, _flag("SHUTDOWN_DELAY", "How long to go on serving after SIGTERM, until nobody sends new writes here.")
     ] = "5s",
-    shutdown_timeout: Annotated[str, typer.Option(help="How long to wait for writes under way after that.")] = "15s",
-    log_format: Annotated[Literal["json", "text"], typer.Option(help="One JSON object a line, or text.")] = "json",
+    shutdown_timeout: Annotated[
+        str, _flag("SHUTDOWN_TIMEOUT", "How long to wait for writes under way after that.")
+    ] = "15s",
+    log_format: Annotated[Literal["json", "text"], _flag("LOG_FORMAT", "One JSON object a line, or text.")] = "json",
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="Lines below this are left out.")
+        Literal["debug", "info", "warning", "error"], _flag("LOG_LEVEL", "Lines below this are left out.")
     ] = "info",
 ) -> None:
     """Answer the API server: POST /mutate and POST /validate over TLS."""
