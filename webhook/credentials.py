@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
+import secrets
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -74,7 +77,8 @@ class Entry:
 
     Attributes:
         key: the key of `data` that holds it, empty where none does.
-        origin: what it was read from, where `content` doesn't hold it, so that a changed one is seen to have changed.
+        origin: a keyed digest of what it was read from, where `content` doesn't hold that, so that a changed one is
+            seen to have changed.
         hidden: the key is itself a token (somebody's slip), and is never shown.
     """
 
@@ -324,27 +328,63 @@ class _Values:
         return bool(self._data.get(key))
 
     def origin(self, key: str) -> SecretStr:
-        """What the entry of this key was read from; where that is no token's own key, all that isn't neutral."""
+        """A digest of what the entry of this key was read from: where that is no token's own key, all that isn't
+        neutral."""
         shared = not key or key in _METADATA_KEYS
-        keys = [
-            name
-            for name in sorted(self._data)
-            if name == key or (name not in _NEUTRAL_KEYS and (shared or name in _METADATA_KEYS))
-        ]
-        return SecretStr(json.dumps([[name, self._data[name]] for name in keys]))
+        # Thousands of entries may share megabytes, which are gone through once.
+        digest = (self._all if shared else self._description).copy()
+        digest.update(json.dumps([key, self._data.get(key)]).encode(errors="surrogatepass"))
+        return SecretStr(digest.hexdigest())
+
+    @cached_property
+    def _all(self) -> hashlib.blake2b:
+        return _digest((name, self._data[name]) for name in sorted(self._data) if name not in _NEUTRAL_KEYS)
+
+    @cached_property
+    def _description(self) -> hashlib.blake2b:
+        names = sorted(self._data.keys() & (_METADATA_KEYS - _NEUTRAL_KEYS))
+        return _digest((name, self._data[name]) for name in names)
 
     def shown_in(self, key: str) -> bool:
         """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
         if not key or key in _TOKEN_KEYS or key in _METADATA_KEYS:
             return False
-        return name_holds_token(key) or any(value in key for value in self._short)
+        last = len(key) - _SHORTEST_TOKEN
+        return name_holds_token(key) or any(self._begins(key[start:]) for start in range(last + 1))
+
+    def _begins(self, text: str) -> bool:
+        """Whether `text` begins with a short value. As none of them begins with another, it can only be the last one
+        that doesn't come after `text`; a Secret may have ten thousand, so that they aren't all tried."""
+        if text[:_SHORTEST_TOKEN] not in self._beginnings:
+            return False
+        place = bisect_right(self._short, text)
+        return place > 0 and text.startswith(self._short[place - 1])
 
     @cached_property
-    def _short(self) -> frozenset[str]:
-        """Values that are long enough for a token and short enough to fit into a key."""
+    def _beginnings(self) -> frozenset[str]:
+        return frozenset(value[:_SHORTEST_TOKEN] for value in self._short)
+
+    @cached_property
+    def _short(self) -> list[str]:
+        """Values that are long enough for a token and short enough to fit into a key, sorted, without those that
+        begin with another."""
         keys = self._data.keys() - _METADATA_KEYS  # a user's id may well be the username that stands beside it
         texts = (self.text(key) for key in keys if len(self._data[key]) <= 2 * _LONGEST_KEY)
-        return frozenset(text for text in texts if text is not None and len(text) >= _SHORTEST_TOKEN)
+        short: list[str] = []
+        for text in sorted({text for text in texts if text is not None and len(text) >= _SHORTEST_TOKEN}):
+            if not (short and text.startswith(short[-1])):
+                short.append(text)
+        return short
+
+
+_digest_key = secrets.token_bytes(32)  # nobody can try tokens against what only this process could have made
+
+
+def _digest(items: Iterable[tuple[str, str]]) -> hashlib.blake2b:
+    digest = hashlib.blake2b(key=_digest_key)
+    for item in items:
+        digest.update(json.dumps(item).encode(errors="surrogatepass"))
+    return digest
 
 
 def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 _LONGEST = 16 * 1024
 _SMALLEST, _LARGEST = 1024, 8192  # bits; a larger one costs seconds of arithmetic for one signature
+_LONGEST_EXPONENT = 64  # bits; it is 65537 as good as always
 
 
 def load_app_key(pem: SecretStr) -> RSAPrivateKey:
@@ -34,4 +35,15 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
         raise ValueError("is no RSA key, as those of GitHub Apps are")
     if not _SMALLEST <= key.key_size <= _LARGEST:
         raise ValueError(f"has {key.key_size} bits, where keys of GitHub Apps have 2048")
+    numbers = key.private_numbers()
+    public = numbers.public_numbers
+    # One whose factors are larger than the key itself, for instance, would take many seconds to sign.
+    fits = (
+        numbers.p * numbers.q == public.n
+        and 1 < numbers.p < public.n
+        and max(numbers.d, numbers.dmp1, numbers.dmq1, numbers.iqmp) < public.n
+        and public.e.bit_length() <= _LONGEST_EXPONENT
+    )
+    if not fits:
+        raise ValueError("holds numbers that don't belong together; paste the whole file that GitHub gave you")
     return key
