@@ -60,7 +60,7 @@ class KubernetesCluster:
                 await load_kube_config(str(kubeconfig), client_configuration=configuration)
             else:
                 load_incluster_config(client_configuration=configuration)
-        except (config.ConfigException, OSError, ValueError) as error:
+        except Exception as error:  # the client checks no shape: a file that is none ends in any of them
             where = str(kubeconfig) if kubeconfig else "the pod's ServiceAccount"
             what = type(error).__name__  # its text may quote the file
             raise ConfigurationError(f"{where}: can't be used to reach the API server ({what})") from None
