@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import secrets
 import time
 from collections.abc import Callable, Mapping
 
@@ -83,3 +85,19 @@ def test_an_app_key_that_takes_long_to_sign_is_none() -> None:
         text = base64.encodebytes(der(*numbers)).decode()
         with pytest.raises(ValueError, match="belong together"):
             load_app_key(SecretStr(f"{begin}\n{text}{end}\n"))
+
+
+def test_a_token_without_prefix_is_seen_beside_the_one_under_token() -> None:
+    """Old tokens of GitHub and others are forty hexadecimal digits, and get past nobody as some other value."""
+    secret, match = user_secret({"token": secrets.token_hex(20), "alice": secrets.token_hex(20), "note": "for CI"})
+    assert extract(secret, match).keys() == {"token", "alice"}
+
+
+def test_a_key_that_shows_the_token_inside_its_json_is_never_shown() -> None:
+    """Also where nothing about the token's shape gives it away."""
+    token = secrets.token_urlsafe(15)
+    secret, match = user_secret({f"a.{token}": json.dumps({"token": token})})
+    (entry,) = extract(secret, match).values()
+    assert entry.hidden
+    assert entry.field == "data"
+    assert isinstance(entry.content, Malformed)

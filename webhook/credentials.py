@@ -26,7 +26,7 @@ from webhook.providers.github.keys import load_app_key
 from webhook.providers.text import tells
 from webhook.requirements import Role
 from webhook.subject import SecretObject
-from webhook.token_shapes import kind_of_token, name_holds_token
+from webhook.token_shapes import is_token, kind_of_token, name_holds_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +181,21 @@ def extract(secret: SecretObject, match: Match) -> dict[str, Entry]:
 
 def _traced(entry: Entry, values: _Values) -> Entry:
     """The entry with what is only known of all values together."""
-    if values.shown_in(entry.key):
+    if values.shown_in(entry.key) or _is_shown_by_key(entry):
         why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
         return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True)
     return entry if isinstance(entry.content, Checkable) else replace(entry, origin=values.origin(entry.key))
+
+
+def _is_shown_by_key(entry: Entry) -> bool:
+    """Whether the key shows the token that its value, JSON, holds."""
+    content = entry.content
+    if entry.key in _TOKEN_KEYS or entry.key in _METADATA_KEYS:
+        return False
+    if not isinstance(content, Checkable) or not isinstance(content.credential, TokenCredential):
+        return False
+    token = content.credential.token.get_secret_value()
+    return len(token) >= _SHORTEST_TOKEN and token in entry.key
 
 
 def url_of(secret: SecretObject) -> str | None:
@@ -468,7 +479,7 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
 def _shows_token(key: str, values: _Values) -> bool:
     text = (values.text(key) or "").strip()
     # What describes a token may begin like one: there are groups called BBDC-something.
-    shaped = name_holds_token(text) if key in _METADATA_KEYS else kind_of_token(text) is not None
+    shaped = name_holds_token(text) if key in _METADATA_KEYS else is_token(text)
     if shaped or values.shown_in(key):
         return True
     if not text.startswith("{"):
