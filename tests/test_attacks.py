@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import secrets
@@ -12,8 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
+from tests.factories import Desk, denied, make_subject
 from webhook.credentials import Malformed, extract
+from webhook.findings import Answer, Question
 from webhook.matching import Match, classify
+from webhook.providers.base import Api
 from webhook.providers.github.keys import load_app_key
 from webhook.settings import Settings
 from webhook.subject import SecretObject
@@ -101,3 +105,22 @@ def test_a_key_that_shows_the_token_inside_its_json_is_never_shown() -> None:
     assert entry.hidden
     assert entry.field == "data"
     assert isinstance(entry.content, Malformed)
+
+
+async def test_one_secret_has_few_of_its_entries_asked_about_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Secret with thousands of entries took every turn at the provider, and its neighbours were too late."""
+    desk = Desk()
+    inspect, now, most = desk.provider.inspect, 0, 0
+
+    async def counted(question: Question, api: Api) -> Answer:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+        return await inspect(question, api)
+
+    monkeypatch.setattr(desk.provider, "inspect", counted)
+    secret, _ = user_secret({f"user-{i}": f"value-{i:08d}" for i in range(200)})
+    assert len(denied(await desk.decide(make_subject(secret))).causes) == 200
+    assert most == 16
