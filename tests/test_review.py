@@ -445,7 +445,7 @@ async def test_a_kind_that_this_version_can_not_check_is_unsupported(desk: Desk)
 async def test_the_audit_log_says_what_was_found(desk: Desk) -> None:
     """Roles and validation; keys without slash."""
     decision = await desk.decide(make_subject(runtime(WEAK)))
-    assert decision.audit_annotations == {"roles": "runtime", "validation": "warned"}
+    assert decision.audit_annotations == {"roles": "runtime", "validation": "denied"}
 
 
 # --- skips ----------------------------------------------------------------------------------------------------------

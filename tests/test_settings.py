@@ -215,13 +215,13 @@ def test_a_dubious_flag_of_any_type_is_reported_and_skips_nothing(value: str) ->
         f"installer: {{skipValidation: {value}}}\napp-proxy: {{config: {{skipGitPermissionValidation: {value}}}}}"
     )
     names = ["installer.skipValidation", "app-proxy.config.skipGitPermissionValidation"]
-    assert settings.dubious_flags() == names
+    assert settings.doubts() == [f"{name} is neither true nor false, so it skips nothing." for name in names]
 
 
 def test_clear_flags_are_not_reported() -> None:
     """True and false, as YAML's own or as text, are both fine."""
     text = 'installer: {skipValidation: "true"}\napp-proxy: {config: {skipGitPermissionValidation: false}}'
-    assert parse_settings(text).dubious_flags() == []
+    assert parse_settings(text).doubts() == []
 
 
 # --- providers ------------------------------------------------------------------------------------------------------
@@ -354,3 +354,23 @@ def test_mode_warn_denies_nothing(outcome: Outcome) -> None:
 def test_sealing_is_refused_until_it_exists() -> None:
     """Nobody believes that tokens are sealed which aren't."""
     assert "encryption.mode" in error_of("encryption: {mode: seal}")
+
+
+def test_a_ca_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    """It may come later, so it is no error; but nobody should learn of it from a refused token."""
+    host = f"{{host: git.acme.dev, kind: github, caFile: {tmp_path / 'absent.pem'}}}"
+    (doubt,) = parse_settings(f"providers: [{host}]").doubts()
+    assert "git.acme.dev: there is no caFile" in doubt
+
+
+def test_a_host_that_this_version_cannot_check_is_reported() -> None:
+    """Declaring it is right for later versions."""
+    (doubt,) = parse_settings("providers: [{host: gitlab.acme.dev, kind: gitlab}]").doubts()
+    assert "gitlab.acme.dev is a gitlab host, which this version can't check" in doubt
+
+
+def test_defaults_in_the_schema_are_durations_as_the_file_has_them() -> None:
+    """Whoever copies a default from the schema gets a valid file."""
+    schema = Settings.model_json_schema(by_alias=True)
+    defaults = [one["default"] for one in schema["$defs"]["Limits"]["properties"].values() if one["type"] == "string"]
+    assert defaults == ["4s", "8s", "1m"]

@@ -201,13 +201,18 @@ async def _close(engine: Engine) -> None:
 
 def _announce(settings: Settings, log: Logger) -> None:
     """What somebody should know who reads the log from its beginning."""
-    log.info("configuration", mode=settings.mode, rules=[rule.name for rule in settings.all_rules])
-    for flag in settings.dubious_flags():
-        log.warning("skip flag is neither true nor false, so it skips nothing", flag=flag)
+    log.info("configuration", mode=settings.mode, rules=list(dict.fromkeys(rule.name for rule in settings.all_rules)))
+    for doubt in settings.doubts():
+        log.warning("doubtful configuration", detail=doubt)
 
 
-def generate_certificates(folder: Path, dns_names: list[str], ip_addresses: list[str], days: int) -> str:
+def generate_certificates(
+    folder: Path, dns_names: list[str], ip_addresses: list[str], days: int, *, force: bool = False
+) -> str:
     """Write a CA and a serving certificate into `folder`; what comes back is to be printed.
+
+    Args:
+        force: replace those that are there, although somebody may trust them already.
 
     Raises:
         ConfigurationError: a name is none, or the folder can't be written.
@@ -216,6 +221,10 @@ def generate_certificates(folder: Path, dns_names: list[str], ip_addresses: list
         addresses = [ipaddress.ip_address(text) for text in ip_addresses]
     except ValueError:
         raise ConfigurationError("--ip must be an IP address, such as 192.0.2.10") from None
+    if not force and any((folder / name).exists() for name in ("ca.crt", "ca.key", "tls.crt", "tls.key")):
+        raise ConfigurationError(
+            f"{folder} holds certificates already; --force replaces them, and the caBundle with them"
+        )
     ca = issue_ca()
     leaf = issue_serving_certificate(ca, dns_names, addresses, lifetime=timedelta(days=days))
     try:

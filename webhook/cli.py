@@ -141,8 +141,8 @@ def config_check(file: Annotated[Path, typer.Argument(help="Configuration file (
     from webhook.settings import load_settings
 
     settings = load_settings(file)
-    for flag in settings.dubious_flags():
-        typer.echo(f"{file}: {flag} is neither true nor false, so it skips nothing", err=True)
+    for doubt in settings.doubts():
+        typer.echo(f"{file}: {doubt}", err=True)
     rules = ", ".join(dict.fromkeys(rule.name for rule in settings.all_rules)) or "none"
     typer.echo(f"{file} is valid: mode {settings.mode}, rules {rules}.")
 
@@ -166,10 +166,11 @@ def certs_generate(
     dns: Annotated[list[str] | None, typer.Option(help="A DNS name that the API server calls; repeatable.")] = None,
     ip: Annotated[list[str] | None, typer.Option(help="An IP address that the API server calls; repeatable.")] = None,
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long the serving certificate holds.")] = 90,
+    force: Annotated[bool, typer.Option("--force", help="Replace certificates that are there already.")] = False,
 ) -> None:
     """Make a CA and a serving certificate, and print the caBundle for the webhook configurations."""
     from webhook.app import generate_certificates
 
     if not dns and not ip:
         raise ConfigurationError("name at least one --dns or --ip that the API server will call")
-    typer.echo(generate_certificates(out, dns or [], ip or [], days))
+    typer.echo(generate_certificates(out, dns or [], ip or [], days, force=force))

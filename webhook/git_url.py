@@ -95,6 +95,8 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
     _refuse_odd_characters(text)
     if "@" in text:
         raise MalformedUrl("holds a user name or password before the host; keep them in their own keys")
+    if "/" in text:
+        raise MalformedUrl("is more than a host")
     if "%" in text:
         raise MalformedUrl("has an encoded or scoped host; write the host name itself")
     name, port = _split_port(text)

@@ -49,7 +49,7 @@ def build_logger(stream: BinaryIO, *, format: Format = "json", level: str = "inf
             processors=[_head, _exceptions, render],
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
             cache_logger_on_first_use=True,
-        ),
+        ).bind(),  # what stands in for a logger until its first use costs as much as a line, each time
     )
 
 

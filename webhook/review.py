@@ -245,12 +245,14 @@ class Reviewer:
         if stage is Stage.MUTATE:
             patch = patch_for(subject, roles, verdicts, entries, self._hosts)
             return Reviewed(Allow(tuple(warnings), patch, audit), roles, verdicts, exemptions)
+        # The label says `warned` of what would have been denied; here it was.
+        denied = audit | {"validation": "denied"}
         if exemptions.forbidden and enforced:
-            denial = Deny(f"{exemptions.forbidden}.", (), 403, "Forbidden", tuple(warnings), audit)
+            denial = Deny(f"{exemptions.forbidden}.", (), 403, "Forbidden", tuple(warnings), denied)
             return Reviewed(denial, roles, verdicts, exemptions)
         if causes:
             message = " ".join(f"{cause.field}: {cause.message}" for cause in causes)
-            denial = Deny(message, tuple(causes), warnings=tuple(warnings), audit_annotations=audit)
+            denial = Deny(message, tuple(causes), warnings=tuple(warnings), audit_annotations=denied)
             return Reviewed(denial, roles, verdicts, exemptions)
         return Reviewed(Allow(tuple(warnings), (), audit), roles, verdicts, exemptions)
 

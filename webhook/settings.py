@@ -20,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PositiveInt,
     ValidationError,
     WithJsonSchema,
@@ -55,6 +56,16 @@ def parse_duration(text: object) -> timedelta:
         raise ValueError("is longer than any duration can be") from None
 
 
+def format_duration(duration: timedelta) -> str:
+    """A duration as `parse_duration` reads it, in the largest unit that says it exactly."""
+    milliseconds = round(duration / timedelta(milliseconds=1))
+    for unit in ("d", "h", "m", "s"):
+        size = round(_UNITS[unit] * 1000)
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
 def _duration(value: object) -> object:
     return value if isinstance(value, timedelta) else parse_duration(value)
 
@@ -62,6 +73,7 @@ def _duration(value: object) -> object:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["4s", "14d"]}),
 ]
 
@@ -385,13 +397,23 @@ class Settings(_Section):
         }
         return effects.get(outcome, "warn")
 
-    def dubious_flags(self) -> list[str]:
-        """Skip flags whose value is neither true nor false, and which therefore skip nothing."""
+    def doubts(self) -> list[str]:
+        """Whole sentences about what is allowed, and yet can hardly be meant."""
         flags = {
             "installer.skipValidation": self.installer.skip_validation,
             "app-proxy.config.skipGitPermissionValidation": self.app_proxy.config.skip_git_permission_validation,
         }
-        return [name for name, value in flags.items() if parse_flag(value) is None]
+        doubts = [
+            f"{name} is neither true nor false, so it skips nothing."
+            for name, value in flags.items()
+            if parse_flag(value) is None
+        ]
+        for provider in self.providers:
+            if provider.kind not in VOCABULARIES:
+                doubts.append(f"{provider.host} is a {provider.kind} host, which this version can't check.")
+            if provider.ca_file is not None and not provider.ca_file.is_file():
+                doubts.append(f"{provider.host}: there is no caFile {provider.ca_file}, so it can't be asked.")
+        return doubts
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -358,7 +358,7 @@ def test_the_audit_log_says_what_was_found(webhook: Installation, place: Place, 
     stored = wait_until(lambda: found(RUNTIME), message="the audit event of the stored Secret")
     assert stored == {f"{prefix}/roles": "runtime", f"{prefix}/validation": "passed"}
     denied = wait_until(lambda: found(USER), message="the audit event of the denied Secret")
-    assert denied == {f"{prefix}/roles": "user", f"{prefix}/validation": "warned"}
+    assert denied == {f"{prefix}/roles": "user", f"{prefix}/validation": "denied"}
 
 
 def test_no_token_is_left_behind(webhook: Installation, place: Place, github: Simulation) -> None:
