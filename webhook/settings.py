@@ -20,7 +20,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     PositiveInt,
     ValidationError,
     WithJsonSchema,
@@ -56,16 +55,6 @@ def parse_duration(text: object) -> timedelta:
         raise ValueError("is longer than any duration can be") from None
 
 
-def format_duration(duration: timedelta) -> str:
-    """A duration as `parse_duration` reads it, in the largest unit that says it exactly."""
-    milliseconds = round(duration / timedelta(milliseconds=1))
-    for unit in ("d", "h", "m", "s"):
-        size = round(_UNITS[unit] * 1000)
-        if milliseconds and milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
-
-
 def _duration(value: object) -> object:
     return value if isinstance(value, timedelta) else parse_duration(value)
 
@@ -73,9 +62,13 @@ def _duration(value: object) -> object:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["4s", "14d"]}),
 ]
+
+
+def _by_default(text: str) -> Any:
+    """A duration that has a default, which the schema shows as people write it."""
+    return Field(default=parse_duration(text), json_schema_extra={"default": text})
 
 
 class _Section(BaseModel):
@@ -261,7 +254,7 @@ Effect = Literal["deny", "warn"]
 class Expiry(_Section):
     """When the end of a token's life is worth a warning."""
 
-    warn_within: Duration = timedelta(days=14)
+    warn_within: Duration = _by_default("14d")
 
 
 class Defaults(_Section):
@@ -295,13 +288,13 @@ class Encryption(_Section):
 class Limits(_Section):
     """How long and how much."""
 
-    provider_timeout: Duration = timedelta(seconds=4)
+    provider_timeout: Duration = _by_default("4s")
     """For one request to a provider."""
-    decision_timeout: Duration = timedelta(seconds=8)
+    decision_timeout: Duration = _by_default("8s")
     """For a whole decision; the API server's own time-out lowers it."""
     concurrency: PositiveInt = 64
     """Requests to one host at the same time."""
-    cache_ttl: Duration = timedelta(seconds=60)
+    cache_ttl: Duration = _by_default("60s")
     """How long a good answer is used again; bad ones at most a sixth of it, and never more than 10 s."""
     cache_entries: PositiveInt = 4096
 
