@@ -164,11 +164,14 @@ async def test_how_long_an_answer_is_remembered(outcome: Outcome, seconds: float
     assert not (await bench.inspect()).cached
 
 
-async def test_bad_news_is_remembered_for_a_sixth() -> None:
-    """Where that is shorter still."""
-    bench = Bench(judged(Outcome.INVALID), ttl=12)
+@pytest.mark.parametrize(("ttl", "seconds"), [(12, 2), (600, 10)])
+async def test_bad_news_is_remembered_for_a_sixth_or_ten_seconds(ttl: float, seconds: float) -> None:
+    """Whichever is shorter."""
+    bench = Bench(judged(Outcome.INVALID), ttl=ttl)
     await bench.inspect()
-    bench.clock.seconds = 2
+    bench.clock.seconds = seconds - 0.1
+    assert (await bench.inspect()).cached
+    bench.clock.seconds = seconds
     assert not (await bench.inspect()).cached
 
 
@@ -240,6 +243,7 @@ OTHERS = [
     replace(QUESTION, host=replace(GITHUB, api_url="https://api.acme.example")),
     replace(QUESTION, path=("acme",)),
     replace(QUESTION, path=("acmeapps",)),
+    replace(QUESTION, path=("acmea", "pps")),
     replace(QUESTION, path=("acme", "app", "s")),
     replace(QUESTION, path=("acme", "apps", "")),
     replace(QUESTION, requirements=USER),
@@ -256,6 +260,12 @@ async def test_another_question_is_asked_anew(other: Question) -> None:
     await bench.inspect()
     assert not (await bench.inspect(other)).cached
     assert bench.provider.asked == [QUESTION, other]
+
+
+async def test_no_two_questions_share_an_answer() -> None:
+    """Also of those that look alike when they are written in a row."""
+    bench = Bench(judged(Outcome.SUFFICIENT))
+    assert not [question for question in (QUESTION, *OTHERS) if (await bench.inspect(question)).cached]
 
 
 async def test_no_key_holds_the_token_or_a_hash_that_can_be_tried() -> None:

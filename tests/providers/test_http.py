@@ -691,6 +691,27 @@ async def test_a_caller_in_a_hurry_costs_no_connection(authority: Authority) -> 
         assert len(site.peers) == 1
 
 
+async def test_a_cancelled_request_ends_at_the_provider_too(authority: Authority) -> None:
+    """Nobody answers a question that isn't asked any more."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        raise NotImplementedError
+
+    async with https(handler, authority.server_context()) as site, make_client() as client:
+        task = asyncio.create_task(ask(client, authority.host(site.port)).send("GET", "/", headers={}))
+        await begun.wait()
+        task.cancel()
+        async with asyncio.timeout(2):
+            await ended.wait()
+    assert task.cancelled()
+
+
 async def test_a_cancelled_request_harms_no_other(authority: Authority) -> None:
     """A caller that goes away frees its turn, and the client goes on."""
 
@@ -959,8 +980,12 @@ async def test_no_library_below_us_logs_a_request(authority: Authority, caplog: 
     """Even with everything at debug level, over HTTP/1.1 and HTTP/2, whose compressor logs each header."""
     # Not caplog's own records: pytest listens to loggers that don't propagate too.
     records: list[logging.LogRecord] = []
-    listener = logging.Handler()
-    listener.emit = records.append  # type: ignore[method-assign]
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    listener = Listener()
     for logger in (None, "httpcore", "httpcore.http11", "httpcore.http2", "hpack", "hpack.hpack"):
         caplog.set_level(logging.DEBUG, logger)
 

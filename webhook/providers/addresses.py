@@ -197,8 +197,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             found = await self._resolve(name)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(error) from error
-        # A zone ("fe80::1%eth0") only ever belongs to addresses that are refused.
-        return [ip_address(text.partition("%")[0]) for text in found]
+        return [ip_address(text) for text in found]
 
     async def _first_to_answer(self, addresses: Sequence[Address], port: int) -> httpcore.AsyncNetworkStream:
         """Race the addresses, each one `ATTEMPT_DELAY` after the one before or as soon as that one fails."""
