@@ -157,11 +157,12 @@ def test_no_key_in_the_representation() -> None:
 
 
 class TestFiles:
-    def test_a_key_can_be_read_by_its_owner_only(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("umask", [0, 0o077])
+    def test_a_key_can_be_read_by_its_owner_only(self, umask: int, tmp_path: Path) -> None:
         """Whatever the umask says, and also where a file with other rights was there before."""
         (tmp_path / "tls.key").write_text("old")
         (tmp_path / "tls.key").chmod(0o644)
-        before = os.umask(0)
+        before = os.umask(umask)
         try:
             write_key_pair(issue_ca(), tmp_path / "tls.crt", tmp_path / "tls.key")
         finally:

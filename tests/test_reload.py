@@ -90,6 +90,40 @@ class TestWatching:
         assert (reader.using, watcher.failure) == ([], "can't use bad")
         assert (reader.reloads("failure"), reader.log) == (1, ["reload failed, the old one stays in use"])
 
+    async def test_a_bad_content_that_waiting_makes_good(self, reader: Reader) -> None:
+        """A certificate of tomorrow needs no new file: it is tried again, without saying so each time."""
+        valid = False
+
+        def reload() -> None:
+            if not valid:
+                raise ConfigurationError("not valid yet")
+
+        log = logs.build_logger(reader.written)
+        watcher = FileWatcher("thing", lambda: [reader.path], reload, metrics=reader.metrics, log=log, retry=0)
+        reader.path.write_text("two")
+        for _ in range(3):
+            await watcher.poll()
+        assert (watcher.failure, reader.reloads("failure")) == ("not valid yet", 1)
+        valid = True
+        await watcher.poll()
+        assert (watcher.failure, reader.reloads("success")) == (None, 1)
+
+    async def test_a_bad_content_is_not_tried_all_the_time(self, reader: Reader) -> None:
+        """Between two tries there is a while."""
+        tries = 0
+
+        def reload() -> None:
+            nonlocal tries
+            tries += 1
+            raise ConfigurationError("no")
+
+        log = logs.build_logger(reader.written)
+        watcher = FileWatcher("thing", lambda: [reader.path], reload, metrics=reader.metrics, log=log, retry=60)
+        reader.path.write_text("two")
+        for _ in range(3):
+            await watcher.poll()
+        assert tries == 1
+
     async def test_a_good_content_after_a_bad_one(self, reader: Reader) -> None:
         """The trouble is over."""
         watcher = reader.watch()

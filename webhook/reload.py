@@ -18,7 +18,7 @@ from webhook.metrics import Metrics
 
 INTERVAL = 1.0
 """Seconds between two looks."""
-_RETRY = 10.0
+RETRY = 10.0
 """Seconds until what failed is tried again although it hasn't changed: a certificate may become valid by waiting."""
 _MOST_CHANGES = 5
 """How often in a row files may change while they are read; after that the next look goes on."""
@@ -40,6 +40,7 @@ class FileWatcher:
         metrics: Metrics,
         log: Logger,
         interval: float = INTERVAL,
+        retry: float = RETRY,
     ) -> None:
         """
         Args:
@@ -47,7 +48,8 @@ class FileWatcher:
             paths: files, and directories whose files count; they need not exist, and may be others after a reload.
                 What they hold now counts as read, so make the watcher first and read them then.
             reload: raises `ConfigurationError` where the files can't be used.
-            interval: seconds.
+            interval: seconds between two looks.
+            retry: seconds until what failed is tried again unchanged.
         """
         self.what = what
         self._paths = paths
@@ -55,6 +57,7 @@ class FileWatcher:
         self._metrics = metrics
         self._log = log
         self._interval = interval
+        self._retry = retry
         self._seen = digest(paths())
         self._failure: str | None = None
         self._next_try = 0.0
@@ -79,9 +82,11 @@ class FileWatcher:
                 return
             changed = now != self._seen
             self._seen = now
-            # What is read may be newer than what was looked at, or half old and half new: so look once more after it.
             self._try(changed)
-            self._next_try = loop.time() + _RETRY
+            self._next_try = loop.time() + self._retry
+            if not changed:
+                return
+            # What was read may be newer than what was looked at, or half old and half new: so look once more.
 
     def _try(self, changed: bool) -> None:
         try:

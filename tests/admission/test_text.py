@@ -38,6 +38,11 @@ def test_long_warnings_are_cut_and_short_ones_are_not() -> None:
     assert all(text.endswith("…") for text in fitted[1:])
 
 
+def test_what_cutting_makes_equal() -> None:
+    """Two warnings that differ only where they are cut would be merged by the API server, so they are merged here."""
+    assert len(fit_warnings(["w" * 5000 + "1", "w" * 5000 + "2"])) == 1
+
+
 def test_what_is_left_out_is_counted() -> None:
     """Rather than cutting hundreds to nothing, the last says how many there are."""
     fitted = fit_warnings(f"{number} " + "w" * 300 for number in range(100))
