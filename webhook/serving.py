@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -19,8 +19,6 @@ from webhook.logs import Logger, loop_exception_handler
 from webhook.metrics import Metrics
 from webhook.reload import INTERVAL, FileWatcher
 from webhook.tls import ServingTls, TlsFiles
-
-_T = TypeVar("_T")
 
 LISTEN = Address("0.0.0.0", 9443)  # noqa: S104 - the API server is another machine
 HEALTH_LISTEN = Address("0.0.0.0", 8080)  # noqa: S104 - kubelet connects to the pod's address, too
@@ -254,16 +252,6 @@ class Server:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
-
-
-def run(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run a program to its end, on uvloop where there is one (it has none for Windows)."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
 
 
 @contextlib.asynccontextmanager
