@@ -3,7 +3,8 @@
 How one write is judged, and where to read about it, from the edge inwards:
 
     cli → app                  the commands; the composition root, the only module that knows all others
-    serving, tls, reload       the listeners, their certificates, what happens when a file changes
+    serving, listener, health  the two ports, from start to graceful stop; what readiness means
+    tls, reload, certificates  what they serve, and what happens when a file changes
     admission/                 Kubernetes' wire format: AdmissionReview in, response out; nothing of Git
     review                     the story of one review, from Secret to decision: start reading here
       matching                 which Secrets hold Git credentials, and in which role

@@ -173,6 +173,8 @@ async def _serve(options: Options, log: Logger) -> None:
             ),
             metrics=metrics,
             log=log,
+            # A wrong configuration ends the start; a wrong change of it leaves the one before in force.
+            checks={"configuration": lambda: None},
             watchers=[watcher] if options.config else [],
         )
         log.info("starting", version=__version__)
