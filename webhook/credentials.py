@@ -206,7 +206,7 @@ def url_of(secret: SecretObject) -> str | None:
         return "\N{REPLACEMENT CHARACTER}"
 
 
-def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
+def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Malformed:
     """Where the entry's token goes: by its URL, its host, its provider, its own prefix, or the default.
 
     A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger.
@@ -216,10 +216,6 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
     shape: Kind | None = Kind.GITHUB
     if isinstance(credential, TokenCredential):
         shape = kind_of_token(credential.token.get_secret_value())
-        place = entry.destination.url or entry.destination.host or ""
-        # Hosts and repositories are named in messages and annotations.
-        if tells(str(place).lower(), credential.token.get_secret_value().lower()):
-            return Malformed("stands, at least in part, in the url or host beside it too, where everybody can read it")
     found = _destination_host(entry.destination, shape, hosts, default_host)
     if not isinstance(found, Host):
         return found
@@ -601,8 +597,8 @@ def _checkable(token: str, username: str | None, destination: Destination) -> Ch
     if username is not None and any("\ud800" <= character <= "\udfff" for character in username):
         return Malformed("has a username that is no text")
     address = f"{destination.url or ''} {destination.host or ''}".lower()
-    if len(token) >= _SHORTEST_TOKEN and token.lower() in address:
-        return Malformed("stands in its url or host as well, where more people can read it")
+    if tells(address, token.lower()):  # hosts and repositories are named in messages and annotations
+        return Malformed("stands, at least in part, in its url or host as well, where more people can read it")
     return Checkable(TokenCredential(SecretStr(token), username), destination)
 
 

@@ -188,8 +188,6 @@ class Reviewer:
         match target:
             case Malformed():
                 return unasked(Outcome.MALFORMED, target.why)
-            case Unsupported():
-                return unasked(Outcome.UNSUPPORTED, f"is {target.what}")
             case UnknownHost():
                 return unasked(Outcome.UNKNOWN_HOST, "", host=target.name)
         host = target.host
