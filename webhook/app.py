@@ -44,8 +44,8 @@ class Options:
     tls_key: Path
     config: Path | None
     client_ca: Path | None
-    listen: tuple[str, int]
-    health_listen: tuple[str, int]
+    listen: Address
+    health_listen: Address
     kubeconfig: Path | None
     shutdown_delay: float
     shutdown_timeout: float
@@ -166,8 +166,8 @@ async def _serve(options: Options, log: Logger) -> None:
             application,
             ServingOptions(
                 TlsFiles(options.tls_cert, options.tls_key, options.client_ca),
-                Address(*options.listen),
-                Address(*options.health_listen),
+                options.listen,
+                options.health_listen,
                 options.shutdown_delay,
                 options.shutdown_timeout,
             ),

@@ -9,12 +9,15 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from webhook import __version__
 from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webhook.listener import Address
 
 _PREFIX = "GIT_TOKEN_WEBHOOK"
 
@@ -113,11 +116,13 @@ def serve(
     run(options)
 
 
-def _address(flag: str, text: str) -> tuple[str, int]:
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdigit() or not 0 <= int(port) < 65536:
-        raise ConfigurationError(f"{flag} must be ADDRESS:PORT, such as 0.0.0.0:9443 or [::]:9443")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - ":9443" means everywhere, as in Go
+def _address(flag: str, text: str) -> Address:
+    from webhook.listener import Address
+
+    try:
+        return Address.parse(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{flag}: {error}") from None
 
 
 @app.command(epilog="Example: git-token-webhook demo --serve")
