@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, Reply
@@ -165,32 +165,27 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
     if identity.status != 200:
         raise NoAnswer(f"answers {identity.status} when asked whose token this is, which says nothing of it")
     account = plain(_account(identity, token_type), secret=token) or None
+    facts = replace(facts, account=account)
     reached = next((one for one in probed if isinstance(one.found, Reply) and one.found.status == 200), None)
     for one in [reached] if reached else probed:
         for reply in (one.found, *one.replies.values(), *one.absent.values()):
             if isinstance(reply, Reply) and reply.status == 403:
                 refused = replies.refusal(reply, described, question.host.web_url, secret=token)
                 if refused is not None:
-                    return same_for_all(question, refused[0], _with(facts, account), remedy=refused[1])
+                    return same_for_all(question, refused[0], facts, remedy=refused[1])
     if reached is None:
         finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
-        return Answer(dict.fromkeys(question.requirements, finding), _with(facts, account))
+        return same_for_all(question, finding, facts)
     proofs = prove(reached, installation=token_type == _INSTALLATION)
     needed = links.union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
-    facts = _with(facts, account, holds, reached.name)
+    facts = replace(facts, holds=holds, probed=reached.name)
     findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}
     remedy = _remedy(question, token_type)
     bad = [finding for finding in findings.values() if finding.outcome is Outcome.INSUFFICIENT]
     if bad and not any(finding.lacks for finding in bad):
         remedy = repository.raise_role(question, reached.name, account or "its account")
     return Answer(findings, facts, remedy)
-
-
-def _with(facts: Facts, account: str | None, holds: tuple[str, ...] = (), probed: str | None = None) -> Facts:
-    return Facts(
-        facts.token_type, facts.described, account, holds, facts.expires_at, facts.short_lived, probed, facts.warnings
-    )
 
 
 def _account(identity: Reply, token_type: str) -> str | None:
