@@ -40,7 +40,7 @@ async def test_scope_lists_are_normalised(world: World, ask: Ask) -> None:
 
 async def test_old_tokens_list_implied_scopes_too(world: World, ask: Ask) -> None:
     """Recordings have ``read:packages`` beside ``write:packages``, so a token can be told to."""
-    token = world.token("good-classic")
+    token = world.github().tokens["good-classic"]
     token.scopes, token.normalised = ["write:packages", "read:packages"], False
     assert (await ask("good-classic", "/user")).headers["X-OAuth-Scopes"] == "write:packages, read:packages"
 
@@ -88,7 +88,8 @@ async def test_the_expiry_is_in_utc_or_with_an_offset(world: World, ask: Ask) ->
     """Both layouts are recorded."""
     moment = (datetime.now(UTC) + timedelta(days=90)).replace(microsecond=0)
     for name, zone in (("user-classic", "UTC"), ("local-time-fine-grained", "+0100")):
-        world.token(name).expires_at, world.token(name).expiry_zone = moment, zone
+        token = world.github().tokens[name]
+        token.expires_at, token.expiry_zone = moment, zone
     name = "github-authentication-token-expiration"
     assert (await ask("user-classic", "/user")).headers[name] == moment.strftime("%Y-%m-%d %H:%M:%S UTC")
     local = moment + timedelta(hours=1)

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from webhook.simulator import World, example_world
 from webhook.simulator.github import Account, GitHubHost, Repository, Token, TokenKind
-from webhook.simulator.world import AnyToken
 
 FORMS = {
     "good-classic": r"ghp_[A-Za-z0-9]{36}",
@@ -118,7 +117,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(world: World) -> None:
 
 def test_any_permission_brings_metadata() -> None:
     """As on GitHub's form."""
-    token: AnyToken = Token(name="mine", kind=TokenKind.FINE_GRAINED, permissions={"contents": "read"})
+    token = Token(name="mine", kind=TokenKind.FINE_GRAINED, permissions={"contents": "read"})
     assert token.permissions == {"contents": "read", "metadata": "read"}
 
 

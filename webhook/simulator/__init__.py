@@ -9,6 +9,7 @@ Import direction, each line only what stands above it::
     tokenvalues.py  token strings, made at run time from a seed
     provider.py     what every simulated host has: a model, its record of changes, ``Site.answer(call)``
     github/         GitHub: the model, who is calling, may they, what they get
+    gitlab/         GitLab, in the same way
     world.py        all hosts together; YAML in and out
     scenes.py       ``example_world(now)``
     faults.py       what goes wrong, where and how often
@@ -16,7 +17,7 @@ Import direction, each line only what stands above it::
     server.py       ``async with Simulator(world, ssl_context=…) as sim``
     console.py      the control API of ``python -m webhook.simulator``; ``control.py`` is its client
 
-A further provider is one file with a model and a site, a member in ``world.AnyHost`` and a line in ``server.SITES``.
+A further provider is one package with a model and a site, a member in ``world.AnyHost`` and a line in ``server.SITES``.
 """
 
 from webhook.simulator.control import AsyncControl, Control

@@ -25,6 +25,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from webhook.simulator.faults import Fault
+from webhook.simulator.github import GitHubHost
 from webhook.simulator.provider import Model
 from webhook.simulator.server import Simulator
 from webhook.simulator.world import World
@@ -125,7 +126,7 @@ class Console:
         installed = [
             one.model_dump(mode="json")
             for host in self._simulator.world.hosts.values()
-            if host.apps.get(app.slug) is app
+            if isinstance(host, GitHubHost) and host.apps.get(app.slug) is app
             for one in host.installations.values()
             if one.app_id == app.id
         ]

@@ -97,6 +97,9 @@ class Site(Protocol):
     def api_url(self, origin: str) -> str:
         """The API's base URL where the host is served at ``origin`` (``https://name:port``)."""
 
+    def git_url(self, origin: str) -> str:
+        """What a repository's path is put behind to clone it, such as ``https://name:port``."""
+
     def token_name(self, call: Call) -> str | None:
         """Whose credentials a call carries, by name; ``None`` for an anonymous call, ``(unknown)`` for a stranger's."""
 

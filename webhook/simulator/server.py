@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -19,8 +20,10 @@ from webhook.simulator.journal import Journal, RequestRecord
 from webhook.simulator.provider import Site
 from webhook.simulator.world import AnyHost, World
 
-SITES: dict[str, Callable[[AnyHost], Site]] = {"github": GitHubSite}
-"""How each kind of host behaves."""
+SITES: dict[str, Callable[[Any], Site]] = {
+    "github": GitHubSite,
+}
+"""How each kind of host behaves. Each is made of the model of its own kind, which pydantic has seen to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,12 @@ class RunningHost:
     origin: str
     """``https://localhost:PORT``: what stands for ``https://NAME``."""
     api_url: str
+    git_url: str
+    """What a repository's path is put behind to clone it."""
 
     def repository_url(self, full_name: str) -> str:
         """A repository's clone URL on this origin."""
-        return f"{self.origin}/{full_name}.git"
+        return f"{self.git_url}/{full_name}.git"
 
 
 class Simulator:
@@ -92,11 +97,12 @@ class Simulator:
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, self._listen, self._ports.get(name, 0), ssl_context=self._ssl_context, backlog=1024)
-        await site.start()
+        tls, chosen = self._ssl_context, self._ports.get(name, 0)
+        await web.TCPSite(runner, self._listen, chosen, ssl_context=tls, backlog=1024).start()
         port = int(runner.addresses[0][1])
         origin = f"https://{self._url_host}:{port}"
-        return RunningHost(name, host.kind, port, origin, self._sites[name].api_url(origin))
+        site = self._sites[name]
+        return RunningHost(name, host.kind, port, origin, site.api_url(origin), site.git_url(origin))
 
     async def stop(self) -> None:
         """Close everything, hanging requests too."""
@@ -111,9 +117,8 @@ class Simulator:
             raise ValueError(f"the hosts must be the same: {', '.join(sorted(self.hosts))}")
         if any(world.hosts[name].kind != running.kind for name, running in self.hosts.items()):
             raise ValueError("a host can't change its kind")
-        variants = {name: self._sites[name].api_url("") for name in self.hosts}
         sites = {name: SITES[host.kind](host) for name, host in world.hosts.items()}
-        if {name: site.api_url("") for name, site in sites.items()} != variants:
+        if any(sites[name].api_url("") != self._sites[name].api_url("") for name in self.hosts):
             raise ValueError("a host can't change where its API is")
         self.world, self._sites, self._original = world, sites, world.copy_of()
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 HEX = "0123456789abcdef"
+BASE36 = string.digits + string.ascii_lowercase
+URL_SAFE = BASE62 + "-_"
 
 
 def random_text(seed: str, length: int, alphabet: str = BASE62) -> str:
@@ -60,3 +62,31 @@ def github_stateless(app_id: int, seed: str) -> str:
     alphabet = BASE62 + "_"
     header, claims = "eyJ" + random_text(seed + "/h", 33, alphabet), "eyJ" + random_text(seed + "/c", 121, alphabet)
     return f"ghs_{app_id}_{header}.{claims}.{random_text(seed + '/s', 342, alphabet)}"
+
+
+def gitlab_legacy(prefix: str, seed: str) -> str:
+    """``glpat-`` and its siblings before routable tokens: the prefix and 20 URL-safe characters."""
+    return prefix + random_text(seed, 20, URL_SAFE)
+
+
+def gitlab_routable(prefix: str, seed: str) -> str:
+    """``glpat-PAYLOAD.01.LLCCCCCCC``: a version, the payload's length and a CRC32, both in base 36.
+
+    GitLab's design document "Routable tokens". Scanners know it as ``.<2>.<9 of [a-z0-9]>`` after 27 to 300 characters.
+    """
+    payload = random_text(seed, 51, URL_SAFE)
+    start = f"{prefix}{payload}.01.{_base36(len(payload), 2)}"
+    return start + _base36(zlib.crc32(start.encode()), 7)
+
+
+def _base36(number: int, length: int) -> str:
+    text = ""
+    for _ in range(length):
+        number, digit = divmod(number, 36)
+        text = BASE36[digit] + text
+    return text
+
+
+def gitlab_oauth(seed: str) -> str:
+    """An OAuth access token: 64 hexadecimal characters without a prefix."""
+    return random_text(seed, 64, HEX)

@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field, model_validator
 
-from webhook.simulator.github import App, GitHubHost, Token
-from webhook.simulator.provider import Clock, Model, Mutation
+from webhook.simulator import github, gitlab
+from webhook.simulator.github import App, GitHubHost
+from webhook.simulator.gitlab import GitLabHost
+from webhook.simulator.provider import Clock, HostModel, Model, Mutation
 
-# One member for each provider; with a second one: ``Annotated[GitHubHost | GitLabHost, Field(discriminator="kind")]``.
-AnyHost = GitHubHost
-AnyToken = Token
+# One member for each provider.
+AnyHost = Annotated[GitHubHost | GitLabHost, Field(discriminator="kind")]
+AnyToken = github.Token | gitlab.Token
+
+Wanted = TypeVar("Wanted", bound=HostModel)
 
 
 class World(Model):
@@ -33,7 +37,8 @@ class World(Model):
         if not isinstance(data, dict) or not isinstance(data.get("hosts"), dict):
             return data
         hosts = {
-            name: {"name": name, **host} if isinstance(host, dict) else host for name, host in data["hosts"].items()
+            name: {"kind": "github", "name": name, **host} if isinstance(host, dict) else host
+            for name, host in data["hosts"].items()
         }
         return {**data, "hosts": hosts}
 
@@ -52,7 +57,17 @@ class World(Model):
 
     def github(self, name: str = "github.com") -> GitHubHost:
         """A GitHub host by name."""
-        return self.hosts[name]
+        return self._host(name, GitHubHost)
+
+    def gitlab(self, name: str = "gitlab.com") -> GitLabHost:
+        """A GitLab host by name."""
+        return self._host(name, GitLabHost)
+
+    def _host(self, name: str, kind: type[Wanted]) -> Wanted:
+        host = self.hosts[name]
+        if not isinstance(host, kind):
+            raise LookupError(f"{name} is no {kind.__name__} but of kind {host.kind}")
+        return host
 
     def token(self, name: str) -> AnyToken:
         """A token by name, on whichever host."""
@@ -65,7 +80,7 @@ class World(Model):
     def app(self, slug: str) -> App:
         """A GitHub App by its slug, on whichever host."""
         for host in self.hosts.values():
-            if slug in host.apps:
+            if isinstance(host, GitHubHost) and slug in host.apps:
                 return host.apps[slug]
         raise LookupError(f"no App has the slug {slug!r}")
 
@@ -93,8 +108,8 @@ class World(Model):
     def to_yaml(self) -> str:
         """The world as a file, private keys of Apps and given token values included."""
         document = self.model_dump(mode="json", exclude_defaults=True)
-        for host in document.get("hosts", {}).values():
-            host.setdefault("kind", "github")
+        for name, host in document.get("hosts", {}).items():
+            host.setdefault("kind", self.hosts[name].kind)
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
     @classmethod

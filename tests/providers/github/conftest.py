@@ -15,14 +15,15 @@ from pydantic import SecretStr
 
 from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Question, TokenCredential
 from webhook.hosts import Host, Kind
+from webhook.providers import PROVIDERS
 from webhook.providers.github import GitHub
 from webhook.providers.http import ProviderClient
-from webhook.requirements import DEFAULTS, Requirement, Role
+from webhook.requirements import Requirement, Role
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.github import GitHubHost
 
-RUNTIME = DEFAULTS[Kind.GITHUB, Role.RUNTIME]
-USER = DEFAULTS[Kind.GITHUB, Role.USER]
+RUNTIME = PROVIDERS[Kind("github")].profile.defaults[Role.RUNTIME]
+USER = PROVIDERS[Kind("github")].profile.defaults[Role.USER]
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +57,11 @@ class Desk:
 
     @property
     def world(self) -> GitHubHost:
-        return self.simulator.world.hosts[self.name]
+        return self.simulator.world.github(self.name)
 
     @property
     def host(self) -> Host:
-        return Host(self.name, Kind.GITHUB, self.simulator.hosts[self.name].api_url, self.ca_file, declared=True)
+        return Host(self.name, Kind("github"), self.simulator.hosts[self.name].api_url, self.ca_file, declared=True)
 
     def credential(self, name: str) -> Credential:
         """A token of the world by its name, or an App's own credentials."""

@@ -28,6 +28,9 @@ class GitHubSite:
     def api_url(self, origin: str) -> str:
         return origin + self._prefix
 
+    def git_url(self, origin: str) -> str:
+        return origin
+
     @property
     def _prefix(self) -> str:
         """Only an Enterprise Server has its API below a path."""
