@@ -16,6 +16,7 @@ from webhook.exemptions import Unavailable
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential
 from webhook.hosts import Host, Kind
 from webhook.inspection import Inspector
+from webhook.providers import PROVIDERS
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
 from webhook.requirements import Role
 from webhook.review import Reviewed, Reviewer
@@ -25,6 +26,7 @@ from webhook.subject import Operation, Requester, SecretObject, Subject
 ARGOCD_TYPE = "argocd.argoproj.io/secret-type"
 INTEGRATION = "io.codefresh.integration-type"
 SKIP = "git-token-webhook/skip-validation"
+GITHUB = Kind("github")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -84,16 +86,12 @@ def patched(secret: SecretObject, patch: Sequence[PatchOperation]) -> SecretObje
 class FakeProvider:
     """A provider that knows some tokens, by their scopes, and refuses all others."""
 
-    def __init__(self, tokens: Mapping[str, tuple[str, ...]] | None = None, kind: Kind = Kind.GITHUB) -> None:
+    def __init__(self, tokens: Mapping[str, tuple[str, ...]] | None = None, kind: Kind = GITHUB) -> None:
         self.tokens = dict(tokens or {})
-        self._kind = kind
+        self.profile = PROVIDERS[kind].profile
         self.facts: dict[str, Facts] = {}
         self.silent = False
         self.asked: list[Question] = []
-
-    @property
-    def kind(self) -> Kind:
-        return self._kind
 
     async def inspect(self, question: Question, api: Api) -> Answer:
         self.asked.append(question)
@@ -126,10 +124,14 @@ class FakeProvider:
 class _NoApi:
     """No connection: the fake providers ask nobody."""
 
+    needed_by = float("inf")
+
     async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
         raise AssertionError("a fake provider asked somebody")
 
-    def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
+    def api(
+        self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
+    ) -> Api:
         return self
 
 
@@ -172,10 +174,10 @@ class Desk:
     ) -> None:
         self.now = NOW
         self.provider = FakeProvider(tokens)
-        self.gitlab = FakeProvider(tokens, Kind.GITLAB)
+        self.gitlab = FakeProvider(tokens, Kind("gitlab"))
         self.settings = configuration if isinstance(configuration, Settings) else parse_settings(configuration)
         self.cluster = cluster
-        providers: Mapping[Kind, Provider] = {Kind.GITHUB: self.provider, Kind.GITLAB: self.gitlab}
+        providers: Mapping[Kind, Provider] = {Kind("github"): self.provider, Kind("gitlab"): self.gitlab}
         self.inspector = Inspector(providers, _NoApi(), clock=lambda: self.now, monotonic=lambda: self.now.timestamp())
         self.reviewer = Reviewer(self.settings, self.inspector, cluster, clock=lambda: self.now)
 

@@ -38,7 +38,8 @@ from webhook.credentials import (
 )
 from webhook.findings import GitHubAppCredential, TokenCredential
 from webhook.git_url import parse_git_url
-from webhook.hosts import Host, Hosts, Kind
+from webhook.hosts import Host, Kind
+from webhook.known_hosts import Hosts
 from webhook.matching import Match, classify
 from webhook.requirements import Role
 from webhook.settings import BUILTIN_RULES, Rule
@@ -229,7 +230,7 @@ def test_an_encrypted_app_key_is_external(data: dict[str, str | bytes]) -> None:
     assert isinstance(only(app(**data)), External)
 
 
-HOSTS = Hosts([Host("git.acme.dev", Kind.GITHUB, "https://git.acme.dev/api/v3", declared=True)])
+HOSTS = Hosts([Host("git.acme.dev", Kind("github"), "https://git.acme.dev/api/v3", declared=True)])
 
 
 @pytest.mark.parametrize(

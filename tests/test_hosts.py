@@ -5,7 +5,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from webhook.git_url import MalformedUrl, parse_host
-from webhook.hosts import Host, Hosts, Kind, derived_api_url
+from webhook.hosts import Host, Kind
+from webhook.known_hosts import Hosts, derived_api_url
+from webhook.providers import PROVIDERS
 
 KNOWN = ["github.com", "gitlab.com", "bitbucket.org"]
 AFFIX = st.from_regex(r"[a-z0-9.:@/-]{1,12}", fullmatch=True)
@@ -37,14 +39,14 @@ def test_a_name_with_something_after_it_is_another_name(name: str, ending: str) 
 @pytest.mark.parametrize(
     ("name", "kind", "api_url"),
     [
-        ("github.com", Kind.GITHUB, "https://api.github.com"),
-        ("acme.ghe.com", Kind.GITHUB, "https://api.acme.ghe.com"),
-        ("api.acme.ghe.com", Kind.GITHUB, "https://api.acme.ghe.com/api/v3"),
-        ("git.acme.example", Kind.GITHUB, "https://git.acme.example/api/v3"),
-        ("gitlab.com", Kind.GITLAB, "https://gitlab.com/api/v4"),
-        ("git.acme.example:8443", Kind.GITLAB, "https://git.acme.example:8443/api/v4"),
-        ("bitbucket.org", Kind.BITBUCKET, "https://api.bitbucket.org/2.0"),
-        ("git.acme.example", Kind.BITBUCKET_SERVER, "https://git.acme.example"),
+        ("github.com", Kind("github"), "https://api.github.com"),
+        ("acme.ghe.com", Kind("github"), "https://api.acme.ghe.com"),
+        ("api.acme.ghe.com", Kind("github"), "https://api.acme.ghe.com/api/v3"),
+        ("git.acme.example", Kind("github"), "https://git.acme.example/api/v3"),
+        ("gitlab.com", Kind("gitlab"), "https://gitlab.com/api/v4"),
+        ("git.acme.example:8443", Kind("gitlab"), "https://git.acme.example:8443/api/v4"),
+        ("bitbucket.org", Kind("bitbucket"), "https://api.bitbucket.org/2.0"),
+        ("git.acme.example", Kind("bitbucket-server"), "https://git.acme.example"),
     ],
 )
 def test_where_the_api_of_a_host_is(name: str, kind: Kind, api_url: str) -> None:
@@ -54,7 +56,7 @@ def test_where_the_api_of_a_host_is(name: str, kind: Kind, api_url: str) -> None
 
 def test_a_declared_host_wins_over_a_built_in_one() -> None:
     """An operator may send github.com's requests to a proxy of theirs, with its own certificates."""
-    declared = Host("github.com", Kind.GITHUB, "https://github-proxy.acme.example", declared=True)
+    declared = Host("github.com", Kind("github"), "https://github-proxy.acme.example", declared=True)
     assert Hosts([declared]).find("github.com") is declared
 
 
@@ -65,10 +67,10 @@ def test_an_undeclared_host_is_unknown() -> None:
 
 def test_built_in_hosts_are_not_declared() -> None:
     """So none of them may resolve to a private address."""
-    assert not any(host.declared for kind in Kind for host in Hosts().of_kind(kind))
+    assert not any(host.declared for kind in PROVIDERS for host in Hosts().of_kind(kind))
 
 
 def test_hosts_of_a_kind_name_declared_ones_last() -> None:
     """The first is the one that people mean when they name none."""
-    declared = Host("git.acme.example", Kind.GITHUB, "https://git.acme.example/api/v3", declared=True)
-    assert [host.name for host in Hosts([declared]).of_kind(Kind.GITHUB)] == ["github.com", "git.acme.example"]
+    declared = Host("git.acme.example", Kind("github"), "https://git.acme.example/api/v3", declared=True)
+    assert [host.name for host in Hosts([declared]).of_kind(Kind("github"))] == ["github.com", "git.acme.example"]

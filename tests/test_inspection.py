@@ -21,13 +21,14 @@ from webhook.findings import (
 )
 from webhook.hosts import Host, Kind
 from webhook.inspection import Bug, Inspected, Inspector
+from webhook.providers import PROVIDERS
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
-from webhook.requirements import DEFAULTS, Requirement, Role
+from webhook.requirements import Requirement, Role
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
-GITHUB = Host("github.com", Kind.GITHUB, "https://api.github.com")
-RUNTIME = {Role.RUNTIME: DEFAULTS[Kind.GITHUB, Role.RUNTIME]}
-USER = {Role.USER: DEFAULTS[Kind.GITHUB, Role.USER]}
+GITHUB = Host("github.com", Kind("github"), "https://api.github.com")
+RUNTIME = {Role.RUNTIME: PROVIDERS[Kind("github")].profile.defaults[Role.RUNTIME]}
+USER = {Role.USER: PROVIDERS[Kind("github")].profile.defaults[Role.USER]}
 QUESTION = Question(TokenCredential(SecretStr(TOKEN), "octocat"), GITHUB, ("acme", "apps"), RUNTIME)
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 Judge = Callable[[Question], Awaitable[Answer]]
@@ -49,7 +50,7 @@ class Clock:
 class Judging:
     """A provider that counts, and judges as a test says."""
 
-    kind = Kind.GITHUB
+    profile = PROVIDERS[Kind("github")].profile
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
@@ -66,6 +67,8 @@ class Judging:
 class Silent:
     """An API that nobody uses."""
 
+    needed_by = 0.0
+
     async def send(self, *args: object, **kwargs: object) -> Reply:
         raise NotImplementedError
 
@@ -77,7 +80,9 @@ class NoApis:
         self.digests: list[bytes] = []
         self.deadlines: list[float] = []
 
-    def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
+    def api(
+        self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
+    ) -> Api:
         self.digests.append(credential_digest)
         self.deadlines.append(deadline)
         return Silent()
@@ -106,7 +111,7 @@ class Bench:
         self.client = NoApis()
         self.bugs: list[Bug] = []
         self.inspector = Inspector(
-            {Kind.GITHUB: self.provider},
+            {Kind("github"): self.provider},
             self.client,
             cache_ttl=ttl,
             cache_entries=entries,
@@ -440,7 +445,7 @@ async def test_an_answer_that_leaves_a_role_out_is_a_bug() -> None:
 async def test_a_kind_that_nobody_checks_is_unsupported() -> None:
     """Until its provider is written."""
     bench = Bench(judged(Outcome.SUFFICIENT))
-    question = replace(QUESTION, host=Host("gitlab.com", Kind.GITLAB, "https://gitlab.com/api/v4"))
+    question = replace(QUESTION, host=Host("gitlab.com", Kind("gitlab"), "https://gitlab.com/api/v4"))
     expected = Finding(Outcome.UNSUPPORTED, reason="is a gitlab host, which this version can't check")
     assert finding(await bench.inspect(question)) == expected
     assert not bench.provider.asked

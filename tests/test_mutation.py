@@ -26,7 +26,7 @@ from tests.factories import (
 from webhook.credentials import Checkable, Entry, External
 from webhook.exemptions import Skip
 from webhook.findings import Facts, Finding, Outcome
-from webhook.hosts import Hosts
+from webhook.known_hosts import Hosts
 from webhook.mutation import patch_for, removal_for
 from webhook.policy import Judged, Verdict, decide
 from webhook.requirements import Role

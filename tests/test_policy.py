@@ -11,7 +11,7 @@ from tests.factories import NOW, credential, make_token
 from webhook.credentials import Checkable, Entry, Malformed
 from webhook.exemptions import Skip
 from webhook.findings import Facts, Finding, Outcome
-from webhook.hosts import Hosts
+from webhook.known_hosts import Hosts
 from webhook.policy import Judged, Validation, Verdict, decide, worst
 from webhook.requirements import Role
 from webhook.settings import Settings, parse_settings

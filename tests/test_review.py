@@ -313,7 +313,7 @@ async def test_a_users_secret_may_be_empty(desk: Desk) -> None:
 
 async def test_each_entry_goes_to_its_own_host(desk: Desk) -> None:
     """And to no other."""
-    desk.gitlab.tokens[GITLAB_TOKEN] = ()
+    desk.gitlab.tokens[GITLAB_TOKEN] = ("write_repository", "read_api")
     document = json.dumps({"token": GITLAB_TOKEN, "url": "https://gitlab.com/acme"})
     await desk.store(users(bob=USERS, carol=document))
     assert desk.provider.tokens_asked_about == [USERS]

@@ -20,9 +20,12 @@ from pydantic import SecretStr
 
 from webhook.findings import Credential, GitHubAppCredential, TokenCredential
 from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
-from webhook.hosts import Host, Hosts, Kind, derived_api_url
+from webhook.hosts import Host, Kind
+from webhook.known_hosts import Hosts, derived_api_url
 from webhook.matching import ARGOCD_TYPE, Match
+from webhook.providers import PROVIDERS
 from webhook.providers.github.keys import load_app_key
+from webhook.providers.github.profile import PROFILE as GITHUB
 from webhook.providers.text import tells
 from webhook.requirements import Role
 from webhook.subject import SecretObject
@@ -213,15 +216,15 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
     """
     credential = entry.credential
     is_token = isinstance(credential, TokenCredential)
-    shape: Kind | None = Kind.GITHUB
+    shape: Kind | None = GITHUB.kind
     if isinstance(credential, TokenCredential):
         shape = kind_of_token(credential.token.get_secret_value())
     found = _destination_host(entry.destination, shape, hosts, default_host)
     if not isinstance(found, Host):
         return found
-    if shape is not None and shape is not found.kind:
-        what = f"a {_NAMES[shape]} token" if is_token else "a GitHub App"
-        return Malformed(f"is {what}, but goes to {found.name}, which is {_NAMES[found.kind]}")
+    if shape is not None and shape != found.kind:
+        what = f"a {_title(shape)} token" if is_token else "a GitHub App"
+        return Malformed(f"is {what}, but goes to {found.name}, which is {_title(found.kind)}")
     url = entry.destination.url
     if not is_token:
         wrong = _wrong_app_base_url(entry.destination.app_base_url, found)
@@ -230,12 +233,8 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
     return Target(found, url.path if url else (), url.insecure if url else False)
 
 
-_NAMES = {
-    Kind.GITHUB: "GitHub",
-    Kind.GITLAB: "GitLab",
-    Kind.BITBUCKET: "Bitbucket Cloud",
-    Kind.BITBUCKET_SERVER: "Bitbucket Server",
-}
+def _title(kind: Kind) -> str:
+    return PROVIDERS[kind].profile.title
 
 
 def _destination_host(
@@ -247,7 +246,7 @@ def _destination_host(
     if destination.provider is not None:
         kind = _kind_named(destination.provider)
         if kind is None:
-            return Malformed(f"names a provider that is none of {', '.join(Kind)}")
+            return Malformed(f"names a provider that is none of {', '.join(PROVIDERS)}")
         return _usual_host(kind, hosts, default_host)
     if shape is not None:
         return _usual_host(shape, hosts, default_host)
@@ -255,23 +254,19 @@ def _destination_host(
 
 
 def _kind_named(text: str) -> Kind | None:
-    try:
-        return Kind(text.strip().lower())
-    except ValueError:
-        return None
+    kind = Kind(text.strip().lower())
+    return kind if kind in PROVIDERS else None
 
 
 def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed:
     """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is."""
     default = hosts.find(default_host)
-    if default is not None and default.kind is kind:
+    if default is not None and default.kind == kind:
         return default
     candidates = hosts.of_kind(kind)
-    if kind is not Kind.BITBUCKET_SERVER:
-        return candidates[0]  # the built-in one
-    if len(candidates) == 1:
-        return candidates[0]
-    return Malformed(f"is for {_NAMES[kind]}, of which there is no usual host; add its url")
+    if PROVIDERS[kind].profile.hosts or len(candidates) == 1:
+        return candidates[0]  # the built-in one, or the only one
+    return Malformed(f"is for {_title(kind)}, of which there is no usual host; add its url")
 
 
 def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pydantic import SecretStr
 
 from webhook.hosts import Host
-from webhook.requirements import Requirement, Role
+from webhook.requirements import Level, Requirement, Role
 
 
 class Outcome(StrEnum):
@@ -67,6 +67,24 @@ Credential = TokenCredential | GitHubAppCredential
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryNeed:
+    """A repository that a runtime token must reach, besides the one that its Secret's URL names.
+
+    Attributes:
+        path: as in its URL: ``("acme", "apps")``.
+        access: to read, or to write.
+    """
+
+    path: tuple[str, ...]
+    access: Level
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "/".join(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What is asked about one credential.
 
@@ -74,12 +92,14 @@ class Question:
         host: where it is sent, and nowhere else.
         path: what its URL names there: ``()`` the host, ``("acme",)`` an owner, ``("acme", "apps")`` a repository.
         requirements: what each of its roles needs.
+        repositories: what it must also reach in its runtime role; empty without one.
     """
 
     credential: Credential
     host: Host
     path: tuple[str, ...]
     requirements: Mapping[Role, Requirement]
+    repositories: tuple[RepositoryNeed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +151,14 @@ class Answer:
         remedy: a whole sentence that says what to do, with a link where the provider has one; it fits
             insufficient, invalid and blocked findings alike.
         requests: how many HTTP requests it took.
+        complete: False where something that time didn't suffice for is left out, so that the next one asks again.
     """
 
     findings: Mapping[Role, Finding]
     facts: Facts = field(default_factory=Facts)
     remedy: str = ""
     requests: int = 0
+    complete: bool = True
 
 
 def same_for_all(question: Question, finding: Finding, facts: Facts | None = None, *, remedy: str = "") -> Answer:

@@ -34,7 +34,9 @@ _PACKAGE = Path(__file__).parent
 class Apis(Protocol):
     """Where the API of a host comes from; `providers.http.ProviderClient` is it."""
 
-    def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
+    def api(
+        self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
+    ) -> Api:
         """See `providers.http.ProviderClient.api`."""
         ...
 
@@ -145,7 +147,7 @@ class Inspector:
                 return self._without_asking(question, Outcome.UNVERIFIED, "is not asked, because this process ends")
             if deadline <= asyncio.get_running_loop().time():
                 return self._without_asking(question, Outcome.UNVERIFIED, "was not asked, because no time was left")
-            flight = self._begin(key, question, provider)
+            flight = self._begin(key, question, provider, deadline)
         # Neither this caller's end nor its cancellation reaches the flight, as it would if it were awaited itself.
         await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
         seconds = self._monotonic() - started
@@ -192,7 +194,7 @@ class Inspector:
     def _lifetime(self, answer: Answer) -> float:
         """Seconds that `answer` stays true enough; never beyond the token's own end."""
         outcomes = {finding.outcome for finding in answer.findings.values()}
-        if Outcome.UNVERIFIED in outcomes:
+        if Outcome.UNVERIFIED in outcomes or not answer.complete:
             return 0.0
         lifetime = self._ttl
         if not outcomes <= {Outcome.SUFFICIENT, Outcome.UNSUPPORTED}:
@@ -203,22 +205,24 @@ class Inspector:
 
     # The flight.
 
-    def _begin(self, key: bytes, question: Question, provider: Provider) -> asyncio.Task[_Known]:
-        flight = asyncio.create_task(self._fly(key, question, provider), name="inspection")
+    def _begin(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> asyncio.Task[_Known]:
+        flight = asyncio.create_task(self._fly(key, question, provider, needed_by), name="inspection")
         self._flights[key] = flight
         flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return flight
 
-    async def _fly(self, key: bytes, question: Question, provider: Provider) -> _Known:
+    async def _fly(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> _Known:
         checked_at = self._clock()
-        answer = await self._ask(question, provider)
+        answer = await self._ask(question, provider, needed_by)
         known = _Known(answer, checked_at, self._monotonic() + self._lifetime(answer))
         self._remember(key, known)
         return known
 
-    async def _ask(self, question: Question, provider: Provider) -> Answer:
+    async def _ask(self, question: Question, provider: Provider, needed_by: float) -> Answer:
         deadline = asyncio.get_running_loop().time() + self._decision_timeout
-        api = self._client.api(question.host, provider, self._credential_digest(question), deadline)
+        api = self._client.api(
+            question.host, provider, self._credential_digest(question), deadline, min(needed_by, deadline)
+        )
         patience = asyncio.timeout_at(deadline + _GRACE)
         try:
             async with patience:
@@ -243,6 +247,8 @@ class Inspector:
         parts += question.path
         for role in sorted(question.requirements):
             parts += (role, _stated(question.requirements[role]))
+        for need in question.repositories:
+            parts += (need.access, str(len(need.path)), *need.path)
         return self._digest(parts)
 
     def _credential_digest(self, question: Question) -> bytes:

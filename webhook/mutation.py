@@ -15,7 +15,7 @@ from webhook.credentials import Entry
 from webhook.decision import PatchOperation
 from webhook.exemptions import ANNOTATION as SKIP_ANNOTATION
 from webhook.findings import Outcome
-from webhook.hosts import Hosts
+from webhook.known_hosts import Hosts
 from webhook.policy import Judged, Validation, Verdict, worst
 from webhook.requirements import Role
 from webhook.subject import Operation, SecretObject, Subject

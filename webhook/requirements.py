@@ -1,16 +1,14 @@
-"""What a token of a role must be able to do at a provider: the vocabulary and the built-in table.
+"""What a token of a role must be able to do at a provider.
 
-Scopes and permissions are stated in the credential's own words (GitHub: scopes of classic tokens, permissions
-of fine-grained tokens and Apps).
+It is stated in the credential's own words (GitHub: scopes of classic tokens, permissions of fine-grained tokens and
+Apps); each provider brings the table's cells for its own kind (`providers.profile`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-
-from webhook.hosts import Kind
 
 
 class Role(StrEnum):
@@ -44,10 +42,13 @@ class Requirement:
     Attributes:
         scopes: what tokens with scopes must hold, in the order in which a person reads them.
         permissions: what tokens and Apps with permissions must hold, by the provider's own name of each.
+        granular: what fine-grained tokens must hold, where a provider has so many permissions that they have no levels
+            (GitLab: ``Code: Push``); empty where that isn't configured, and so isn't known.
     """
 
     scopes: tuple[str, ...] = ()
     permissions: tuple[tuple[str, Level], ...] = ()
+    granular: tuple[str, ...] = ()
 
     def union(self, other: Requirement) -> Requirement:
         """The requirement that is met when both are."""
@@ -59,21 +60,13 @@ class Requirement:
             self,
             scopes=tuple(dict.fromkeys((*self.scopes, *other.scopes))),
             permissions=tuple(levels.items()),
+            granular=tuple(dict.fromkeys((*self.granular, *other.granular))),
         )
 
 
-DEFAULTS: Mapping[tuple[Kind, Role], Requirement] = {
-    (Kind.GITHUB, Role.RUNTIME): Requirement(
-        scopes=("repo", "admin:repo_hook"),
-        permissions=(
-            ("administration", Level.WRITE),
-            ("contents", Level.WRITE),
-            ("metadata", Level.READ),
-            ("repository_hooks", Level.WRITE),
-        ),
-    ),
-    (Kind.GITHUB, Role.USER): Requirement(
-        scopes=("repo",),
-        permissions=(("contents", Level.WRITE), ("metadata", Level.READ)),
-    ),
-}
+def union(requirements: Iterable[Requirement]) -> Requirement:
+    """What a token needs that shall meet all of them."""
+    whole = Requirement()
+    for requirement in requirements:
+        whole = whole.union(requirement)
+    return whole

@@ -89,6 +89,7 @@ class Reviewer:
         self._rules = settings.all_rules
         self._rules_by_url = any(rule.urls for rule in self._rules)
         self._hosts = settings.hosts()
+        self._repositories = settings.repositories.needs()
         self._inspector = inspector
         self._cluster = cluster
         self._clock = clock
@@ -196,7 +197,8 @@ class Reviewer:
         if not asked:
             return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
         requirements = {role: self._requirement(host.kind, role, match) for role in asked}
-        question = Question(content.credential, host, target.path, requirements)
+        reached = self._repositories.get(host.name, ()) if Role.RUNTIME in requirements else ()
+        question = Question(content.credential, host, target.path, requirements, reached)
         inspected = await self._inspector.inspect(question, deadline=deadline)
         answer = inspected.answer
         return Judged(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -31,10 +32,11 @@ from pydantic_core import PydanticCustomError
 
 from webhook import git_url
 from webhook.errors import ConfigurationError
-from webhook.findings import Outcome
-from webhook.hosts import Host, Hosts, Kind, derived_api_url
-from webhook.providers import VOCABULARIES
-from webhook.requirements import DEFAULTS, Level, Requirement, Role
+from webhook.findings import Outcome, RepositoryNeed
+from webhook.hosts import Host, Kind
+from webhook.known_hosts import Hosts, derived_api_url
+from webhook.providers import PROVIDERS
+from webhook.requirements import Level, Requirement, Role, union
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:(?:\d+(?:\.\d+)?)(?:ms|s|m|h|d))+\Z")
@@ -143,11 +145,22 @@ class AppProxy(_PlatformSection):
     config: AppProxyConfig = AppProxyConfig()
 
 
+def _known_kind(value: str) -> Kind:
+    if value in PROVIDERS:
+        return Kind(value)
+    near = difflib.get_close_matches(value, list(PROVIDERS), n=1, cutoff=0.5)
+    suggestion = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(PROVIDERS)}"
+    raise ValueError(f"there is no such kind of provider; {suggestion}")
+
+
+KnownKind = Annotated[Kind, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "enum": list(PROVIDERS)})]
+
+
 class ProviderSettings(_Section):
     """A host that tokens may be sent to, besides the built-in ones; it may also override one of those."""
 
     host: str
-    kind: Kind
+    kind: KnownKind
     api_url: str | None = None
     """Where its API begins; derived from host and kind when absent."""
     ca_file: Path | None = None
@@ -187,6 +200,10 @@ class RequirementSettings(_Section):
     """What tokens with scopes must hold."""
     permissions: dict[str, Level] | None = None
     """What fine-grained tokens and Apps must hold."""
+    levels: tuple[str, ...] | None = None
+    """What tokens with levels must hold, such as Bitbucket Server's PROJECT_ADMIN and REPO_WRITE."""
+    granular: tuple[str, ...] | None = None
+    """What GitLab's fine-grained tokens must hold, in the words of their granular_scopes, such as 'Code: Push'."""
 
     def checked_for(self, kind: Kind) -> Self:
         """The same with the provider's own names.
@@ -194,24 +211,66 @@ class RequirementSettings(_Section):
         Raises:
             ValueError: a name that the provider doesn't have, with the nearest one that it has.
         """
-        vocabulary = VOCABULARIES.get(kind)
-        if vocabulary is None:
-            raise ValueError(f"requirements for {kind} can't be checked by this version")
+        vocabulary = PROVIDERS[kind].profile.vocabulary
         permissions = self.permissions
         if permissions is not None:
             named = [(vocabulary.permission(name, level), level) for name, level in permissions.items()]
             permissions = dict(named)
             if len(permissions) != len(named):
                 raise ValueError("the same permission stands there under two names")
-        scopes = self.scopes
+        if self.levels is not None:
+            levels = [Requirement(permissions=(vocabulary.level(name),)) for name in self.levels]
+            permissions = dict(union(levels).permissions)
+        scopes, granular = self.scopes, self.granular
         if scopes is not None:
             scopes = tuple(vocabulary.scope(name) for name in scopes)
-        return self.model_copy(update={"permissions": permissions, "scopes": scopes})
+        if granular is not None:
+            granular = tuple(vocabulary.granular_permission(name) for name in granular)
+        return self.model_copy(update={"permissions": permissions, "scopes": scopes, "granular": granular})
 
     def over(self, default: Requirement) -> Requirement:
         """The requirement that this makes of the default one."""
-        permissions = default.permissions if self.permissions is None else tuple(self.permissions.items())
-        return Requirement(scopes=default.scopes if self.scopes is None else self.scopes, permissions=permissions)
+        return Requirement(
+            scopes=default.scopes if self.scopes is None else self.scopes,
+            permissions=default.permissions if self.permissions is None else tuple(self.permissions.items()),
+            granular=default.granular if self.granular is None else self.granular,
+        )
+
+
+def _repository_url(value: str) -> str:
+    try:
+        url = git_url.parse_git_url(value)
+    except git_url.MalformedUrl as error:
+        raise ValueError(f"a repository's URL {error}") from None
+    if url.scheme != "https" or url.insecure:
+        raise ValueError("a repository's URL must begin with https://, as tokens only go there")
+    if len(url.path) < 2:
+        raise ValueError("a repository's URL must name a repository, and not only a host or an owner")
+    return value
+
+
+RepositoryUrl = Annotated[str, AfterValidator(_repository_url)]
+
+
+class Repositories(_Section):
+    """Repositories that a runtime token of their host must reach, besides the one that its Secret's URL names."""
+
+    write: tuple[RepositoryUrl, ...] = ()
+    """To be written to, such as the platform's Shared Configuration Repository."""
+    read: tuple[RepositoryUrl, ...] = ()
+    """To be read, such as those that Argo CD syncs from."""
+    applications: bool = False
+    """Also every repository that Argo CD Applications sync with this credential (longest URL prefix, as it picks)."""
+
+    def needs(self) -> dict[str, tuple[RepositoryNeed, ...]]:
+        """What each host's runtime tokens must reach; what is to be written to needs no mention among the others."""
+        wanted: dict[str, dict[tuple[str, ...], Level]] = {}
+        for level, urls in ((Level.WRITE, self.write), (Level.READ, self.read)):
+            for url in map(git_url.parse_git_url, urls):
+                wanted.setdefault(url.host, {}).setdefault(url.path, level)
+        return {
+            host: tuple(RepositoryNeed(path, level) for path, level in paths.items()) for host, paths in wanted.items()
+        }
 
 
 class Rule(_Section):
@@ -227,7 +286,7 @@ class Rule(_Section):
     """Globs, one of which the namespace must match."""
     urls: tuple[str, ...] = ()
     """Globs, one of which the Secret's ``url`` must match."""
-    requirements: dict[Kind, RequirementSettings] = {}
+    requirements: dict[KnownKind, RequirementSettings] = {}
     """What a token that this rule matches needs, instead of its role's requirement."""
 
     @field_validator("requirements")
@@ -325,7 +384,8 @@ class Settings(_Section):
     app_proxy: AppProxy = Field(default=AppProxy(), alias="app-proxy")
     global_: dict[Any, Any] = Field(default={}, alias="global", validation_alias=AliasChoices("global"), repr=False)
     providers: tuple[ProviderSettings, ...] = ()
-    requirements: dict[Kind, dict[Role, RequirementSettings]] = {}
+    requirements: dict[KnownKind, dict[Role, RequirementSettings]] = {}
+    repositories: Repositories = Repositories()
     rules: tuple[Rule, ...] = ()
     """Added to the two built-in ones."""
     builtin_rules: bool = True
@@ -358,6 +418,13 @@ class Settings(_Section):
             raise ValueError(f"{', '.join(sorted(twice))} is declared twice")
         return value
 
+    @model_validator(mode="after")
+    def _repositories_are_somewhere(self) -> Self:
+        hosts = self.hosts()
+        if unknown := sorted(name for name in self.repositories.needs() if hosts.find(name) is None):
+            raise ValueError(f"repositories: {', '.join(unknown)} is no known host; declare it under providers")
+        return self
+
     @property
     def all_rules(self) -> tuple[Rule, ...]:
         """The rules in force, built-in ones first."""
@@ -369,7 +436,7 @@ class Settings(_Section):
 
     def requirement(self, kind: Kind, role: Role, override: RequirementSettings | None = None) -> Requirement:
         """What a token of `role` needs at a provider of `kind`, where a rule's own cell may replace it."""
-        requirement = DEFAULTS.get((kind, role), Requirement())
+        requirement = PROVIDERS[kind].profile.defaults[role]
         cell = override or self.requirements.get(kind, {}).get(role)
         return requirement if cell is None else cell.over(requirement)
 
@@ -402,8 +469,6 @@ class Settings(_Section):
             if parse_flag(value) is None
         ]
         for provider in self.providers:
-            if provider.kind not in VOCABULARIES:
-                doubts.append(f"{provider.host} is a {provider.kind} host, which this version can't check.")
             if provider.ca_file is not None and not provider.ca_file.is_file():
                 doubts.append(f"{provider.host}: there is no caFile {provider.ca_file}, so it can't be asked.")
         return doubts

@@ -5,35 +5,19 @@ from __future__ import annotations
 import re
 
 from webhook.hosts import Kind
+from webhook.providers import PROVIDERS
 
-# Prefixes that only one kind of provider gives out.
-# GitHub: docs, about-authentication-to-github. GitLab: docs, security/tokens (configurable on self-managed ones, so
-# that its absence means nothing). Atlassian: ATATT API tokens, ATCTT access tokens, ATBB app passwords; BBDC- HTTP
-# access tokens of Data Center.
-_PREFIXES: tuple[tuple[str, Kind], ...] = (
-    ("github_pat_", Kind.GITHUB),
-    ("ghp_", Kind.GITHUB),
-    ("gho_", Kind.GITHUB),
-    ("ghu_", Kind.GITHUB),
-    ("ghs_", Kind.GITHUB),
-    ("ghr_", Kind.GITHUB),
-    ("glpat-", Kind.GITLAB),
-    ("gldt-", Kind.GITLAB),
-    ("gloas-", Kind.GITLAB),
-    ("glcbt-", Kind.GITLAB),
-    ("glptt-", Kind.GITLAB),
-    ("glrt-", Kind.GITLAB),
-    ("ATATT", Kind.BITBUCKET),
-    ("ATCTT", Kind.BITBUCKET),
-    ("ATBB", Kind.BITBUCKET),
-    ("BBDC-", Kind.BITBUCKET_SERVER),
-)
+_PREFIXES = [(prefix, kind) for kind, provider in PROVIDERS.items() for prefix in provider.profile.token_prefixes]
 
-# The same inside other text: long enough that no part of a URL or of a key is taken for one, in any letter case (host
-# names have none); and the 40 hexadecimal digits that tokens of several providers were, without any prefix.
+# Inside other text: long enough that no part of a URL or of a key is taken for one, in any letter case (host names
+# have none); and the 40 hexadecimal digits that tokens of several providers were, without any prefix.
 _TOKEN_IN_NAME = re.compile(
-    r"gh[pousr]_[a-z0-9]{30}|github_pat_\w{30}|(?<![a-z0-9])(?:gl(?:pat|dt|oas|cbt|ptt|rt)-[\w-]{16}"
-    r"|at(?:att|ctt|bb)[a-z0-9]{24}|bbdc-[a-z0-9+]{30})|(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])",
+    "|".join(
+        [
+            *(f"(?:{p.profile.shape_in_text})" for p in PROVIDERS.values() if p.profile.shape_in_text),
+            "(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])",
+        ]
+    ),
     re.ASCII | re.IGNORECASE,
 )
 

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from webhook.findings import Answer, Question
 from webhook.hosts import Host, Kind
+from webhook.providers import PROVIDERS
 from webhook.providers.base import Api, RateLimit, Reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -40,7 +41,7 @@ class Authority:
 
     def host(self, port: int, *, name: str = NAME, path: str = "/api/v3", declared: bool = True) -> Host:
         """A host whose API is on loopback, and that trusts this authority alone."""
-        return Host(f"{name}:{port}", Kind.GITHUB, f"https://{name}:{port}{path}", self.file, declared)
+        return Host(f"{name}:{port}", Kind("github"), f"https://{name}:{port}{path}", self.file, declared)
 
 
 async def loopback(name: str) -> list[str]:
@@ -51,7 +52,7 @@ async def loopback(name: str) -> list[str]:
 class Limiting:
     """A provider that only knows rate limits: those that a test gives it, by status."""
 
-    kind = Kind.GITHUB
+    profile = PROVIDERS[Kind("github")].profile
 
     def __init__(self, limits: dict[int, RateLimit] | None = None) -> None:
         self.limits = limits or {}

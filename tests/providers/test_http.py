@@ -773,7 +773,7 @@ async def test_plain_http_is_not_spoken(authority: Authority) -> None:
     async with conversing(saying(HTTP_OK), None) as site, make_client(HURRIED) as client:
         with pytest.raises(NoAnswer, match=r"TLS|closed|answer"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
-        plain = Host(NAME, Kind.GITHUB, f"http://{NAME}:{site.port}", authority.file, declared=True)
+        plain = Host(NAME, Kind("github"), f"http://{NAME}:{site.port}", authority.file, declared=True)
         with pytest.raises(NoAnswer, match="doesn't begin with https://"):
             await ask(client, plain).send("GET", "/", headers=HEADERS)
 
@@ -788,7 +788,7 @@ async def test_a_ca_file_that_cannot_be_used_is_named(
     file = tmp_path / "acme.pem"
     if content is not None:
         file.write_bytes(content)
-    host = Host(NAME, Kind.GITHUB, f"https://{NAME}:1", file, declared=True)
+    host = Host(NAME, Kind("github"), f"https://{NAME}:1", file, declared=True)
     async with make_client() as client:
         with pytest.raises(NoAnswer, match=f"caFile configured for it {problem}"):
             await ask(client, host).send("GET", "/", headers={})
@@ -817,7 +817,7 @@ async def test_a_ca_file_may_have_comments_in_any_encoding(authority: Authority)
 async def test_the_systems_authorities_are_those_of_ssl_cert_file(authority: Authority) -> None:
     """As for every program that uses OpenSSL."""
     async with https(answer_ok, authority.server_context()) as site:
-        host = Host(NAME, Kind.GITHUB, f"https://{NAME}:{site.port}", declared=True)
+        host = Host(NAME, Kind("github"), f"https://{NAME}:{site.port}", declared=True)
         async with make_client(environment={"SSL_CERT_FILE": str(authority.file)}) as client:
             assert (await ask(client, host).send("GET", "/", headers={})).status == 200
         async with make_client() as client:
@@ -830,7 +830,9 @@ async def test_a_missing_ssl_cert_file_is_no_reason_to_believe_more(variable: st
     """The operator meant to believe less than the system does."""
     async with make_client(environment={variable: str(tmp_path / "missing")}) as client:
         with pytest.raises(NoAnswer, match="SSL_CERT_FILE or SSL_CERT_DIR name can't be read"):
-            await ask(client, Host(NAME, Kind.GITHUB, f"https://{NAME}:1", declared=True)).send("GET", "/", headers={})
+            await ask(client, Host(NAME, Kind("github"), f"https://{NAME}:1", declared=True)).send(
+                "GET", "/", headers={}
+            )
 
 
 # Addresses.
@@ -858,7 +860,7 @@ async def test_an_api_url_that_cannot_be_used_is_not_quoted(api_url: str) -> Non
     """It may hold a password; the clause says what is wrong with it."""
     async with make_client() as client:
         with pytest.raises(NoAnswer, match="can't be asked: its API URL") as caught:
-            await ask(client, Host("x.example", Kind.GITHUB, api_url, declared=True)).send("GET", "/", headers={})
+            await ask(client, Host("x.example", Kind("github"), api_url, declared=True)).send("GET", "/", headers={})
     assert "secret" not in str(caught.value)
 
 
@@ -1034,7 +1036,7 @@ async def test_every_try_is_reported(authority: Authority) -> None:
                 except NoAnswer:
                     pass
     assert [result for _, result, _ in reported] == ["2xx", "4xx", "3xx", "5xx", "rate_limited"]
-    assert {kind for kind, _, _ in reported} == {Kind.GITHUB}
+    assert {kind for kind, _, _ in reported} == {Kind("github")}
     assert all(0 < seconds < 5 for _, _, seconds in reported)
 
 

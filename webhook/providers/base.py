@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from webhook.findings import Answer, Question
-from webhook.hosts import Kind
+from webhook.providers.profile import Profile
 
 
 class NoAnswer(Exception):
@@ -39,8 +39,17 @@ class Reply:
     body: object = field(default=None, repr=False)
 
 
+class TooLate(NoAnswer):
+    """There was no answer in time."""
+
+
 class Api(Protocol):
     """The API of one host, as one inspection sees it: its deadline, TLS and limits are already in force."""
+
+    @property
+    def needed_by(self) -> float:
+        """When whoever asked first needs the answer, by the event loop's clock; what it can do without is left out."""
+        ...
 
     async def send(
         self,
@@ -70,8 +79,8 @@ class Provider(Protocol):
     """One kind of Git provider."""
 
     @property
-    def kind(self) -> Kind:
-        """Which hosts it answers for."""
+    def profile(self) -> Profile:
+        """What is known of it without asking; its `kind` says which hosts it answers for."""
         ...
 
     async def inspect(self, question: Question, api: Api) -> Answer:

@@ -41,7 +41,7 @@ from webhook import __version__
 from webhook.git_url import MalformedUrl, parse_host
 from webhook.hosts import Host, Kind
 from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
-from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
+from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
 from webhook.providers.connections import Connections, Endpoint, Exchange
 from webhook.providers.limits import Limits, Pauses
 from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
@@ -114,7 +114,9 @@ class ProviderClient:
             _, connections = self._hosts.popitem()
             await connections.aclose()
 
-    def api(self, host: Host, provider: Provider, credential_digest: bytes, deadline: float) -> Api:
+    def api(
+        self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
+    ) -> Api:
         """What one inspection sees.
 
         Args:
@@ -122,8 +124,9 @@ class ProviderClient:
             provider: recognises the host's rate limits.
             credential_digest: keyed; requests that the provider limits for one credential pause for that one.
             deadline: when every request must be over, by the running loop's `time()`.
+            needed_by: see `Api.needed_by`; the deadline where absent.
         """
-        return _HostApi(self, host, provider, credential_digest, deadline)
+        return _HostApi(self, host, provider, credential_digest, deadline, deadline if needed_by is None else needed_by)
 
     def _connections(self, host: Host) -> Connections:
         """The host's connections, made when first needed; to be used at once, while they are the newest.
@@ -214,8 +217,15 @@ class _HostApi:
     """See `ProviderClient.api`."""
 
     def __init__(
-        self, client: ProviderClient, host: Host, provider: Provider, credential_digest: bytes, deadline: float
+        self,
+        client: ProviderClient,
+        host: Host,
+        provider: Provider,
+        credential_digest: bytes,
+        deadline: float,
+        needed_by: float,
     ) -> None:
+        self.needed_by = needed_by
         self._client = client
         self._host = host
         self._provider = provider
@@ -231,7 +241,7 @@ class _HostApi:
             self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
             outcome = await self._with_retry(connections, request)
         if isinstance(outcome, _Mishap):
-            raise NoAnswer(outcome.clause)
+            raise (TooLate if outcome.result == "timeout" else NoAnswer)(outcome.clause)
         return outcome
 
     def _refuse_while_paused(self) -> None:
@@ -242,7 +252,7 @@ class _HostApi:
         now = asyncio.get_running_loop().time
         window = min(self._client._limits.provider_timeout, self._deadline - now())
         if window <= 0:
-            return _Mishap("was not asked, because no time was left")
+            return _Mishap("was not asked, because no time was left", "timeout")
         end = now() + window
 
         started = time.monotonic()

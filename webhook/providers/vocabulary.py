@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -11,16 +12,20 @@ from webhook.requirements import Level
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names of one kind of provider.
+    """The names of one kind of provider. What it has none of, its requirements can't be stated in.
 
     Attributes:
         scopes: of tokens that have scopes.
         permissions: of tokens that have permissions, with the levels that each can have.
+        levels: names that stand for a permission and its level at once, as Bitbucket Server's ``REPO_WRITE``.
+        granular: what the names of fine-grained permissions look like, where there are too many to know them.
         aliases: other spellings that people use.
     """
 
-    scopes: frozenset[str]
-    permissions: Mapping[str, tuple[Level, ...]]
+    scopes: frozenset[str] = frozenset()
+    permissions: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
+    levels: Mapping[str, tuple[str, Level]] = field(default_factory=dict)
+    granular: re.Pattern[str] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def scope(self, name: str) -> str:
@@ -43,10 +48,46 @@ class Vocabulary:
             raise ValueError(f"the permission {known} has only the level {' or '.join(levels)}")
         return known
 
+    def level(self, name: str) -> tuple[str, Level]:
+        """The permission and its level that one name stands for.
+
+        Raises:
+            ValueError: there is none, with the nearest that there is.
+        """
+        return self.levels[self._known(name.upper().replace(" ", "_"), self.levels, "level")]
+
+    def granular_permission(self, name: str) -> str:
+        """A fine-grained permission's name, in the usual spacing.
+
+        Raises:
+            ValueError: it doesn't look like one.
+        """
+        self._refuse_absent(self.granular, "granular permission")
+        name = " ".join(name.split())
+        if self.granular is None or not self.granular.fullmatch(name):
+            raise ValueError(f"{name[:60]!r} is no name of a granular permission, such as 'Code: Push'")
+        return name
+
     def _known(self, name: str, names: Collection[str], what: str) -> str:
+        self._refuse_absent(names, what)
         name = self.aliases.get(name, name)
         if name in names:
             return name
         near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
         suggestion = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names))}"
         raise ValueError(f"there is no {what} {name[:60]!r}; {suggestion}")
+
+    def _refuse_absent(self, names: object, what: str) -> None:
+        if names:
+            return
+        stated = [
+            key
+            for key, there in (
+                ("scopes", self.scopes),
+                ("permissions", self.permissions),
+                ("levels", self.levels),
+                ("granular", self.granular),
+            )
+            if there
+        ]
+        raise ValueError(f"its tokens have no {what}s; what they need is stated as {' or '.join(stated)}")

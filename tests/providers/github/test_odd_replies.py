@@ -19,7 +19,7 @@ from webhook.providers.base import RateLimit, Reply
 from webhook.providers.github import GitHub
 from webhook.requirements import Requirement, Role
 
-HOST = Host("github.com", Kind.GITHUB, "https://api.github.com")
+HOST = Host("github.com", Kind("github"), "https://api.github.com")
 REPOSITORY = "/repos/acme/apps"
 FINE_GRAINED = TokenCredential(SecretStr(make_token("A1b2C3d4E5", "github_" + "pat_")))
 CLASSIC = TokenCredential(SecretStr(make_token("z")))
@@ -33,6 +33,8 @@ Script = Mapping[str, Reply]
 
 class ScriptedApi:
     """Answers by the beginning of method and path, by the longest that fits; 404 to all else."""
+
+    needed_by = float("inf")
 
     def __init__(self, script: Script) -> None:
         self._script = script

@@ -11,10 +11,11 @@ from pydantic import SecretStr
 
 from webhook.findings import Outcome, Question, TokenCredential
 from webhook.hosts import Host, Kind
+from webhook.providers import PROVIDERS
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.github import links, replies, repository
 from webhook.providers.github.vocabulary import IMPLIED, VOCABULARY, held
-from webhook.requirements import DEFAULTS, Requirement, Role
+from webhook.requirements import Requirement, Role
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCOPES = st.sampled_from(sorted(VOCABULARY.scopes))
@@ -157,8 +158,11 @@ def test_what_is_no_repository_is_asked_for_nowhere(path: tuple[str, ...]) -> No
 
 def test_one_link_serves_all_roles() -> None:
     """The scopes of both, each once."""
-    needs = {Role.USER: DEFAULTS[Kind.GITHUB, Role.USER], Role.RUNTIME: DEFAULTS[Kind.GITHUB, Role.RUNTIME]}
-    host = Host("github.com", Kind.GITHUB, "https://api.github.com")
+    needs = {
+        Role.USER: PROVIDERS[Kind("github")].profile.defaults[Role.USER],
+        Role.RUNTIME: PROVIDERS[Kind("github")].profile.defaults[Role.RUNTIME],
+    }
+    host = Host("github.com", Kind("github"), "https://api.github.com")
     question = Question(TokenCredential(SecretStr("any")), host, ("acme",), needs)
     assert "scopes=repo,admin:repo_hook&" in links.new_classic(question)
     assert "repository_hooks=write" in links.new_fine_grained(question)
@@ -166,6 +170,6 @@ def test_one_link_serves_all_roles() -> None:
 
 def test_a_link_for_no_scopes_is_still_one() -> None:
     """A role that needs nothing has a link all the same."""
-    host = Host("github.com", Kind.GITHUB, "https://api.github.com")
+    host = Host("github.com", Kind("github"), "https://api.github.com")
     question = Question(TokenCredential(SecretStr("any")), host, (), {Role.USER: Requirement()})
     assert "https://github.com/settings/tokens/new?" in links.new_classic(question)

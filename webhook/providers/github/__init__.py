@@ -5,7 +5,7 @@ probed      fine-grained tokens and those of Apps, whose permissions have to be 
 app         an App's own credentials
 repository  the repository that a URL names
 replies     what GitHub's replies mean
-rounds      requests that go out together, and are counted
+profile     what is known without asking
 vocabulary, links, keys
 """
 
@@ -16,10 +16,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
-from webhook.hosts import Kind
 from webhook.providers.base import Api, RateLimit, Reply
 from webhook.providers.github import app, links, probed, replies, scoped
-from webhook.providers.github.rounds import Counted
+from webhook.providers.github.profile import PROFILE
+from webhook.providers.rounds import Counted
 
 _HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
 
@@ -27,7 +27,7 @@ _HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "20
 class GitHub:
     """Asks GitHub about one credential."""
 
-    kind = Kind.GITHUB
+    profile = PROFILE
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock

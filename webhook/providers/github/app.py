@@ -13,8 +13,8 @@ from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcom
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import replies, repository
 from webhook.providers.github.keys import load_app_key
-from webhook.providers.github.rounds import together
 from webhook.providers.github.vocabulary import display
+from webhook.providers.rounds import together
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
 from webhook.findings import Question
 from webhook.hosts import Host
-from webhook.requirements import Requirement
-
-
-def union(requirements: Iterable[Requirement]) -> Requirement:
-    """What a token needs that shall meet all of them."""
-    whole = Requirement()
-    for requirement in requirements:
-        whole = whole.union(requirement)
-    return whole
+from webhook.requirements import union
 
 
 def new_classic(question: Question) -> str:

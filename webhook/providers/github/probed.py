@@ -22,10 +22,10 @@ from dataclasses import dataclass, field, replace
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import links, replies, repository
-from webhook.providers.github.rounds import together
 from webhook.providers.github.vocabulary import display
+from webhook.providers.rounds import together
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
+from webhook.requirements import Level, Requirement, union
 
 _CANDIDATES = 3
 """Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
@@ -82,7 +82,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
     """Prove the permissions that the roles need, on the repository that the URL names or one that the token reaches."""
     token = credential.token.get_secret_value()
     installation = token.startswith("ghs_")
-    needed = links.union(question.requirements.values())
+    needed = union(question.requirements.values())
     name = repository.named(question.path)
     # GitHub refuses /user to installation tokens.
     whose = "/installation/repositories?per_page=100" if installation else "/user"
@@ -177,7 +177,7 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
         finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
         return same_for_all(question, finding, facts)
     proofs = prove(reached, installation=token_type == _INSTALLATION)
-    needed = links.union(question.requirements.values())
+    needed = union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
     facts = replace(facts, holds=holds, probed=reached.name)
     findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}

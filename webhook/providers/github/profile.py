@@ -1,0 +1,50 @@
+"""GitHub without asking it: github.com, its customers' own hosts, Enterprise Server."""
+
+from __future__ import annotations
+
+import re
+
+from webhook.hosts import Kind
+from webhook.providers.github.vocabulary import VOCABULARY
+from webhook.providers.profile import Profile
+from webhook.requirements import Level, Requirement, Role
+
+# GitHub Enterprise Cloud with data residency. One label before .ghe.com is a tenant's host; api.TENANT.ghe.com and
+# deeper names are not.
+TENANTS = re.compile(r"[a-z0-9-]+\.ghe\.com")
+
+
+def _api_url(name: str) -> str:
+    if name == "github.com":
+        return "https://api.github.com"
+    if TENANTS.fullmatch(name):  # these have no /api/v3 (GitHub docs: about data residency)
+        return f"https://api.{name}"
+    return f"https://{name}/api/v3"
+
+
+PROFILE = Profile(
+    kind=Kind("github"),
+    title="GitHub",
+    vocabulary=VOCABULARY,
+    defaults={
+        Role.RUNTIME: Requirement(
+            scopes=("repo", "admin:repo_hook"),
+            permissions=(
+                ("administration", Level.WRITE),
+                ("contents", Level.WRITE),
+                ("metadata", Level.READ),
+                ("repository_hooks", Level.WRITE),
+            ),
+        ),
+        Role.USER: Requirement(
+            scopes=("repo",),
+            permissions=(("contents", Level.WRITE), ("metadata", Level.READ)),
+        ),
+    },
+    api_url=_api_url,
+    hosts=("github.com",),
+    tenants=TENANTS,
+    # GitHub docs: about-authentication-to-github.
+    token_prefixes=("github_pat_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    shape_in_text=r"gh[pousr]_[a-z0-9]{30}|github_pat_\w{30}",
+)

@@ -1,0 +1,77 @@
+"""Requests that go out together, how many they are, and which of them may be missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from webhook.providers.base import Api, NoAnswer, Reply, TooLate
+
+_T = TypeVar("_T")
+# Seconds in which the answer is put together and travels back.
+_RESERVE = 0.2
+
+
+async def together(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
+    """What all of them return, once all are over: none goes on behind the back of whoever got an error.
+
+    Raises:
+        Exception: the first one's, in the order of `calls`.
+    """
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    returned: list[_T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        returned.append(outcome)
+    return returned
+
+
+async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> list[_T | NoAnswer]:
+    """What each of them returns, or why it brought nothing; `TooLate` for those that aren't over in time.
+
+    For requests without which there is an answer all the same.
+
+    Args:
+        needed_by: see `Api.needed_by`.
+
+    Raises:
+        Exception: the first that is no `NoAnswer`, in the order of `calls`.
+    """
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        if tasks:
+            left = needed_by - _RESERVE - asyncio.get_running_loop().time()
+            await asyncio.wait(tasks, timeout=max(0.0, left))
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    returned: list[_T | NoAnswer] = []
+    for outcome in outcomes:
+        if isinstance(outcome, asyncio.CancelledError):
+            returned.append(TooLate("was not asked to the end, because time was over"))
+        elif isinstance(outcome, BaseException) and not isinstance(outcome, NoAnswer):
+            raise outcome
+        else:
+            returned.append(outcome)
+    return returned
+
+
+class Counted:
+    """An API that knows how often it was asked."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.requests = 0
+
+    @property
+    def needed_by(self) -> float:
+        """See `Api.needed_by`."""
+        return self._api.needed_by
+
+    async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
+        """See `Api.send`."""
+        self.requests += 1
+        return await self._api.send(method, path, headers=headers, json=json)
