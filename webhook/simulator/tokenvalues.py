@@ -6,6 +6,7 @@ The same seed and name give the same string, so two processes that load one worl
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import string
 import zlib
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 HEX = "0123456789abcdef"
+DIGITS = string.digits
 BASE36 = string.digits + string.ascii_lowercase
 URL_SAFE = BASE62 + "-_"
 
@@ -64,6 +66,33 @@ def github_stateless(app_id: int, seed: str) -> str:
     return f"ghs_{app_id}_{header}.{claims}.{random_text(seed + '/s', 342, alphabet)}"
 
 
+def atlassian_api_token(seed: str) -> str:
+    """``ATATT3xFfGF0…``: 192 characters in all, of which scanners know the first six and the alphabet."""
+    return _atlassian("ATATT3xFfGF0", seed)
+
+
+def atlassian_access_token(seed: str) -> str:
+    """``ATCTT3xFfGN0…``, of a repository, project or workspace; the prefix is general knowledge, as is the length."""
+    return _atlassian("ATCTT3xFfGN0", seed)
+
+
+def _atlassian(prefix: str, seed: str) -> str:
+    """A random text, ``=`` and eight hexadecimal digits of a checksum, as observed."""
+    start = prefix + random_text(seed, 192 - len(prefix) - 9, URL_SAFE)
+    return f"{start}={zlib.crc32(start.encode()):08X}"
+
+
+def bitbucket_app_password(seed: str) -> str:
+    """``ATBB`` and 32 characters, the last eight of them hexadecimal digits of a checksum."""
+    start = "ATBB" + random_text(seed, 24)
+    return f"{start}{zlib.crc32(start.encode()):08X}"
+
+
+def bitbucket_oauth(seed: str) -> str:
+    """An access token of an OAuth consumer: base64 without any prefix."""
+    return random_text(seed, 86, URL_SAFE) + "=="
+
+
 def gitlab_legacy(prefix: str, seed: str) -> str:
     """``glpat-`` and its siblings before routable tokens: the prefix and 20 URL-safe characters."""
     return prefix + random_text(seed, 20, URL_SAFE)
@@ -90,3 +119,9 @@ def _base36(number: int, length: int) -> str:
 def gitlab_oauth(seed: str) -> str:
     """An OAuth access token: 64 hexadecimal characters without a prefix."""
     return random_text(seed, 64, HEX)
+
+
+def bitbucket_server_token(number: str, seed: str, prefix: str = "") -> str:
+    """44 characters of base64 over ``id:secret``, an id of twelve digits; newer versions put ``BBDC-`` before it."""
+    secret = hashlib.sha256(seed.encode()).digest()[:20]
+    return prefix + base64.b64encode(f"{number}:".encode() + secret).decode()
