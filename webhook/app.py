@@ -27,7 +27,7 @@ from webhook.logs import Logger
 from webhook.metrics import Metrics
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Limits
+from webhook.providers.limits import Limits, current_tenant
 from webhook.reload import FileWatcher
 from webhook.review import Reviewer
 from webhook.serving import Server, ServingOptions
@@ -96,6 +96,7 @@ class Engine:
 
     async def review(self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
         """Judge a write, and count what came of it."""
+        current_tenant.set(subject.secret.namespace)  # of this review's own task
         reviewed = await self._reviewer.review(subject, stage, deadline)
         record |= reviewed.describe()
         for verdict in reviewed.verdicts.values():

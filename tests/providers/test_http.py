@@ -23,7 +23,7 @@ from webhook.hosts import Host, Kind
 from webhook.providers import http
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
 from webhook.providers.http import USER_AGENT, OnRequest, ProviderClient
-from webhook.providers.limits import Limits
+from webhook.providers.limits import Limits, current_tenant
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -585,6 +585,28 @@ async def test_waiting_for_a_turn_ends_at_the_deadline(authority: Authority) -> 
         with pytest.raises(NoAnswer, match="too many other requests to it are under way"):
             await ask(client, authority.host(site.port), seconds=0.2).send("GET", "/", headers={})
         await first
+
+
+async def test_tenants_take_turns(authority: Authority) -> None:
+    """One that has a thousand requests waiting makes another wait for one of them."""
+    answered: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.01)
+        answered.append(request.path)
+        return web.json_response({})
+
+    async with https(handler, authority.server_context()) as site, make_client(Limits(concurrency=2)) as client:
+
+        def send(tenant: str) -> asyncio.Task[Reply]:
+            current_tenant.set(tenant)
+            return asyncio.create_task(ask(client, authority.host(site.port)).send("GET", f"/{tenant}", headers={}))
+
+        flood = [send("noisy") for _ in range(40)]
+        await asyncio.sleep(0.03)
+        await asyncio.gather(*(send("quiet") for _ in range(3)))
+        assert len(answered) < 15
+        await asyncio.gather(*flood)
 
 
 async def test_one_host_does_not_wait_for_another(authority: Authority) -> None:

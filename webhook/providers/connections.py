@@ -18,6 +18,7 @@ import httpcore
 
 from webhook.providers.base import NoAnswer
 from webhook.providers.trust import Trust
+from webhook.providers.turns import Turns
 
 KEEPALIVE = 30.0
 """Seconds that an unused connection is kept. NAT gateways forget silent ones after 4 minutes and more."""
@@ -117,7 +118,7 @@ class Connections:
         self._endpoint = endpoint
         self._trust = trust
         self._backend = backend
-        self._turns = asyncio.Semaphore(concurrency)
+        self._turns = Turns(concurrency)
         self._users = 0
         self._context: ssl.SSLContext | None = None
         self._idle: list[_Connection] = []  # of HTTP/1.1, the one used last at the end
@@ -131,29 +132,25 @@ class Connections:
         return self._users > 0
 
     @asynccontextmanager
-    async def turn(self, deadline: float) -> AsyncIterator[None]:
+    async def turn(self, tenant: str, deadline: float) -> AsyncIterator[None]:
         """Wait until fewer requests than the limit are under way.
+
+        Args:
+            tenant: on whose behalf; tenants take turns (see `Turns`).
 
         Raises:
             NoAnswer: `deadline` (of the loop's clock) came first.
         """
         self._users += 1
         try:
-            if not await self._took_turn(deadline):
+            if not await self._turns.take(tenant, deadline):
                 raise NoAnswer("was not asked in time, because too many other requests to it are under way")
             try:
                 yield
             finally:
-                self._turns.release()
+                self._turns.give_back()
         finally:
             self._users -= 1
-
-    async def _took_turn(self, deadline: float) -> bool:
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._turns.acquire()
-        except TimeoutError:
-            return False
 
     @asynccontextmanager
     async def exchange(

@@ -43,7 +43,7 @@ from webhook.hosts import Host, Kind
 from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
 from webhook.providers.connections import Connections, Endpoint, Exchange
-from webhook.providers.limits import Limits, Pauses
+from webhook.providers.limits import Limits, Pauses, current_tenant
 from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
 from webhook.providers.trust import FileTrust, SystemTrust, Trust, TrustUnusable
 
@@ -231,13 +231,14 @@ class _HostApi:
         self._provider = provider
         self._credential = credential_digest
         self._deadline = deadline
+        self._tenant = current_tenant.get()
 
     async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
         """See `base.Api.send`. No request of ours changes anything at a provider, so each may be sent twice."""
         request = _request(method, path, headers, json)
         self._refuse_while_paused()
         connections = self._client._connections(self._host)
-        async with connections.turn(self._deadline):
+        async with connections.turn(self._tenant, self._deadline):
             self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
             outcome = await self._with_retry(connections, request)
         if isinstance(outcome, _Mishap):

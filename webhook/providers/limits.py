@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 LONGEST_PAUSE = 3600.0
 """Seconds. GitHub's primary limit starts anew each hour; a longer wait is an error of whoever asks for it."""
 _MOST_PAUSES = 10_000
+
+current_tenant: ContextVar[str] = ContextVar("current_tenant", default="")
+"""On whose behalf requests are sent: whoever begins an inspection sets it. Tenants share what a host allows us."""
 
 
 @dataclass(frozen=True, slots=True)
