@@ -68,8 +68,12 @@ class Place:
             self.waiting -= 1
         return web.Response(text="at last")
 
+    async def echo(self, request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
     async def start(self) -> None:
         app = web.Application()
+        app.router.add_post("/echo", self.echo)
         app.router.add_get("/", self.hello)
         app.router.add_get("/slow", self.slow)
         log = logs.build_logger(self.written, level="debug")
@@ -125,6 +129,15 @@ async def ask_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
     return await reader.readexactly(len("hello"))
+
+
+async def connected(
+    place: Place, stack: contextlib.AsyncExitStack
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A new connection, which ends with the test."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.server.address.port, ssl=unverified())
+    stack.callback(writer.close)
+    return reader, writer
 
 
 async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
@@ -331,6 +344,63 @@ class TestServing:
             assert place.sample("connections") <= 4
             assert place.sample("tls_handshake_failures_total", reason="too-many-connections") >= 3
             assert await ask_on(reader, writer) == b"hello"  # asked before, so it is still there
+
+    async def test_connections_that_ask_no_more_make_room(self, place: Place) -> None:
+        """Whoever has asked once can't keep others out either; who has been idle for longest goes first, at once."""
+        place.options = replace(place.options, max_connections=4)
+        await place.start()
+        async with contextlib.AsyncExitStack() as stack:
+            connections = [await connected(place, stack) for _ in range(4)]
+            for reader, writer in connections:
+                assert await ask_on(reader, writer) == b"hello"
+            assert await ask_on(*connections[0]) == b"hello"
+            for _ in range(2):
+                assert await ask_on(*await connected(place, stack)) == b"hello"
+            assert place.sample("connections") <= 4
+            assert [reader.at_eof() or reader.exception() is not None for reader, _ in connections] == [
+                False,
+                True,
+                True,
+                False,
+            ]
+            assert await ask_on(*connections[0]) == b"hello"
+
+    async def test_requests_that_never_end_make_room(self, place: Place) -> None:
+        """A head without its body is no reason to turn others away; a request that is being answered is."""
+        place.options = replace(place.options, max_connections=4)
+        await place.start()
+        async with contextlib.AsyncExitStack() as stack:
+            _, slow = await connected(place, stack)
+            slow.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: place.waiting)
+            for _ in range(3):
+                _, writer = await connected(place, stack)
+                writer.write(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhell")
+            await until(lambda: place.sample("in_flight_requests") == 4)
+            for _ in range(5):
+                assert await ask_on(*await connected(place, stack)) == b"hello"
+            assert place.waiting == 1
+
+    async def test_those_that_have_ended_are_forgotten(self, place: Place) -> None:
+        """Load balancers and our own look at the port come for months, ask nothing and go."""
+        await place.start()
+        for _ in range(200):
+            _, writer = await asyncio.open_connection("127.0.0.1", place.server.address.port, ssl=unverified())
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        assert place.server._listener is not None
+        assert len(place.server._listener._idle) < 100
+
+    async def test_health_answers_however_many_say_nothing_there(self, place: Place) -> None:
+        """Kubelet would end a process that it can't ask."""
+        await place.start()
+        port = place.server.health_address.port
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(300):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                stack.callback(writer.close)
+            assert await place.health("/livez") == (200, "ok\n")
 
     async def test_a_client_that_hangs_up(self, place: Place) -> None:
         """Its request ends with it: nobody waits for the answer."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 from collections import deque
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from webhook.errors import ConfigurationError
+from webhook.idle import IdleConnections
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds; the API server waits as long (KUBERNETES.md §5)."""
@@ -82,7 +84,7 @@ class Listener:
         """
         Args:
             context: what the next connection is served with.
-            max_connections: beyond it, whoever has been silent for longest makes room for the next.
+            max_connections: beyond it, whoever has asked nothing for longest makes room for the next.
             on_failure: told in one word why a connection didn't come about.
 
         Raises:
@@ -94,7 +96,7 @@ class Listener:
         self._on_failure = on_failure
         self._socket = _listening_socket(address)
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._silent: dict[object, asyncio.Transport] = {}  # by protocol; nothing was asked on them yet; oldest first
+        self._idle = IdleConnections()
         self._probes: deque[tuple[str, int]] = deque(maxlen=8)
         name = self._socket.getsockname()
         self.address = Address(name[0], name[1])
@@ -127,9 +129,15 @@ class Listener:
         for task in self._handshakes:
             task.cancel()
 
+    def has_stirred(self, protocol: object, transport: asyncio.WriteTransport | None) -> None:
+        """A request has begun to come on this connection, or was answered: it is the last one that is idle."""
+        self._idle.remove(protocol)
+        if transport is not None and not transport.is_closing():
+            self._idle.add(protocol, transport)
+
     def was_asked(self, protocol: object) -> None:
-        """A request has come on this connection: it isn't one that only takes room."""
-        self._silent.pop(protocol, None)
+        """A whole request has come on this connection, which can't be missed until it is answered."""
+        self._idle.remove(protocol)
 
     def expect_probe(self, name: tuple[str, int]) -> None:
         """Don't report failures of the connection from this address: it is our own, to see whether we answer."""
@@ -166,29 +174,27 @@ class Listener:
             return
         try:
             if self._context is None:
-                await loop.connect_accepted_socket(self._server, connection)
-                return
-            transport, protocol = await loop.connect_accepted_socket(
-                self._server, connection, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
-            )
+                transport, protocol = await loop.connect_accepted_socket(self._server, connection)
+            else:
+                transport, protocol = await loop.connect_accepted_socket(
+                    self._server, connection, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
+                )
         except OSError as error:  # of which SSLError and TimeoutError are
             if peer not in self._probes:
                 self._on_failure(_reason(error))
             return
         if not transport.is_closing():
-            self._silent[protocol] = transport
+            self._idle.add_new(protocol, transport)
 
     def _make_room(self) -> bool:
-        """Whether there is room for one more connection, if need be by closing a silent one."""
+        """Whether there is room for one more connection, if need be by closing an idle one."""
         if self.connections <= self._max_connections:  # of which this one is one already
             return True
         self._on_failure(TOO_MANY)
-        while self._silent:
-            transport = self._silent.pop(next(iter(self._silent)))
-            if not transport.is_closing():
-                transport.abort()
-                return True
-        return False
+        if (transport := self._idle.take()) is None:
+            return False
+        transport.abort()
+        return True
 
 
 def _listening_socket(address: Address) -> socket.socket:
@@ -201,7 +207,9 @@ def _listening_socket(address: Address) -> socket.socket:
             (str(name[0]), address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=every_interface
         )
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "there is no such host"
+        # Not `strerror`: `create_server` puts the address into it once more.
+        number = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
+        reason = os.strerror(number) if number else "there is no such host"
         raise ConfigurationError(f"can't listen on {address}: {reason}") from None
     listening.setblocking(False)
     return listening

@@ -38,7 +38,7 @@ _ADVICE = {
     "tls-too-old": "the client speaks nothing newer than TLS 1.1",
     "plain-http": "the client speaks HTTP without TLS",
     "no-resources": "there are no file descriptors or memory left",
-    TOO_MANY: "more connections than allowed; those that stayed silent for longest are closed",
+    TOO_MANY: "more connections than allowed; those on which nothing was asked for longest are closed",
 }
 
 
@@ -200,13 +200,26 @@ class Server:
 
     @web.middleware
     async def _follow(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._listener is not None:
-            self._listener.was_asked(request.protocol)
+        listener = self._listener
+        if listener is None:
+            raise RuntimeError("a request has come before there was a port")
+        protocol, transport = request.protocol, request.transport  # which the request forgets when its client goes
+        answered = False
+
+        def arrived() -> None:
+            if not answered:
+                listener.was_asked(protocol)
+
+        # Whoever holds back the rest of a request can be missed as well as those who send none.
+        listener.has_stirred(protocol, transport)
+        request.content.on_eof(arrived)
         self._in_flight += 1
         try:
             return await handler(request)
         finally:
             self._in_flight -= 1
+            answered = True
+            listener.has_stirred(protocol, transport)
 
     async def _mark(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers.popall(hdrs.SERVER, None)  # names versions, and nobody needs it
