@@ -5,17 +5,19 @@ scopes and permissions, so that the product and its simulator can't be wrong in 
 
 Import direction, each line only what stands above it::
 
-    exchange.py     a call and its reply; how a reply is delivered (late, cut, never)
-    tokenvalues.py  token strings, made at run time from a seed
-    provider.py     what every simulated host has: a model, its record of changes, ``Site.answer(call)``
-    github/         GitHub: the model, who is calling, may they, what they get
-    gitlab/         GitLab, in the same way
-    world.py        all hosts together; YAML in and out
-    scenes.py       ``example_world(now)``
-    faults.py       what goes wrong, where and how often
-    journal.py      every request that was made, without a token
-    server.py       ``async with Simulator(world, ssl_context=…) as sim``
-    console.py      the control API of ``python -m webhook.simulator``; ``control.py`` is its client
+    exchange.py        a call and its reply; how a reply is delivered (late, cut, never)
+    tokenvalues.py     token strings, made at run time from a seed
+    provider.py        what every simulated host has: a model, its record of changes, ``Site.answer(call)``
+    github/            GitHub: the model, who is calling, may they, what they get
+    gitlab/            GitLab, in the same way
+    bitbucket/         Bitbucket Cloud, in the same way
+    bitbucket_server/  Bitbucket Server and Data Center, in the same way
+    world.py           all hosts together; YAML in and out
+    scenes.py          ``example_world(now)``
+    faults.py          what goes wrong, where and how often
+    journal.py         every request that was made, without a token
+    server.py          ``async with Simulator(world, ssl_context=…) as sim``
+    console.py         the control API of ``python -m webhook.simulator``; ``control.py`` is its client
 
 A further provider is one package with a model and a site, a member in ``world.AnyHost`` and a line in ``server.SITES``.
 """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from webhook.simulator.bitbucket.scenes import bitbucket_org
+from webhook.simulator.bitbucket_server.scenes import bitbucket_acme_dev
 from webhook.simulator.github import (
     Account,
     App,
@@ -38,8 +40,14 @@ def _without(permission: str) -> Permissions:
 
 
 def example_world(now: datetime, seed: str = "example") -> World:
-    """github.com, the Enterprise Server ``git.acme.dev`` and the tenant ``acme.ghe.com``."""
-    return World.of(github_com(now, seed), enterprise_server(now, seed), tenant(now, seed))
+    """github.com, the Enterprise Server ``git.acme.dev``, the tenant ``acme.ghe.com``, and one of each other kind."""
+    return World.of(
+        github_com(now, seed),
+        enterprise_server(now, seed),
+        tenant(now, seed),
+        bitbucket_org(now, seed),
+        bitbucket_acme_dev(now, seed),
+    )
 
 
 def github_com(now: datetime, seed: str) -> GitHubHost:

@@ -13,15 +13,21 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
+from webhook.simulator.bitbucket import BitbucketSite
+from webhook.simulator.bitbucket_server import BitbucketServerSite
 from webhook.simulator.exchange import Call, Reply
 from webhook.simulator.faults import FaultBook, answer_through
 from webhook.simulator.github import GitHubSite
+from webhook.simulator.gitlab import GitLabSite
 from webhook.simulator.journal import Journal, RequestRecord
 from webhook.simulator.provider import Site
 from webhook.simulator.world import AnyHost, World
 
 SITES: dict[str, Callable[[Any], Site]] = {
+    "bitbucket-server": BitbucketServerSite,
     "github": GitHubSite,
+    "gitlab": GitLabSite,
+    "bitbucket": BitbucketSite,
 }
 """How each kind of host behaves. Each is made of the model of its own kind, which pydantic has seen to."""
 
@@ -142,6 +148,7 @@ class Simulator:
             headers=request.headers,
             body=await request.read(),
             peer=request.remote or "127.0.0.1",
+            raw_path=request.rel_url.raw_path,
         )
         site = self._sites[host]
         token = site.token_name(call)

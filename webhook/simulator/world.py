@@ -14,14 +14,16 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import Field, model_validator
 
-from webhook.simulator import github, gitlab
+from webhook.simulator import bitbucket, bitbucket_server, github, gitlab
+from webhook.simulator.bitbucket import BitbucketHost
+from webhook.simulator.bitbucket_server import BitbucketServerHost
 from webhook.simulator.github import App, GitHubHost
 from webhook.simulator.gitlab import GitLabHost
 from webhook.simulator.provider import Clock, HostModel, Model, Mutation
 
 # One member for each provider.
-AnyHost = Annotated[GitHubHost | GitLabHost, Field(discriminator="kind")]
-AnyToken = github.Token | gitlab.Token
+AnyHost = Annotated[GitHubHost | GitLabHost | BitbucketHost | BitbucketServerHost, Field(discriminator="kind")]
+AnyToken = github.Token | gitlab.Token | bitbucket.Token | bitbucket_server.Token
 
 Wanted = TypeVar("Wanted", bound=HostModel)
 
@@ -62,6 +64,14 @@ class World(Model):
     def gitlab(self, name: str = "gitlab.com") -> GitLabHost:
         """A GitLab host by name."""
         return self._host(name, GitLabHost)
+
+    def bitbucket(self, name: str = "bitbucket.org") -> BitbucketHost:
+        """Bitbucket Cloud."""
+        return self._host(name, BitbucketHost)
+
+    def bitbucket_server(self, name: str = "bitbucket.acme.dev") -> BitbucketServerHost:
+        """A Bitbucket Server or Data Center by name."""
+        return self._host(name, BitbucketServerHost)
 
     def _host(self, name: str, kind: type[Wanted]) -> Wanted:
         host = self.hosts[name]

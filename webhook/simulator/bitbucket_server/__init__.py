@@ -1,6 +1,5 @@
 """Bitbucket Server and Data Center, as seen by whoever holds an HTTP access token."""
 
-from webhook.simulator.bitbucket_server.example import example
 from webhook.simulator.bitbucket_server.model import (
     BitbucketServerHost,
     Level,
@@ -23,5 +22,4 @@ __all__ = [
     "TokenKind",
     "User",
     "Webhook",
-    "example",
 ]

@@ -19,7 +19,7 @@ from webhook.simulator.bitbucket_server.model import (
 JANE = "jane.doe_acme.dev"
 
 
-def example(now: datetime, seed: str) -> BitbucketServerHost:
+def bitbucket_acme_dev(now: datetime, seed: str) -> BitbucketServerHost:
     """Jane administers the project ACME, where Hubot may write and a reader may read one repository."""
     host = BitbucketServerHost(name="bitbucket.acme.dev", context_path="/bitbucket")
     host.add(
