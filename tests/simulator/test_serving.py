@@ -78,8 +78,8 @@ async def test_reset_brings_everything_back(simulator: Simulator, ask: Ask) -> N
 
 async def test_ports_can_be_chosen(world: World, server_context: ssl.SSLContext) -> None:
     """And can't be chosen for hosts that aren't there."""
-    with pytest.raises(ValueError, match=r"gitlab\.com"):
-        Simulator(world, ssl_context=server_context, ports={"gitlab.com": 1})
+    with pytest.raises(ValueError, match=r"nowhere\.dev"):
+        Simulator(world, ssl_context=server_context, ports={"nowhere.dev": 1})
     async with Simulator(world, ssl_context=server_context) as first:
         taken = first.hosts["github.com"].port
         with pytest.raises(OSError):
@@ -214,10 +214,10 @@ def test_a_wrong_command_line_is_said_to_be(
     broken.write_text("hosts: [hush-hush")
     assert main([*files, "--world", str(broken)]) == 2
     assert main([*files, "--world", str(tmp_path / "missing.yaml")]) == 2
-    assert main([*files, "--port", "gitlab.com=1"]) == 2
+    assert main([*files, "--port", "nowhere.dev=1"]) == 2
     output = capsys.readouterr().err
     assert "hush-hush" not in output
-    assert "gitlab.com" in output
+    assert "nowhere.dev" in output
     with pytest.raises(SystemExit) as caught:
         main([*files, "--port", "github.com"])
     assert caught.value.code == 2

@@ -22,6 +22,7 @@ from webhook.simulator.github import (
     Token,
     TokenKind,
 )
+from webhook.simulator.gitlab.scenes import gitlab_acme_dev, gitlab_com
 from webhook.simulator.world import World
 
 RUNTIME_PERMISSIONS: Permissions = {
@@ -45,6 +46,8 @@ def example_world(now: datetime, seed: str = "example") -> World:
         github_com(now, seed),
         enterprise_server(now, seed),
         tenant(now, seed),
+        gitlab_com(now, seed),
+        gitlab_acme_dev(now, seed),
         bitbucket_org(now, seed),
         bitbucket_acme_dev(now, seed),
     )
