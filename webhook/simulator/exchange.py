@@ -35,6 +35,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     peer: str = "127.0.0.1"
+    raw_path: str = ""
+    """The path as it was sent, percent-encoded: some hosts tell ``%2F`` from ``/``."""
 
     @property
     def host(self) -> str:

@@ -12,11 +12,13 @@ from webhook.simulator.gitlab.model import (
     Token,
     TokenKind,
 )
+from webhook.simulator.gitlab.site import GitLabSite
 
 __all__ = [
     "Account",
     "AccountType",
     "GitLabHost",
+    "GitLabSite",
     "GranularScope",
     "Group",
     "Hook",

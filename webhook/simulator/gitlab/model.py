@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -60,7 +60,7 @@ class Account(Model):
     id: int
     name: str | None = None
     type: AccountType = AccountType.PERSON
-    state: Literal["active", "blocked", "deactivated"] = "active"
+    state: Literal["active", "blocked", "deactivated", "blocked_pending_approval"] = "active"
 
     @property
     def bot(self) -> bool:
@@ -77,7 +77,7 @@ class Group(Model):
     visibility: Visibility = "private"
     members: dict[str, LevelName] = Field(default_factory=dict)
     enforces_fine_grained: bool = False
-    """Refuses every token that isn't fine-grained, here and below."""
+    """Refuses the older kind of personal access token, here and below (only a top-level group of gitlab.com can)."""
 
 
 class Hook(Model):
@@ -99,6 +99,7 @@ class Project(Model):
     empty: bool = False
     default_branch: str = "main"
     hooks: list[Hook] = Field(default_factory=list)
+    files: list[str] = Field(default_factory=lambda: ["README.md"])
 
     @property
     def namespace(self) -> str:
@@ -173,6 +174,8 @@ class Token(Model):
     created_at: datetime | None = None
     expires_at: date | None = None
     """It ends as this day begins, 00:00 UTC."""
+    expires_in: int | None = None
+    """OAuth: seconds from ``created_at``; ``None`` lasts for ever."""
     revoked: bool = False
     requires_dpop: bool = False
     """Its owner demands a proof of possession with each request, which no mere token can give."""
@@ -210,7 +213,9 @@ class Token(Model):
         return self.kind in PERSONAL_KINDS
 
     def expired(self, now: datetime) -> bool:
-        """Whether its last day is over."""
+        """Whether its last day is over, or an OAuth token's last second."""
+        if self.expires_in is not None and self.created_at is not None:
+            return self.created_at + timedelta(seconds=self.expires_in) <= now
         return self.expires_at is not None and self.expires_at <= now.astimezone(UTC).date()
 
 
@@ -229,7 +234,7 @@ class GitLabHost(HostModel):
 
     kind: Literal["gitlab"] = "gitlab"
     name: str = "gitlab.com"
-    version: str = "18.7.0-ee"
+    version: str = "19.6.0-ee"
     """Endpoints that are newer than this aren't there."""
     path_prefix: str = ""
     """``/gitlab`` for a GitLab at ``https://host/gitlab``."""
@@ -246,6 +251,8 @@ class GitLabHost(HostModel):
     old_granular_wording: bool = False
     """Refuse fine-grained tokens in the words that GitLab had at first."""
     impersonation_disabled: bool = False
+    proxy_decodes_slashes: bool = False
+    """A reverse proxy turns ``%2F`` into ``/`` on the way, so that no path names a project (GitLab docs: api/rest)."""
     git_attempts: int | None = None
     """After so many bad Basic credentials for Git an address is banned for an hour; ``None``: never."""
 
@@ -320,6 +327,23 @@ class GitLabHost(HostModel):
         """A user's highest level in a group, inherited ones included."""
         levels = (group.members.get(username, Level.NONE) for group in self.lineage(path) if username is not None)
         return max(levels, default=Level.NONE)
+
+    def sees_project(self, username: str | None, project: Project) -> bool:
+        """Whether a project exists as far as a user, or nobody, is told."""
+        if project.visibility == "public" or (project.visibility == "internal" and username is not None):
+            return True
+        return self.project_level(username, project) >= Level.GUEST
+
+    def sees_group(self, username: str | None, group: Group) -> bool:
+        """The same for a group, which members of anything below it see too (GitLab: GroupPolicy, has_projects)."""
+        if group.visibility == "public" or (group.visibility == "internal" and username is not None):
+            return True
+        below = f"{group.path}/".lower()
+        return self.group_level(username, group.path) >= Level.GUEST or any(
+            self.project_level(username, project) >= Level.GUEST
+            for project in self.projects.values()
+            if project.path.lower().startswith(below)
+        )
 
     def project_level(self, username: str | None, project: Project) -> Level:
         """A user's highest level in a project, from its own members and those of the groups above."""
