@@ -10,8 +10,10 @@ import pytest
 import trustme
 
 from webhook.simulator import Simulator, World, example_world
+from webhook.simulator.bitbucket import Token, TokenKind
 
 Ask = Callable[..., Awaitable[httpx.Response]]
+AskBitbucket = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +72,32 @@ def ask(simulator: Simulator, client: httpx.AsyncClient) -> Ask:
         return await client.request(method, url, headers=headers, **options)
 
     return send
+
+
+@pytest.fixture
+def ask_bitbucket(simulator: Simulator, client: httpx.AsyncClient) -> AskBitbucket:
+    """``await ask_bitbucket("bitbucket-oauth", "/user")``: a token by name, shown as its kind asks for.
+
+    With ``user``, it is shown as the password of that user name, and with ``user=None`` as ``Bearer``.
+    """
+
+    async def send(
+        token: str | None, path: str, method: str = "GET", user: str | None = "(usual)", **options: Any
+    ) -> httpx.Response:
+        if token is not None:
+            shown = simulator.world.bitbucket().tokens[token]
+            name = _usual_name(simulator.world, shown) if user == "(usual)" else user
+            if name is None:
+                options["headers"] = {"Authorization": f"Bearer {shown.value}", **options.get("headers", {})}
+            else:
+                options["auth"] = httpx.BasicAuth(name, shown.value)
+        return await client.request(method, simulator.hosts["bitbucket.org"].api_url + path, **options)
+
+    return send
+
+
+def _usual_name(world: World, token: Token) -> str | None:
+    """The user name that Bitbucket's API wants beside a token, ``None`` where it wants a bearer."""
+    if token.kind is TokenKind.API_TOKEN:
+        return world.bitbucket().accounts[token.owner or ""].email
+    return token.owner if token.kind is TokenKind.APP_PASSWORD else None

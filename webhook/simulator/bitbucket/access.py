@@ -79,4 +79,6 @@ def refusal(host: BitbucketHost, caller: Caller, repository: Repository | None, 
         return replies.repository_not_found() if host.hides_repositories else replies.access_denied(Permission.WRITE)
     if level >= need.permission:
         return None
-    return replies.access_denied(need.permission) if caller.token is not None else replies.unauthorized()
+    if caller.token is None:
+        return replies.unauthorized(host.unauthorized_as_text)
+    return replies.access_denied(need.permission)

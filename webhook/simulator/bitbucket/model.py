@@ -21,8 +21,6 @@ from webhook.simulator.tokenvalues import (
     bitbucket_oauth,
 )
 
-Found = TypeVar("Found")
-
 # A world file is the one place a secret may be written to: made at run time, mode 0600, for another process to serve.
 StoredSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
 
@@ -37,8 +35,7 @@ class Permission(IntEnum):
 
 
 def _permission(value: object) -> object:
-    known = isinstance(value, str) and value.upper() in Permission.__members__
-    return Permission[value.upper()] if known and isinstance(value, str) else value
+    return Permission[value.upper()] if isinstance(value, str) and value.upper() in Permission.__members__ else value
 
 
 PermissionName = Annotated[
@@ -191,6 +188,9 @@ def _token_value(kind: TokenKind, seed: str) -> str:
     return bitbucket_oauth(seed) if kind is TokenKind.OAUTH else atlassian_access_token(seed)
 
 
+Found = TypeVar("Found", Workspace, Repository)
+
+
 class BitbucketHost(HostModel):
     """Bitbucket Cloud, of which there is one, with switches for what sources disagree on."""
 
@@ -300,7 +300,4 @@ def _named(names: dict[str, str], entry: Any) -> Any:
 
 def _found(entries: Mapping[str, Found], slug_or_uuid: str) -> Found | None:
     lowered = slug_or_uuid.lower()
-    return next(
-        (one for slug, one in entries.items() if lowered in (slug.lower(), getattr(one, "uuid", None))),
-        None,
-    )
+    return next((one for slug, one in entries.items() if lowered in (slug.lower(), one.uuid)), None)
