@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import yaml
+from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from tests.factories import Desk, denied, make_subject
+from tests.admission.reviews import as_go_writes, make_object, make_review
+from tests.factories import Desk, denied, make_subject, make_user_secret
+from tests.providers.servers import Authority, Handler, Site, https
+from tests.server_process import running_server
+from webhook import logs
+from webhook.app import Engine, Lasting
 from webhook.credentials import Malformed, extract
+from webhook.decision import Allow, Decision, Stage
 from webhook.findings import Answer, Question
 from webhook.matching import Match, classify
+from webhook.metrics import Metrics
 from webhook.providers.base import Api
 from webhook.providers.github.keys import load_app_key
-from webhook.settings import Settings
+from webhook.providers.limits import MOST_REFUSED
+from webhook.settings import Settings, parse_settings
 from webhook.subject import SecretObject
 
 
@@ -124,3 +137,96 @@ async def test_one_secret_has_few_of_its_entries_asked_about_at_a_time(monkeypat
     secret, _ = user_secret({f"user-{i}": f"value-{i:08d}" for i in range(200)})
     assert len(denied(await desk.decide(make_subject(secret))).causes) == 200
     assert most == 16
+
+
+# Many tenants, one address.
+
+
+async def only_good_tokens(request: web.Request) -> web.StreamResponse:
+    """A GitHub that takes a moment, and knows tokens by what they begin with."""
+    await asyncio.sleep(0.01)
+    if "good" not in request.headers["Authorization"]:
+        return web.json_response({"message": "Bad credentials"}, status=401)
+    return web.json_response({"login": "octocat"}, headers={"X-OAuth-Scopes": "repo"})
+
+
+def settings_for(authority: Authority, site: Site, concurrency: int = 64) -> dict[str, object]:
+    host = {"host": "github.com", "kind": "github", "apiUrl": f"https://localhost:{site.port}"}
+    return {
+        "providers": [host | {"caFile": str(authority.file)}],
+        "limits": {"concurrency": concurrency},
+    }
+
+
+@asynccontextmanager
+async def engine_at(
+    authority: Authority, handler: Handler, concurrency: int = 64
+) -> AsyncIterator[tuple[Engine, Site]]:
+    """What judges, and the GitHub that it asks."""
+    async with https(handler, authority.server_context()) as site:
+        settings = parse_settings(json.dumps(settings_for(authority, site, concurrency)))
+        engine = Engine(settings, Lasting(Metrics(), logs.build_logger(io.BytesIO())))
+        async with engine.client:
+            yield engine, site
+
+
+async def create(engine: Engine, namespace: str, tokens: Mapping[str, str]) -> Decision:
+    """Write users' tokens into a namespace, in a task of its own as every review."""
+    subject = make_subject(make_user_secret(tokens, namespace=namespace))
+    deadline = asyncio.get_running_loop().time() + 30
+    return await asyncio.create_task(engine.review(subject, Stage.VALIDATE, deadline, {}))
+
+
+def tokens_of(kind: str, count: int, name: str = "") -> dict[str, str]:
+    return {f"user-{i}": "gh" + f"p_{kind}{name}{i:030d}" for i in range(count)}
+
+
+async def test_wrong_tokens_of_one_namespace_are_not_sent_without_end(tmp_path: Path) -> None:
+    """GitHub answers them by locking our address out, for everybody and up to an hour."""
+    async with engine_at(Authority(tmp_path), only_good_tokens) as (engine, site):
+        noisy = denied(await create(engine, "noisy", tokens_of("wrong", 200)))
+        untried = [cause for cause in noisy.causes if "too many tokens from the same namespace" in cause.message]
+        assert len(untried) == 200 - len(site.requests)
+        assert MOST_REFUSED <= len(site.requests) < MOST_REFUSED + 16
+        (cause,) = denied(await create(engine, "quiet", tokens_of("wrong", 1))).causes
+        assert "wrong, revoked or expired" in cause.message
+        assert isinstance(await create(engine, "quiet", tokens_of("good", 1)), Allow)
+
+
+async def test_a_namespace_with_many_writes_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    """Namespaces take turns at a host; in the order of their coming, one write would have waited for hundreds."""
+    async with engine_at(Authority(tmp_path), only_good_tokens, concurrency=4) as (engine, site):
+        flood = [
+            asyncio.create_task(create(engine, "noisy", tokens_of("good", 100, f"{number}-"))) for number in range(20)
+        ]
+        await asyncio.sleep(0.1)
+        before = len(site.requests)
+        assert isinstance(await create(engine, "quiet", tokens_of("good", 1)), Allow)
+        assert len(site.requests) - before < 20
+        for task in flood:
+            task.cancel()
+        await engine.inspector.aclose()
+
+
+async def test_a_pause_outlives_a_change_of_the_configuration(tmp_path: Path) -> None:
+    """A host that told us to wait is not asked again because somebody has edited a file."""
+
+    async def limiting(request: web.Request) -> web.StreamResponse:
+        documentation = "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"
+        message = {"message": "You have exceeded a secondary rate limit.", "documentation_url": documentation}
+        return web.json_response(message, status=403, headers={"Retry-After": "600"})
+
+    secret = make_object(data={"token": base64.b64encode(tokens_of("good", 1)["user-0"].encode()).decode()})
+    authority = Authority(tmp_path)
+    async with https(limiting, authority.server_context()) as site:
+        settings = settings_for(authority, site)
+        async with running_server(tmp_path, authority.ca, settings) as server:
+            for round_ in range(2):
+                answer = await server.review("validate", as_go_writes(make_review(object=secret)))
+                assert "limits our requests" in answer.text
+                if not round_:
+                    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings | {"expiry": {"warnWithin": "3d"}}))
+                    async with asyncio.timeout(10):
+                        while '"reloaded"' not in server.written():  # noqa: ASYNC110 - it is in the server's hands
+                            await asyncio.sleep(0.05)
+        assert len(site.requests) == 1

@@ -6,9 +6,10 @@ import asyncio
 import base64
 import contextlib
 import ipaddress
+import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from webhook.logs import Logger
 from webhook.metrics import Metrics
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Limits, current_tenant
+from webhook.providers.limits import Courtesy, Limits, current_tenant
 from webhook.reload import FileWatcher
 from webhook.review import Reviewer
 from webhook.serving import Server, ServingOptions
@@ -75,24 +76,44 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What an engine works with and leaves to the one after it.
+
+    Attributes:
+        courtesy: what hosts have told us about asking less. A change of the configuration is no reason to forget it.
+        digest_key: for digests of credentials, by which `courtesy` knows them.
+    """
+
+    metrics: Metrics
+    log: Logger
+    cluster: Cluster | None = None
+    courtesy: Courtesy = field(default_factory=Courtesy)
+    digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+
 class Engine:
     """What judges by the settings in force; replaced as a whole when they change."""
 
-    def __init__(
-        self, settings: Settings, client: ProviderClient, cluster: Cluster | None, metrics: Metrics, log: Logger
-    ) -> None:
+    def __init__(self, settings: Settings, lasting: Lasting) -> None:
+        metrics, limits = lasting.metrics, settings.limits
         self.settings = settings
-        self.client = client
-        self._metrics = metrics
+        self.client = ProviderClient(
+            Limits(limits.provider_timeout.total_seconds(), limits.concurrency),
+            on_request=lambda kind, result, seconds: metrics.asked_provider(kind, result, seconds),
+            courtesy=lasting.courtesy,
+        )
         self.inspector = Inspector(
             PROVIDERS,
-            client,
-            cache_ttl=settings.limits.cache_ttl.total_seconds(),
-            cache_entries=settings.limits.cache_entries,
-            decision_timeout=settings.limits.decision_timeout.total_seconds(),
-            on_error=lambda bug: _report_bug(log, bug),
+            self.client,
+            cache_ttl=limits.cache_ttl.total_seconds(),
+            cache_entries=limits.cache_entries,
+            decision_timeout=limits.decision_timeout.total_seconds(),
+            digest_key=lasting.digest_key,
+            on_error=lambda bug: _report_bug(lasting.log, bug),
         )
-        self._reviewer = Reviewer(settings, self.inspector, cluster)
+        self._reviewer = Reviewer(settings, self.inspector, lasting.cluster)
+        self._metrics = metrics
 
     async def review(self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
         """Judge a write, and count what came of it."""
@@ -125,7 +146,7 @@ async def _serve(options: Options, log: Logger) -> None:
     def reload() -> None:
         nonlocal engine
         settings = load_settings(options.config)
-        old, engine = engine, Engine(settings, _client(settings, metrics), cluster, metrics, log)
+        old, engine = engine, Engine(settings, lasting)
         _announce(settings, log)
         # Reviews under way end with the engine that they began with.
         patience = old.settings.limits.decision_timeout.total_seconds() + 1
@@ -146,7 +167,8 @@ async def _serve(options: Options, log: Logger) -> None:
                 "no API server",
                 detail="only the configuration's skip flags work; annotations and the ConfigMap are not looked at",
             )
-        engine = Engine(settings, _client(settings, metrics), cluster, metrics, log)
+        lasting = Lasting(metrics, log, cluster)
+        engine = Engine(settings, lasting)
         _announce(settings, log)
         await engine.client.__aenter__()
         stack.push_async_callback(lambda: _close(engine))
@@ -182,11 +204,6 @@ async def _serve(options: Options, log: Logger) -> None:
         await server.run()
         for task in retired:
             task.cancel()
-
-
-def _client(settings: Settings, metrics: Metrics) -> ProviderClient:
-    limits = Limits(settings.limits.provider_timeout.total_seconds(), settings.limits.concurrency)
-    return ProviderClient(limits, on_request=lambda kind, result, s: metrics.asked_provider(kind, result, s))
 
 
 async def _retire(old: Engine, new: Engine, patience: float) -> None:

@@ -94,6 +94,7 @@ class Inspector:
         cache_ttl: float = 60.0,
         cache_entries: int = 4096,
         decision_timeout: float = 8.0,
+        digest_key: bytes | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         on_error: Callable[[Bug], None] = lambda bug: None,
@@ -106,6 +107,7 @@ class Inspector:
                 a sixth of that, `LONGEST_BAD_NEWS` at most; what could not be verified never is.
             cache_entries: how many answers are remembered; those longest unused go first.
             decision_timeout: seconds that one inspection may take, whoever waits for it.
+            digest_key: what digests are made with; a fresh one where nobody else must come to the same ones.
             clock: the time of day, for people and for the expiry of tokens.
             monotonic: seconds, for how long answers are remembered.
             on_error: told of exceptions that providers should not raise.
@@ -118,7 +120,7 @@ class Inspector:
         self._clock = clock
         self._monotonic = monotonic
         self._on_error = on_error
-        self._secret = secrets.token_bytes(32)
+        self._secret = digest_key or secrets.token_bytes(32)
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._flights: dict[bytes, asyncio.Task[_Known]] = {}
         self._closed = False

@@ -23,7 +23,7 @@ from webhook.hosts import Host, Kind
 from webhook.providers import http
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
 from webhook.providers.http import USER_AGENT, OnRequest, ProviderClient
-from webhook.providers.limits import Limits, current_tenant
+from webhook.providers.limits import MOST_REFUSED, Courtesy, Limits, current_tenant
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -547,6 +547,53 @@ async def test_who_waits_for_a_turn_hears_of_the_pause(authority: Authority) -> 
         apis = [ask(client, authority.host(site.port)) for _ in range(5)]
         outcomes = await asyncio.gather(*(api.send("GET", "/", headers={}) for api in apis), return_exceptions=True)
         assert all(isinstance(outcome, NoAnswer) for outcome in outcomes)
+        assert len(site.requests) == 1
+
+
+async def test_many_refused_tokens_of_one_tenant_stop_that_tenant_alone(authority: Authority) -> None:
+    """Else the host would lock out our address, and everybody's tokens with it."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=200 if "good" in request.path else 401)
+
+    async with https(handler, authority.server_context()) as site, make_client() as client:
+
+        async def send(tenant: str, token: str) -> int:
+            current_tenant.set(tenant)
+            api = ask(client, authority.host(site.port), digest=token.encode())
+            return (await api.send("GET", f"/{token}", headers={})).status
+
+        assert await send("noisy", "good-and-known") == 200
+        for number in range(MOST_REFUSED):
+            assert await send("noisy", f"wrong-{number}") == 401
+        with pytest.raises(NoAnswer, match=r"too many tokens from the same namespace; .* in (59|60) s"):
+            await send("noisy", "one-more")
+        assert await send("noisy", "good-and-known") == 200
+        assert await send("quiet", "wrong") == 401
+        assert len(site.requests) == MOST_REFUSED + 3
+
+
+async def test_a_burst_of_wrong_tokens_is_not_sent_to_its_end(authority: Authority) -> None:
+    """Those that wait for their turn hear of the refusals before them."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=401)
+
+    limits = Limits(concurrency=4)
+    async with https(handler, authority.server_context()) as site, make_client(limits) as client:
+        apis = [ask(client, authority.host(site.port), digest=str(number).encode()) for number in range(300)]
+        await asyncio.gather(*(api.send("GET", "/", headers={}) for api in apis), return_exceptions=True)
+        assert MOST_REFUSED <= len(site.requests) < MOST_REFUSED + 4
+
+
+async def test_what_one_client_was_told_the_next_one_knows(authority: Authority) -> None:
+    """A change of the configuration makes a new client, and ends nobody's pause."""
+    courtesy = Courtesy()
+    async with https(answer_429, authority.server_context()) as site:
+        for _ in range(2):
+            async with ProviderClient(PATIENT, courtesy=courtesy, environment={}, resolve=loopback) as client:
+                with pytest.raises(NoAnswer, match="limits our requests"):
+                    await ask(client, authority.host(site.port)).send("GET", "/", headers={})
         assert len(site.requests) == 1
 
 

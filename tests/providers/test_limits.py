@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from webhook.providers.limits import LONGEST_PAUSE, Pauses
+from webhook.providers.limits import LONGEST_PAUSE, MOST_REFUSED, REFUSED_WITHIN, Pauses, SignIns
 
 
 class Clock:
@@ -73,3 +73,71 @@ def test_pauses_do_not_fill_the_memory(pauses: Pauses) -> None:
         pauses.begin("github.com", str(number).encode(), 60)
     assert len(pauses._ends) <= 10_000
     assert pauses.remaining("github.com", b"any") == 3000
+
+
+@pytest.fixture
+def sign_ins(clock: Clock) -> SignIns:
+    return SignIns(clock)
+
+
+def refuse(sign_ins: SignIns, clock: Clock, times: int, *, seconds: float = 0.0) -> None:
+    """A host refuses as many tokens of one tenant, one every so many seconds."""
+    for number in range(times):
+        sign_ins.note("github.com", "noisy", f"wrong-{number}".encode(), 401)
+        clock.now += seconds
+
+
+def test_too_many_refusals_end_when_the_oldest_is_old(sign_ins: SignIns, clock: Clock) -> None:
+    """The wait is told to the second, and one further refusal after it begins the next."""
+    refuse(sign_ins, clock, MOST_REFUSED - 1, seconds=0.5)
+    assert sign_ins.remaining("github.com", "noisy", b"new") == 0
+    refuse(sign_ins, clock, 1)
+    wait = sign_ins.remaining("github.com", "noisy", b"new")
+    assert wait == REFUSED_WITHIN - 0.5 * (MOST_REFUSED - 1)
+    clock.now += wait
+    assert sign_ins.remaining("github.com", "noisy", b"new") == 0
+    refuse(sign_ins, clock, 1)
+    assert sign_ins.remaining("github.com", "noisy", b"new") == 0.5
+
+
+def test_refusals_are_about_one_tenant_at_one_host(sign_ins: SignIns, clock: Clock) -> None:
+    """Others go on."""
+    refuse(sign_ins, clock, MOST_REFUSED)
+    assert sign_ins.remaining("github.com", "noisy", b"new") > 0
+    assert sign_ins.remaining("github.com", "quiet", b"new") == 0
+    assert sign_ins.remaining("git.acme.dev", "noisy", b"new") == 0
+
+
+def test_a_credential_that_was_accepted_goes_on_until_it_is_refused(sign_ins: SignIns, clock: Clock) -> None:
+    """Wrong tokens beside it don't stop a good one, whoever brings it; revoked, it is as any other."""
+    sign_ins.note("github.com", "noisy", b"good", 200)
+    refuse(sign_ins, clock, MOST_REFUSED)
+    assert sign_ins.remaining("github.com", "noisy", b"good") == 0
+    sign_ins.note("github.com", "noisy", b"good", 401)
+    assert sign_ins.remaining("github.com", "noisy", b"good") > 0
+
+
+def test_a_refusal_before_success_does_not_count(sign_ins: SignIns, clock: Clock) -> None:
+    """Some credentials can only be tried in one way after the other."""
+    for number in range(2 * MOST_REFUSED):
+        for status in (401, 200):
+            sign_ins.note("github.com", "busy", str(number).encode(), status)
+    assert sign_ins.remaining("github.com", "busy", b"new") == 0
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_other_refusals_say_nothing_about_the_credential(sign_ins: SignIns, status: int) -> None:
+    """GitHub's "too many login attempts" is a 403, and no proof of a good token."""
+    for number in range(2 * MOST_REFUSED):
+        sign_ins.note("github.com", "a", str(number).encode(), status)
+    assert sign_ins.remaining("github.com", "a", b"new") == 0
+    assert not sign_ins._accepted
+
+
+def test_sign_ins_do_not_fill_the_memory(sign_ins: SignIns) -> None:
+    """Anybody can bring any number of tokens and namespaces."""
+    for number in range(30_000):
+        sign_ins.note("github.com", f"tenant-{number}", str(number).encode(), 401)
+        sign_ins.note("github.com", "one", str(number).encode(), 200)
+    assert len(sign_ins._refused) <= 10_000
+    assert len(sign_ins._accepted) <= 10_000

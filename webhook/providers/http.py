@@ -43,7 +43,7 @@ from webhook.hosts import Host, Kind
 from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
 from webhook.providers.connections import Connections, Endpoint, Exchange
-from webhook.providers.limits import Limits, Pauses, current_tenant
+from webhook.providers.limits import Courtesy, Limits, current_tenant
 from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
 from webhook.providers.trust import FileTrust, SystemTrust, Trust, TrustUnusable
 
@@ -82,9 +82,14 @@ class ProviderClient:
         limits: Limits | None = None,
         *,
         on_request: OnRequest | None = None,
+        courtesy: Courtesy | None = None,
         environment: Mapping[str, str] = os.environ,
         resolve: Resolve = system_resolve,
     ) -> None:
+        """
+        Args:
+            courtesy: what another client before this one was told about asking less.
+        """
         self._limits = limits or Limits()
         self._on_request = on_request
         self._environment = environment
@@ -94,7 +99,7 @@ class ProviderClient:
         self._proxy_trust = SystemTrust(environment, ["http/1.1"])
         self._hosts: OrderedDict[Host, Connections] = OrderedDict()
         self._background: set[asyncio.Task[Any]] = set()
-        self._pauses = Pauses(time.monotonic)
+        self._courtesy = courtesy or Courtesy()
 
     async def __aenter__(self) -> Self:
         _quiet_libraries()
@@ -246,8 +251,14 @@ class _HostApi:
         return outcome
 
     def _refuse_while_paused(self) -> None:
-        if seconds := self._client._pauses.remaining(self._host.name, self._credential):
+        courtesy = self._client._courtesy
+        if seconds := courtesy.pauses.remaining(self._host.api_url, self._credential):
             raise NoAnswer(_limited(seconds))
+        if seconds := courtesy.sign_ins.remaining(self._host.api_url, self._tenant, self._credential):
+            raise NoAnswer(
+                "was not asked, because it has just refused too many tokens from the same namespace; it may be asked"
+                f" about others from there in {math.ceil(seconds)} s"
+            )
 
     async def _with_retry(self, connections: Connections, request: _Request) -> Reply | _Mishap:
         now = asyncio.get_running_loop().time
@@ -330,10 +341,12 @@ class _HostApi:
         if limit is None and reply.status == 429:
             after = reply.headers.get("retry-after", "")
             limit = RateLimit(float(after) if re.fullmatch("[0-9]{1,6}", after) else _DEFAULT_PAUSE, whole_host=False)
+        courtesy = self._client._courtesy
         if limit is None:
+            courtesy.sign_ins.note(self._host.api_url, self._tenant, self._credential, reply.status)
             return reply
         credential = None if limit.whole_host else self._credential
-        seconds = self._client._pauses.begin(self._host.name, credential, limit.seconds)
+        seconds = courtesy.pauses.begin(self._host.api_url, credential, limit.seconds)
         return _Mishap(_limited(seconds), "rate_limited")
 
 

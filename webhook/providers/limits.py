@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,6 +12,13 @@ from dataclasses import dataclass
 LONGEST_PAUSE = 3600.0
 """Seconds. GitHub's primary limit starts anew each hour; a longer wait is an error of whoever asks for it."""
 _MOST_PAUSES = 10_000
+MOST_REFUSED = 60
+"""Credentials of one tenant that a host may refuse in `REFUSED_WITHIN`: of GitHub's 900 requests a minute
+(docs.github.com: rate limits for the REST API) a part that leaves room for everybody else's."""
+REFUSED_WITHIN = 60.0
+"""Seconds; whoever puts better tokens in place of many wrong ones waits no longer than that."""
+_MOST_ACCEPTED = 10_000
+_MOST_TENANTS = 10_000
 
 current_tenant: ContextVar[str] = ContextVar("current_tenant", default="")
 """On whose behalf requests are sent: whoever begins an inspection sets it. Tenants share what a host allows us."""
@@ -74,3 +83,56 @@ class Pauses:
         now = self._clock()
         kept = sorted((item for item in self._ends.items() if item[1] > now), key=lambda item: item[1])
         self._ends = dict(kept[-(_MOST_PAUSES // 2) :])
+
+
+class SignIns:
+    """Which credentials hosts have accepted, and how many of each tenant's they have refused lately.
+
+    A host that sees many failed sign-ins from our address turns away everybody, for an hour and longer (PROVIDERS.md:
+    GitHub's "Max number of login attempt exceeded", GitLab's Rack::Attack). So a tenant whose credentials were refused
+    `MOST_REFUSED` times within `REFUSED_WITHIN` waits, with those that were never accepted. Credentials that once
+    were go on, and so does every other tenant. Memory is bounded: what was used least lately is forgotten first.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._accepted: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, str], deque[tuple[float, bytes]]] = OrderedDict()
+
+    def note(self, host: str, tenant: str, credential: bytes, status: int) -> None:
+        """A host answered with this status. All but 2xx and 401 say nothing about the credential itself."""
+        if 200 <= status <= 299:
+            self._accept(host, tenant, credential)
+        elif status == 401:
+            self._accepted.pop((host, credential), None)
+            refused = self._refused.setdefault((host, tenant), deque(maxlen=MOST_REFUSED))
+            refused.append((self._clock(), credential))
+            self._refused.move_to_end((host, tenant))
+            if len(self._refused) > _MOST_TENANTS:
+                self._refused.popitem(last=False)
+
+    def _accept(self, host: str, tenant: str, credential: bytes) -> None:
+        self._accepted[host, credential] = None
+        self._accepted.move_to_end((host, credential))
+        if len(self._accepted) > _MOST_ACCEPTED:
+            self._accepted.popitem(last=False)
+        # Some can sign in in one of two ways, and the first one failed (Bitbucket: Basic, then Bearer).
+        if refused := self._refused.get((host, tenant)):
+            kept = [event for event in refused if event[1] != credential]
+            refused.clear()
+            refused.extend(kept)
+
+    def remaining(self, host: str, tenant: str, credential: bytes) -> float:
+        """Seconds until this tenant's credential may be sent to `host`; 0 for now."""
+        refused = self._refused.get((host, tenant))
+        if refused is None or len(refused) < MOST_REFUSED or (host, credential) in self._accepted:
+            return 0.0
+        return max(0.0, refused[0][0] + REFUSED_WITHIN - self._clock())
+
+
+class Courtesy:
+    """What hosts have told this process about asking less, for as long as it lives and whatever is configured anew."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.pauses = Pauses(clock)
+        self.sign_ins = SignIns(clock)
