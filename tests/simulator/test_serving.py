@@ -139,7 +139,7 @@ async def test_control_gives_an_app_and_its_installations(world: World, control:
 async def test_control_replaces_the_world(control: AsyncControl, ask: Ask) -> None:
     """By one with the same hosts."""
     world = await control.world()
-    world.token("no-scope-classic").scopes = ["gist"]
+    world.github().tokens["no-scope-classic"].scopes = ["gist"]
     await control.replace_world(world)
     assert (await ask("no-scope-classic", "/user")).headers["X-OAuth-Scopes"] == "gist"
     with pytest.raises(ControlError, match="the hosts must be the same"):
