@@ -126,7 +126,9 @@ class _NoApi:
 
     needed_by = float("inf")
 
-    async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
+    async def send(
+        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+    ) -> Reply:
         raise AssertionError("a fake provider asked somebody")
 
     def api(

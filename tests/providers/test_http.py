@@ -99,6 +99,19 @@ async def test_a_request_goes_below_the_api_url_and_says_who_asks(authority: Aut
     assert reply.body == {"login": "octocat"}
 
 
+async def test_a_request_from_the_root_goes_beside_the_api(authority: Authority) -> None:
+    """GitLab has one answer about OAuth tokens on its web site; host and port stay those of the API."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response([request.host, request.path_qs])
+
+    async with https(handler, authority.server_context()) as site, make_client() as client:
+        host = authority.host(site.port)
+        reply = await ask(client, host).send("GET", "/oauth/token/info", headers=HEADERS, from_root=True)
+    assert host.api_url.endswith("/api/v3")
+    assert reply.body == [f"{NAME}:{site.port}", "/oauth/token/info"]
+
+
 async def test_a_provider_cannot_change_our_name(authority: Authority) -> None:
     """GitHub blocks requests by their User-Agent; it must be ours."""
 

@@ -58,6 +58,7 @@ class Api(Protocol):
         *,
         headers: Mapping[str, str],
         json: object = None,
+        from_root: bool = False,
     ) -> Reply:
         """Send one request to the host's API.
 
@@ -66,6 +67,7 @@ class Api(Protocol):
             path: what follows the host's `api_url`, beginning with a slash, percent-encoded.
             headers: at least the credential's own; nothing else carries it.
             json: the body, if any.
+            from_root: `path` is a whole one on the API's host and port, for what a provider has beside its API.
 
         Raises:
             NoAnswer: a time-out, a connection that failed or was cut, TLS that can't be verified, an address

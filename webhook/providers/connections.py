@@ -160,6 +160,7 @@ class Connections:
         headers: Mapping[str, str],
         content: bytes | None,
         *,
+        from_root: bool = False,
         forgiving_cancellation: bool = False,
     ) -> AsyncIterator[Exchange]:
         """Send one request.
@@ -169,6 +170,7 @@ class Connections:
         filling the window that all requests share.
 
         Args:
+            from_root: the path is a whole one, and not what follows the endpoint's prefix.
             forgiving_cancellation: a cancellation is no sign of a bad connection.
 
         Raises:
@@ -176,9 +178,10 @@ class Connections:
             Exception: whatever httpcore raises.
         """
         endpoint = self._endpoint
+        target = path if from_root else endpoint.prefix + path
         request = httpcore.Request(
             method,
-            httpcore.URL(scheme="https", host=endpoint.host, port=endpoint.port, target=endpoint.prefix + path),
+            httpcore.URL(scheme="https", host=endpoint.host, port=endpoint.port, target=target),
             headers=[("Host", endpoint.authority), *headers.items()],
             content=content,
         )

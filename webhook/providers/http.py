@@ -201,6 +201,7 @@ class _Request:
     path: str
     headers: Mapping[str, str] = field(repr=False)
     content: bytes | None = field(repr=False)
+    from_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +239,11 @@ class _HostApi:
         self._deadline = deadline
         self._tenant = current_tenant.get()
 
-    async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
+    async def send(
+        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+    ) -> Reply:
         """See `base.Api.send`. No request of ours changes anything at a provider, so each may be sent twice."""
-        request = _request(method, path, headers, json)
+        request = _request(method, path, headers, json, from_root)
         self._refuse_while_paused()
         connections = self._client._connections(self._host)
         async with connections.turn(self._tenant, self._deadline):
@@ -311,7 +314,12 @@ class _HostApi:
 
     async def _exchange(self, connections: Connections, request: _Request, hurried: bool) -> Reply | _Mishap:
         sent = connections.exchange(
-            request.method, request.path, request.headers, request.content, forgiving_cancellation=hurried
+            request.method,
+            request.path,
+            request.headers,
+            request.content,
+            from_root=request.from_root,
+            forgiving_cancellation=hurried,
         )
         async with sent as exchange:
             outcome = await self._judge(exchange)
@@ -354,7 +362,7 @@ def _limited(seconds: float) -> str:
     return f"limits our requests; it may be asked again in {math.ceil(seconds)} s"
 
 
-def _request(method: str, path: str, headers: Mapping[str, str], json: object) -> _Request:
+def _request(method: str, path: str, headers: Mapping[str, str], json: object, from_root: bool = False) -> _Request:
     # Providers encode what they put into a path. Should one forget it, what a user wrote into a URL must not choose
     # another path, and a token must not choose other headers.
     if not _PATH.match(path) or _DOT_SEGMENT.search(path):
@@ -369,7 +377,7 @@ def _request(method: str, path: str, headers: Mapping[str, str], json: object) -
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
         raise NoAnswer("can't be asked about this credential: it holds characters that HTTP headers can't carry")
-    return _Request(method, path, sent, content)
+    return _Request(method, path, sent, content, from_root)
 
 
 def _headers_of(response: httpcore.Response) -> dict[str, str]:

@@ -71,7 +71,9 @@ class Counted:
         """See `Api.needed_by`."""
         return self._api.needed_by
 
-    async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
+    async def send(
+        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+    ) -> Reply:
         """See `Api.send`."""
         self.requests += 1
-        return await self._api.send(method, path, headers=headers, json=json)
+        return await self._api.send(method, path, headers=headers, json=json, from_root=from_root)

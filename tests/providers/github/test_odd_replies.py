@@ -39,7 +39,9 @@ class ScriptedApi:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    async def send(self, method: str, path: str, *, headers: Mapping[str, str], json: object = None) -> Reply:
+    async def send(
+        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+    ) -> Reply:
         fitting = [start for start in self._script if f"{method} {path}".startswith(start)]
         return self._script[max(fitting, key=len)] if fitting else NOT_FOUND
 
