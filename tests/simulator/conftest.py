@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -72,6 +73,12 @@ def ask(simulator: Simulator, client: httpx.AsyncClient) -> Ask:
         return await client.request(method, url, headers=headers, **options)
 
     return send
+
+
+@pytest.fixture
+def ask_gitlab(ask: Ask) -> Ask:
+    """The same of gitlab.com, unless another host is named."""
+    return partial(ask, host="gitlab.com")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from webhook.simulator.gitlab import granular
 from webhook.simulator.gitlab.granular import Permission
 from webhook.simulator.gitlab.model import Account, GitLabHost, Level, Project, Token, TokenKind
 
-ADDRESS = re.compile(r"/(?P<path>[^/].*?[^/])(?P<suffix>\.git)?/info/refs")
+ADDRESS = re.compile(r"/(?P<path>[^/]+(?:/[^/]+?)+?)(?P<suffix>\.git)?/info/refs")
 DOWNLOAD = Permission("project", "download", "Code")
 PUSH = Permission("project", "push", "Code")
 
@@ -31,31 +31,24 @@ def advertise(host: GitLabHost, call: Call, path: str) -> Reply:
     """``GET /group/project.git/info/refs?service=…``."""
     service = call.query.get("service", "")
     if service not in ("git-upload-pack", "git-receive-pack"):
-        return Reply.text(403, "The command you're trying to execute is not allowed.", "text/plain; charset=utf-8")
-    writes = service == "git-receive-pack"
-    project = host.project(path) if not path.isdecimal() else None
+        return _forbidden("The command you're trying to execute is not allowed.")
+    project = host.project(path)
     credentials = call.credentials()
     if credentials is None or credentials.scheme != "basic":
-        if not writes and project is not None and project.visibility == "public":
-            return _advertisement(project, service)
-        return sign_in(host)
+        open_to_all = project is not None and project.visibility == "public" and service == "git-upload-pack"
+        return _advertisement(project, service) if project is not None and open_to_all else _sign_in(host)
     token = host.token_presented(credentials.secret)
     if token is not None and token.kind is TokenKind.DEPLOY:
         return _answer_deploy_token(host, token, credentials.username, project, service)
     account = _user_of(host, token, project)
     if token is None or account is None:
-        return sign_in(host)
-    return _refusal(host, token, account, path, writes) or _advertisement(host.projects[_key(host, path)], service)
+        return _sign_in(host)
+    return _answer_user(host, token, account, path, service)
 
 
-def sign_in(host: GitLabHost) -> Reply:
+def _sign_in(host: GitLabHost) -> Reply:
     """Wrong, expired, revoked and blocked look the same; so does nobody."""
     return Reply.text(401, DENIED.format(host=host.name)).with_headers({"WWW-Authenticate": 'Basic realm="GitLab"'})
-
-
-def _key(host: GitLabHost, path: str) -> str:
-    project = host.project(path)
-    return project.path if project is not None else path
 
 
 def _user_of(host: GitLabHost, token: Token | None, project: Project | None) -> Account | None:
@@ -71,11 +64,12 @@ def _user_of(host: GitLabHost, token: Token | None, project: Project | None) -> 
     return None if is_blind else account
 
 
-def _refusal(host: GitLabHost, token: Token, account: Account, path: str, writes: bool) -> Reply | None:
+def _answer_user(host: GitLabHost, token: Token, account: Account, path: str, service: str) -> Reply:
     """First what the token may do anywhere, then whether the project is there, then what the user may do in it."""
-    project = host.project(path)
+    writes = service == "git-receive-pack"
     if token.kind is not TokenKind.FINE_GRAINED and not _holds(token, writes):
         return _forbidden("You are not allowed to upload code." if writes else "You are not allowed to download code.")
+    project = host.project(path)
     if project is None and writes and _may_create(host, account, path.rpartition("/")[0]):
         project = Project(path=path, id=host.next_id(), empty=True)
         host.add(project)
@@ -90,7 +84,7 @@ def _refusal(host: GitLabHost, token: Token, account: Account, path: str, writes
         return _forbidden("You are not allowed to push code to this project.")
     if not writes and project.visibility == "private" and level < Level.REPORTER:
         return _forbidden("You are not allowed to download code from this project.")
-    return None
+    return _advertisement(project, service)
 
 
 def _holds(token: Token, writes: bool) -> bool:
@@ -113,7 +107,7 @@ def _answer_deploy_token(host: GitLabHost, token: Token, username: str, project:
     """It needs its own user name, and knows one project only."""
     good = username == token.owner and not token.revoked and not token.expired(host.now())
     if not good or project is None or project.path != token.project:
-        return sign_in(host)
+        return _sign_in(host)
     if service == "git-receive-pack" or "read_repository" not in token.holds:
         return _forbidden("You are not allowed to upload code.")
     return _advertisement(project, service)

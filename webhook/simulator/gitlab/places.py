@@ -9,7 +9,7 @@ from webhook.simulator.gitlab import documents, replies
 from webhook.simulator.gitlab.granular import Permission
 from webhook.simulator.gitlab.identity import Scopes
 from webhook.simulator.gitlab.model import Hook, Level, Project
-from webhook.simulator.gitlab.routing import Ask, Route, parameters
+from webhook.simulator.gitlab.routing import Ask, Route, least_level, parameters
 
 READ_PROJECT = Permission("project", "read", "Project")
 CREATE_PROJECT = Permission("user", "create", "Project")
@@ -30,7 +30,9 @@ def project(ask: Ask) -> Reply:
 def projects(ask: Ask) -> Reply:
     """Those that the caller sees; ``membership`` and ``min_access_level`` choose."""
     host, username, query = ask.host, ask.caller.username, ask.call.query
-    least = int(query.get("min_access_level", "1" if query.get("membership") == "true" else "0"))
+    least = least_level(ask.call, default=1 if query.get("membership") == "true" else 0)
+    if isinstance(least, Reply):
+        return least
     found = [
         one
         for one in host.projects.values()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from webhook.simulator.exchange import Call, Reply
+from webhook.simulator.gitlab import replies
 from webhook.simulator.gitlab.granular import Permission
 from webhook.simulator.gitlab.identity import WHOLE_API, Caller, Scopes
-from webhook.simulator.gitlab.model import Account, GitLabHost, Group, Project, Token
+from webhook.simulator.gitlab.model import Account, GitLabHost, Group, Level, Project, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,15 @@ class Route:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)))
+
+
+def least_level(call: Call, default: int = 0) -> int | Reply:
+    """``min_access_level``, or what is wrong with it."""
+    wanted = call.query.get("min_access_level")
+    if wanted is None:
+        return default
+    known = [str(int(level)) for level in Level if level is not Level.NONE]
+    return int(wanted) if wanted in known else replies.error(400, "min_access_level does not have a valid value")
 
 
 def parameters(call: Call) -> dict[str, Any]:

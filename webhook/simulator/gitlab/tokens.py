@@ -6,8 +6,8 @@ from webhook.simulator.exchange import Reply
 from webhook.simulator.gitlab import documents, replies
 from webhook.simulator.gitlab.granular import Permission
 from webhook.simulator.gitlab.identity import Scopes
-from webhook.simulator.gitlab.model import Level, Token
-from webhook.simulator.gitlab.routing import Ask, Route
+from webhook.simulator.gitlab.model import Token
+from webhook.simulator.gitlab.routing import Ask, Route, least_level
 
 READ_TOKEN = Permission("user", "read", "Personal Access Token")
 ROTATE_TOKEN = Permission("user", "rotate", "Personal Access Token")
@@ -56,10 +56,9 @@ def associations(ask: Ask) -> Reply:
     ProjectsFinder of everything visible).
     """
     host, username = ask.host, ask.account.username
-    wanted = ask.call.query.get("min_access_level")
-    if wanted is not None and wanted not in [str(int(level)) for level in Level if level is not Level.NONE]:
-        return replies.error(400, "min_access_level does not have a valid value")
-    least = int(wanted or 0)
+    least = least_level(ask.call)
+    if isinstance(least, Reply):
+        return least
     groups = [
         one
         for one in host.groups.values()
