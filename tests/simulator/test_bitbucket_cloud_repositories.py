@@ -9,7 +9,6 @@ from .conftest import AskBitbucket
 
 LACKS_SCOPES = "Your credentials lack one or more required privilege scopes."
 APPS = "/repositories/acme/apps"
-OLD_WORDS = ["repository", "repository:write", "repository:admin", "webhook"]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +154,15 @@ async def test_a_hook_is_really_made_and_removed(world: World, ask_bitbucket: As
     ]
 
 
+async def test_to_make_a_hook_is_to_read_the_repository_too(world: World, ask_bitbucket: AskBitbucket) -> None:
+    """``webhook`` alone lists them."""
+    world.bitbucket().add(Token(name="it", kind=TokenKind.WORKSPACE, bound_to="acme", scopes=["webhook"]))
+    assert (await ask_bitbucket("it", f"{APPS}/hooks")).status_code == 200
+    new = {"url": "https://ci.example.com/new", "events": ["repo:push"]}
+    reply = await ask_bitbucket("it", f"{APPS}/hooks", method="POST", json=new)
+    assert (reply.status_code, reply.json()["error"]["detail"]["required"]) == (403, ["webhook", "repository"])
+
+
 async def test_to_remove_a_hook_an_api_token_needs_a_scope_of_its_own(ask_bitbucket: AskBitbucket) -> None:
     """``delete:webhook``, beside those to read and write."""
     reply = await ask_bitbucket("bitbucket-good-runtime", f"{APPS}/hooks/{{any}}", method="DELETE")
@@ -213,6 +221,13 @@ async def test_permissions_elsewhere_are_not_told(ask_bitbucket: AskBitbucket) -
     assert (none.status_code, none.json()["values"]) == (200, [])
     assert (await ask_bitbucket(None, path)).status_code == 401
     assert (await ask_bitbucket(None, "/user/workspaces")).status_code == 401
+
+
+async def test_repositories_without_permission_are_not_listed(world: World, ask_bitbucket: AskBitbucket) -> None:
+    """A member of the workspace has no part in all of them."""
+    world.bitbucket().repositories["acme/apps"].permissions = {}
+    reply = await ask_bitbucket("bitbucket-good-user", "/user/workspaces/acme/permissions/repositories")
+    assert "acme/apps" not in [one["repository"]["full_name"] for one in reply.json()["values"]]
 
 
 async def test_long_lists_come_in_pages(ask_bitbucket: AskBitbucket) -> None:

@@ -20,12 +20,14 @@ class Need:
     """All of these, of an API token, without their ending ``:bitbucket``."""
     permission: Permission = Permission.READ
     """Least permission in the repository, where the path names one."""
+    besides: tuple[str, ...] = ()
+    """What the older vocabulary asks for in addition."""
 
     def required_of(self, token: Token) -> list[str]:
         """In the credential's own vocabulary."""
         if token.kind is TokenKind.API_TOKEN:
             return [f"{scope}:bitbucket" for scope in self.granular]
-        return [self.scope]
+        return [self.scope, *self.besides]
 
 
 READ_ACCOUNT = Need("account", ("read:user",))
@@ -33,7 +35,8 @@ READ_WORKSPACES = Need("account", ("read:workspace",))
 READ_REPOSITORY = Need("repository", ("read:repository",))
 WRITE_REPOSITORY = Need("repository:write", ("write:repository",), Permission.WRITE)
 READ_HOOKS = Need("webhook", ("read:webhook",), Permission.ADMIN)
-WRITE_HOOKS = Need("webhook", ("read:webhook", "write:webhook"), Permission.ADMIN)
+# To create a hook, one must also be able to read what it tells of (Bitbucket docs: the scope webhook).
+WRITE_HOOKS = Need("webhook", ("read:webhook", "write:webhook"), Permission.ADMIN, besides=("repository",))
 DELETE_HOOKS = Need("webhook", ("delete:webhook",), Permission.ADMIN)
 
 
