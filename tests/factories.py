@@ -127,7 +127,14 @@ class _NoApi:
     needed_by = float("inf")
 
     async def send(
-        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+        from_root: bool = False,
+        raw: bool = False,
     ) -> Reply:
         raise AssertionError("a fake provider asked somebody")
 

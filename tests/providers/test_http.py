@@ -99,6 +99,30 @@ async def test_a_request_goes_below_the_api_url_and_says_who_asks(authority: Aut
     assert reply.body == {"login": "octocat"}
 
 
+@pytest.mark.parametrize("status", [200, 401])
+@pytest.mark.parametrize("size", [0, 99, 100, 101, 5 << 20])
+async def test_a_raw_body_comes_as_it_is_and_never_whole_if_too_large(
+    status: int, size: int, authority: Authority
+) -> None:
+    """Git's advertisements are no JSON, and their first line says it all."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, content_type="application/x-git", body=b"x" * size)
+
+    limits = Limits(response_bytes=100)
+    async with https(handler, authority.server_context()) as site, make_client(limits) as client:
+        reply = await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS, raw=True)
+    assert (reply.status, reply.body) == (status, b"x" * min(size, 100))
+
+
+async def test_a_raw_body_that_is_cut_off_is_no_answer(authority: Authority) -> None:
+    """Its beginning might be another one's."""
+    data = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n1234"
+    async with conversing(saying(data), authority.server_context()) as site, make_client() as client:
+        with pytest.raises(NoAnswer, match="before its answer was complete"):
+            await ask(client, authority.host(site.port)).send("GET", "/", headers={}, raw=True)
+
+
 async def test_a_request_from_the_root_goes_beside_the_api(authority: Authority) -> None:
     """GitLab has one answer about OAuth tokens on its web site; host and port stay those of the API."""
 

@@ -29,8 +29,8 @@ class Reply:
     Attributes:
         status: 200 to 599, without 3xx (a redirect is `NoAnswer`) and, for what `Api.send` says, without 5xx.
         headers: names in lower case.
-        body: the decoded JSON, or None where there was none, or where a 4xx came with something else (a proxy's page,
-            Bitbucket's plain text), so that its status alone speaks.
+        body: the decoded JSON, or bytes where they were asked for; None where there was none, or where a 4xx came with
+            something else (a proxy's page, Bitbucket's plain text), so that its status alone speaks.
     """
 
     status: int
@@ -59,6 +59,7 @@ class Api(Protocol):
         headers: Mapping[str, str],
         json: object = None,
         from_root: bool = False,
+        raw: bool = False,
     ) -> Reply:
         """Send one request to the host's API.
 
@@ -68,6 +69,7 @@ class Api(Protocol):
             headers: at least the credential's own; nothing else carries it.
             json: the body, if any.
             from_root: `path` is a whole one on the API's host and port, for what a provider has beside its API.
+            raw: the body is wanted as bytes, whatever it is; of one that is too large, its beginning is enough.
 
         Raises:
             NoAnswer: a time-out, a connection that failed or was cut, TLS that can't be verified, an address

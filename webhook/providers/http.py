@@ -202,6 +202,7 @@ class _Request:
     headers: Mapping[str, str] = field(repr=False)
     content: bytes | None = field(repr=False)
     from_root: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +241,17 @@ class _HostApi:
         self._tenant = current_tenant.get()
 
     async def send(
-        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+        from_root: bool = False,
+        raw: bool = False,
     ) -> Reply:
         """See `base.Api.send`. No request of ours changes anything at a provider, so each may be sent twice."""
-        request = _request(method, path, headers, json, from_root)
+        request = _request(method, path, headers, json, from_root, raw)
         self._refuse_while_paused()
         connections = self._client._connections(self._host)
         async with connections.turn(self._tenant, self._deadline):
@@ -322,10 +330,10 @@ class _HostApi:
             forgiving_cancellation=hurried,
         )
         async with sent as exchange:
-            outcome = await self._judge(exchange)
+            outcome = await self._judge(exchange, raw=request.raw)
         return self._limited(outcome) if isinstance(outcome, Reply) else outcome
 
-    async def _judge(self, exchange: Exchange) -> Reply | _Mishap:
+    async def _judge(self, exchange: Exchange, *, raw: bool) -> Reply | _Mishap:
         status, headers = exchange.response.status, _headers_of(exchange.response)
         if 300 <= status <= 399:
             return _Mishap("answered with a redirect, which is not followed", "3xx")
@@ -333,8 +341,11 @@ class _HostApi:
             return _Mishap(f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES)
         if not 200 <= status <= 499:
             return _Mishap("answered with a status that means nothing")
+        limit = self._client._limits.response_bytes
+        if raw:
+            return Reply(status, headers, await _beginning(exchange, headers, limit))
         try:
-            body = await _body(exchange, headers, self._client._limits.response_bytes)
+            body = await _body(exchange, headers, limit)
             value = _decoded(body, headers)
         except NoAnswer:
             # Where a 4xx says nothing readable its status still does, and the provider knows what. Unless it claims
@@ -362,7 +373,14 @@ def _limited(seconds: float) -> str:
     return f"limits our requests; it may be asked again in {math.ceil(seconds)} s"
 
 
-def _request(method: str, path: str, headers: Mapping[str, str], json: object, from_root: bool = False) -> _Request:
+def _request(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    json: object,
+    from_root: bool = False,
+    raw: bool = False,
+) -> _Request:
     # Providers encode what they put into a path. Should one forget it, what a user wrote into a URL must not choose
     # another path, and a token must not choose other headers.
     if not _PATH.match(path) or _DOT_SEGMENT.search(path):
@@ -377,7 +395,7 @@ def _request(method: str, path: str, headers: Mapping[str, str], json: object, f
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
         raise NoAnswer("can't be asked about this credential: it holds characters that HTTP headers can't carry")
-    return _Request(method, path, sent, content, from_root)
+    return _Request(method, path, sent, content, from_root, raw)
 
 
 def _headers_of(response: httpcore.Response) -> dict[str, str]:
@@ -399,6 +417,24 @@ async def _body(exchange: Exchange, headers: Mapping[str, str], limit: int) -> b
     return decoder.finish()
 
 
+async def _beginning(exchange: Exchange, headers: Mapping[str, str], limit: int) -> bytes:
+    """The decompressed body; of one that is too large, as much as we are willing to read.
+
+    Raises:
+        NoAnswer: it is cut off, or in an encoding that we didn't ask for.
+    """
+    decoder = _Decoder(headers.get("content-encoding", "").strip().lower(), limit)
+    try:
+        await exchange.read(decoder.feed)
+    except _TooLarge:
+        return decoder.so_far
+    return decoder.finish()
+
+
+class _TooLarge(NoAnswer):
+    """A body has more than the limit."""
+
+
 class _Decoder:
     """Decompresses up to a limit: a few kilobytes of gzip can be gigabytes of zeros."""
 
@@ -411,12 +447,16 @@ class _Decoder:
         self._fed = False
         self._inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encoding not in {"", "identity"} else None
 
+    @property
+    def so_far(self) -> bytes:
+        return bytes(self._decoded[: self._limit])
+
     def feed(self, data: bytes) -> None:
         room = self._limit - len(self._decoded) + 1
         self._decoded += data if self._inflater is None else self._inflate(data, room)
         self._fed = self._fed or bool(data)
         if len(self._decoded) > self._limit:
-            raise NoAnswer("answered with more than we are willing to read")
+            raise _TooLarge("answered with more than we are willing to read")
 
     def _inflate(self, data: bytes, room: int) -> bytes:
         assert self._inflater is not None  # noqa: S101 - for the type checker

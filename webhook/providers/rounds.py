@@ -72,8 +72,15 @@ class Counted:
         return self._api.needed_by
 
     async def send(
-        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+        from_root: bool = False,
+        raw: bool = False,
     ) -> Reply:
         """See `Api.send`."""
         self.requests += 1
-        return await self._api.send(method, path, headers=headers, json=json, from_root=from_root)
+        return await self._api.send(method, path, headers=headers, json=json, from_root=from_root, raw=raw)

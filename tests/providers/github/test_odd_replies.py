@@ -40,7 +40,14 @@ class ScriptedApi:
         self._script = script
 
     async def send(
-        self, method: str, path: str, *, headers: Mapping[str, str], json: object = None, from_root: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+        from_root: bool = False,
+        raw: bool = False,
     ) -> Reply:
         fitting = [start for start in self._script if f"{method} {path}".startswith(start)]
         return self._script[max(fitting, key=len)] if fitting else NOT_FOUND
