@@ -1,0 +1,163 @@
+"""Reading Bitbucket Server's replies: who signed in, why somebody is refused. Pure: a reply in, its meaning out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from webhook.findings import Finding, Outcome
+from webhook.providers.base import NoAnswer, RateLimit, Reply
+
+Said = Reply | NoAnswer
+"""What came of one request; silence is kept beside replies, since the others speak all the same."""
+
+DESCRIBED = "HTTP access token"
+
+# Exceptions of com.atlassian.bitbucket, by their last name (recorded and publicly quoted responses).
+_FORBIDDEN = "AuthorisationException"
+_WRONG = frozenset({"IncorrectPasswordAuthenticationException", "AuthenticationException"})
+_CAPTCHA = "CaptchaRequiredAuthenticationException"
+_UNLICENSED = "NoAccessAuthenticationException"
+_INACTIVE = "InactiveUserAuthenticationException"
+
+_FIRST_WITH_TOKENS = (5, 5)  # Atlassian: Bitbucket Server 5.5 release notes
+# The user behind tokens of projects and repositories; 2 is recorded for repositories, on Data Center 9.4.
+_SERVICE_USER, _OF_REPOSITORY = "access-token-user/", "access-token-user/2/"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an accepted token is.
+
+    Attributes:
+        name: of the person who signs in with it; empty where Bitbucket (or a proxy before it) doesn't tell.
+        of_project, of_repository: it is no person's.
+    """
+
+    name: str = ""
+    of_project: bool = False
+    of_repository: bool = False
+
+
+def owner_of(reply: Said) -> Owner | None:
+    """Who signed in, by ``X-AUSERNAME``, which is URL-encoded; None for nobody (recorded responses)."""
+    header = reply.headers.get("x-ausername", "") if isinstance(reply, Reply) else ""
+    name = unquote(header).strip()
+    if not name or name == "anonymous":
+        return None
+    if name.startswith(_SERVICE_USER):
+        return Owner(of_project=not name.startswith(_OF_REPOSITORY), of_repository=name.startswith(_OF_REPOSITORY))
+    return Owner(name)
+
+
+def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Finding:
+    """Whether the token was accepted at all.
+
+    Unknown is whether a bad token is refused everywhere or, at what is open to all, taken for none: both are a
+    refusal. Likewise whether a refusal for want of a permission names who signed in: whoever is named in any reply
+    to the token has signed in.
+
+    Args:
+        server: to ``GET application-properties``, which is open to all.
+        others: to the same token.
+        proven: one of them showed what nobody sees who hasn't signed in; a proxy may take the header away.
+
+    Raises:
+        NoAnswer: nothing was learnt.
+    """
+    others = list(others)
+    if (owner := next(filter(None, map(owner_of, (server, *others))), None)) is not None:
+        return owner
+    if proven:
+        return Owner()
+    if isinstance(server, NoAnswer):
+        raise server
+    if server.status == 401:
+        return _refusal(server)
+    if server.status == 404:
+        raise NoAnswer("answers 404 where its API should be: apiUrl, or the URL, may lack its context path")
+    version = version_of(server)
+    if server.status != 200 or version is None:
+        raise NoAnswer(f"answers {server.status} when asked who it is, and not as Bitbucket does")
+    if version < _FIRST_WITH_TOKENS:
+        shown = ".".join(map(str, version))
+        reason = f"is Bitbucket Server {shown}, which knows no HTTP access tokens: they came with 5.5"
+        return Finding(Outcome.INVALID, reason=reason)
+    if any(exceptions_of(reply) & {_CAPTCHA, _UNLICENSED, _INACTIVE} for reply in others):
+        return _refusal(next(reply for reply in others if exceptions_of(reply) and isinstance(reply, Reply)))
+    reason = f"answers as if nobody had signed in: this {DESCRIBED} is wrong, revoked or expired"
+    return Finding(Outcome.INVALID, reason=reason)
+
+
+def _refusal(reply: Reply) -> Finding:
+    """What a 401 means that names nobody.
+
+    Raises:
+        NoAnswer: it says nothing of this token.
+    """
+    exceptions = exceptions_of(reply)
+    if _CAPTCHA in exceptions:
+        raise NoAnswer("looks at no sign-in of this account until somebody solves a CAPTCHA in a browser")
+    if _UNLICENSED in exceptions:
+        reason = f"accepts this {DESCRIBED}, but its owner has no licence to use Bitbucket"
+        return Finding(Outcome.BLOCKED, reason=reason)
+    if _INACTIVE in exceptions:
+        return Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but its owner is deactivated")
+    # Every reply of Bitbucket's own has an X-AREQUESTID; a proxy that asks for a sign-in of its own has none.
+    if exceptions & _WRONG or (not exceptions and "x-arequestid" in reply.headers):
+        return Finding(Outcome.INVALID, reason=f"refuses this {DESCRIBED}: it is wrong, revoked or expired")
+    raise NoAnswer("answers 401 without saying why, which may be a proxy's doing or a user directory's")
+
+
+def granted(reply: Said) -> bool | str:
+    """Whether an accepted token may see what was asked for, or a clause that says why that isn't known.
+
+    Bitbucket answers 401, and not 403, for want of a permission (recorded without credentials, and quoted with them).
+    """
+    if isinstance(reply, NoAnswer):
+        return f"it {reply}"
+    if reply.status == 200:
+        return True if isinstance(reply.body, Mapping) else "it answers 200 without saying anything"
+    if reply.status == 401 and (owner_of(reply) is not None or _FORBIDDEN in exceptions_of(reply)):
+        return False
+    if reply.status == 404 and "NoSuchProjectException" in exceptions_of(reply):
+        return "it says that there is no such project"
+    if reply.status == 404 and "NoSuchRepositoryException" in exceptions_of(reply):
+        return "it says that there is no such repository"
+    return f"it answers {reply.status}"
+
+
+def exceptions_of(reply: Said) -> frozenset[str]:
+    """The last names of the exceptions that a refusal tells: ``AuthorisationException``."""
+    body = reply.body if isinstance(reply, Reply) else None
+    errors = body.get("errors") if isinstance(body, Mapping) else None
+    names = [error.get("exceptionName") for error in _listed(errors)]
+    return frozenset(name.rpartition(".")[2] for name in names if isinstance(name, str))
+
+
+def version_of(reply: Reply) -> tuple[int, ...] | None:
+    """The server's version as numbers: ``(8, 19, 12)``."""
+    text = reply.body.get("version") if isinstance(reply.body, Mapping) else None
+    found = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text) if isinstance(text, str) else None
+    return tuple(int(number) for number in found.groups() if number) if found else None
+
+
+def rows_of(reply: Said) -> list[Mapping[object, object]]:
+    """The entries of one page."""
+    body = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
+    values = body.get("values") if isinstance(body, Mapping) else None
+    return _listed(values)
+
+
+def _listed(value: object) -> list[Mapping[object, object]]:
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
+def rate_limit(reply: Reply) -> RateLimit | None:
+    """Each person has a limit of their own, if any (Atlassian: improving instance stability with rate limiting)."""
+    if reply.status != 429:
+        return None
+    after = reply.headers.get("retry-after", "").strip()
+    return RateLimit(max(1.0, float(after)) if re.fullmatch("[0-9]{1,6}", after) else 60.0, whole_host=False)
