@@ -33,7 +33,13 @@ async def test_the_scopes_header_has_three_states(ask: Ask, token: str, scopes: 
 
 async def test_scope_lists_are_normalised(world: World, ask: Ask) -> None:
     """What another scope implies is left out, but ``repo`` doesn't swallow ``admin:repo_hook``."""
-    world.github().tokens["good-classic"].scopes = ["public_repo", "repo", "read:repo_hook", "admin:repo_hook", "read:org"]
+    world.github().tokens["good-classic"].scopes = [
+        "public_repo",
+        "repo",
+        "read:repo_hook",
+        "admin:repo_hook",
+        "read:org",
+    ]
     reply = await ask("good-classic", "/user")
     assert reply.headers["X-OAuth-Scopes"] == "admin:repo_hook, read:org, repo"
 
