@@ -32,6 +32,7 @@ from rich.table import Table
 from rich.text import Text
 
 from webhook.certificates import issue_ca, issue_serving_certificate, write_file, write_key_pair
+from webhook.providers import PROVIDERS
 from webhook.simulator import Simulator, World, example_world
 from webhook.simulator.faults import Outage
 
@@ -131,9 +132,11 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> boo
         provider_tls.load_cert_chain(place / "tls.crt", place / "tls.key")
         async with Simulator(world, ssl_context=provider_tls) as simulator:
             # No host of the simulator is really called; its API stands in for those of the hosts that it plays.
+            # It plays a Gitea, too, which the server can't ask.
             providers = [
                 {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(place / "ca.crt")}
                 for name, host in simulator.hosts.items()
+                if host.kind in PROVIDERS
             ]
             (place / "config.yaml").write_text(json.dumps({"providers": providers}))
             _introduce(console)

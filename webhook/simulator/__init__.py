@@ -12,6 +12,7 @@ Import direction, each line only what stands above it::
     gitlab/            GitLab, in the same way
     bitbucket/         Bitbucket Cloud, in the same way
     bitbucket_server/  Bitbucket Server and Data Center, in the same way
+    gitea/             Gitea and Forgejo, in the same way
     world.py           all hosts together; YAML in and out
     scenes.py          ``example_world(now)``
     faults.py          what goes wrong, where and how often

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from webhook.simulator.bitbucket.scenes import bitbucket_org
 from webhook.simulator.bitbucket_server.scenes import bitbucket_acme_dev
+from webhook.simulator.gitea.scenes import gitea_acme_dev
 from webhook.simulator.github import (
     Account,
     App,
@@ -50,6 +51,7 @@ def example_world(now: datetime, seed: str = "example") -> World:
         gitlab_acme_dev(now, seed),
         bitbucket_org(now, seed),
         bitbucket_acme_dev(now, seed),
+        gitea_acme_dev(seed),
     )
 
 

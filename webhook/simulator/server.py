@@ -17,6 +17,7 @@ from webhook.simulator.bitbucket import BitbucketSite
 from webhook.simulator.bitbucket_server import BitbucketServerSite
 from webhook.simulator.exchange import Call, Reply
 from webhook.simulator.faults import FaultBook, answer_through
+from webhook.simulator.gitea import GiteaSite
 from webhook.simulator.github import GitHubSite
 from webhook.simulator.gitlab import GitLabSite
 from webhook.simulator.journal import Journal, RequestRecord
@@ -28,6 +29,7 @@ SITES: dict[str, Callable[[Any], Site]] = {
     "github": GitHubSite,
     "gitlab": GitLabSite,
     "bitbucket": BitbucketSite,
+    "gitea": GiteaSite,
 }
 """How each kind of host behaves. Each is made of the model of its own kind, which pydantic has seen to."""
 

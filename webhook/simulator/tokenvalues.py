@@ -125,3 +125,8 @@ def bitbucket_server_token(number: str, seed: str, prefix: str = "") -> str:
     """44 characters of base64 over ``id:secret``, an id of twelve digits; newer versions put ``BBDC-`` before it."""
     secret = hashlib.sha256(seed.encode()).digest()[:20]
     return prefix + base64.b64encode(f"{number}:".encode() + secret).decode()
+
+
+def gitea_token(seed: str) -> str:
+    """40 hexadecimal characters without a prefix."""
+    return random_text(seed, 40, HEX)

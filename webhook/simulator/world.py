@@ -14,16 +14,19 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import Field, model_validator
 
-from webhook.simulator import bitbucket, bitbucket_server, github, gitlab
+from webhook.simulator import bitbucket, bitbucket_server, gitea, github, gitlab
 from webhook.simulator.bitbucket import BitbucketHost
 from webhook.simulator.bitbucket_server import BitbucketServerHost
+from webhook.simulator.gitea import GiteaHost
 from webhook.simulator.github import App, GitHubHost
 from webhook.simulator.gitlab import GitLabHost
 from webhook.simulator.provider import Clock, HostModel, Model, Mutation
 
 # One member for each provider.
-AnyHost = Annotated[GitHubHost | GitLabHost | BitbucketHost | BitbucketServerHost, Field(discriminator="kind")]
-AnyToken = github.Token | gitlab.Token | bitbucket.Token | bitbucket_server.Token
+AnyHost = Annotated[
+    GitHubHost | GitLabHost | BitbucketHost | BitbucketServerHost | GiteaHost, Field(discriminator="kind")
+]
+AnyToken = github.Token | gitlab.Token | bitbucket.Token | bitbucket_server.Token | gitea.Token
 
 Wanted = TypeVar("Wanted", bound=HostModel)
 
@@ -72,6 +75,10 @@ class World(Model):
     def bitbucket_server(self, name: str = "bitbucket.acme.dev") -> BitbucketServerHost:
         """A Bitbucket Server or Data Center by name."""
         return self._host(name, BitbucketServerHost)
+
+    def gitea(self, name: str = "gitea.acme.dev") -> GiteaHost:
+        """A Gitea or Forgejo by name."""
+        return self._host(name, GiteaHost)
 
     def _host(self, name: str, kind: type[Wanted]) -> Wanted:
         host = self.hosts[name]

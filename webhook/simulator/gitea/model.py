@@ -1,0 +1,231 @@
+"""What a Gitea or Forgejo knows: people, organisations, repositories and scoped tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, SecretStr, model_validator
+
+from webhook.simulator.provider import HostModel, Model
+from webhook.simulator.tokenvalues import gitea_token
+
+Found = TypeVar("Found")
+
+# A world file is the one place a secret may be written to: made at run time, mode 0600, for another process to serve.
+StoredSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
+
+Category = Literal[
+    "activitypub", "admin", "issue", "misc", "notification", "organization", "package", "repository", "user"
+]
+Scope = Literal[
+    "all",
+    "public-only",
+    "read:activitypub",
+    "write:activitypub",
+    "read:admin",
+    "write:admin",
+    "read:issue",
+    "write:issue",
+    "read:misc",
+    "write:misc",
+    "read:notification",
+    "write:notification",
+    "read:organization",
+    "write:organization",
+    "read:package",
+    "write:package",
+    "read:repository",
+    "write:repository",
+    "read:user",
+    "write:user",
+]
+
+
+class Role(IntEnum):
+    """What a person may do in a repository, in Gitea's order."""
+
+    NONE = 0
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+    OWNER = 4
+
+
+def _role(value: object) -> object:
+    return Role[value.upper()] if isinstance(value, str) and value.upper() in Role.__members__ else value
+
+
+RoleName = Annotated[Role, BeforeValidator(_role), PlainSerializer(lambda role: role.name.lower(), when_used="json")]
+
+
+class User(Model):
+    """A person."""
+
+    login: str
+    id: int
+    full_name: str = ""
+    admin: bool = False
+    """Of the whole site: everything is open to them, as far as their token goes."""
+    prohibited: bool = False
+    """May not sign in, whatever their token holds."""
+
+
+class Organization(Model):
+    """An organisation. Its owners own its repositories."""
+
+    name: str
+    id: int
+    owners: list[str] = Field(default_factory=list)
+
+
+class Hook(Model):
+    """A repository's webhook."""
+
+    id: int
+    url: str
+    type: str = "gitea"
+    events: list[str] = Field(default_factory=lambda: ["push"])
+
+
+class Repository(Model):
+    """A repository and what each collaborator may do in it."""
+
+    owner: str
+    name: str
+    id: int
+    private: bool = True
+    archived: bool = False
+    empty: bool = False
+    collaborators: dict[str, RoleName] = Field(default_factory=dict)
+    hooks: list[Hook] = Field(default_factory=list)
+
+    @property
+    def full_name(self) -> str:
+        """``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+
+class Token(Model):
+    """A person's token. Its value follows from ``seed`` and ``name`` unless ``fixed_value`` is given; it never ends."""
+
+    name: str
+    owner: str
+    seed: str = "simulator"
+    fixed_value: StoredSecret | None = Field(default=None, repr=False)
+    scopes: list[Scope] = Field(default_factory=list)
+    revoked: bool = False
+
+    @property
+    def value(self) -> str:
+        """The token itself."""
+        if self.fixed_value is not None:
+            return self.fixed_value.get_secret_value()
+        return gitea_token(f"{self.seed}/{self.name}")
+
+    @property
+    def public_only(self) -> bool:
+        """Restricted to what is public. It grants nothing, and ``all`` doesn't include it."""
+        return "public-only" in self.scopes
+
+    def holds(self, scope: str) -> bool:
+        """Whether it has the scope of a category: writing includes reading, and ``all`` includes every category."""
+        return not {"all", scope, scope.replace("read:", "write:")}.isdisjoint(self.scopes)
+
+
+class GiteaHost(HostModel):
+    """One Gitea, or one Forgejo."""
+
+    kind: Literal["gitea"] = "gitea"
+    flavour: Literal["gitea", "forgejo"] = "gitea"
+    version: str = "1.22.6"
+    """A Forgejo's own, without the ``+gitea-…`` that it puts behind."""
+
+    users: dict[str, User] = Field(default_factory=dict)
+    organizations: dict[str, Organization] = Field(default_factory=dict)
+    repositories: dict[str, Repository] = Field(default_factory=dict)
+    tokens: dict[str, Token] = Field(default_factory=dict)
+
+    tells_scopes: bool = False
+    """Newer versions of Gitea tell in a refusal what the token has, beside what it lacks."""
+    requires_sign_in: bool = False
+    """Nobody anonymous may ask anything (``REQUIRE_SIGNIN_VIEW``)."""
+    push_to_create: bool = False
+    """Whether a push to a repository that isn't there makes it (``ENABLE_PUSH_CREATE_USER`` and ``_ORG``)."""
+
+    _next_id: int = PrivateAttr(default=900_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
+        if not isinstance(data, dict):
+            return data
+        filled = dict(data)
+        for section, key in (("users", "login"), ("organizations", "name"), ("tokens", "name")):
+            if isinstance(entries := filled.get(section), dict):
+                filled[section] = {name: _with(entry, {key: name}) for name, entry in entries.items()}
+        if isinstance(entries := filled.get("repositories"), dict):
+            filled["repositories"] = {
+                full: _with(entry, {"owner": full.partition("/")[0], "name": full.partition("/")[2]})
+                for full, entry in entries.items()
+            }
+        return filled
+
+    def add(self, *things: User | Organization | Repository | Token) -> None:
+        """Put people, organisations, repositories and tokens into this host."""
+        for thing in things:
+            match thing:
+                case User():
+                    self.users[thing.login] = thing
+                case Organization():
+                    self.organizations[thing.name] = thing
+                case Repository():
+                    self.repositories[thing.full_name] = thing
+                case Token():
+                    self.tokens[thing.name] = thing
+
+    def named_tokens(self) -> Mapping[str, Token]:
+        return self.tokens
+
+    def next_id(self) -> int:
+        """An id that nothing here has yet."""
+        self._next_id += 1
+        return self._next_id
+
+    def user(self, login: str) -> User | None:
+        """By login, in any letter case."""
+        return _ignoring_case(self.users, login)
+
+    def organization(self, name: str) -> Organization | None:
+        """By name, in any letter case."""
+        return _ignoring_case(self.organizations, name)
+
+    def repository(self, owner: str, name: str) -> Repository | None:
+        """By owner and name, in any letter case."""
+        return _ignoring_case(self.repositories, f"{owner}/{name}")
+
+    def token_presented(self, secret: str) -> Token | None:
+        """The token with this value, whatever its state."""
+        return next((token for token in self.tokens.values() if token.value == secret), None)
+
+    def role(self, user: User | None, repository: Repository) -> Role:
+        """What a person may do in a repository, by whatever right; everybody reads a public one."""
+        floor = Role.NONE if repository.private else Role.READ
+        if user is None:
+            return floor
+        organization = self.organization(repository.owner)
+        owners = [repository.owner] if organization is None else organization.owners
+        if user.admin or user.login.lower() in (owner.lower() for owner in owners):
+            return Role.OWNER
+        return max(floor, repository.collaborators.get(user.login, Role.NONE))
+
+
+def _with(entry: Any, defaults: dict[str, str]) -> Any:
+    return {**defaults, **entry} if isinstance(entry, dict) else entry
+
+
+def _ignoring_case(entries: Mapping[str, Found], name: str) -> Found | None:
+    lowered = name.lower()
+    return next((entry for key, entry in entries.items() if key.lower() == lowered), None)
