@@ -2,7 +2,7 @@
 
 WebhookError
 ├── ConfigurationError   the configuration file, a flag or a file that it names can't be used (exit code 2)
-└── BadReview            an AdmissionReview that can't be read: HTTP 4xx, never a verdict
+└── BadReview            an AdmissionReview that can't be read: HTTP 4xx or 503, never a verdict
 
 Refusals of a Secret are no errors: they are `decision.Deny`. A provider that says nothing is
 `providers.base.NoAnswer`, and becomes a finding.

@@ -63,7 +63,9 @@ class Metrics:
             "admission_errors", "Reviews that ended in an error of ours (HTTP 500): failurePolicy decided.", "stage"
         )
         self._bad_reviews = self._counter(
-            "bad_reviews", "Requests that were no AdmissionReview we could judge (HTTP 4xx).", "reason"
+            "bad_reviews",
+            "Requests that were no AdmissionReview we could judge (HTTP 4xx), or had no room (HTTP 503).",
+            "reason",
         )
         self._skips = self._counter("skips", "Checks that somebody has switched off.", "reason")
         self._provider_requests = self._counter(
@@ -113,7 +115,7 @@ class Metrics:
         self._errors.labels(stage).inc()
 
     def bad_review(self, reason: str) -> None:
-        """A request was none that we could judge; `reason` is `BadReview.reason`."""
+        """A request was none that we could judge, or had no room; `reason` is `BadReview.reason`."""
         self._bad_reviews.labels(self._bounded("bad_reviews", reason)).inc()
 
     def skipped(self, reason: str) -> None:

@@ -50,7 +50,8 @@ class ServingOptions:
         shutdown_delay: seconds for which everything is still served after the signal to stop, while the cluster learns
             that nobody should come here any more.
         shutdown_timeout: seconds that the last requests may take after that.
-        max_connections: on the TLS port. One API server holds some sixty at most (KUBERNETES.md §1.11).
+        max_connections: on the TLS port. One API server holds some sixty at most (KUBERNETES.md §1.11); each takes a
+            quarter of a MiB for TLS, if its client makes it so.
         reload_interval: seconds between two looks at the TLS files.
     """
 
@@ -59,7 +60,7 @@ class ServingOptions:
     health_listen: Address = HEALTH_LISTEN
     shutdown_delay: float = 5.0
     shutdown_timeout: float = 20.0
-    max_connections: int = 4096
+    max_connections: int = 512
     reload_interval: float = INTERVAL
 
 

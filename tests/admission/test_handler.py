@@ -174,7 +174,7 @@ class TestDeciding:
 class TestInTime:
     async def test_a_review_knows_its_deadline(self, webhook: Webhook) -> None:
         """It is what the API server leaves, less its rounding and a margin."""
-        await webhook.post(path="/validate?timeout=5s")
+        await webhook.post(path="/validate?timeout=3s")
         assert 3.5 < webhook.deadlines[0] <= 3.75
 
     async def test_never_more_than_configured(self, webhook: Webhook) -> None:
@@ -249,6 +249,50 @@ class TestInTime:
             slowest = max(slowest, time.monotonic() - begun)
         assert [(await task)[0].status for task in sending] == [200, 200, 200]
         assert slowest < 1.0
+
+
+class TestRoom:
+    async def test_bodies_that_do_not_end_make_room(self, webhook: Webhook) -> None:
+        """Forty of them took 340 MB. Now some end, with an answer on which an API server tries again; small reviews
+        beside them are answered."""
+        ended = asyncio.Event()
+
+        async def held_back() -> AsyncIterator[bytes]:
+            for _ in range(31):
+                yield b" " * 2**18
+            await ended.wait()
+
+        async def attack() -> tuple[int, str]:
+            async with webhook.client.post("/validate?timeout=30s", data=held_back(), headers=JSON) as response:
+                return response.status, response.headers.get("Retry-After", "")
+
+        attacks = [asyncio.create_task(attack()) for _ in range(12)]
+        async with asyncio.timeout(20):
+            await asyncio.wait(attacks, return_when=asyncio.FIRST_COMPLETED)
+            for _ in range(5):
+                assert (await webhook.decided())["allowed"]
+        ended.set()
+        answers = await asyncio.gather(*attacks)
+        assert {answer for answer in answers if answer[0] != 400} == {(503, "1")}
+        assert webhook.sample("bad_reviews_total", reason="crowded") == sum(status == 503 for status, _ in answers) >= 3
+
+    async def test_reviews_that_last_make_room_too(self, webhook: Webhook) -> None:
+        """Whoever sends whole bodies and has the check take long would fill the memory as well."""
+        webhook.decide = hang
+        large = as_go_writes(make_review(object=make_object(annotations={"a": "<" * (MAX_BODY // 6 - 2000)})))
+        async with asyncio.timeout(20):
+            answers = await asyncio.gather(*(webhook.post(large, path="/validate?timeout=3s") for _ in range(12)))
+        statuses = [response.status for response, _ in answers]
+        assert sorted(set(statuses)) == [200, 503]
+        assert b"too many large reviews" in next(text for response, text in answers if response.status == 503)
+        assert webhook.cancelled.is_set()
+
+    async def test_what_is_read_once_leaves_its_room(self, webhook: Webhook) -> None:
+        """However many come one after the other, in whatever way they end."""
+        for body in (REVIEW, b"{", b" " * (7 * 2**20)):
+            for _ in range(12):
+                assert (await webhook.post(body))[0].status in (200, 400)
+        assert webhook.sample("bad_reviews_total", reason="crowded") == 0
 
 
 class TestBadRequests:

@@ -1,9 +1,9 @@
 """``POST /mutate`` and ``POST /validate``: an HTTP request in, an answer before the API server stops waiting.
 
 One request, in order: read the body, decode it, have it reviewed, encode the decision, count and log it. Whatever goes
-wrong on the way ends in one of three ways: HTTP 4xx (it was no review that could be judged), a decision by the clock
-(`late`), or HTTP 500 with a text that says nothing (an error of ours). In the first and the last case the webhook
-configuration's failurePolicy decides.
+wrong on the way ends in one of four ways: HTTP 4xx (it was no review that could be judged), a decision by the clock
+(`late`), HTTP 503 (there was no room for it, see `room`; the API server tries again), or HTTP 500 with a text that says
+nothing (an error of ours). In all cases but the second, in the end the webhook configuration's failurePolicy decides.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import web
 
 from webhook.admission import codec
 from webhook.admission.codec import AdmissionRequest
+from webhook.admission.room import Room, Share
 from webhook.decision import Decision, Deny, Stage
 from webhook.errors import BadReview
 from webhook.logs import Logger, describe
@@ -31,7 +33,8 @@ Late = Callable[[Subject, Stage], Decision]
 # A Secret holds 1 MiB at most, in base64 a third more, and an UPDATE has it twice: 2.7 MiB. Annotations of 256 KiB,
 # every character of which Go escapes to six, bring the worst review that was measured to 5.9 MB (KUBERNETES.md §1.8).
 MAX_BODY: Final = 8 * 1024 * 1024
-# Decoding this much takes a millisecond. More of it goes into a thread, so that small reviews go on in between.
+# Decoding this much takes a millisecond. More of it goes into a thread, so that small reviews go on in between; and all
+# into one, since 8 MiB of nothing but braces need 200 MiB for as long as they are looked at.
 _DECODE_ASIDE: Final = 256 * 1024
 
 DEFAULT_TIMEOUT: Final = 10.0  # of a webhook configuration that sets none
@@ -74,6 +77,8 @@ class AdmissionHandler:
         self._metrics = metrics
         self._log = log
         self._abandoned: set[asyncio.Future[Decision]] = set()
+        self._room = Room()
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Make ``/mutate`` and ``/validate`` known; every other path is 404, every other method 405."""
@@ -92,11 +97,32 @@ class AdmissionHandler:
         arrival = asyncio.get_running_loop().time()
         deadline = arrival + min(time_to_decide(request.query.get("timeout")), self._decision_timeout())
         try:
-            admission = await _decode(await _read(request, deadline))
+            async with self._room.share() as share:
+                admission = await self._admission(request, deadline, share)
+                return await self._reviewed(request, admission, stage, arrival, deadline)
         except BadReview as error:
             self._metrics.bad_review(error.reason)
             self._log.warning("bad review", stage=stage, status=error.status, detail=str(error))
             return _refusal(error)
+
+    async def _admission(self, request: web.Request, deadline: float, share: Share) -> AdmissionRequest:
+        """What is asked.
+
+        Raises:
+            BadReview: nothing that could be judged, or too slowly.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                body = await _read(request, share)
+                if len(body) <= _DECODE_ASIDE:
+                    return codec.decode(body)
+                return await asyncio.get_running_loop().run_in_executor(self._aside, _decode_large, body)
+        except TimeoutError:
+            raise BadReview("the body didn't arrive in time", status=408, reason="slow") from None
+
+    async def _reviewed(
+        self, request: web.Request, admission: AdmissionRequest, stage: Stage, arrival: float, deadline: float
+    ) -> web.Response:
         record: dict[str, object] = {}
         try:
             decision, late = await self._decide(admission.subject, stage, deadline, record)
@@ -180,11 +206,11 @@ def parse_traceparent(header: str) -> tuple[str, str] | None:
     return match["trace"], match["span"]
 
 
-async def _read(request: web.Request, deadline: float) -> bytes:
+async def _read(request: web.Request, share: Share) -> bytes:
     """The body.
 
     Raises:
-        BadReview: of another type, too large, or too slow in coming.
+        BadReview: of another type, or too large.
     """
     if request.content_type != "application/json":
         raise BadReview("the Content-Type must be application/json", status=415, reason="content-type")
@@ -192,18 +218,23 @@ async def _read(request: web.Request, deadline: float) -> bytes:
         raise BadReview("the body must not be compressed", status=415, reason="content-encoding")
     if (request.content_length or 0) > MAX_BODY:
         raise _too_large()
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()  # and no list of chunks, each of which may be a single byte
     try:
-        async with asyncio.timeout_at(deadline):
-            while chunk := await request.content.readany():
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise _too_large()
-                chunks.append(chunk)
-    except TimeoutError:
-        raise BadReview("the body didn't arrive in time", status=408, reason="slow") from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        while chunk := await request.content.readany():
+            if len(body) + len(chunk) > MAX_BODY:
+                raise _too_large()
+            body += chunk
+            share.grow(len(chunk))
+        return bytes(body)
+    finally:
+        body.clear()  # whatever ended it: frames, and what is in them, live on in exceptions
+
+
+def _decode_large(body: bytes) -> AdmissionRequest:
+    try:
+        return codec.decode(body)
+    except BadReview as error:
+        raise error.with_traceback(None) from None  # whose frames would keep all that was decoded
 
 
 def _too_large() -> BadReview:
@@ -213,15 +244,11 @@ def _too_large() -> BadReview:
 
 def _refusal(error: BadReview) -> web.Response:
     response = web.Response(status=error.status, text=f"{error}\n")
-    if error.status in (408, 413):  # the rest of the body isn't wanted, so the connection is of no more use
+    if error.status in (408, 413, 503):  # the rest of the body isn't wanted, so the connection is of no more use
         response.force_close()
+    if error.status == 503:
+        response.headers["Retry-After"] = "1"  # without it the API server doesn't try again (KUBERNETES.md §1)
     return response
-
-
-async def _decode(body: bytes) -> AdmissionRequest:
-    if len(body) > _DECODE_ASIDE:
-        return await asyncio.to_thread(codec.decode, body)
-    return codec.decode(body)
 
 
 def _facts(admission: AdmissionRequest, stage: Stage) -> dict[str, object]:
