@@ -1,32 +1,27 @@
-"""Bitbucket Server and Data Center, also below a context path."""
+"""Bitbucket Server and Data Center, also below a context path.
+
+inspection  one token, from what is asked to what it means
+evidence    what is asked, in which round
+looks       the requests about one project or one repository
+proofs      what the replies prove of a token's permissions
+reach       the other repositories that a runtime token must reach
+replies     who signed in, and what refusals mean
+git         what Git's smart HTTP advertises
+places      what a URL names
+profile     what is known without asking
+links
+"""
 
 from __future__ import annotations
 
-from webhook.findings import Answer, Question
-from webhook.hosts import Kind
-from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
-from webhook.providers.profile import Profile
-from webhook.providers.vocabulary import Vocabulary
-from webhook.requirements import Level, Requirement, Role
+from dataclasses import replace
 
-PROFILE = Profile(
-    kind=Kind("bitbucket-server"),
-    title="Bitbucket Server",
-    vocabulary=Vocabulary(
-        levels={
-            f"{name}_{level.upper()}": (resource, level)
-            for name, resource in (("PROJECT", "project"), ("REPO", "repository"))
-            for level in Level
-        }
-    ),
-    defaults={
-        Role.RUNTIME: Requirement(permissions=(("project", Level.ADMIN), ("repository", Level.WRITE))),
-        Role.USER: Requirement(permissions=(("project", Level.READ), ("repository", Level.WRITE))),
-    },
-    api_url=lambda name: f"https://{name}",
-    token_prefixes=("BBDC-",),
-    shape_in_text=r"(?<![a-z0-9])bbdc-[a-z0-9+]{30}",
-)
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.providers.base import Api, RateLimit, Reply
+from webhook.providers.bitbucket_server import replies
+from webhook.providers.bitbucket_server.inspection import inspect
+from webhook.providers.bitbucket_server.profile import PROFILE
+from webhook.providers.rounds import Counted
 
 
 class BitbucketServer:
@@ -36,8 +31,14 @@ class BitbucketServer:
 
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
-        raise NoAnswer("can't be asked by this version")
+        credential = question.credential
+        if not isinstance(credential, TokenCredential):
+            reason = "is a Bitbucket Server, which knows nothing of GitHub Apps"
+            return same_for_all(question, Finding(Outcome.INVALID, reason=reason), Facts("app", "GitHub App"))
+        counted = Counted(api)
+        answer = await inspect(question, credential, counted)
+        return replace(answer, requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """See `providers.base.Provider`."""
-        return None
+        return replies.rate_limit(reply)

@@ -1,0 +1,170 @@
+"""What is asked, in which round, and what came of it.
+
+The first round asks who signed in, and for the proofs that the URL allows. A second one looks at a project or
+repository that the lists of the first one named, and for the right to push where administrating isn't proven.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from webhook.findings import Question
+from webhook.providers.base import Api
+from webhook.providers.bitbucket_server import reach, replies
+from webhook.providers.bitbucket_server.looks import Asking, ProjectSeen, RepositorySeen
+from webhook.providers.bitbucket_server.places import Place, key_of, slug_of
+from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
+from webhook.providers.bitbucket_server.proofs import Proofs, note_project, note_repository
+from webhook.providers.bitbucket_server.replies import Said
+from webhook.providers.text import plain
+from webhook.requirements import Level
+from webhook.wording import join
+
+_PAGE = 10
+"""Entries of a list that are looked through for one that serves."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """All that was asked, and what came of it.
+
+    Attributes:
+        server: to ``GET application-properties``.
+        lists: by what is listed, the likeliest entries first.
+    """
+
+    server: Said
+    projects: list[ProjectSeen] = field(default_factory=list)
+    repositories: list[RepositorySeen] = field(default_factory=list)
+    lists: Mapping[str, list[Said]] = field(default_factory=dict)
+    reached: list[reach.Reached] = field(default_factory=list)
+
+    def proofs(self) -> Proofs:
+        proofs = Proofs()
+        for project in self.projects:
+            note_project(proofs, project)
+        for repository in self.repositories:
+            note_repository(proofs, repository)
+        return proofs
+
+    def replies(self) -> Iterable[Said]:
+        for project in self.projects:
+            yield from project.replies()
+        for repository in self.repositories:
+            yield from repository.replies()
+        for listed in self.lists.values():
+            yield from listed
+
+    def probed(self) -> str:
+        """What permissions were looked at on, for people."""
+        inside = {seen.place.project for seen in self.repositories}
+        names = [seen.key for seen in self.projects if seen.key not in inside]
+        return join(dict.fromkeys((*names, *(seen.place.name for seen in self.repositories))))
+
+
+async def first_round(
+    question: Question, place: Place, needed: Mapping[str, Level], asking: Asking, api: Api, token: str
+) -> Seen:
+    project_level, repository_level = needed.get(PROJECT), needed.get(REPOSITORY)
+
+    async def project() -> list[ProjectSeen]:
+        if place.project is None or project_level is None:
+            return []
+        return [await asking.project(place.project, project_level)]
+
+    async def repository() -> list[RepositorySeen]:
+        if place.repository is None or repository_level is None:
+            return []
+        # Who administrates the project may push: Git needs to be asked only where that isn't proven.
+        level = Level.READ if project_level is Level.ADMIN else repository_level
+        return [await asking.repository(place, level)]
+
+    async def listed(paths: list[str]) -> list[Said]:
+        return await asyncio.gather(*map(asking.about, paths))
+
+    async def lists() -> dict[str, list[Said]]:
+        wanted = _lists(place, needed)
+        return dict(zip(wanted, await asyncio.gather(*map(listed, wanted.values())), strict=True))
+
+    server, projects, repositories, entries, reached = await asyncio.gather(
+        asking.about("/application-properties"),
+        project(),
+        repository(),
+        lists(),
+        reach.ask(question, api, token),
+    )
+    return Seen(server, projects, repositories, entries, reached)
+
+
+def _lists(place: Place, needed: Mapping[str, Level]) -> dict[str, list[str]]:
+    """Where to find what the URL doesn't name: among what the owner has the right to, or else among what they see.
+
+    Versions before 8.0 don't know ``projectkey`` and list all projects' repositories (Atlassian: REST API 8.0).
+    """
+    wanted: dict[str, list[str]] = {}
+    if place.project is None and PROJECT in needed:
+        permission = display(PROJECT, needed[PROJECT])
+        wanted[PROJECT] = [f"/projects?permission={permission}&limit={_PAGE}", f"/projects?limit={_PAGE}"]
+    if place.repository is None and REPOSITORY in needed:
+        permission = display(REPOSITORY, needed[REPOSITORY])
+        inside = f"&projectkey={place.project}" if place.project else ""
+        visible = f"/projects/{place.project}/repos" if place.project else "/repos"
+        wanted[REPOSITORY] = [f"/repos?permission={permission}{inside}&limit={_PAGE}", f"{visible}?limit={_PAGE}"]
+    return wanted
+
+
+async def second_round(place: Place, missing: Mapping[str, Level], seen: Seen, asking: Asking, token: str) -> None:
+    """Look at what is still to be looked at, and add it to `seen`."""
+    key = _project_in(seen.lists.get(PROJECT, ()), token) if PROJECT in missing else None
+
+    async def project() -> list[ProjectSeen]:
+        return [] if key is None or place.project else [await asking.project(key, missing[PROJECT])]
+
+    async def repository() -> list[RepositorySeen]:
+        level = missing.get(REPOSITORY)
+        target = place
+        if level is None or any(one.push or one.hooks for one in seen.repositories):
+            return []
+        if place.repository is None:
+            found = _repository_in(seen.lists.get(REPOSITORY, ()), place.project, key, token)
+            if found is None:
+                return []
+            target = found
+        elif level is Level.READ:  # which has been asked
+            return []
+        return [await asking.repository(target, level)]
+
+    projects, repositories = await asyncio.gather(project(), repository())
+    seen.projects += projects
+    seen.repositories = repositories or seen.repositories
+
+
+def _project_in(lists: Iterable[Said], token: str) -> str | None:
+    """The first project that is listed."""
+    for reply in lists:
+        for row in replies.rows_of(reply):
+            if (key := key_of(plain(row.get("key"), secret=token))) is not None:
+                return key
+    return None
+
+
+def _repository_in(lists: Iterable[Said], project: str | None, preferred: str | None, token: str) -> Place | None:
+    """A repository that is listed: in `project`, if that is named; else rather in `preferred`, rather in nobody's own.
+
+    Archived ones don't serve, since nobody may push to them.
+    """
+    for reply in lists:
+        places: list[Place] = []
+        for row in replies.rows_of(reply):
+            inside = row.get("project")
+            key = key_of(plain(inside.get("key"), secret=token)) if isinstance(inside, Mapping) else None
+            slug = slug_of(plain(row.get("slug"), secret=token))
+            if key is None or slug is None or row.get("archived") is True:
+                continue
+            if project is None or key.lower() == project.lower():
+                places.append(Place(key, slug))
+        if places:
+            return min(places, key=lambda one: (one.project != preferred, str(one.project).startswith("~")))
+    return None

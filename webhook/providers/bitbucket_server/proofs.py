@@ -1,0 +1,125 @@
+"""What the replies prove. A permission is held, or absent, or neither is known; what is held is held.
+
+Each proof is by something that the token itself was shown or refused, and so covers both the token's permissions and
+its owner's rights. Lists filtered by ``?permission=`` only choose what is looked at: whether they heed what the token
+may, or its owner's rights alone, is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from webhook.findings import Finding, Outcome
+from webhook.providers.base import Reply
+from webhook.providers.bitbucket_server import git
+from webhook.providers.bitbucket_server.looks import ProjectSeen, RepositorySeen
+from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
+from webhook.providers.bitbucket_server.replies import granted
+from webhook.requirements import Level
+from webhook.wording import join
+
+Permission = tuple[str, Level]
+
+
+@dataclass(slots=True)
+class Proofs:
+    """What is known of the permissions that a token has.
+
+    Attributes:
+        held: proven.
+        absent: proven not to be there.
+        open: not known, and why.
+    """
+
+    held: set[Permission] = field(default_factory=set)
+    absent: set[Permission] = field(default_factory=set)
+    open: dict[Permission, str] = field(default_factory=dict)
+
+    def note(self, resource: str, level: Level, meaning: bool | str) -> None:
+        """Take in one proof: of the permission (True), of its absence (False), or why there is none."""
+        match meaning:
+            case True:
+                self.held |= {(resource, lower) for lower in Level if level.includes(lower)}
+                if resource == PROJECT:  # which is a permission for all that is in it (Atlassian: HTTP access tokens)
+                    self.note(REPOSITORY, level, True)
+            case False:
+                self.absent |= {(resource, higher) for higher in Level if higher.includes(level)}
+            case str(why):
+                for higher in Level:
+                    if higher.includes(level):
+                        self.open.setdefault((resource, higher), why)
+
+    def highest(self) -> tuple[str, ...]:
+        """The names of what is held, without what is implied."""
+        levels = {resource: [level for level in Level if (resource, level) in self.held] for resource, _ in self.held}
+        return tuple(
+            display(resource, levels[resource][-1]) for resource in (PROJECT, REPOSITORY) if resource in levels
+        )
+
+    def judge(self, needed: Iterable[Permission], described: str, probed: str) -> Finding:
+        """What follows for a role that needs these permissions."""
+        unmet = [permission for permission in needed if permission not in self.held]
+        lacks = tuple(display(*permission) for permission in unmet if permission in self.absent)
+        if lacks:
+            return Finding(Outcome.INSUFFICIENT, lacks)
+        if not unmet:
+            return Finding(Outcome.SUFFICIENT)
+        reasons: dict[str, list[str]] = {}
+        for permission in unmet:
+            why = self.open.get(permission, "no request proves it that changes nothing")
+            reasons.setdefault(why, []).append(display(*permission))
+        told = "; ".join(f"{join(names)} ({why})" for why, names in reasons.items())
+        where = f" on {probed}" if probed else ""
+        return Finding(Outcome.UNVERIFIED, reason=f"leaves open{where} whether this {described} has {told}")
+
+
+def note_project(proofs: Proofs, seen: ProjectSeen) -> None:
+    """What the replies for a project prove.
+
+    The project itself is shown to whoever may read it, or any repository in it: to who only reads that is the same.
+    """
+    found = granted(seen.found)
+    proofs.note(PROJECT, Level.READ, found)
+    if seen.people is not None and found is True:
+        proofs.note(PROJECT, Level.ADMIN, granted(seen.people))
+
+
+def note_repository(proofs: Proofs, seen: RepositorySeen) -> None:
+    """What the replies for a repository prove."""
+    found = granted(seen.found)
+    proofs.note(REPOSITORY, Level.READ, found)
+    if found is not True:
+        return
+    if seen.hooks is not None:
+        proofs.note(REPOSITORY, Level.ADMIN, granted(seen.hooks))
+    if seen.push is not None:
+        proofs.note(REPOSITORY, Level.WRITE, _pushes(seen))
+
+
+def is_archived(seen: RepositorySeen) -> bool:
+    """Whether nobody may push to it."""
+    body = seen.found.body if isinstance(seen.found, Reply) else None
+    return isinstance(body, Mapping) and body.get("archived") is True
+
+
+def _pushes(seen: RepositorySeen) -> bool | str:
+    """Whether Git lets the token push.
+
+    The refusal is 403 (Atlassian KB: Git push returns error code 403), which may as well be a proxy's, or stand for
+    Git over HTTPS being turned off; so it counts where fetching is allowed.
+    """
+    push = seen.push
+    if not isinstance(push, Reply):
+        return f"it {push} when asked as by git push"
+    meaning = git.advertised(push.body, git.PUSH) if push.status == 200 else None
+    if meaning is True:
+        return True
+    if is_archived(seen):
+        return f"{seen.place.name} is archived"
+    if push.status != 403 and meaning is not False:
+        return f"it answers {push.status} when asked as by git push"
+    fetch = seen.fetch
+    if isinstance(fetch, Reply) and fetch.status == 200 and git.advertised(fetch.body, git.FETCH):
+        return False
+    return "it refuses git fetch as well as git push"
