@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import ipaddress
 import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 from aiohttp import web
 
 from webhook import __version__, logs
 from webhook.admission.handler import MAX_BODY, AdmissionHandler
-from webhook.certificates import issue_ca, issue_serving_certificate, write_file, write_key_pair
 from webhook.cluster import KubernetesCluster
 from webhook.decision import Decision, Stage
 from webhook.errors import ConfigurationError
@@ -224,35 +220,3 @@ def _announce(settings: Settings, log: Logger) -> None:
     log.info("configuration", mode=settings.mode, rules=list(dict.fromkeys(rule.name for rule in settings.all_rules)))
     for doubt in settings.doubts():
         log.warning("doubtful configuration", detail=doubt)
-
-
-def generate_certificates(
-    folder: Path, dns_names: list[str], ip_addresses: list[str], days: int, *, force: bool = False
-) -> str:
-    """Write a CA and a serving certificate into `folder`; what comes back is to be printed.
-
-    Args:
-        force: replace those that are there, although somebody may trust them already.
-
-    Raises:
-        ConfigurationError: a name is none, or the folder can't be written.
-    """
-    try:
-        addresses = [ipaddress.ip_address(text) for text in ip_addresses]
-    except ValueError:
-        raise ConfigurationError("--ip must be an IP address, such as 192.0.2.10") from None
-    if not force and any((folder / name).exists() for name in ("ca.crt", "ca.key", "tls.crt", "tls.key")):
-        raise ConfigurationError(
-            f"{folder} holds certificates already; --force replaces them, and the caBundle with them"
-        )
-    ca = issue_ca()
-    leaf = issue_serving_certificate(ca, dns_names, addresses, lifetime=timedelta(days=days))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_key_pair(ca, folder / "ca.crt", folder / "ca.key")
-        write_key_pair(leaf, folder / "tls.crt", folder / "tls.key")
-        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys are nobody's to commit
-    except OSError as error:
-        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
-    bundle = base64.b64encode(ca.certificate).decode()
-    return f"Wrote ca.crt, ca.key, tls.crt and tls.key to {folder}.\ncaBundle: {bundle}"

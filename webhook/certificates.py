@@ -7,13 +7,14 @@ OpenSSL's strict one (X509_STRICT).
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -101,6 +102,38 @@ def issue_client_certificate(
         ConfigurationError: `ca` is no CA.
     """
     return _issue_leaf(ca, common_name, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime, now)
+
+
+def generate_certificates(
+    folder: Path, dns_names: list[str], ip_addresses: list[str], days: int, *, force: bool = False
+) -> str:
+    """Write a CA and a serving certificate into `folder`; what comes back is to be printed.
+
+    Args:
+        force: replace those that are there, although somebody may trust them already.
+
+    Raises:
+        ConfigurationError: a name is none, or the folder can't be written.
+    """
+    try:
+        addresses = [ip_address(text) for text in ip_addresses]
+    except ValueError:
+        raise ConfigurationError("--ip must be an IP address, such as 192.0.2.10") from None
+    if not force and any((folder / name).exists() for name in ("ca.crt", "ca.key", "tls.crt", "tls.key")):
+        raise ConfigurationError(
+            f"{folder} holds certificates already; --force replaces them, and the caBundle with them"
+        )
+    ca = issue_ca()
+    leaf = issue_serving_certificate(ca, dns_names, addresses, lifetime=timedelta(days=days))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_key_pair(ca, folder / "ca.crt", folder / "ca.key")
+        write_key_pair(leaf, folder / "tls.crt", folder / "tls.key")
+        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys are nobody's to commit
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+    bundle = base64.b64encode(ca.certificate).decode()
+    return f"Wrote ca.crt, ca.key, tls.crt and tls.key to {folder}.\ncaBundle: {bundle}"
 
 
 def write_key_pair(pair: KeyPair, certificate: Path, key: Path) -> None:

@@ -174,7 +174,7 @@ def certs_generate(
     force: Annotated[bool, typer.Option("--force", help="Replace certificates that are there already.")] = False,
 ) -> None:
     """Make a CA and a serving certificate, and print the caBundle for the webhook configurations."""
-    from webhook.app import generate_certificates
+    from webhook.certificates import generate_certificates
 
     if not dns and not ip:
         raise ConfigurationError("name at least one --dns or --ip that the API server will call")

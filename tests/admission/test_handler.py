@@ -174,7 +174,7 @@ class TestDeciding:
 class TestInTime:
     async def test_a_review_knows_its_deadline(self, webhook: Webhook) -> None:
         """It is what the API server leaves, less its rounding and a margin."""
-        await webhook.post(path="/validate?timeout=3s")
+        await webhook.post(path="/validate?timeout=5s")
         assert 3.5 < webhook.deadlines[0] <= 3.75
 
     async def test_never_more_than_configured(self, webhook: Webhook) -> None:
