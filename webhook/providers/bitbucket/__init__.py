@@ -1,26 +1,27 @@
-"""Bitbucket Cloud."""
+"""Bitbucket Cloud.
+
+token       what is asked, in which order, and what all of it means
+scopes      whether a token's scopes suffice
+reach       whether it reaches the repositories that it must, put together of what `repository` says of each
+places      which repositories those are, and where they are asked for
+kinds       API tokens, access tokens, OAuth tokens: what is in their nature
+usernames   the name beside a token, which is another one for Git than for the API
+replies     what Bitbucket's replies mean
+profile     what is known without asking
+vocabulary, links
+"""
 
 from __future__ import annotations
 
-from webhook.findings import Answer, Question
-from webhook.hosts import Kind
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from webhook.findings import Answer, Question, TokenCredential
 from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
-from webhook.providers.profile import Profile
-from webhook.providers.vocabulary import Vocabulary
-from webhook.requirements import Requirement, Role
-
-_NEEDED = Requirement(scopes=("account", "team", "webhook", "repository:write", "repository:admin"))
-
-PROFILE = Profile(
-    kind=Kind("bitbucket"),
-    title="Bitbucket Cloud",
-    vocabulary=Vocabulary(scopes=frozenset(_NEEDED.scopes)),
-    defaults={Role.RUNTIME: _NEEDED, Role.USER: _NEEDED},
-    api_url=lambda name: "https://api.bitbucket.org/2.0" if name == "bitbucket.org" else f"https://{name}/2.0",
-    hosts=("bitbucket.org",),
-    token_prefixes=("ATATT", "ATCTT", "ATBB"),  # API tokens, access tokens, app passwords
-    shape_in_text=r"(?<![a-z0-9])at(?:att|ctt|bb)[a-z0-9]{24}",
-)
+from webhook.providers.bitbucket import replies, token
+from webhook.providers.bitbucket.profile import PROFILE
+from webhook.providers.rounds import Counted
 
 
 class Bitbucket:
@@ -28,10 +29,17 @@ class Bitbucket:
 
     profile = PROFILE
 
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
-        raise NoAnswer("can't be asked by this version")
+        if not isinstance(question.credential, TokenCredential):
+            raise NoAnswer("knows no GitHub Apps")
+        counted = Counted(api)
+        answer = await token.inspect(question, question.credential, counted)
+        return replace(answer, requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """See `providers.base.Provider`."""
-        return None
+        return replies.rate_limit(reply, self._clock())

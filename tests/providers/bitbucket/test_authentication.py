@@ -1,0 +1,151 @@
+"""How each kind of token is shown to the API, what a refusal means, and the username that Git needs."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from tests.factories import make_token
+from tests.providers.bitbucket.conftest import Desk
+from webhook.findings import Outcome, TokenCredential
+from webhook.providers.base import NoAnswer
+from webhook.requirements import Role
+from webhook.simulator.faults import Status
+
+GIT_NAME = "x-bitbucket-api-token-auth"
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("name", ["expired", "unscoped", "revoked"])
+async def test_a_refused_api_token_is_invalid_together_with_its_e_mail_address(
+    desk: Desk, name: str, as_text: bool
+) -> None:
+    """Expired, revoked, without scopes, of somebody else: one 401 for all of them, as JSON or as text."""
+    desk.world.unauthorized_as_text = as_text
+    answer = await desk.inspect(name)
+    finding = answer.findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.INVALID
+    assert "together with the stored e-mail address" in finding.reason
+    assert "e-mail address of the token's own account" in answer.remedy
+    assert len(desk.asked()) == 1
+
+
+async def test_the_e_mail_address_of_somebody_else_is_refused(desk: Desk) -> None:
+    """Which of the two is wrong can't be told."""
+    finding = await desk.find("good-runtime", username="brook@acme.example")
+    assert (finding.outcome, "of another account" in finding.reason) == (Outcome.INVALID, True)
+
+
+@pytest.mark.parametrize("username", [GIT_NAME, "ada", "x-token-auth", "", None])
+async def test_an_api_token_without_e_mail_address_can_t_be_verified(desk: Desk, username: str | None) -> None:
+    """A 401 as bearer says nothing of an API token: the reason names what is missing."""
+    finding = await desk.find("good-runtime", username=username)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "only together with the e-mail address of its account" in finding.reason
+    assert desk.asked() == ["GET /2.0/user"]
+
+
+async def test_an_api_token_that_counts_as_bearer_is_judged(desk: Desk) -> None:
+    """Should Bitbucket take it so, its Git username is no obstacle."""
+    desk.world.accepts_bearer_api_tokens = True
+    assert (await desk.find("good-runtime", username=GIT_NAME)).outcome is Outcome.SUFFICIENT
+    assert (await desk.find("no-webhooks", username=GIT_NAME)).outcome is Outcome.INSUFFICIENT
+
+
+async def test_an_app_password_is_refused_without_asking(desk: Desk) -> None:
+    """None of them works any more, and the remedy is what replaced them."""
+    answer = await desk.inspect("app-password", username="ada")
+    finding = answer.findings[Role.RUNTIME]
+    assert (finding.outcome, "no app passwords" in finding.reason) == (Outcome.INVALID, True)
+    assert "https://id.atlassian.com/manage-profile/security/api-tokens" in answer.remedy
+    assert desk.asked() == []
+
+
+async def test_a_refused_access_token_is_confirmed_to_be_bad(desk: Desk) -> None:
+    """`/user` alone may be refused to access tokens as such: an endpoint open to all must refuse them, too."""
+    desk.world.tokens["bitbucket-repo-token"].revoked = True
+    assert (await desk.find("repo-token")).outcome is Outcome.INVALID
+    assert desk.asked() == ["GET /2.0/hook_events", "GET /2.0/user"]
+
+
+async def test_a_refusal_in_two_places_needs_no_confirmation(desk: Desk) -> None:
+    """The repository of the URL refuses it as well."""
+    desk.world.tokens["bitbucket-repo-token"].revoked = True
+    assert (await desk.find("repo-token", "acme/apps")).outcome is Outcome.INVALID
+    assert desk.asked() == ["GET /2.0/repositories/acme/apps", "GET /2.0/user"]
+
+
+@pytest.mark.parametrize("path", ["", "acme/apps"])
+async def test_an_access_token_that_only_user_refuses_is_judged_by_another_reply(desk: Desk, path: str) -> None:
+    """Should `/user` be "not supported for this endpoint", the scopes stand in every other reply."""
+    desk.simulator.faults.add(Status(status=401), path="/2.0/user")
+    assert (await desk.find("repo-token", path)).outcome is Outcome.SUFFICIENT
+    assert len(desk.asked()) == 2
+
+
+@pytest.mark.parametrize("path", ["", "acme/apps"])
+async def test_an_account_that_is_gone_for_api_tokens_is_no_obstacle(desk: Desk, path: str) -> None:
+    """One source says that `/user` answers 410 to API tokens."""
+    desk.world.user_gone_for_api_tokens = True
+    assert (await desk.find("good-runtime", path)).outcome is Outcome.SUFFICIENT
+    desk.simulator.faults.add(Status(status=410), path="/2.0/user")
+    if path:
+        assert (await desk.find("good-runtime", path)).outcome is Outcome.SUFFICIENT
+    else:
+        with pytest.raises(NoAnswer, match="answers 410"):
+            await desk.find("good-runtime")
+
+
+async def test_an_unknown_kind_of_token_costs_one_more_request(desk: Desk) -> None:
+    """A token without a known prefix is tried as bearer, and then with the e-mail address that stands beside it."""
+    token = desk.world.tokens["bitbucket-good-runtime"]
+    token.fixed_value = SecretStr(make_token("q", ""))
+    assert (await desk.find("good-runtime")).outcome is Outcome.SUFFICIENT
+    assert desk.asked() == ["GET /2.0/user"] * 2
+
+
+@pytest.mark.parametrize("username", ["ada@acme.example", "x-token-auth", None])
+async def test_a_token_that_nobody_gave_out_is_invalid(desk: Desk, username: str | None) -> None:
+    """Without a prefix it can only be OAuth's, or no token at all."""
+    finding = await desk.find(TokenCredential(SecretStr(make_token("n", "")), username))
+    assert finding.outcome is Outcome.INVALID
+    assert len(desk.asked()) == 2
+
+
+async def test_an_e_mail_address_fails_for_git_where_a_runtime_s_username_goes_there(desk: Desk) -> None:
+    """It is what the API needs; a person's token is warned of nothing."""
+    runtime = (await desk.inspect("good-runtime")).facts.warnings
+    assert len(runtime) == 1 and "fails for Git" in runtime[0]
+    assert (await desk.inspect("good-runtime", roles=[Role.USER])).facts.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("username", "says"),
+    [
+        (GIT_NAME, "works for Git and fails for the API"),
+        ("ada", "works for Git and fails for the API"),
+        ("brook", "the stored one is none of them"),
+        ("x-token-auth", "the stored one is none of them"),
+    ],
+)
+async def test_a_git_username_fails_for_the_api(desk: Desk, username: str, says: str) -> None:
+    """The other way round: where the check went well as bearer, the username is still told to be unfit."""
+    desk.world.accepts_bearer_api_tokens = True
+    warnings = (await desk.inspect("good-runtime", username=username)).facts.warnings
+    assert len(warnings) == 1 and says in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["workspace-token", "oauth"])
+async def test_access_and_oauth_tokens_need_their_own_name_for_git(desk: Desk, name: str) -> None:
+    """Any name will do for the API, which gets none, so that only this warning tells."""
+    needed = "Git needs the username x-token-auth"
+    assert any(needed in text for text in (await desk.inspect(name, username="ada")).facts.warnings)
+    for fine in ("x-token-auth", None):
+        assert not any(needed in text for text in (await desk.inspect(name, username=fine)).facts.warnings)
+
+
+async def test_a_username_is_never_shown(desk: Desk) -> None:
+    """People put tokens there."""
+    secret = make_token("u", "ghp" + "_")
+    answer = await desk.inspect("oauth", username=secret)
+    assert secret[:12] not in repr(answer)

@@ -1,0 +1,103 @@
+"""Reading Bitbucket's replies: scopes, account, refusals told apart, rate limits. Pure: a reply in, its meaning out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from webhook.providers.base import RateLimit, Reply
+from webhook.providers.text import plain
+from webhook.requirements import Level
+
+_SCOPE = re.compile(r"[a-z][a-z_-]{0,39}(?::[a-z][a-z_-]{0,39}){0,2}\Z")
+_DEFAULT_WAIT = 60.0
+
+
+def scopes_of(reply: Reply, *, secret: str) -> tuple[str, ...] | None:
+    """What ``X-OAuth-Scopes`` lists, sorted; None where there is no such header.
+
+    It stands in replies of every status but 401 (recorded: 200, 403, 404). A name that looks like none of Bitbucket's
+    is left out: it is no scope that could be asked for.
+    """
+    header = reply.headers.get("x-oauth-scopes")
+    if header is None or reply.status == 401:
+        return None
+    parts = {part.strip() for part in header.split(",")}
+    return tuple(sorted(part for part in parts if _SCOPE.match(part) and plain(part, secret=secret)))
+
+
+def account_of(reply: Reply, *, secret: str) -> str | None:
+    """Whose token it is, by ``GET /user``, in the word that Bitbucket still shows of a person."""
+    body = reply.body if reply.status == 200 and isinstance(reply.body, Mapping) else {}
+    names = (plain(body.get(key), secret=secret) for key in ("username", "nickname", "display_name"))
+    return next((name for name in names if name), None)
+
+
+def git_name_of(reply: Reply) -> str | None:
+    """The account's Bitbucket username, which Git takes, by ``GET /user``."""
+    name = reply.body.get("username") if reply.status == 200 and isinstance(reply.body, Mapping) else None
+    return name if isinstance(name, str) and name else None
+
+
+def message_of(reply: Reply) -> str:
+    """Bitbucket's own text in lower case, to be looked into and never shown."""
+    error = reply.body.get("error") if isinstance(reply.body, Mapping) else None
+    message = error.get("message") if isinstance(error, Mapping) else None
+    return message.lower() if isinstance(message, str) else ""
+
+
+def lacks_scopes(reply: Reply) -> bool:
+    """Whether a 403 says that it is a scope that is missing, and not the account's permission (recorded)."""
+    if reply.status != 403:
+        return False
+    error = reply.body.get("error") if isinstance(reply.body, Mapping) else None
+    detail = error.get("detail") if isinstance(error, Mapping) else None
+    return "privilege scopes" in message_of(reply) or (isinstance(detail, Mapping) and "required" in detail)
+
+
+def keeps_address_out(reply: Reply) -> bool:
+    """Whether a 403 is of the workspace's IP allow list ("an admin must whitelist your IP", seen by its users)."""
+    text = message_of(reply)
+    return reply.status == 403 and re.search(r"(?:white|allow) ?list", text) is not None and " ip" in text
+
+
+def denies_access(reply: Reply) -> bool:
+    """Whether a 403 is about the account's own permission ("Access denied. You must have write or admin access.")."""
+    return reply.status == 403 and message_of(reply).startswith("access denied")
+
+
+def permission_in(reply: Reply, name: str) -> Level | None:
+    """What a list of the caller's permissions in repositories says of one; None where it doesn't name that."""
+    values = reply.body.get("values") if reply.status == 200 and isinstance(reply.body, Mapping) else None
+    for entry in values if isinstance(values, list) else ():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("repository"), Mapping):
+            continue
+        full_name, permission = entry["repository"].get("full_name"), entry.get("permission")
+        if isinstance(full_name, str) and full_name.lower() == name.lower() and permission in set(Level):
+            return Level(permission)
+    return None
+
+
+def is_private(reply: Reply) -> bool:
+    """Whether a repository's document says that not everybody may read it."""
+    return isinstance(reply.body, Mapping) and reply.body.get("is_private") is True
+
+
+def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
+    """Whether Bitbucket asks us to wait: 429, with seconds or a date (Bitbucket docs: API request limits).
+
+    What has credentials is counted for these, whatever our address.
+    """
+    if reply.status != 429:
+        return None
+    text = reply.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return RateLimit(max(1.0, float(text)), whole_host=False)
+    try:
+        until = parsedate_to_datetime(text)
+        seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return RateLimit(_DEFAULT_WAIT, whole_host=False)
+    return RateLimit(max(1.0, seconds), whole_host=False)

@@ -1,0 +1,263 @@
+"""A token of any kind: one request tells its scopes, and in the same round others tell which repositories it reaches.
+
+``GET /user`` answers with the scopes and the kind of the token in its headers whatever its status (200, 403, 404; not
+401), and so does every other endpoint. It is the first to be listened to, and any other answer of the same round will
+do as well, so that it doesn't matter whether ``/user`` is gone for API tokens (410), as one source says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.bitbucket import kinds, links, places, reach, replies, scopes, usernames
+from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
+from webhook.providers.bitbucket.places import Place
+from webhook.providers.bitbucket.repository import Heard
+from webhook.providers.rounds import together, together_in_time
+from webhook.requirements import Level
+from webhook.wording import join
+
+_OPEN_TO_ALL = "/hook_events"
+"""Needs neither credentials nor a scope (Bitbucket docs: webhooks), so that its 401 can only be about the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of requests brought.
+
+    Attributes:
+        user: the reply to ``GET /user``.
+        about: what was answered about each repository.
+        basic: the token was shown together with an e-mail address, and not as a bearer.
+        confirmation: the reply of an endpoint that is open to all, where that was asked.
+    """
+
+    user: Reply | NoAnswer
+    about: Mapping[Place, Heard]
+    basic: bool
+    confirmation: Reply | NoAnswer | None = None
+
+    @property
+    def replies(self) -> list[Reply]:
+        """Those that came, that to ``GET /user`` first."""
+        first = [reply for reply in (self.user, self.confirmation) if isinstance(reply, Reply)]
+        return [*first, *(reply for heard in self.about.values() for reply in heard.replies)]
+
+    @property
+    def refusals(self) -> int:
+        """How many refused the token; 0 where another did not."""
+        statuses = [reply.status for reply in self.replies]
+        return len(statuses) if set(statuses) == {401} else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What Bitbucket says of the token itself."""
+
+    kind: TokenKind
+    scopes: tuple[str, ...]
+    account: str | None = None
+    git_name: str | None = None
+
+
+async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
+    """Ask about a token in one round, or in two where the first leaves open what kind it is or what it reaches."""
+    secret = credential.token.get_secret_value()
+    guessed = kinds.by_prefix(secret)
+    if guessed is kinds.APP_PASSWORD:
+        return _app_password(question)
+    email = credential.username if usernames.is_email(credential.username) else None
+    as_bearer = usernames.bearer(secret)
+    as_basic = usernames.basic(email, secret) if email is not None else None
+    wanted = places.wanted(question)
+    only_basic = guessed is API_TOKEN and as_basic is not None
+    first = as_basic if only_basic and as_basic is not None else as_bearer
+    heard = await _ask(api, first, wanted, guessed, basic=only_basic)
+    if heard.refusals and not only_basic and guessed is UNKNOWN and as_basic is not None:
+        heard = await _ask(api, as_basic, wanted, guessed, basic=True)
+    elif heard.refusals == 1 and not only_basic and guessed is not API_TOKEN:
+        # `/user` alone may be none of those that access tokens can use: its 401 says itself that it may be about that.
+        confirmation = await _attempt(api.send("GET", _OPEN_TO_ALL, headers={"authorization": as_bearer}))
+        heard = replace(heard, confirmation=confirmation)
+    else:
+        heard = await _ask_again(question, api, first, heard, guessed, secret)
+    return judge(question, credential, heard)
+
+
+async def _ask(api: Api, authorization: str, wanted: list[Place], kind: TokenKind, *, basic: bool) -> Round:
+    """One round: the token itself, the URL's repository, and in what time is left the others."""
+    headers = {"authorization": authorization}
+
+    def about(place: Place) -> Coroutine[Any, Any, Reply]:
+        return api.send("GET", _first_path(place, kind), headers=headers)
+
+    named = [place for place in wanted if place.of_url]
+    others = [place for place in wanted if not place.of_url]
+    (user, *of_url), of_others = await together(
+        together(_attempt(api.send("GET", "/user", headers=headers)), *(_attempt(about(place)) for place in named)),
+        together_in_time(api.needed_by, *(about(place) for place in others)),
+    )
+    answers = zip((*named, *others), (*of_url, *of_others), strict=True)
+    return Round(user, {place: _as_heard(place, kind, reply) for place, reply in answers}, basic)
+
+
+def _asks_for_document(place: Place, kind: TokenKind) -> bool:
+    """An access token has no account whose permissions could be listed, and who only reads needs none to be listed."""
+    return kind.is_access_token or place.access is Level.READ
+
+
+def _first_path(place: Place, kind: TokenKind) -> str:
+    return place.document if _asks_for_document(place, kind) else place.permission
+
+
+def _as_heard(place: Place, kind: TokenKind, reply: Reply | NoAnswer) -> Heard:
+    return Heard(document=reply) if _asks_for_document(place, kind) else Heard(permission=reply)
+
+
+async def _attempt(call: Coroutine[Any, Any, Reply]) -> Reply | NoAnswer:
+    try:
+        return await call
+    except NoAnswer as silence:
+        return silence
+
+
+async def _ask_again(
+    question: Question, api: Api, authorization: str, heard: Round, guessed: TokenKind, secret: str
+) -> Round:
+    """The repositories themselves, where the scopes suffice but not to ask what the account may do in them."""
+    token = _told(heard, guessed, secret)
+    if token is None or not any(
+        scopes.judge(needed, token.kind, token.scopes).finding.outcome is Outcome.SUFFICIENT
+        for needed in question.requirements.values()
+    ):
+        return heard
+    closed = [
+        place
+        for place, one in heard.about.items()
+        if isinstance(one.permission, Reply) and replies.lacks_scopes(one.permission)
+    ]
+    headers = {"authorization": authorization}
+    documents = await together_in_time(
+        api.needed_by, *(api.send("GET", place.document, headers=headers) for place in closed)
+    )
+    opened = {
+        place: replace(heard.about[place], document=document) for place, document in zip(closed, documents, strict=True)
+    }
+    return replace(heard, about={**heard.about, **opened})
+
+
+def judge(question: Question, credential: TokenCredential, heard: Round) -> Answer:
+    """What Bitbucket's replies mean.
+
+    Raises:
+        NoAnswer: nothing was learnt.
+    """
+    secret = credential.token.get_secret_value()
+    guessed = kinds.by_prefix(secret)
+    token = _told(heard, guessed, secret)
+    if token is None:
+        return _not_told(question, credential, heard, guessed)
+    kind = token.kind
+    judged = {role: scopes.judge(needed, kind, token.scopes) for role, needed in question.requirements.items()}
+    findings = {role: one.finding for role, one in judged.items()}
+    reached = reach.judge(question, heard.about, kind, token.account)
+    for role, problem in reached.problems.items():
+        if findings[role].outcome is Outcome.SUFFICIENT:
+            findings[role] = problem
+    lacking = any(judged[role].finding.outcome is Outcome.INSUFFICIENT for role in findings)
+    remedy = links.new_token(question, kind) if lacking or not reached.remedy else reached.remedy
+    beyond = dict.fromkeys(scope for one in judged.values() for scope in one.beyond)
+    warnings = [
+        *usernames.warnings(
+            question.host.name, kind, credential.username, token.git_name, question.requirements.keys()
+        ),
+        *([_without(kind, list(beyond))] if beyond else []),
+        *([_ends_soon(question)] if kind is OAUTH_TOKEN else []),
+        *reached.warnings,
+    ]
+    facts = Facts(
+        token_type=kind.token_type,
+        described=kind.described,
+        account=token.account,
+        holds=token.scopes,
+        short_lived=kind is OAUTH_TOKEN,
+        warnings=tuple(warnings),
+    )
+    return Answer(findings, facts, remedy, complete=not reached.late)
+
+
+def _told(heard: Round, guessed: TokenKind, secret: str) -> Token | None:
+    """What the first reply tells that tells anything."""
+    for reply in heard.replies:
+        found = replies.scopes_of(reply, secret=secret)
+        if found is None or reply.headers.get("x-credential-type", "").strip().lower() == kinds.ANONYMOUS:
+            continue
+        kind = kinds.told_by(reply, found, guessed)
+        if isinstance(heard.user, NoAnswer):
+            return Token(kind, found)
+        return Token(kind, found, replies.account_of(heard.user, secret=secret), replies.git_name_of(heard.user))
+    return None
+
+
+def _not_told(question: Question, credential: TokenCredential, heard: Round, guessed: TokenKind) -> Answer:
+    """What it means that no reply says anything of the token.
+
+    Raises:
+        NoAnswer: nothing at all.
+    """
+    if heard.refusals:
+        return _refused(question, credential, heard, guessed)
+    if isinstance(heard.user, NoAnswer):
+        raise heard.user
+    if any(reply.status == 401 for reply in heard.replies):
+        raise NoAnswer("refuses this token in one place and answers in another, without saying what it may do")
+    if heard.user.headers.get("x-credential-type", "").strip().lower() == kinds.ANONYMOUS:
+        raise NoAnswer("saw no credentials; a proxy between may have taken them away")
+    if heard.user.status not in (200, 403, 404):
+        raise NoAnswer(f"answers {heard.user.status} when asked whose token this is, which says nothing of it")
+    raise NoAnswer("did not say which scopes this token has; a proxy between may have taken the header away")
+
+
+def _refused(question: Question, credential: TokenCredential, heard: Round, guessed: TokenKind) -> Answer:
+    """What a 401 means. Its text is the same whatever the cause, and no header tells anything of the token."""
+    facts = Facts(guessed.token_type, guessed.described)
+    if heard.basic:
+        reason = (
+            f"refuses this {guessed.described} together with the stored e-mail address: it is wrong, revoked, expired, "
+            "made without scopes, or of another account"
+        )
+        remedy = links.new_credentials(question)
+        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
+    if guessed is API_TOKEN:
+        # Whether an API token counts as a bearer, sources disagree on: a 401 says nothing of it.
+        reason = usernames.email_is_missing(credential.username)
+        return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason), facts)
+    if heard.refusals == 1:
+        raise NoAnswer("refuses this token when asked whose it is, and gave no second answer that would confirm that")
+    reason = f"refuses this {guessed.described}: it is wrong, revoked or expired"
+    remedy = links.new_token(question, guessed)
+    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
+
+
+def _app_password(question: Question) -> Answer:
+    """None of them works since 2026-07-28 (Atlassian community, announcement of 2026), so that nobody need be asked."""
+    kind = kinds.APP_PASSWORD
+    reason = "takes no app passwords any more, since 2026-07-28, and this is one"
+    facts = Facts(kind.token_type, kind.described)
+    remedy = links.new_token(question, API_TOKEN)
+    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
+
+
+def _without(kind: TokenKind, beyond: list[str]) -> str:
+    article = "An" if kind.described[0] in "aAeEiIoOuU" else "A"
+    return f"{article} {kind.described} can't hold {join(beyond)}, so that this one was judged without."
+
+
+def _ends_soon(question: Question) -> str:
+    return (
+        f"OAuth tokens of {question.host.name} end within hours; an API token or an access token belongs here instead."
+    )

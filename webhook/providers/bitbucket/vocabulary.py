@@ -1,0 +1,152 @@
+"""Bitbucket's words, of which there are two sets: for access and OAuth tokens, and for API tokens.
+
+Of the same thing one says ``repository:write`` and the other ``write:repository:bitbucket``. In the first a scope can
+imply others; in the second none does: write doesn't include read (Bitbucket docs: OAuth 2.0 scopes; Forge app and API
+token scopes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from webhook.providers.vocabulary import Vocabulary
+
+# `repository:admin` and `project:admin` imply nothing, not even to read. Of `account:write`, `team:write`,
+# `pipeline:write` and `runner:write` the documentation doesn't say it; whoever ticks one of them on Bitbucket's pages
+# gets the other as well, so that a header lists both, or lists one that means both.
+IMPLIED: dict[str, tuple[str, ...]] = {
+    "repository:write": ("repository",),
+    "pullrequest": ("repository",),
+    "pullrequest:write": ("pullrequest", "repository:write"),
+    "project": ("repository",),
+    "issue:write": ("issue",),
+    "snippet:write": ("snippet",),
+    "account:write": ("account",),
+    "team:write": ("team",),
+    "pipeline:write": ("pipeline",),
+    "runner:write": ("runner",),
+}
+
+# What an API token must hold to do what a scope of the older set allows. Deleting webhooks is left out: nothing that
+# asks for `webhook` here removes any. What a scope implies in the older set is spelt out in the newer one.
+_OF_API_TOKENS: dict[str, str] = {
+    "account": "read:user",
+    "account:write": "read:user write:user",
+    "email": "read:user",
+    "team": "read:workspace",
+    "team:write": "read:workspace admin:workspace",
+    "repository": "read:repository",
+    "repository:write": "read:repository write:repository",
+    "repository:admin": "admin:repository",
+    "repository:delete": "delete:repository",
+    "pullrequest": "read:pullrequest read:repository",
+    "pullrequest:write": "read:pullrequest write:pullrequest read:repository write:repository",
+    "project": "read:project read:repository",
+    "project:write": "admin:project",
+    "project:admin": "admin:project",
+    "webhook": "read:webhook write:webhook",
+    "pipeline": "read:pipeline",
+    "pipeline:write": "read:pipeline write:pipeline",
+    "pipeline:variable": "admin:pipeline",
+    "runner": "read:runner",
+    "runner:write": "read:runner write:runner",
+    "issue": "read:issue",
+    "issue:write": "read:issue write:issue",
+    "wiki": "read:wiki write:wiki",
+    "snippet": "read:snippet",
+    "snippet:write": "read:snippet write:snippet",
+}
+# The other way round; what is absent has no counterpart.
+_OF_OTHER_TOKENS: dict[str, str] = {
+    "read:user": "account",
+    "write:user": "account:write",
+    "read:workspace": "team",
+    "admin:workspace": "team:write",
+    "read:repository": "repository",
+    "write:repository": "repository:write",
+    "admin:repository": "repository:admin",
+    "delete:repository": "repository:delete",
+    "read:pullrequest": "pullrequest",
+    "write:pullrequest": "pullrequest:write",
+    "read:project": "project",
+    "admin:project": "project:admin",
+    "read:webhook": "webhook",
+    "write:webhook": "webhook",
+    "delete:webhook": "webhook",
+    "read:pipeline": "pipeline",
+    "write:pipeline": "pipeline:write",
+    "admin:pipeline": "pipeline:variable",
+    "read:runner": "runner",
+    "write:runner": "runner:write",
+    "read:issue": "issue",
+    "write:issue": "issue:write",
+    "delete:issue": "issue:write",
+    "read:wiki": "wiki",
+    "write:wiki": "wiki",
+    "read:snippet": "snippet",
+    "write:snippet": "snippet:write",
+    "delete:snippet": "snippet:write",
+}
+_ENDING = ":bitbucket"
+_API_ONLY = (
+    "read:ssh-key write:ssh-key delete:ssh-key read:gpg-key write:gpg-key delete:gpg-key "
+    "read:permission write:permission delete:permission read:package write:package delete:package read:test write:test"
+).split()
+_GENERIC = ("read:account", "read:me")
+"""Atlassian's own, which an API token may list as well, and which stand for nothing of Bitbucket."""
+
+_OTHER_SCOPES = frozenset(_OF_API_TOKENS)
+_API_SCOPES = frozenset(f"{name}{_ENDING}" for name in (*_OF_OTHER_TOKENS, *_API_ONLY))
+
+VOCABULARY = Vocabulary(
+    scopes=frozenset({*_OTHER_SCOPES, *_API_SCOPES, *_GENERIC}),
+    aliases={
+        **{scope.removesuffix(_ENDING): scope for scope in _API_SCOPES},
+        **{f"{scope}:read": scope for scope in _OTHER_SCOPES if ":" not in scope},
+        "webhook:write": "webhook",
+        "workspace": "team",
+    },
+)
+
+
+def is_of_api_tokens(scope: str) -> bool:
+    """Whether a scope is of the set that API tokens have."""
+    return scope.endswith(_ENDING) or scope in _GENERIC
+
+
+def in_words_of(scopes: Iterable[str], *, api_token: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a requirement asks of a token that has the one set of scopes or the other.
+
+    Where it names scopes of both sets, each kind of token is judged by its own; where it names only the other set's,
+    those are translated.
+
+    Returns:
+        The scopes, and those of the requirement that have no counterpart in the token's set.
+    """
+    given = tuple(scopes)
+    own = tuple(scope for scope in given if is_of_api_tokens(scope) == api_token)
+    if own:
+        return own, ()
+    table = _OF_API_TOKENS if api_token else _OF_OTHER_TOKENS
+    counterparts = {scope: table.get(scope.removesuffix(_ENDING), "").split() for scope in given}
+    ending = _ENDING if api_token else ""
+    translated = dict.fromkeys(f"{name}{ending}" for names in counterparts.values() for name in names)
+    if not api_token:  # `repository` beside `repository:write` would only make the list longer
+        translated = {scope: None for scope in translated if not _is_implied(scope, translated)}
+    return tuple(translated), tuple(scope for scope, names in counterparts.items() if not names)
+
+
+def held(scopes: Iterable[str], *, api_token: bool) -> frozenset[str]:
+    """These scopes and all that they imply: of an API token's, nothing."""
+    found: set[str] = set()
+    waiting = list(scopes)
+    while waiting:
+        scope = waiting.pop()
+        if scope not in found:
+            found.add(scope)
+            waiting += () if api_token else IMPLIED.get(scope, ())
+    return frozenset(found)
+
+
+def _is_implied(scope: str, others: Iterable[str]) -> bool:
+    return any(scope in held(IMPLIED.get(other, ()), api_token=False) for other in others)
