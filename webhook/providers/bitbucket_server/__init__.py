@@ -33,8 +33,8 @@ class BitbucketServer:
         """See `providers.base.Provider`."""
         credential = question.credential
         if not isinstance(credential, TokenCredential):
-            reason = "is a Bitbucket Server, which knows nothing of GitHub Apps"
-            return same_for_all(question, Finding(Outcome.INVALID, reason=reason), Facts("app", "GitHub App"))
+            finding = Finding(Outcome.UNSUPPORTED, reason="is a Bitbucket Server, which knows nothing of GitHub Apps")
+            return same_for_all(question, finding, Facts("app", "GitHub App"))
         counted = Counted(api)
         answer = await inspect(question, credential, counted)
         return replace(answer, requests=counted.requests)

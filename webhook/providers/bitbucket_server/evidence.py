@@ -124,17 +124,15 @@ async def second_round(place: Place, missing: Mapping[str, Level], seen: Seen, a
 
     async def repository() -> list[RepositorySeen]:
         level = missing.get(REPOSITORY)
-        target = place
-        if level is None or any(one.push or one.hooks for one in seen.repositories):
+        if level is None:
             return []
         if place.repository is None:
             found = _repository_in(seen.lists.get(REPOSITORY, ()), place.project, key, token)
-            if found is None:
-                return []
-            target = found
-        elif level is Level.READ:  # which has been asked
+            return [] if found is None else [await asking.repository(found, level)]
+        first = seen.repositories[0]
+        if level is Level.READ or first.push is not None or first.hooks is not None:  # all has been asked
             return []
-        return [await asking.repository(target, level)]
+        return [await asking.repository(place, level, first.found)]
 
     projects, repositories = await asyncio.gather(project(), repository())
     seen.projects += projects

@@ -90,7 +90,7 @@ def _facts(question: Question, place: Place, owner: Owner, proofs: Proofs, seen:
             for permission in requirement.permissions
             if permission[0] == PROJECT
         ]
-        also = f", and can't hold {join(dict.fromkeys(unasked))}, which was not asked of it" if unasked else ""
+        also = f"; it can't hold {join(dict.fromkeys(unasked))}, and is judged without" if unasked else ""
         warnings.append(f"This {facts.described} reaches no other{also}.")
     elif owner.of_project:
         facts = replace(facts, token_type="project", described=f"{DESCRIBED} of one project")  # noqa: S106

@@ -76,18 +76,25 @@ class Asking:
             wanted.append(f"/projects/{key}/permissions/users?limit=1")
         return ProjectSeen(key, *await asyncio.gather(*map(self.about, wanted)))
 
-    async def repository(self, place: Place, level: Level) -> RepositorySeen:
-        """What shows up to this level."""
+    async def repository(self, place: Place, level: Level, found: Said | None = None) -> RepositorySeen:
+        """What shows up to this level.
+
+        Args:
+            found: the reply to the repository itself, if it is there already.
+        """
+
+        async def itself() -> Said:
+            return found or await self.about(place.api_path)
+
         if level is Level.READ:
-            return RepositorySeen(place, await self.about(place.api_path))
+            return RepositorySeen(place, await itself())
         if level is Level.ADMIN:
-            hooks = f"{place.api_path}/webhooks?limit=1"
-            found, administered = await asyncio.gather(self.about(place.api_path), self.about(hooks))
-            return RepositorySeen(place, found, hooks=administered)
-        found, push, fetch = await asyncio.gather(
-            self.about(place.api_path), self._advertised(place, git.PUSH), self._advertised(place, git.FETCH)
+            shown, hooks = await asyncio.gather(itself(), self.about(f"{place.api_path}/webhooks?limit=1"))
+            return RepositorySeen(place, shown, hooks=hooks)
+        shown, push, fetch = await asyncio.gather(
+            itself(), self._advertised(place, git.PUSH), self._advertised(place, git.FETCH)
         )
-        return RepositorySeen(place, found, push=push, fetch=fetch)
+        return RepositorySeen(place, shown, push=push, fetch=fetch)
 
     async def _advertised(self, place: Place, service: str) -> Said:
         address = f"{self._context}/scm/{place.name.lower()}.git/info/refs?service={service}"

@@ -15,7 +15,7 @@ from webhook.providers.base import Reply
 from webhook.providers.bitbucket_server import git
 from webhook.providers.bitbucket_server.looks import ProjectSeen, RepositorySeen
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
-from webhook.providers.bitbucket_server.replies import granted
+from webhook.providers.bitbucket_server.replies import a_page, called, granted
 from webhook.requirements import Level
 from webhook.wording import join
 
@@ -77,22 +77,23 @@ class Proofs:
 def note_project(proofs: Proofs, seen: ProjectSeen) -> None:
     """What the replies for a project prove.
 
-    The project itself is shown to whoever may read it, or any repository in it: to who only reads that is the same.
+    The project itself is shown to whoever may read it, or any repository in it (Atlassian: ``PROJECT_VIEW``). The two
+    aren't told apart: many people have rights on repositories alone, and their tokens are as good.
     """
-    found = granted(seen.found)
+    found = granted(seen.found, called("key", seen.key))
     proofs.note(PROJECT, Level.READ, found)
     if seen.people is not None and found is True:
-        proofs.note(PROJECT, Level.ADMIN, granted(seen.people))
+        proofs.note(PROJECT, Level.ADMIN, granted(seen.people, a_page))
 
 
 def note_repository(proofs: Proofs, seen: RepositorySeen) -> None:
     """What the replies for a repository prove."""
-    found = granted(seen.found)
+    found = granted(seen.found, called("slug", seen.place.repository or ""))
     proofs.note(REPOSITORY, Level.READ, found)
     if found is not True:
         return
     if seen.hooks is not None:
-        proofs.note(REPOSITORY, Level.ADMIN, granted(seen.hooks))
+        proofs.note(REPOSITORY, Level.ADMIN, granted(seen.hooks, a_page))
     if seen.push is not None:
         proofs.note(REPOSITORY, Level.WRITE, _pushes(seen))
 

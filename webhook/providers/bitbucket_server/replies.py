@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -111,15 +111,19 @@ def _refusal(reply: Reply) -> Finding:
     raise NoAnswer("answers 401 without saying why, which may be a proxy's doing or a user directory's")
 
 
-def granted(reply: Said) -> bool | str:
+def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bool | str:
     """Whether an accepted token may see what was asked for, or a clause that says why that isn't known.
 
     Bitbucket answers 401, and not 403, for want of a permission (recorded without credentials, and quoted with them).
+
+    Args:
+        shows: whether a document is what was asked for, which a proxy's or another program's isn't.
     """
     if isinstance(reply, NoAnswer):
         return f"it {reply}"
     if reply.status == 200:
-        return True if isinstance(reply.body, Mapping) else "it answers 200 without saying anything"
+        shown = isinstance(reply.body, Mapping) and shows(reply.body)
+        return shown or "it answers 200, and not as Bitbucket does"
     if reply.status == 401 and (owner_of(reply) is not None or _FORBIDDEN in exceptions_of(reply)):
         return False
     if reply.status == 404 and "NoSuchProjectException" in exceptions_of(reply):
@@ -127,6 +131,21 @@ def granted(reply: Said) -> bool | str:
     if reply.status == 404 and "NoSuchRepositoryException" in exceptions_of(reply):
         return "it says that there is no such repository"
     return f"it answers {reply.status}"
+
+
+def a_page(body: Mapping[object, object]) -> bool:
+    """Whether this is one page of a list."""
+    return isinstance(body.get("values"), list)
+
+
+def called(member: str, name: str) -> Callable[[Mapping[object, object]], bool]:
+    """Whether something is the one that was asked for, in any letter case."""
+
+    def is_it(body: Mapping[object, object]) -> bool:
+        told = body.get(member)
+        return isinstance(told, str) and told.lower() == name.lower()
+
+    return is_it
 
 
 def exceptions_of(reply: Said) -> frozenset[str]:

@@ -1,0 +1,290 @@
+"""What a token may do: for every kind of token and every permission that a role needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.providers.bitbucket_server.conftest import JANE, PROJECT, REPOSITORY, RUNTIME, SERVER, USER, Desk, needs
+from webhook.findings import Finding, Outcome
+from webhook.requirements import Requirement, Role
+from webhook.simulator.bitbucket_server import Project, Token, TokenKind
+
+GOOD = Finding(Outcome.SUFFICIENT)
+PLACES = [REPOSITORY, PROJECT, SERVER]
+
+
+@pytest.mark.parametrize("path", PLACES)
+@pytest.mark.parametrize("name", ["server-good-runtime", "server-plain", "server-project-token"])
+async def test_a_token_with_all_permissions_serves_the_platform(desk: Desk, name: str, path: str) -> None:
+    """A person's, of either shape, and a project's; whatever the URL names."""
+    answer = await desk.inspect(name, path)
+    assert answer.findings[Role.RUNTIME] == GOOD
+    assert answer.facts.holds == ("PROJECT_ADMIN", "REPO_ADMIN")
+
+
+@pytest.mark.parametrize("path", PLACES)
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [
+        ("server-good-user", ("PROJECT_ADMIN",)),
+        ("server-no-admin", ("PROJECT_ADMIN",)),
+        ("server-repo-admin", ("PROJECT_ADMIN",)),
+        ("server-weak-owner", ("PROJECT_ADMIN",)),
+        ("server-read-only", ("PROJECT_ADMIN", "REPO_WRITE")),
+        ("server-reader", ("PROJECT_ADMIN", "REPO_WRITE")),
+    ],
+)
+async def test_what_the_platform_would_miss_is_named(desk: Desk, name: str, lacks: tuple[str, ...], path: str) -> None:
+    """Whether the token doesn't hold it or its owner doesn't have it."""
+    answer = await desk.inspect(name, path)
+    finding = answer.findings[Role.RUNTIME]
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, lacks)
+    assert answer.facts.probed == "ACME/apps"
+
+
+@pytest.mark.parametrize("path", PLACES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "server-good-runtime",
+        "server-good-user",
+        "server-no-admin",
+        "server-repo-admin",
+        "server-weak-owner",
+        "server-project-token",
+        "server-repo-token",
+    ],
+)
+async def test_a_person_needs_to_push_and_to_see_the_project(desk: Desk, name: str, path: str) -> None:
+    """Nobody has to administer anything for that."""
+    assert await desk.find_user(name, path) == GOOD
+    assert not [one for one in desk.asked() if "permissions" in one]
+
+
+@pytest.mark.parametrize("path", PLACES)
+@pytest.mark.parametrize("name", ["server-read-only", "server-reader"])
+async def test_a_person_who_may_only_read_lacks_the_right_to_write(desk: Desk, name: str, path: str) -> None:
+    """The probed repository is named, since another one may be open to them."""
+    answer = await desk.inspect(name, path, roles={Role.USER: USER})
+    finding = answer.findings[Role.USER]
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ("REPO_WRITE",))
+    assert answer.facts.holds == ("PROJECT_READ", "REPO_READ")
+
+
+@pytest.mark.parametrize("path", ["bitbucket/scm/ops/runbooks", "bitbucket/scm/ops"])
+async def test_who_sees_nothing_there_lacks_everything(desk: Desk, path: str) -> None:
+    """The project, which whoever sees one of its repositories sees as well, and the right to push."""
+    finding = await desk.find_user("server-weak-owner", path)
+    assert finding.lacks == (("PROJECT_READ", "REPO_WRITE") if path.endswith("runbooks") else ("PROJECT_READ",))
+
+
+async def test_both_roles_are_judged_in_one_go(desk: Desk) -> None:
+    """Each by what it needs, and nothing is asked twice."""
+    answer = await desk.inspect("server-good-user", roles={Role.RUNTIME: RUNTIME, Role.USER: USER})
+    assert answer.findings[Role.USER] == GOOD
+    assert answer.findings[Role.RUNTIME].lacks == ("PROJECT_ADMIN",)
+    asked = desk.asked()
+    assert len(asked) == answer.requests == 6
+    assert [one for one in set(asked) if asked.count(one) > 1 and "info/refs" not in one] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "requirement", "path", "asked"),
+    [
+        (
+            "server-good-runtime",
+            RUNTIME,
+            REPOSITORY,
+            [
+                "GET /application-properties",
+                "GET /projects/ACME",
+                "GET /projects/ACME/permissions/users",
+                "GET /projects/ACME/repos/apps",
+            ],
+        ),
+        (
+            "server-good-user",
+            USER,
+            REPOSITORY,
+            [
+                "GET /application-properties",
+                "GET /projects/ACME",
+                "GET /projects/ACME/repos/apps",
+                "GET scm/acme/apps.git/info/refs",
+                "GET scm/acme/apps.git/info/refs",
+            ],
+        ),
+        (
+            "server-good-runtime",
+            RUNTIME,
+            PROJECT,
+            [
+                "GET /application-properties",
+                "GET /projects/ACME",
+                "GET /projects/ACME/permissions/users",
+                "GET /projects/ACME/repos",
+                "GET /repos",
+            ],
+        ),
+    ],
+)
+async def test_a_good_token_is_known_in_one_round(
+    desk: Desk, name: str, requirement: Requirement, path: str, asked: list[str]
+) -> None:
+    """Git is asked only where administrating the project, which includes it, isn't proven."""
+    assert await desk.find(name, path, requirement) == GOOD
+    assert desk.asked() == asked
+
+
+async def test_of_a_project_that_the_token_administers_no_repository_is_needed(desk: Desk) -> None:
+    """What is in it may come later."""
+    desk.world.repositories.clear()
+    assert await desk.find("server-good-runtime", PROJECT) == GOOD
+
+
+async def test_without_a_repository_nothing_is_known_of_pushing(desk: Desk) -> None:
+    """Then it isn't the token that is at fault."""
+    desk.world.repositories.clear()
+    finding = await desk.find_user("server-good-user", PROJECT)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "REPO_WRITE (it shows no repository in ACME)" in finding.reason
+
+
+async def test_without_any_project_nothing_is_known(desk: Desk) -> None:
+    """A new server has none."""
+    desk.world.repositories.clear()
+    desk.world.projects.clear()
+    finding = await desk.find("server-good-runtime", SERVER)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "PROJECT_ADMIN (it shows no project)" in finding.reason
+
+
+async def test_archived_repositories_prove_nothing_where_there_are_others(desk: Desk) -> None:
+    """Nobody may push to them."""
+    for name in ("apps", "shared-configuration", "website", "empty"):
+        desk.world.repositories[f"ACME/{name}"].archived = True
+    desk.world.repositories["ACME/attic"].archived = False
+    answer = await desk.inspect("server-good-user", PROJECT, roles={Role.USER: USER})
+    assert answer.findings[Role.USER] == GOOD
+    assert answer.facts.probed == "ACME/attic"
+
+
+async def test_an_archived_repository_proves_no_writing(desk: Desk) -> None:
+    """Git's refusal says nothing of the token; whoever administers the project holds the permission all the same."""
+    finding = await desk.find_user("server-good-user", "bitbucket/scm/acme/attic")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "REPO_WRITE (ACME/attic is archived)" in finding.reason
+    answer = await desk.inspect("server-good-runtime", "bitbucket/scm/acme/attic")
+    assert answer.findings[Role.RUNTIME] == GOOD
+    assert answer.facts.warnings == ("ACME/attic is archived on bitbucket.acme.dev: nobody can push to it.",)
+
+
+@pytest.mark.parametrize("repository", ["website", "empty"])
+async def test_a_public_or_empty_repository_proves_as_much(desk: Desk, repository: str) -> None:
+    """Anybody may read the one, and there is nothing to advertise of the other."""
+    path = f"bitbucket/scm/acme/{repository}"
+    assert await desk.find_user("server-good-user", path) == GOOD
+    assert (await desk.find_user("server-read-only", path)).lacks == ("REPO_WRITE",)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "bitbucket/scm/~jane.doe_acme.dev/diary",
+        "bitbucket/users/jane.doe_acme.dev/repos/diary",
+        "bitbucket/users/jane.doe_acme.dev",
+    ],
+)
+async def test_ones_own_project_is_a_project(desk: Desk, path: str) -> None:
+    """Whose owner administers it."""
+    assert await desk.find("server-good-runtime", path) == GOOD
+    assert (await desk.find("server-good-user", path)).lacks == ("PROJECT_ADMIN",)
+    assert await desk.find_user("server-good-user", path) == GOOD
+
+
+@pytest.mark.parametrize("path", ["bitbucket/scm/acme/none", "bitbucket/scm/none/apps", "bitbucket/scm/none"])
+async def test_what_is_not_there_makes_no_token_bad(desk: Desk, path: str) -> None:
+    """The URL may be wrong."""
+    finding = await desk.find_user("server-good-user", path)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "there is no such" in finding.reason or "it shows no repository in NONE" in finding.reason
+
+
+@pytest.mark.parametrize("name", ["server-good-runtime", "server-no-admin", "server-repo-admin"])
+async def test_levels_between_are_asked_for_by_name(desk: Desk, name: str) -> None:
+    """`levels:` may ask for any of the six; only that of a project's writers has no proof of its own."""
+    token = desk.world.tokens[name]
+    for level in ("REPO_READ", "REPO_WRITE", "REPO_ADMIN", "PROJECT_READ"):
+        held = token.repository_level >= {"READ": 1, "WRITE": 2, "ADMIN": 3}[level.partition("_")[2]]
+        for path in PLACES:
+            finding = await desk.find(name, path, needs(level))
+            assert finding == (GOOD if held else Finding(Outcome.INSUFFICIENT, (level,))), (level, path)
+
+
+@pytest.mark.parametrize("path", PLACES)
+async def test_writing_to_a_whole_project_is_proven_by_administering_it(desk: Desk, path: str) -> None:
+    """Otherwise it stays open, unless one of its repositories shows that it isn't so."""
+    needed = needs("PROJECT_WRITE", "REPO_WRITE")
+    assert await desk.find("server-good-runtime", path, needed) == GOOD
+    open_one = await desk.find("server-no-admin", path, needed)
+    assert open_one.outcome is Outcome.UNVERIFIED
+    assert "PROJECT_WRITE (no request proves it that changes nothing)" in open_one.reason
+    assert (await desk.find("server-read-only", path, needed)).lacks == ("PROJECT_WRITE", "REPO_WRITE")
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_repositorys_token_is_judged_without_what_it_cannot_hold(desk: Desk, role: Role) -> None:
+    """And says so; as far as it can hold something, it must."""
+    requirement = {Role.RUNTIME: RUNTIME, Role.USER: USER}[role]
+    answer = await desk.inspect("server-repo-token", roles={role: requirement})
+    assert answer.findings[role] == GOOD
+    assert answer.facts.token_type == "repository"
+    assert answer.facts.holds == ("REPO_WRITE",)
+    missing = {Role.RUNTIME: "PROJECT_ADMIN", Role.USER: "PROJECT_READ"}[role]
+    assert answer.facts.warnings == (
+        f"This HTTP access token of one repository reaches no other; it can't hold {missing}, and is judged without.",
+    )
+    reader = Token(name="reader-of-apps", kind=TokenKind.REPOSITORY, owner="ACME/apps", permissions=["REPO_READ"])
+    desk.world.add(reader)
+    weak = (await desk.inspect("reader-of-apps", roles={role: requirement})).findings[role]
+    assert (weak.outcome, weak.lacks) == (Outcome.INSUFFICIENT, ("REPO_WRITE",))
+
+
+@pytest.mark.parametrize("path", [PROJECT, SERVER])
+async def test_a_repositorys_token_is_too_narrow_for_more(desk: Desk, path: str) -> None:
+    """The platform works with a whole project, or several."""
+    assert (await desk.find("server-repo-token", path)).lacks == ("PROJECT_ADMIN",)
+
+
+async def test_a_repositorys_token_reaches_no_other(desk: Desk) -> None:
+    """Nor the project around it, if it is another one."""
+    assert (await desk.find("server-repo-token", "bitbucket/scm/acme/empty")).lacks == ("REPO_WRITE",)
+    assert (await desk.find_user("server-repo-token", "bitbucket/scm/ops/runbooks")).lacks == ("REPO_WRITE",)
+
+
+async def test_a_projects_token_reaches_no_other_project(desk: Desk) -> None:
+    """Where the URL names only the server, nobody could tell from it."""
+    assert (await desk.find("server-project-token", "bitbucket/scm/ops")).lacks == ("PROJECT_ADMIN",)
+    answer = await desk.inspect("server-project-token", SERVER)
+    assert answer.facts.token_type == "project"
+    assert answer.facts.warnings == ("This HTTP access token of one project reaches no other.",)
+
+
+async def test_a_project_is_looked_for_where_its_owner_administers_one(desk: Desk) -> None:
+    """And a repository rather there than elsewhere."""
+    desk.world.projects = {
+        "AAA": Project(key="AAA", id=90, permissions={JANE: "PROJECT_READ"}),
+        **desk.world.projects,
+    }
+    answer = await desk.inspect("server-good-runtime", SERVER)
+    assert answer.findings[Role.RUNTIME] == GOOD
+    assert answer.facts.probed == "ACME/apps"
+
+
+async def test_a_better_token_is_made_under_the_context_path(desk: Desk) -> None:
+    """No link ticks its boxes, so they are named as people see them."""
+    remedy = (await desk.inspect("server-good-user")).remedy
+    assert remedy == (
+        "Make one with Project admin and Repository write, as somebody who has these rights on ACME/apps, under Manage "
+        "account > HTTP access tokens: https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage"
+    )
