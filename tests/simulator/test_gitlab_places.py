@@ -86,7 +86,30 @@ async def test_projects_are_listed_by_membership_and_level(ask_gitlab: Ask) -> N
 
     assert await listed("") == {"acme/website", "elsewhere/apps"}
     assert await listed("membership=true") == await listed("min_access_level=50") == {"elsewhere/apps"}
+    assert await listed("id_after=8007&id_before=8009") == {"elsewhere/apps"}
     assert (await ask_gitlab("gitlab-outsider", "/projects?min_access_level=x")).status_code == 400
+
+
+async def test_a_groups_projects_are_listed_by_level(ask_gitlab: Ask) -> None:
+    """Those of subgroups where they are asked for."""
+
+    async def listed(query: str) -> set[str]:
+        reply = await ask_gitlab("gitlab-reporter", f"/groups/acme/projects?{query}")
+        return {one["path_with_namespace"] for one in reply.json()}
+
+    assert "acme/apps" in await listed("")
+    assert await listed("min_access_level=30") == set()
+    assert await listed("min_access_level=30&include_subgroups=true") == {"acme/platform/charts"}
+    assert (await ask_gitlab("gitlab-outsider", "/groups/acme/projects")).status_code == 404
+
+
+async def test_permissions_leave_out_invited_groups(world: World, ask_gitlab: Ask) -> None:
+    """The list by level doesn't."""
+    world.gitlab().projects["acme/apps"].invited["elsewhere"] = Level.DEVELOPER
+    told = (await ask_gitlab("gitlab-outsider", APPS)).json()["permissions"]
+    assert told == {"project_access": None, "group_access": None}
+    listed = (await ask_gitlab("gitlab-outsider", "/projects?min_access_level=30&id_after=8000&id_before=8002")).json()
+    assert [one["id"] for one in listed] == [8001]
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ class Project(Model):
     id: int
     visibility: Visibility = "private"
     members: dict[str, LevelName] = Field(default_factory=dict)
+    invited: dict[str, LevelName] = Field(default_factory=dict)
+    """Groups whose members may come in, at this level at most; ``permissions`` says nothing of them (gitlab#337623)."""
     archived: bool = False
     empty: bool = False
     default_branch: str = "main"
@@ -351,7 +353,8 @@ class GitLabHost(HostModel):
             return Level.NONE
         own = Level.OWNER if project.namespace.lower() == username.lower() else Level.NONE
         direct = project.members.get(username, Level.NONE)
-        return max(own, direct, self.group_level(username, project.namespace))
+        levels = [min(most, self.group_level(username, group)) for group, most in project.invited.items()]
+        return max(own, direct, self.group_level(username, project.namespace), *levels)
 
     def token_presented(self, secret: str) -> Token | None:
         """The token that a caller shows, whatever its state."""

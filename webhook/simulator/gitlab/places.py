@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from webhook.simulator.exchange import Reply
@@ -28,16 +29,32 @@ def project(ask: Ask) -> Reply:
 
 
 def projects(ask: Ask) -> Reply:
-    """Those that the caller sees; ``membership`` and ``min_access_level`` choose."""
-    host, username, query = ask.host, ask.caller.username, ask.call.query
+    """Those that the caller sees; ``membership``, ``min_access_level``, ``id_after`` and ``id_before`` choose."""
+    query = ask.call.query
     least = least_level(ask.call, default=1 if query.get("membership") == "true" else 0)
     if isinstance(least, Reply):
         return least
-    found = [
+    after, before = int(query.get("id_after", "0")), int(query.get("id_before", str(sys.maxsize)))
+    return _listed(ask, [one for one in ask.host.projects.values() if after < one.id < before], least)
+
+
+def group_projects(ask: Ask) -> Reply:
+    """Those of a group that the caller sees, and of the groups below it where that is asked for."""
+    least = least_level(ask.call)
+    if isinstance(least, Reply):
+        return least
+    path, deep = ask.group.path.lower(), ask.call.query.get("include_subgroups") == "true"
+    inside = [
         one
-        for one in host.projects.values()
-        if host.sees_project(username, one) and host.project_level(username, one) >= least
+        for one in ask.host.projects.values()
+        if one.namespace.lower() == path or (deep and one.path.lower().startswith(f"{path}/"))
     ]
+    return _listed(ask, inside, least)
+
+
+def _listed(ask: Ask, among: list[Project], least: int) -> Reply:
+    host, username = ask.host, ask.caller.username
+    found = [one for one in among if host.sees_project(username, one) and host.project_level(username, one) >= least]
     shown, headers = ask.page(found)
     return replies.document(200, [documents.project(host, one, username, ask.web) for one in shown], headers)
 
@@ -144,6 +161,7 @@ ROUTES = (
     Route("GET", f"{PROJECT}/repository/branches", branches, READ_BRANCH, place="project", public=True),
     Route("GET", FILE, file, READ_CODE, REPOSITORY_SCOPES, place="project", public=True),
     Route("GET", PROJECT + MEMBER, project_member, READ_PROJECT_MEMBER, since=(12, 4), place="project"),
+    Route("GET", f"{GROUP}/projects", group_projects, READ_GROUP, place="group", public=True),
     Route("GET", GROUP, group, READ_GROUP, place="group", public=True),
     Route("GET", GROUP + MEMBER, group_member, READ_GROUP_MEMBER, since=(12, 4), place="group"),
 )
