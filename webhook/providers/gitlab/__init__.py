@@ -1,28 +1,31 @@
-"""GitLab: gitlab.com and self-managed, also below a path."""
+"""GitLab: gitlab.com and self-managed, also below a path.
+
+inquiry     what is asked, in two rounds
+verdict     what all replies together mean
+token       classic tokens, which tell all of themselves
+granular    fine-grained ones, which have permissions for places
+oauth       those that only the web site tells of
+older       GitLab before 15.5, which tells of none
+owner       whose a token is
+access      the project or group that a URL names
+replies     what single replies mean
+shapes      tokens that only their prefix tells of
+profile     what is known without asking
+site, vocabulary, links
+"""
 
 from __future__ import annotations
 
-from webhook.findings import Answer, Question
-from webhook.hosts import Kind
-from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
-from webhook.providers.profile import Profile
-from webhook.providers.vocabulary import Vocabulary
-from webhook.requirements import Requirement, Role
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
-PROFILE = Profile(
-    kind=Kind("gitlab"),
-    title="GitLab",
-    vocabulary=Vocabulary(scopes=frozenset({"api", "read_api", "write_repository"})),
-    defaults={
-        Role.RUNTIME: Requirement(scopes=("api",)),
-        Role.USER: Requirement(scopes=("write_repository", "read_api")),
-    },
-    api_url=lambda name: f"https://{name}/api/v4",
-    hosts=("gitlab.com",),
-    # GitLab docs: security/tokens. Self-managed ones may have others, so that their absence means nothing.
-    token_prefixes=("glpat-", "gldt-", "gloas-", "glcbt-", "glptt-", "glrt-"),
-    shape_in_text=r"(?<![a-z0-9])gl(?:pat|dt|oas|cbt|ptt|rt)-[\w-]{16}",
-)
+from webhook.findings import Answer, Question, TokenCredential, same_for_all
+from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
+from webhook.providers.gitlab import links, replies, shapes, verdict
+from webhook.providers.gitlab.inquiry import Inquiry
+from webhook.providers.gitlab.profile import PROFILE
+from webhook.providers.rounds import Counted
 
 
 class GitLab:
@@ -30,10 +33,22 @@ class GitLab:
 
     profile = PROFILE
 
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
-        raise NoAnswer("can't be asked by this version")
+        if not isinstance(question.credential, TokenCredential):
+            raise NoAnswer("has no GitHub Apps that it could be asked about")
+        secret = question.credential.token.get_secret_value()
+        if (shape := shapes.known(secret)) is not None:
+            return same_for_all(question, shape.finding, shape.facts, remedy=links.new_token(question))
+        counted = Counted(api)
+        now = self._clock()
+        heard, repositories = await Inquiry(question, secret, counted, now).ask()
+        answer = verdict.reach(question, heard, repositories, now, secret=secret)
+        return replace(answer, requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """See `providers.base.Provider`."""
-        return None
+        return replies.rate_limit(reply, self._clock())

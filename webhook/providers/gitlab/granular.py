@@ -1,0 +1,162 @@
+"""Fine-grained tokens: permissions by name, each for certain places (GitLab docs: fine-grained personal access tokens).
+
+How ``granular_scopes`` spells a permission is documented nowhere: names are compared by their words, so that
+``Code: Push``, ``push_code`` and ``code push`` are one. A name that has no words is not taken for a missing one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from webhook.findings import Finding, Outcome
+from webhook.providers.gitlab import replies
+from webhook.providers.text import plain
+from webhook.requirements import Requirement
+
+_WORDS = re.compile(r"[a-z0-9]+")
+_MOST_NAMES = 8
+"""How many permissions one sentence names."""
+_ANYWHERE = ("user", "instance", "all_memberships")
+"""Permissions that are not for certain projects; where the user is no member, its membership is what's missing."""
+
+
+class Place(Protocol):
+    """A project or group that the token is for.
+
+    Attributes:
+        number: its id.
+        lineage: the ids of the groups that it is known to be in, a group's own one included.
+        lineage_complete: there are no others.
+        personal: it is a project of the user's own.
+    """
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def lineage(self) -> frozenset[int]: ...
+    @property
+    def lineage_complete(self) -> bool: ...
+    @property
+    def personal(self) -> bool: ...
+    @property
+    def is_group(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry of ``granular_scopes``: what, and where (client-go!3178).
+
+    Attributes:
+        access: ``user``, ``instance``, ``all_memberships``, ``personal_projects`` or ``selected_memberships``.
+        names: of the permissions, as GitLab spells them.
+        readable: none of them was left out because it can't be read.
+        project: the id of the one project that it is for.
+        group: the same of a group.
+    """
+
+    access: str
+    names: tuple[str, ...]
+    readable: bool = True
+    project: int | None = None
+    group: int | None = None
+
+    def holds(self, name: str) -> bool:
+        """Whether a permission of this name is among them."""
+        return any(_words(name) == _words(one) for one in self.names)
+
+    def reaches(self, place: Place | None) -> bool | None:
+        """Whether it is about `place`; None where that can't be known, as of a place of which nothing is known."""
+        if self.access in _ANYWHERE:
+            return True
+        if place is None:
+            return None
+        if self.access == "personal_projects":
+            return place.personal
+        if self.access != "selected_memberships":
+            return None
+        if self.project is not None:
+            return not place.is_group and self.project == place.number
+        if self.group in place.lineage:
+            return True
+        return False if place.lineage_complete else None
+
+
+def read(value: object, *, secret: str) -> tuple[Line, ...] | None:
+    """``granular_scopes``; None where there is none, or where it is no list of what it should be."""
+    if not isinstance(value, list):
+        return None
+    lines: list[Line] = []
+    for entry in value:
+        permissions = entry.get("permissions") if isinstance(entry, Mapping) else None
+        if not isinstance(entry, Mapping) or not isinstance(permissions, list):
+            return None
+        names = [plain(name, secret=secret) for name in permissions]
+        lines.append(
+            Line(
+                str(entry.get("access")),
+                tuple(name for name in names if _words(name)),
+                all(_words(name) for name in names),
+                replies.number(entry.get("project_id")),
+                replies.number(entry.get("group_id")),
+            )
+        )
+    return tuple(lines)
+
+
+def names_of(lines: tuple[Line, ...]) -> tuple[str, ...]:
+    """All permissions, wherever they are good for, sorted."""
+    return tuple(sorted({name for line in lines for name in line.names}))
+
+
+def for_access(names: tuple[str, ...], *, reads_only: bool) -> tuple[str, ...]:
+    """Those of the names that matter where nothing is written, or all."""
+    return tuple(name for name in names if not reads_only or _words(name) & {"read", "download"})
+
+
+def judge(needed: Requirement, lines: tuple[Line, ...], place: Place | None, place_name: str) -> Finding:
+    """Whether a fine-grained token has what a role needs, there where it is needed.
+
+    Args:
+        place: what the URL names; None where it names nothing or nothing is known of it.
+        place_name: its path; `""` where the URL names nothing.
+    """
+    if not needed.granular:
+        return Finding(Outcome.UNVERIFIED, reason=_unconfigured(lines))
+    lacks = tuple(name for name in needed.granular if not any(line.holds(name) for line in lines))
+    if lacks and not all(line.readable for line in lines):
+        reason = f"names this fine-grained token's permissions in a way that can't be read; {lacks[0]} isn't among them"
+        return Finding(Outcome.UNVERIFIED, reason=reason)
+    if lacks:
+        return Finding(Outcome.INSUFFICIENT, lacks)
+    if not place_name:
+        return Finding(Outcome.SUFFICIENT)
+    for name in needed.granular:
+        reached = [line.reaches(place) for line in lines if line.holds(name)]
+        if True in reached:
+            continue
+        if None in reached:
+            reason = (
+                f"does not tell whether this fine-grained token has {name} for {place_name}, as it may to one that also "
+                "has Project: Read and Group: Read"
+            )
+            return Finding(Outcome.UNVERIFIED, reason=reason)
+        reason = f"says that this fine-grained token has {name} for other places than {place_name}"
+        return Finding(Outcome.INSUFFICIENT, reason=reason)
+    return Finding(Outcome.SUFFICIENT)
+
+
+def _unconfigured(lines: tuple[Line, ...]) -> str:
+    names = names_of(lines)
+    shown = ", ".join(names[:_MOST_NAMES]) or "no permission at all"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return (
+        f"says that this fine-grained token has {shown}{more}, and requirements: of the configuration don't say which "
+        "granular permissions such a token needs"
+    )
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_WORDS.findall(name.lower()))

@@ -1,0 +1,55 @@
+"""OAuth tokens: GitLab tells their scopes on its web site and not in its API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from webhook.findings import Facts, Question
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.gitlab import replies, site
+from webhook.providers.gitlab.owner import Owner
+from webhook.providers.gitlab.token import Grant, judged, scopes_suffice
+from webhook.providers.text import plain
+
+_HOURS = timedelta(days=1)
+"""A token with less than that to live is one that an application renews for itself (GitLab docs: two hours)."""
+
+
+async def ask(question: Question, api: Api, headers: dict[str, str]) -> Reply:
+    """What GitLab says of an OAuth token.
+
+    Raises:
+        NoAnswer: nothing, or nobody knows where it would.
+    """
+    root = site.root(question.host)
+    if root is None:
+        raise NoAnswer("knows this token as no personal access token, and its API isn't where OAuth tokens are told of")
+    return await api.send("GET", f"{root}/oauth/token/info", headers=headers, from_root=True)
+
+
+def grant(question: Question, reply: Reply, owner: Owner, now: datetime, *, secret: str) -> Grant:
+    """What an OAuth token may do, by the reply to ``GET /oauth/token/info`` (recorded).
+
+    Raises:
+        NoAnswer: it is no OAuth token either, so that nothing is known of it.
+    """
+    body = replies.mapping(reply)
+    scopes = replies.scopes_of(body.get("scope", body.get("scopes"))) if reply.status == 200 else None
+    if scopes is None:
+        raise NoAnswer("knows this token neither as a personal access token nor as an OAuth token")
+    scopes = tuple(scope for scope in scopes if plain(scope, secret=secret))
+    seconds = replies.number(body.get("expires_in_seconds", body.get("expires_in")))
+    end = None if seconds is None or seconds > 10**9 else now + timedelta(seconds=seconds)
+    lives_for_hours = end is not None and end - now < _HOURS
+    warnings = (
+        (
+            f"This OAuth token lives for hours: it ends at {end:%H:%M} UTC, and nothing renews it in a Secret; "
+            "use an access token in its place.",
+        )
+        if end is not None and lives_for_hours
+        else ()
+    )
+    facts = Facts(
+        "oauth", "OAuth token", owner.username, scopes, expires_at=end, short_lived=lives_for_hours, warnings=warnings
+    )
+    return Grant(facts, judged(question, lambda needed: scopes_suffice(needed, scopes)))

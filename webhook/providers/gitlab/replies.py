@@ -1,0 +1,140 @@
+"""Reading GitLab's replies: refusals told apart, rate limits, scopes, dates. Pure: a reply in, its meaning out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from webhook.findings import Finding, Outcome
+from webhook.providers.base import NoAnswer, RateLimit, Reply
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_SCOPE = re.compile(r"[a-z][a-z0-9_:*]{0,59}\Z")
+_NUMBER = re.compile(r"[0-9]{1,12}\Z")
+
+# Parts of lib/api/api_guard.rb's texts for a 401, in lower case.
+_REFUSED = {
+    "revoked": "says that this {described} was revoked",
+    "expired": "says that this {described} has expired",
+    "impersonation was disabled": "takes no impersonation tokens any more, of which this is one",
+    "bad access token": "refuses this {described}: it is wrong, revoked or expired",
+}
+# The same of lib/gitlab/auth/user_access_denied_reason.rb, for a 403.
+_SHUT_OUT = {
+    "pending approval": "has not been approved by an administrator yet",
+    "deactivated": "was deactivated",
+    "terms of service": "has not accepted the terms of service",
+    "password": "has a password that expired",
+    "blocked": "was blocked",
+}
+
+
+def mapping(reply: Reply) -> Mapping[object, object]:
+    """The JSON object that a reply holds; an empty one where it holds none."""
+    return reply.body if isinstance(reply.body, Mapping) else {}
+
+
+def number(value: object) -> int | None:
+    """An id or a level; None for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def error_of(reply: Reply) -> str:
+    """The code that GitLab gives a refusal, such as ``insufficient_scope``."""
+    code = mapping(reply).get("error")
+    return code.lower() if isinstance(code, str) else ""
+
+
+def text_of(reply: Reply) -> str:
+    """GitLab's own text in lower case, to be looked into and never shown."""
+    body = mapping(reply)
+    texts = (body.get("error_description"), body.get("message"), body.get("error"))
+    return next((text.lower() for text in texts if isinstance(text, str)), "")
+
+
+def lacks_scope(reply: Reply) -> bool:
+    """It accepts the token, whose scopes don't let it ask this."""
+    return reply.status == 403 and error_of(reply) == "insufficient_scope"
+
+
+def lacks_granular(reply: Reply) -> bool:
+    """It wants a fine-grained token with a permission that this one hasn't, or a fine-grained one at all."""
+    return reply.status == 403 and error_of(reply) == "insufficient_granular_scope"
+
+
+def not_personal(reply: Reply) -> bool:
+    """The token is no personal access token, in the wide sense that holds group and project tokens too."""
+    return reply.status == 400 and "personal access token" in text_of(reply)
+
+
+def unexplained(reply: Reply) -> bool:
+    """A 401 without a reason: nobody knows this token, or it may not see what was asked for."""
+    return reply.status == 401 and error_of(reply) == "" and text_of(reply).startswith("401 unauthorized")
+
+
+def refusal(reply: Reply, described: str) -> tuple[Finding, str] | None:
+    """What a 401 or 403 that is about the token or its account means, and what to do; None for all else.
+
+    Raises:
+        NoAnswer: it says nothing of this token.
+    """
+    text = text_of(reply)
+    if reply.status == 401:
+        return _refused(reply, text, described), ""
+    if reply.status != 403 or lacks_scope(reply) or lacks_granular(reply):
+        return None
+    if not text.startswith("403 forbidden - "):
+        # Without a reason, as Rack::Attack says it to addresses that failed too often (GitLab docs: rate limits).
+        raise NoAnswer("answers 403 without a reason, as it does for a while after too many failed sign-ins")
+    why = next((clause for part, clause in _SHUT_OUT.items() if part in text), "may not come in")
+    finding = Finding(Outcome.BLOCKED, reason=f"accepts this {described}, but its account {why}")
+    return finding, "Have an administrator let it in, or use another account's token."
+
+
+def _refused(reply: Reply, text: str, described: str) -> Finding:
+    if error_of(reply) == "dpop_error":
+        reason = f"accepts this {described} only with a proof of possession (DPoP), which Git can't give"
+        return Finding(Outcome.BLOCKED, reason=reason)
+    if error_of(reply) == "invalid_token":
+        for part, clause in _REFUSED.items():
+            if part in text:
+                return Finding(Outcome.INVALID, reason=clause.format(described=described))
+    if unexplained(reply):
+        return Finding(Outcome.INVALID, reason=_REFUSED["bad access token"].format(described=described))
+    raise NoAnswer("answers 401 in words that aren't GitLab's; a proxy between may want a sign-in of its own")
+
+
+def scopes_of(value: object) -> tuple[str, ...] | None:
+    """A list of scopes, sorted; None where there is none. A name that looks like no scope is left out."""
+    names = value.split() if isinstance(value, str) else value
+    if not isinstance(names, list):
+        return None
+    return tuple(sorted({name for name in names if isinstance(name, str) and _SCOPE.match(name)}))
+
+
+def end_of(value: object) -> datetime | None:
+    """``expires_at``, a date: the token ends as that day begins, 00:00 UTC (GitLab docs: personal access tokens)."""
+    if not isinstance(value, str) or not _DATE.match(value):
+        return None
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
+    """Whether GitLab asks us to wait (GitLab docs: rate limits). Any of the headers may be missing (gitlab#365728).
+
+    What is limited for our address, its name says; without one the limit is taken for this account's alone, since
+    one tenant's token must not stop everybody else's.
+    """
+    if reply.status != 429:
+        return None
+    headers = reply.headers
+    seconds = 60.0
+    if _NUMBER.match(after := headers.get("retry-after", "").strip()):
+        seconds = float(after)
+    elif _NUMBER.match(reset := headers.get("ratelimit-reset", "").strip()):
+        seconds = float(reset) - now.timestamp()
+    return RateLimit(max(1.0, seconds), whole_host="unauthenticated" in headers.get("ratelimit-name", ""))

@@ -1,0 +1,97 @@
+"""Classic tokens: personal, group, project and service account tokens tell all of themselves in one reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from webhook.findings import Facts, Finding, Outcome, Question
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.gitlab import granular, replies
+from webhook.providers.gitlab.owner import Owner
+from webhook.providers.gitlab.vocabulary import held
+from webhook.providers.text import plain
+from webhook.requirements import Requirement, Role
+
+PATH = "/personal_access_tokens/self"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What is known of a token itself, whoever said it."""
+
+    facts: Facts
+    findings: Mapping[Role, Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Itself:
+    """What a token says of itself (GitLab docs: personal access tokens API; self_information.rb).
+
+    Attributes:
+        number: its id.
+        user: its user's id.
+        fine_grained: it has permissions in place of scopes.
+        lines: these permissions, where they were told.
+    """
+
+    number: int | None
+    user: int | None
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+    revoked: bool
+    active: bool
+    fine_grained: bool
+    lines: tuple[granular.Line, ...] | None
+
+
+def read(reply: Reply, *, secret: str) -> Itself:
+    """What ``GET /personal_access_tokens/self`` says, or ``/personal_access_tokens/:id``.
+
+    Raises:
+        NoAnswer: it doesn't say which scopes the token has.
+    """
+    body = replies.mapping(reply)
+    scopes = replies.scopes_of(body.get("scopes"))
+    if scopes is None:
+        raise NoAnswer("did not say which scopes this token has")
+    return Itself(
+        replies.number(body.get("id")),
+        replies.number(body.get("user_id")),
+        tuple(scope for scope in scopes if plain(scope, secret=secret)),
+        replies.end_of(body.get("expires_at")),
+        body.get("revoked") is True,
+        body.get("active") is not False,
+        body.get("granular") is True or "granular" in scopes,
+        granular.read(body.get("granular_scopes"), secret=secret),
+    )
+
+
+def ended(itself: Itself, described: str, now: datetime) -> Finding | None:
+    """Why the token is of no use any more, apart from its date, which everybody's are held against alike."""
+    if itself.revoked:
+        return Finding(Outcome.INVALID, reason=f"says that this {described} was revoked")
+    if not itself.active and (itself.expires_at is None or itself.expires_at > now):
+        return Finding(Outcome.INVALID, reason=f"says that this {described} is no longer active")
+    return None
+
+
+def grant(question: Question, itself: Itself, owner: Owner) -> Grant:
+    """What a classic token may do."""
+    facts = Facts(
+        owner.sort.token_type, owner.sort.described, owner.username, itself.scopes, expires_at=itself.expires_at
+    )
+    return Grant(facts, judged(question, lambda needed: scopes_suffice(needed, itself.scopes)))
+
+
+def judged(question: Question, judge: Callable[[Requirement], Finding]) -> Mapping[Role, Finding]:
+    """The finding of each role."""
+    return {role: judge(needed) for role, needed in question.requirements.items()}
+
+
+def scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
+    """Whether these scopes, and what they imply, are enough."""
+    holds = held(scopes)
+    lacks = tuple(scope for scope in needed.scopes if scope not in holds)
+    return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)

@@ -1,0 +1,213 @@
+"""What everything that GitLab said adds up to: one finding a role, the facts, and what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, same_for_all
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.gitlab import granular, links, oauth, older, replies, site, token
+from webhook.providers.gitlab.access import Project, Reached
+from webhook.providers.gitlab.inquiry import Heard, Refused, Way
+from webhook.providers.gitlab.owner import Owner, Sort
+from webhook.providers.gitlab.token import Grant
+from webhook.requirements import Requirement, Role
+
+_TOO_NARROW = Finding(
+    Outcome.INSUFFICIENT,
+    reason=(
+        "says that this is a project access token, which reaches one project only, where a runtime token has to reach "
+        "all that the platform works with"
+    ),
+)
+_WORST_FIRST = (Outcome.INSUFFICIENT, Outcome.BLOCKED, Outcome.UNVERIFIED)
+"""What a place can be refused for; the first of them that is found is the finding."""
+
+
+def reach(
+    question: Question, heard: Heard | Refused, repositories: list[Reached], now: datetime, *, secret: str
+) -> Answer:
+    """The answer.
+
+    Raises:
+        NoAnswer: nothing was learnt of the token after all.
+    """
+    if isinstance(heard, Refused):
+        return _refused(question, heard)
+    grant = _grant(question, heard, now, secret=secret)
+    if isinstance(grant, tuple):
+        return _refused(question, Refused(*grant))
+    findings = dict(grant.findings)
+    if Role.RUNTIME in findings:
+        findings[Role.RUNTIME] = _of_runtime(findings[Role.RUNTIME], heard)
+    places = {role: _places(question, role, heard, repositories, secret=secret) for role in findings}
+    low: list[Reached] = []
+    for role, finding in findings.items():
+        if finding.outcome is Outcome.SUFFICIENT:
+            problems = [(one, problem) for one, problem in places[role] if problem is not None]
+            findings[role] = _combined(problem for _, problem in problems) or finding
+            low += [one for one, problem in problems if problem.outcome is Outcome.INSUFFICIENT]
+    facts = _warned(question, heard, grant.facts, repositories, findings)
+    remedy = _remedy(question, heard, findings, low)
+    return Answer(findings, facts, remedy, complete=not any(one.late for one in repositories))
+
+
+def _refused(question: Question, refused: Refused) -> Answer:
+    facts = Facts(refused.whose.token_type, refused.whose.described)
+    return same_for_all(question, refused.finding, facts, remedy=refused.remedy or _new_token(question, None))
+
+
+# The token.
+
+
+def _grant(question: Question, heard: Heard, now: datetime, *, secret: str) -> Grant | tuple[Finding, str]:
+    if isinstance(heard.more, older.Heard):
+        user = heard.user if isinstance(heard.user, Reply) else None
+        return older.grant(question, heard.more, user, heard.owner)
+    if heard.way is Way.OAUTH and heard.more is not None:
+        return oauth.grant(question, heard.more, heard.owner, now, secret=secret)
+    if heard.way is Way.CLASSIC and heard.itself is not None:
+        return token.grant(question, heard.itself, heard.owner)
+    return _fine_grained(question, heard, secret=secret)
+
+
+def _fine_grained(question: Question, heard: Heard, *, secret: str) -> Grant:
+    lines = _lines(heard, secret=secret)
+    facts = Facts(
+        "fine-grained",
+        "fine-grained token",
+        heard.owner.username,
+        granular.names_of(lines or ()),
+        expires_at=heard.itself.expires_at if heard.itself is not None else None,
+    )
+    if lines is None:
+        reason = (
+            "does not let this token tell what it may do: as a fine-grained one it takes the user permission "
+            "Personal Access Token: Read for that"
+        )
+        return Grant(facts, token.judged(question, lambda _: Finding(Outcome.UNVERIFIED, reason=reason)))
+    name = heard.place.path if heard.place is not None else ""
+    place = heard.place.place if heard.place is not None else None
+    return Grant(facts, token.judged(question, lambda needed: granular.judge(needed, lines, place, name)))
+
+
+def _lines(heard: Heard, *, secret: str) -> tuple[granular.Line, ...] | None:
+    if heard.itself is not None and heard.itself.lines is not None:
+        return heard.itself.lines
+    if not isinstance(heard.more, Reply) or heard.more.status != 200:
+        return None
+    return granular.read(replies.mapping(heard.more).get("granular_scopes"), secret=secret)
+
+
+def _of_runtime(finding: Finding, heard: Heard) -> Finding:
+    """A runtime's token must not be a project's, and whose it is must be known."""
+    if heard.owner.sort is Sort.PROJECT:
+        return _TOO_NARROW
+    if finding.outcome is not Outcome.SUFFICIENT:
+        return finding
+    if isinstance(heard.user, NoAnswer):
+        return Finding(Outcome.UNVERIFIED, reason=f"{heard.user} when asked whose token this is")
+    if heard.user is None or heard.user.status == 200 or _may_not_ask(heard.user):
+        return finding
+    try:
+        refused = replies.refusal(heard.user, heard.owner.sort.described)
+    except NoAnswer as silence:
+        return Finding(Outcome.UNVERIFIED, reason=str(silence))
+    if refused is not None and refused[0].outcome is Outcome.BLOCKED:
+        return refused[0]
+    reason = f"answers {heard.user.status} when asked whose token this is, which says nothing of it"
+    return Finding(Outcome.UNVERIFIED, reason=reason)
+
+
+def _may_not_ask(reply: Reply) -> bool:
+    return replies.lacks_scope(reply) or replies.lacks_granular(reply)
+
+
+# The places that it must reach.
+
+
+def _places(
+    question: Question, role: Role, heard: Heard, repositories: list[Reached], *, secret: str
+) -> list[tuple[Reached, Finding | None]]:
+    places = [heard.place] if heard.place is not None else []
+    if role is Role.RUNTIME:
+        places += repositories
+    fine_grained = heard.fine_grained
+    lines = (_lines(heard, secret=secret) or ()) if fine_grained else None
+    needed = question.requirements[role]
+    return [(one, _problem(one, heard.owner, needed, lines)) for one in places]
+
+
+def _problem(
+    reached: Reached, whose: Owner, needed: Requirement, lines: tuple[granular.Line, ...] | None
+) -> Finding | None:
+    """Why one place isn't reached: by the user's role there, or, if it has one, by the token's own permissions."""
+    problem = reached.problem(whose, fine_grained=lines is not None)
+    if problem is not None or lines is None or reached.late or reached.unasked:
+        return problem
+    wanted = replace(needed, granular=granular.for_access(needed.granular, reads_only=reached.reads_only))
+    if not wanted.granular:
+        return None
+    judged = granular.judge(wanted, lines, reached.place, reached.path)
+    return None if judged.outcome is Outcome.SUFFICIENT else judged
+
+
+def _combined(problems: Iterable[Finding]) -> Finding | None:
+    """All places that aren't reached, in one clause."""
+    found = list(problems)
+    reasons = tuple(dict.fromkeys(problem.reason for problem in found if problem.reason))
+    for outcome in _WORST_FIRST:
+        if any(problem.outcome is outcome for problem in found):
+            return Finding(outcome, reason=", and ".join(reasons))
+    return None
+
+
+# What else people are told.
+
+
+def _warned(
+    question: Question, heard: Heard, facts: Facts, repositories: list[Reached], findings: Mapping[Role, Finding]
+) -> Facts:
+    host = question.host.name
+    runtime = question.requirements.get(Role.RUNTIME)
+    warnings = list(facts.warnings)
+    good = Role.RUNTIME in findings and findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    if good and heard.owner.sort is Sort.PERSON:
+        warnings.append(
+            f"This token belongs to {heard.owner.username or 'a person'} and ends with that account on {host}; a group "
+            "access token or a service account's is better for a runtime."
+        )
+    if good and isinstance(heard.user, Reply) and _may_not_ask(heard.user):
+        warnings.append(f"{host} does not let this token tell whose it is, so that it may be a project's.")
+    manages = runtime is not None and "api" in runtime.scopes
+    if heard.place is not None:
+        warnings += heard.place.warnings(host, heard.owner, manages_webhooks=manages)
+    for one in repositories:
+        warnings += one.warnings(host, heard.owner, manages_webhooks=False)
+    return replace(facts, warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _remedy(question: Question, heard: Heard, findings: Mapping[Role, Finding], low: list[Reached]) -> str:
+    bad = [finding for finding in findings.values() if finding.outcome is not Outcome.SUFFICIENT]
+    if not low or any(finding.lacks or finding == _TOO_NARROW for finding in bad):
+        return _new_token(question, heard)
+    first = low[0]
+    who = heard.owner.username or "its account"
+    where = links.members(question, first.path, of_group=first.is_group)
+    others = " and in the others" if len(low) > 1 else ""
+    return f"Give {who} at least the role {first.role} there{others}: {where}"
+
+
+def _new_token(question: Question, heard: Heard | None) -> str:
+    """Where a better one is made: a fine-grained one where only that helps; for a runtime, one of the URL's group."""
+    if heard is not None and (heard.fine_grained or (heard.place is not None and heard.place.granular)):
+        return links.new_fine_grained(question)
+    path = site.named(question.path, question.host)
+    reached = heard.place if heard is not None else None
+    own = heard is not None and heard.owner.username is not None and path.partition("/")[0] == heard.owner.username
+    if own or (reached is not None and isinstance(reached.place, Project) and reached.place.personal):
+        return links.new_token(question)
+    in_group = "/" in path and not (reached is not None and reached.is_group)
+    return links.new_token(question, path.rpartition("/")[0] if in_group else path)
