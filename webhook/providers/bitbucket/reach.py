@@ -12,7 +12,6 @@ from webhook.providers.bitbucket.places import Place, access_for, highest, named
 from webhook.providers.bitbucket.replies import is_private
 from webhook.providers.bitbucket.repository import Heard, Seen, look
 from webhook.requirements import Level, Role
-from webhook.wording import join
 
 _WORST = (Outcome.INSUFFICIENT, Outcome.BLOCKED, Outcome.UNVERIFIED)
 
@@ -111,6 +110,6 @@ def _together(failed: list[Seen]) -> tuple[Finding, str]:
     """One finding with the worst outcome that names every repository, and what to do about the first of those."""
     problems = [(seen.problem, seen.remedy) for seen in failed if seen.problem is not None]
     outcome = min((problem.outcome for problem, _ in problems), key=_WORST.index)
-    reason = join(dict.fromkeys(problem.reason for problem, _ in problems))
+    reason = ", and ".join(dict.fromkeys(problem.reason for problem, _ in problems))
     remedy = next((remedy for problem, remedy in problems if problem.outcome is outcome and remedy), "")
     return Finding(outcome, reason=reason), remedy

@@ -75,7 +75,9 @@ def permission_in(reply: Reply, name: str) -> Level | None:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("repository"), Mapping):
             continue
         full_name, permission = entry["repository"].get("full_name"), entry.get("permission")
-        if isinstance(full_name, str) and full_name.lower() == name.lower() and permission in set(Level):
+        if not isinstance(full_name, str) or not isinstance(permission, str):
+            continue
+        if full_name.lower() == name.lower() and permission in set(Level):
             return Level(permission)
     return None
 

@@ -101,9 +101,9 @@ def _permission_not_told(name: str, reply: Reply, who: str) -> str:
     if replies.lacks_scopes(reply):
         return f"doesn't let this token ask what {who} may do in {name}"
     if reply.status == 404:
-        workspace = name.partition("/")[0]
         return (
-            f"says 404 for what {who} may do in {workspace}: either there is no such workspace, or {who} is not in it"
+            f"says 404 when asked what {who} may do in {name}: either there is no such repository, "
+            f"or {who} has no part in its workspace"
         )
     if reply.status == 200:
         return (

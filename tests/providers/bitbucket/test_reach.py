@@ -1,0 +1,237 @@
+"""The repositories that a token must reach: the one of its Secret's URL, and those that are configured."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from tests.factories import make_token
+from tests.providers.bitbucket.conftest import Desk, need
+from webhook.findings import Outcome
+from webhook.requirements import Level, Requirement, Role
+from webhook.simulator.bitbucket import Repository, TokenKind
+from webhook.simulator.bitbucket.model import Permission
+from webhook.simulator.faults import Cut, Latency, Status
+
+APPS = "acme/apps"
+PERMISSIONS = "/2.0/user/workspaces/acme/permissions/repositories"
+READ_ONLY = Requirement(scopes=("read:repository:bitbucket",))
+ADMIN_SCOPES = ("read:repository:bitbucket", "write:repository:bitbucket", "admin:repository:bitbucket")
+
+
+@pytest.mark.parametrize("name", ["good-runtime", "oauth"])
+@pytest.mark.parametrize("path", [APPS, "Acme/Apps", "acme/apps/src/main", "acme/website", "acme/empty"])
+async def test_the_permission_of_its_account_is_asked_in_the_same_round(desk: Desk, name: str, path: str) -> None:
+    """One request more, whatever page of the repository the URL names."""
+    assert (await desk.find(name, path)).outcome is Outcome.SUFFICIENT
+    assert len(desk.asked()) == 2
+
+
+@pytest.mark.parametrize("name", ["workspace-token", "project-token", "repo-token"])
+async def test_an_access_token_is_asked_whether_it_reaches_the_repository(desk: Desk, name: str) -> None:
+    """It has no account whose permission could be asked."""
+    assert (await desk.find(name, APPS)).outcome is Outcome.SUFFICIENT
+    assert desk.asked() == ["GET /2.0/repositories/acme/apps", "GET /2.0/user"]
+
+
+@pytest.mark.parametrize("name", ["good-user", "reader"])
+async def test_an_account_that_is_no_administrator_is_insufficient(desk: Desk, name: str) -> None:
+    """A scope to administer is of no use to whoever may not."""
+    answer = await desk.inspect(name, APPS)
+    finding = answer.findings[Role.RUNTIME]
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
+    assert "is no administrator of acme/apps, as is needed" in finding.reason
+    assert "https://bitbucket.org/acme/apps/admin/permissions" in answer.remedy
+
+
+@pytest.mark.parametrize(
+    ("scopes", "name", "outcome"),
+    [
+        (("repository:write",), "good-user", Outcome.SUFFICIENT),
+        (("repository:write",), "reader", Outcome.INSUFFICIENT),
+        (("repository",), "reader", Outcome.SUFFICIENT),
+        (("webhook",), "good-user", Outcome.INSUFFICIENT),
+    ],
+)
+async def test_the_permission_that_is_needed_follows_from_the_scopes(
+    desk: Desk, scopes: tuple[str, ...], name: str, outcome: Outcome
+) -> None:
+    """Where the configuration asks only to write, nobody has to be an administrator."""
+    finding = await desk.find(name, APPS, needs=Requirement(scopes=scopes))
+    assert finding.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("outsider", APPS),
+        ("good-runtime", "acme/nowhere"),
+        ("good-runtime", "dana/diary"),
+        ("repo-token", "acme/shared-configuration"),
+        ("repo-token", "acme/website"),
+        ("project-token", "acme/website"),
+        ("workspace-token", "dana/diary"),
+    ],
+)
+async def test_a_repository_that_isn_t_seen_is_unverified(desk: Desk, name: str, path: str) -> None:
+    """It may be somebody else's, or none; and a public one is read by anybody, which proves nothing."""
+    finding = await desk.find(name, path)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert path in finding.reason
+
+
+async def test_a_repository_whose_owner_keeps_the_caller_out_by_name_is_insufficient(desk: Desk) -> None:
+    """Older replies say 403 instead of 404, which leaves no doubt."""
+    desk.world.hides_repositories = False
+    answer = await desk.inspect("repo-token", "acme/shared-configuration")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
+    assert "https://bitbucket.org/acme/shared-configuration/admin/access-tokens" in answer.remedy
+
+
+async def test_an_ip_allow_list_blocks(desk: Desk) -> None:
+    """The token is good, and of no use from here."""
+    body = '{"type": "error", "error": {"message": "To access this repository, an admin must whitelist your IP."}}'
+    desk.simulator.faults.add(Status(status=403, body=body), path="/2.0/repositories/.*")
+    finding = await desk.find("repo-token", APPS)
+    assert (finding.outcome, "IP allow list" in finding.reason) == (Outcome.BLOCKED, True)
+
+
+async def test_a_missing_scope_is_told_and_not_its_consequence(desk: Desk) -> None:
+    """What is refused for want of a scope is no second problem, and costs no further request."""
+    assert (await desk.find("no-account", APPS)).lacks == ("read:user:bitbucket",)
+    desk.make("read:user:bitbucket")
+    finding = await desk.find("made", APPS)
+    assert (finding.outcome, finding.reason) == (Outcome.INSUFFICIENT, "")
+    assert len(desk.asked()) == 4
+
+
+async def test_an_account_that_can_t_be_asked_about_is_warned_of(desk: Desk) -> None:
+    """A token with scopes of repositories alone can't ask what its account may do there, but is seen to reach it."""
+    desk.make(*ADMIN_SCOPES)
+    answer = await desk.inspect("made", APPS, needs=Requirement(scopes=ADMIN_SCOPES))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("doesn't tell this API token what its account may do in acme/apps" in w for w in answer.facts.warnings)
+    assert desk.asked() == ["GET /2.0/repositories/acme/apps", "GET /2.0/user", f"GET {PERMISSIONS}"]
+
+
+async def test_such_a_token_is_unverified_where_everybody_reads(desk: Desk) -> None:
+    """A public repository that it reads is no sign of what its account may do."""
+    desk.make(*ADMIN_SCOPES)
+    finding = await desk.find("made", "acme/website", needs=Requirement(scopes=ADMIN_SCOPES))
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize("name", ["repo-token", "project-token"])
+async def test_an_access_token_of_less_than_a_workspace_says_so(desk: Desk, name: str) -> None:
+    """Where the URL names no repository, nobody can say whether it is the right one."""
+    narrow = "could not be asked whether it is the right one"
+    assert any(narrow in warning for warning in (await desk.inspect(name, "acme")).facts.warnings)
+    assert not any(narrow in warning for warning in (await desk.inspect(name, APPS)).facts.warnings)
+    assert not any(narrow in w for w in (await desk.inspect(name, "acme", roles=[Role.USER])).facts.warnings)
+
+
+async def test_a_user_s_repository_concerns_that_role_alone(desk: Desk) -> None:
+    """What is configured for runtime tokens isn't asked of a person's."""
+    answer = await desk.inspect(
+        "good-runtime", roles=[Role.RUNTIME, Role.USER], repositories=[need("dana/diary", Level.WRITE)]
+    )
+    assert answer.findings[Role.USER].outcome is Outcome.SUFFICIENT
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.UNVERIFIED
+
+
+async def test_configured_repositories_are_asked_in_the_same_round(desk: Desk) -> None:
+    """Those that are to be read by themselves, those that are to be written to by the account's permission."""
+    needs = [need("acme/shared-configuration", Level.WRITE), need("acme/website"), need("acme/empty")]
+    assert (await desk.find("good-user", "acme", repositories=needs)).outcome is Outcome.SUFFICIENT
+    assert desk.asked() == [
+        "GET /2.0/repositories/acme/empty",
+        "GET /2.0/repositories/acme/website",
+        "GET /2.0/user",
+        f"GET {PERMISSIONS}",
+    ]
+
+
+async def test_each_repository_that_it_can_t_write_to_is_named(desk: Desk) -> None:
+    """One denial is enough to know what is to be mended."""
+    needs = [need("acme/shared-configuration", Level.WRITE), need(APPS, Level.WRITE), need("dana/diary", Level.WRITE)]
+    finding = await desk.find("reader", repositories=needs)
+    assert finding.outcome is Outcome.INSUFFICIENT
+    for name in ("shared-configuration", "apps"):
+        assert f"carol may not write to acme/{name}" in finding.reason
+    assert "404 when asked what carol may do in dana/diary" in finding.reason
+
+
+async def test_what_is_read_elsewhere_may_not_be_there(desk: Desk) -> None:
+    """404 is ambiguous."""
+    finding = await desk.find("good-runtime", APPS, repositories=[need("dana/diary")])
+    assert (finding.outcome, "404 for dana/diary" in finding.reason) == (Outcome.UNVERIFIED, True)
+
+
+@pytest.mark.parametrize("access", [Level.READ, Level.WRITE])
+async def test_a_repository_access_token_reaches_one_alone(desk: Desk, access: Level) -> None:
+    """Where it is seen to be for the URL's repository, another one is surely out of its reach."""
+    finding = await desk.find("repo-token", APPS, repositories=[need("acme/shared-configuration", access)])
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert "was made for acme/apps, and so not for acme/shared-configuration" in finding.reason
+
+
+async def test_a_repository_access_token_reads_what_everybody_reads(desk: Desk) -> None:
+    """A public repository is no other one's business."""
+    assert (await desk.find("repo-token", APPS, repositories=[need("acme/website")])).outcome is Outcome.SUFFICIENT
+
+
+async def test_a_repository_of_two_needs_is_asked_once_for_the_higher(desk: Desk) -> None:
+    """The URL's own may be configured as well."""
+    needs = Requirement(scopes=("repository",))
+    finding = await desk.find("reader", APPS, needs=needs, repositories=[need("ACME/apps", Level.WRITE)])
+    assert (finding.outcome, "may not write to acme/apps" in finding.reason) == (Outcome.INSUFFICIENT, True)
+    assert len(desk.asked()) == 2
+
+
+async def test_a_configured_name_that_is_none_is_unverified(desk: Desk) -> None:
+    """Nothing is asked under a name that no repository can have."""
+    finding = await desk.find("good-runtime", repositories=[need("acme/a b", Level.WRITE)])
+    assert (finding.outcome, "acme/a b" in finding.reason) == (Outcome.UNVERIFIED, True)
+    assert desk.asked() == ["GET /2.0/user"]
+
+
+async def test_what_was_not_reached_in_time_is_a_warning(desk: Desk) -> None:
+    """And is asked anew by the next one who wants to know."""
+    desk.simulator.faults.add(Latency(seconds=3), path="/2.0/repositories/.*")
+    answer = await desk.inspect("good-runtime", APPS, repositories=[need("acme/website")], patience=1)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert not answer.complete
+    assert any(
+        "no time to ask bitbucket.org whether this token reaches acme/website" in w for w in answer.facts.warnings
+    )
+
+
+@pytest.mark.parametrize("path", ["/2.0/repositories/.*", PERMISSIONS])
+async def test_a_repository_without_an_answer_is_unverified(desk: Desk, path: str) -> None:
+    """The scopes were told all the same, and a missing one would be named."""
+    desk.simulator.faults.add(Cut(), path=path)
+    needs = [need("acme/shared-configuration", Level.WRITE), need("acme/website")]
+    assert (await desk.find("good-runtime", repositories=needs)).outcome is Outcome.UNVERIFIED
+    assert (await desk.find("no-webhooks", repositories=needs)).outcome is Outcome.INSUFFICIENT
+
+
+async def test_many_repositories_of_one_name_are_told_apart(desk: Desk) -> None:
+    """The permission in a repository of another workspace is none in this one."""
+    desk.world.add(Repository(workspace="dana", slug="apps", permissions={"carol": Permission.ADMIN}))
+    assert (await desk.find("reader", APPS)).outcome is Outcome.INSUFFICIENT
+
+
+async def test_a_workspace_token_reaches_every_repository_of_it(desk: Desk) -> None:
+    """It is what a runtime needs that works on several."""
+    needs = [need("acme/shared-configuration", Level.WRITE), need("acme/website")]
+    assert (await desk.find("workspace-token", APPS, repositories=needs)).outcome is Outcome.SUFFICIENT
+
+
+async def test_an_access_token_without_its_prefix_is_asked_as_one_in_the_second_round(desk: Desk) -> None:
+    """What kind it is, the first answer tells: it has no account to be asked about."""
+    token = desk.world.tokens["bitbucket-repo-token"]
+    token.fixed_value = SecretStr(make_token("w", ""))
+    assert token.kind is TokenKind.REPOSITORY
+    answer = await desk.inspect("repo-token", APPS)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert len(desk.asked()) == 3

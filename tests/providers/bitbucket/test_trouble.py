@@ -1,0 +1,97 @@
+"""When Bitbucket doesn't answer as it should."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.providers.bitbucket.conftest import Desk
+from webhook.findings import Outcome
+from webhook.providers.base import NoAnswer
+from webhook.simulator.faults import (
+    AnyEffect,
+    ContentType,
+    Cut,
+    Empty,
+    Html,
+    Outage,
+    Oversized,
+    RateLimited,
+    Redirect,
+    Status,
+    StripHeaders,
+    Truncated,
+)
+
+
+@pytest.mark.parametrize(
+    ("effect", "says"),
+    [
+        (Outage(), "answered with status 503"),
+        (Outage(status=502, html=True), "answered with status 502"),
+        (Cut(), "closed the connection"),
+        (Cut(after_bytes=5), "closed the connection"),
+        (Html(), "text/html where JSON was expected"),
+        (ContentType(), "text/plain where JSON was expected"),
+        (Truncated(), "JSON that can't be read"),
+        (Oversized(megabytes=2), "more than we are willing to read"),
+        (Redirect(to="https://elsewhere.example/"), "redirect"),
+        (StripHeaders(), "which scopes this token has"),
+        (StripHeaders(names=["X-OAuth-Scopes", "X-Credential-Type"]), "which scopes this token has"),
+        (Status(status=404), "which scopes this token has"),
+        (Status(status=403, body="<html>", content_type="text/html"), "which scopes this token has"),
+        (Status(status=409), "answers 409"),
+        (RateLimited(retry_after=7), "may be asked again in 7 s"),
+        (RateLimited(), "may be asked again in 60 s"),
+    ],
+)
+async def test_no_answer_is_no_verdict(desk: Desk, effect: AnyEffect, says: str) -> None:
+    """What means nothing is neither good nor bad."""
+    desk.simulator.faults.add(effect)
+    with pytest.raises(NoAnswer, match=says):
+        await desk.find("good-runtime")
+
+
+async def test_a_body_that_is_missing_takes_nothing_from_the_headers(desk: Desk) -> None:
+    """The scopes are all in them; only the account's name is unknown."""
+    desk.simulator.faults.add(Empty())
+    answer = await desk.inspect("good-runtime")
+    assert {finding.outcome for finding in answer.findings.values()} == {Outcome.SUFFICIENT}
+    assert answer.facts.account is None
+
+
+async def test_a_wait_that_is_told_as_a_date_is_understood(desk: Desk) -> None:
+    """`Retry-After` comes in both forms."""
+    desk.world.retry_after_as_date = True
+    desk.simulator.faults.add(RateLimited(retry_after=600))
+    with pytest.raises(NoAnswer, match=r"may be asked again in (59\d|600) s"):
+        await desk.find("good-runtime")
+
+
+async def test_an_anonymous_answer_is_none_about_the_token(desk: Desk) -> None:
+    """A proxy that takes the credentials away makes no bad token of a good one."""
+    headers = {"X-Credential-Type": "unauthenticated_identity", "X-OAuth-Scopes": "account"}
+    desk.simulator.faults.add(Status(status=200, body="{}", headers=headers))
+    with pytest.raises(NoAnswer, match="saw no credentials"):
+        await desk.find("oauth")
+
+
+async def test_scopes_are_read_from_the_repository_where_user_doesn_t_answer(desk: Desk) -> None:
+    """One reply is enough, whichever it is."""
+    desk.simulator.faults.add(Outage(), path="/2.0/user")
+    assert (await desk.find("good-runtime", "acme/apps")).outcome is Outcome.SUFFICIENT
+
+
+async def test_a_refusal_in_one_place_and_not_in_another_is_no_verdict(desk: Desk) -> None:
+    """Nobody knows what that means, so nobody says that the token is bad."""
+    desk.simulator.faults.add(Status(status=401), path="/2.0/user")
+    desk.simulator.faults.add(StripHeaders(), path="/2.0/repositories/.*")
+    with pytest.raises(NoAnswer, match="in one place"):
+        await desk.find("repo-token", "acme/apps")
+
+
+async def test_a_refusal_that_nobody_confirms_is_no_verdict(desk: Desk) -> None:
+    """The second answer that would make it certain doesn't come."""
+    desk.world.tokens["bitbucket-repo-token"].revoked = True
+    desk.simulator.faults.add(Outage(), path="/2.0/hook_events")
+    with pytest.raises(NoAnswer, match="no second answer"):
+        await desk.find("repo-token")
