@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,8 +63,6 @@ class Desk:
     simulator: Simulator
     client: ProviderClient
     ca_file: Path
-    rounds: list[int] = field(default_factory=list)
-    """How many requests there had been whenever one began: see `number_of_rounds`."""
 
     @property
     def world(self) -> BitbucketServerHost:

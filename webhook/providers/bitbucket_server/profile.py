@@ -33,7 +33,7 @@ PROFILE = Profile(
     },
     api_url=lambda name: f"https://{name}",
     token_prefixes=("BBDC-",),
-    shape_in_text=rf"(?<![a-z0-9])(?:bbdc-[a-z0-9+]{{30}}|{_PLAIN_SHAPE}(?![a-z0-9+/]))",
+    shape_in_text=rf"(?<![a-z0-9])(?:bbdc-[a-z0-9+]{{30}}|{_PLAIN_SHAPE})",
 )
 
 
