@@ -21,7 +21,7 @@ from webhook.providers.http import ProviderClient
 from webhook.providers.limits import Limits
 from webhook.requirements import Level, Requirement, Role
 from webhook.simulator import Simulator, example_world
-from webhook.simulator.faults import Effect
+from webhook.simulator.faults import AnyEffect
 from webhook.simulator.gitlab import GitLabHost
 
 RUNTIME = PROVIDERS[Kind("gitlab")].profile.defaults[Role.RUNTIME]
@@ -110,9 +110,9 @@ class Desk:
         """What is found of a person's token."""
         return (await self.inspect(token, path, roles={Role.USER: needs})).findings[Role.USER]
 
-    def spoil(self, path: str, effect: Effect) -> None:
-        """Let what the API answers below `path` go wrong."""
-        self.simulator.faults.add(effect, path=f"{self.world.path_prefix}{path}")
+    def spoil(self, path: str, effect: AnyEffect) -> None:
+        """Let what the API answers to `path` (decoded, a regular expression) go wrong."""
+        self.simulator.faults.add(effect, path=f"{self.world.path_prefix}/api/v4{path}")
 
     def asked(self) -> list[str]:
         """The requests so far, in the order of method and path: those of one round have none of their own."""

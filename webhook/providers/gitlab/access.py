@@ -7,6 +7,7 @@ where they are enough; where they aren't, the list of what the user may push to 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,6 @@ from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
-from webhook.providers.rounds import together
 from webhook.requirements import Level, Requirement
 
 # GitLab docs: members API, valid access levels; what each may do: project permissions.
@@ -253,12 +253,12 @@ async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_
     """
     group = f"/groups/{encoded(path)}"
     query = f"min_access_level={needed}&include_subgroups=true&simple=true&per_page=1"
-    calls = [quietly(get(f"{group}/projects?{query}"))]
+    calls = [get(f"{group}/projects?{query}")]
     if user is not None:
-        calls.append(quietly(get(f"{group}/members/all/{user}")))
+        calls.append(get(f"{group}/members/all/{user}"))
     if fine_grained:
-        calls.append(quietly(get(f"{group}?with_projects=false")))
-    projects, *others = await together(*calls)
+        calls.append(get(f"{group}?with_projects=false"))
+    projects, *others = await whatever_comes(*calls)
     level = _level(others[0]) if user is not None else 0
     place = _group(others[-1]) if fine_grained else None
     if level >= needed:
@@ -268,12 +268,18 @@ async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_
     return Reached(path, needed, place, bool(projects.body), level, is_group=True)
 
 
-async def quietly(call: Coroutine[Any, Any, Reply]) -> Reply | NoAnswer:
-    """The reply, or why there is none, where much is known without it."""
-    try:
-        return await call
-    except NoAnswer as silence:
-        return silence
+async def whatever_comes(*calls: Coroutine[Any, Any, Reply]) -> list[Reply | NoAnswer]:
+    """Each reply, or why there is none, once all are over: much may be known without one of them.
+
+    Raises:
+        Exception: the first that is no `NoAnswer`, in the order of `calls`.
+    """
+    brought: list[Reply | NoAnswer] = []
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, NoAnswer):
+            raise outcome
+        brought.append(outcome)
+    return brought
 
 
 def _level(reply: Reply | NoAnswer) -> int:

@@ -139,8 +139,8 @@ def judge(needed: Requirement, lines: tuple[Line, ...], place: Place | None, pla
             continue
         if None in reached:
             reason = (
-                f"does not tell whether this fine-grained token has {name} for {place_name}, as it may to one that also "
-                "has Project: Read and Group: Read"
+                f"does not tell whether this fine-grained token has {name} for {place_name}, as it may where it has "
+                "Project: Read and Group: Read"
             )
             return Finding(Outcome.UNVERIFIED, reason=reason)
         reason = f"says that this fine-grained token has {name} for other places than {place_name}"

@@ -17,7 +17,7 @@ from webhook.providers.gitlab import access, oauth, older, owner, replies, site,
 from webhook.providers.gitlab.access import Reached
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.token import Itself
-from webhook.providers.rounds import together, together_in_time
+from webhook.providers.rounds import together_in_time
 from webhook.requirements import Role
 
 
@@ -103,12 +103,12 @@ class Inquiry:
     async def _ask_about_token(self) -> Heard | Refused:
         # Only a project has a path of more than one part, and only a runtime token has to reach a whole group.
         asks_for_project = "/" in self._path
-        asked = [access.quietly(self._get(token.PATH))]
+        asked = [self._get(token.PATH)]
         if Role.RUNTIME in self._question.requirements:
-            asked.append(access.quietly(self._get("/user")))
+            asked.append(self._get("/user"))
         if asks_for_project:
-            asked.append(access.quietly(self._get(_project(self._path))))
-        first, *others = await together(*asked)
+            asked.append(self._get(_project(self._path)))
+        first, *others = await access.whatever_comes(*asked)
         if isinstance(first, NoAnswer):
             raise first
         project = others.pop() if asks_for_project else None

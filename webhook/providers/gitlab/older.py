@@ -42,7 +42,12 @@ def may_be(question: Question, itself: Reply, user: Reply | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the second round brought."""
+    """What the second round brought.
+
+    Attributes:
+        version: where it was asked.
+        oauth: what is said of it as an OAuth token, where it may be one.
+    """
 
     creating: Reply
     reading: Reply

@@ -64,6 +64,8 @@ def _refused(question: Question, refused: Refused) -> Answer:
 
 def _grant(question: Question, heard: Heard, now: datetime, *, secret: str) -> Grant | tuple[Finding, str]:
     if isinstance(heard.more, older.Heard):
+        if heard.more.oauth is not None and heard.more.oauth.status == 200:
+            return oauth.grant(question, heard.more.oauth, heard.owner, now, secret=secret)
         user = heard.user if isinstance(heard.user, Reply) else None
         return older.grant(question, heard.more, user, heard.owner)
     if heard.way is Way.OAUTH and heard.more is not None:

@@ -1,0 +1,256 @@
+"""The project or group that a URL names, and the repositories of the configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.providers.gitlab.conftest import RUNTIME, USER, Desk, reads, writes
+from webhook.findings import Outcome
+from webhook.requirements import Requirement, Role
+from webhook.simulator.faults import Hang, Html, Latency, Outage, Status
+from webhook.simulator.gitlab import Level
+
+APPS = "/projects/acme/apps"
+
+
+@pytest.mark.parametrize("path", ["acme/apps", "ACME/Apps", "acme/platform/charts", "acme/apps/-/tree/main"])
+async def test_a_project_that_the_account_may_push_to_is_reached(desk: Desk, path: str) -> None:
+    """It is asked for in the same round as the token itself."""
+    answer = await desk.inspect("gitlab-good-runtime", path)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.requests == 3
+
+
+@pytest.mark.parametrize(("token", "role"), [("gitlab-reporter", Role.RUNTIME), ("gitlab-reporter", Role.USER)])
+async def test_an_account_that_may_not_push_is_insufficient(desk: Desk, token: str, role: Role) -> None:
+    """That is told apart from a missing scope, with the page where roles are given."""
+    answer = await desk.inspect(token, "acme/apps", roles={role: RUNTIME})
+    finding = answer.findings[role]
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
+    assert "may not push to acme/apps" in finding.reason
+    assert "at least the role Developer" in answer.remedy
+    assert answer.remedy.endswith("https://gitlab.com/acme/apps/-/project_members")
+
+
+async def test_a_missing_scope_is_told_before_a_missing_role(desk: Desk) -> None:
+    """And nothing more is asked about the place."""
+    desk.world.tokens["gitlab-reporter"].scopes = ["read_api"]
+    finding = await desk.runtime("gitlab-reporter", "acme/apps")
+    assert finding.lacks == ("api",)
+    assert len(desk.asked()) == 3
+
+
+async def test_who_comes_by_an_invited_group_may_push(desk: Desk) -> None:
+    """A project's `permissions` leave that out, the list of what one may push to doesn't."""
+    desk.world.projects["acme/apps"].invited["elsewhere"] = Level.DEVELOPER
+    assert (await desk.runtime("gitlab-outsider", "acme/apps")).outcome is Outcome.SUFFICIENT
+    assert desk.asked().count("GET /projects") == 1
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (Status(status=200, body='[{"id": 1}]'), "does not tell whether bob may push"),
+        (Status(status=403, body='{"message": "403 Forbidden"}'), "does not tell whether bob may push"),
+        (Outage(), "answered with status 503"),
+    ],
+)
+async def test_a_list_that_means_nothing_leaves_the_role_open(desk: Desk, effect: Outage | Status, said: str) -> None:
+    """A GitLab that doesn't know the parameters lists other projects."""
+    desk.spoil("/projects", effect)
+    finding = await desk.runtime("gitlab-reporter", "acme/apps")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert said in finding.reason
+
+
+async def test_an_administrator_without_a_role_is_not_refused(desk: Desk) -> None:
+    """It may push anyway, where Admin Mode is off."""
+    desk.spoil("/user", Status(status=200, body='{"id": 6002, "username": "bob", "bot": false, "is_admin": true}'))
+    finding = await desk.runtime("gitlab-reporter", "acme/apps")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "Admin Mode" in finding.reason
+
+
+async def test_a_project_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
+    """There may be none, or the account may not see it; a group of that name there is none either."""
+    for path in ("acme/nowhere", "elsewhere/apps"):
+        finding = await desk.runtime("gitlab-good-runtime", path)
+        assert finding.outcome is Outcome.UNVERIFIED
+        assert f"says 404 for {path}: either" in finding.reason
+
+
+async def test_a_proxy_that_decodes_slashes_is_suspected(desk: Desk) -> None:
+    """GitLab's 404 for an address that it doesn't have is another one than for a project."""
+    desk.world.proxy_decodes_slashes = True
+    finding = await desk.runtime("gitlab-good-runtime", "acme/apps")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "%2F" in finding.reason
+
+
+@pytest.mark.parametrize("effect", [Outage(), Html(), Status(status=401), Status(status=200, body="[]")])
+async def test_trouble_at_the_project_leaves_the_token_judged(desk: Desk, effect: Outage | Html | Status) -> None:
+    """A missing scope is told; a good token is unverified."""
+    desk.spoil(APPS, effect)
+    assert (await desk.runtime("gitlab-good-runtime", "acme/apps")).outcome is Outcome.UNVERIFIED
+    assert (await desk.runtime("gitlab-weak", "acme/apps")).lacks == ("api",)
+
+
+async def test_a_namespace_that_wants_fine_grained_tokens_blocks_others(desk: Desk) -> None:
+    """The same code as for a fine-grained token that lacks something means another thing here."""
+    answer = await desk.inspect("gitlab-person-runtime", "strict-corp/apps")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.BLOCKED
+    assert "lets only fine-grained ones into strict-corp/apps" in answer.findings[Role.RUNTIME].reason
+    assert "Make a fine-grained one" in answer.remedy
+
+
+async def test_a_developer_is_warned_about_webhooks(desk: Desk) -> None:
+    """Pushing takes a Developer, webhooks take a Maintainer."""
+    answer = await desk.inspect("gitlab-reporter", "acme/platform/charts")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("bob is no Maintainer of acme/platform/charts" in warning for warning in answer.facts.warnings)
+    answer = await desk.inspect("gitlab-reporter", "acme/platform/charts", roles={Role.USER: USER})
+    assert not answer.facts.warnings
+
+
+async def test_an_archived_project_is_warned_of(desk: Desk) -> None:
+    """Nobody can push to it, whatever the token."""
+    answer = await desk.inspect("gitlab-good-runtime", "acme/attic")
+    assert any("acme/attic is archived" in warning for warning in answer.facts.warnings)
+
+
+async def test_a_token_that_may_not_ask_is_not_refused_for_that(desk: Desk) -> None:
+    """A read-only rule needs no API; the warning says what stays open."""
+    needs = Requirement(scopes=("read_repository",))
+    answer = await desk.inspect("gitlab-read-repository", "acme/apps", roles={Role.RUNTIME: needs})
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("without read_api ask whether it reaches acme/apps" in one for one in answer.facts.warnings)
+
+
+async def test_reading_takes_no_developer(desk: Desk) -> None:
+    """A rule that needs reading alone is content with a Reporter, and with anybody where the project is public."""
+    needs = Requirement(scopes=("read_api",))
+    assert (await desk.runtime("gitlab-reporter", "acme/apps", needs)).outcome is Outcome.SUFFICIENT
+    assert (await desk.runtime("gitlab-outsider", "acme/website", needs)).outcome is Outcome.SUFFICIENT
+    assert (await desk.runtime("gitlab-outsider", "acme/website")).outcome is Outcome.INSUFFICIENT
+
+
+# Groups.
+
+
+async def test_a_group_is_reached_by_a_role_in_it(desk: Desk) -> None:
+    """A subgroup inherits it; a path of two parts is a project's before it is a group's."""
+    answer = await desk.inspect("gitlab-good-runtime", "acme")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert (answer.requests, answer.facts.warnings) == (4, ())
+    answer = await desk.inspect("gitlab-good-runtime", "acme/platform")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.requests == 5
+
+
+async def test_a_group_below_a_path_is_reached(own: Desk) -> None:
+    """The path that GitLab is installed at is no part of the group's."""
+    assert (await own.runtime("own-gitlab-good-runtime", "gitlab/acme")).outcome is Outcome.SUFFICIENT
+    assert "GET /groups/acme/projects" in own.asked()
+
+
+async def test_roles_in_single_projects_of_a_group_are_a_warning(desk: Desk) -> None:
+    """It can work with these, and not with the others."""
+    answer = await desk.inspect("gitlab-reporter", "acme")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("has no such role in the group itself" in warning for warning in answer.facts.warnings)
+
+
+async def test_a_group_without_a_project_to_push_to_is_not_reached(desk: Desk) -> None:
+    """Its members page is where that is mended."""
+    desk.world.groups["acme/platform"].members.clear()
+    answer = await desk.inspect("gitlab-reporter", "acme")
+    finding = answer.findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert "bob may not push to any project of the group acme" in finding.reason
+    assert answer.remedy.endswith("https://gitlab.com/groups/acme/-/group_members")
+
+
+async def test_a_group_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
+    """As a project is."""
+    finding = await desk.runtime("gitlab-outsider", "acme")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "says 404 for the group acme" in finding.reason
+
+
+@pytest.mark.parametrize("effect", [Outage(), Html(), Status(status=200, body="{}")])
+async def test_trouble_at_a_group_is_unverified(desk: Desk, effect: Outage | Html | Status) -> None:
+    """Neither list nor role: nothing is known."""
+    desk.spoil("/groups/.*", effect)
+    assert (await desk.runtime("gitlab-good-runtime", "acme")).outcome is Outcome.UNVERIFIED
+
+
+async def test_a_persons_own_namespace_is_no_group(desk: Desk) -> None:
+    """All that is there is hers."""
+    assert (await desk.runtime("gitlab-person-runtime", "alice")).outcome is Outcome.SUFFICIENT
+    assert len(desk.asked()) == 2
+
+
+async def test_only_a_runtime_has_to_reach_a_whole_group(desk: Desk) -> None:
+    """A person's token is for what that person works with."""
+    assert (await desk.user("gitlab-good-user", "elsewhere")).outcome is Outcome.SUFFICIENT
+    assert len(desk.asked()) == 1
+
+
+# The repositories of the configuration.
+
+
+async def test_repositories_are_asked_for_beside_the_token(desk: Desk) -> None:
+    """One request for each, and none of them for a role that doesn't need them."""
+    needs = (*writes("acme/shared-configuration"), *reads("acme/website"))
+    answer = await desk.inspect("gitlab-good-runtime", "acme/apps", repositories=needs)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert (answer.requests, answer.complete) == (5, True)
+
+
+async def test_each_repository_that_is_not_reached_is_named(desk: Desk) -> None:
+    """With what is known of it; a proven lack weighs more than an ambiguous one."""
+    needs = (*writes("acme/apps", "acme/platform/charts", "elsewhere/apps"), *reads("acme/shared-configuration"))
+    finding = await desk.runtime("gitlab-reporter", "", repositories=needs)
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert "says that bob may not push to acme/apps" in finding.reason
+    assert "says 404 for elsewhere/apps" in finding.reason
+    assert "charts" not in finding.reason
+    assert "shared" not in finding.reason
+
+
+async def test_a_repository_that_is_not_seen_is_unverified(desk: Desk) -> None:
+    """404 alone proves nothing."""
+    finding = await desk.runtime("gitlab-good-runtime", "acme/apps", repositories=reads("elsewhere/apps"))
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "elsewhere/apps" in finding.reason
+
+
+async def test_a_repository_in_trouble_is_unverified(desk: Desk) -> None:
+    """The others are judged all the same."""
+    desk.spoil(APPS, Outage())
+    needs = writes("acme/apps", "acme/shared-configuration")
+    finding = await desk.runtime("gitlab-good-runtime", "", repositories=needs)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "when asked for acme/apps" in finding.reason
+    assert "shared" not in finding.reason
+
+
+@pytest.mark.parametrize("effect", [Latency(seconds=3), Hang()])
+async def test_a_repository_that_is_late_is_a_warning(desk: Desk, effect: Latency | Hang) -> None:
+    """It is left out, said to be, and asked for again next time."""
+    desk.seconds = 0.8
+    desk.spoil("/projects/acme/shared-configuration", effect)
+    answer = await desk.inspect("gitlab-good-runtime", "acme/apps", repositories=writes("acme/shared-configuration"))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert not answer.complete
+    assert answer.facts.warnings == (
+        "There was no time to ask gitlab.com whether this token reaches acme/shared-configuration.",
+    )
+
+
+async def test_a_users_token_is_not_judged_by_repositories(desk: Desk) -> None:
+    """Beside a runtime role of the same Secret only that one is."""
+    roles = {Role.RUNTIME: RUNTIME, Role.USER: USER}
+    answer = await desk.inspect("gitlab-reporter", roles=roles, repositories=writes("acme/apps"))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
+    assert answer.findings[Role.USER].outcome is Outcome.SUFFICIENT

@@ -1,0 +1,265 @@
+"""Tokens that tell of themselves: what they hold, whose they are, and why they are refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.providers.gitlab.conftest import RUNTIME, USER, Desk
+from webhook.findings import Outcome
+from webhook.providers.base import NoAnswer
+from webhook.requirements import Requirement, Role
+from webhook.simulator.faults import Outage, Status
+from webhook.simulator.gitlab import Token
+
+ITSELF = "GET /personal_access_tokens/self"
+
+
+@pytest.mark.parametrize(
+    ("name", "token_type"),
+    [
+        ("gitlab-good-runtime", "service-account"),
+        ("gitlab-group-runtime", "group"),
+        ("gitlab-person-runtime", "personal"),
+        ("gitlab-wide", "personal"),
+        ("gitlab-legacy-form", "personal"),
+        ("gitlab-impersonation", "personal"),
+    ],
+)
+async def test_a_runtime_token_with_api_is_good(desk: Desk, name: str, token_type: str) -> None:
+    """Whoever's it is, but for a project's; one request asks for it, and one whose it is."""
+    answer = await desk.inspect(name)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.facts.token_type == token_type
+    assert desk.asked() == [ITSELF, "GET /user"]
+    assert answer.requests == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gitlab-good-user",
+        "gitlab-weak",
+        "gitlab-write-only",
+        "gitlab-read-repository",
+        "gitlab-read-user",
+    ],
+)
+async def test_a_runtime_token_without_api_is_insufficient(desk: Desk, name: str) -> None:
+    """No other scope stands for it, and what a token may not ask about is no failure."""
+    finding = await desk.runtime(name)
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ("api",))
+
+
+@pytest.mark.parametrize("name", ["gitlab-good-user", "gitlab-person-runtime", "gitlab-wide"])
+async def test_a_persons_token_with_both_scopes_is_good(desk: Desk, name: str) -> None:
+    """`api` holds both; a single request tells."""
+    assert (await desk.user(name)).outcome is Outcome.SUFFICIENT
+    assert desk.asked() == [ITSELF]
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [
+        ("gitlab-weak", ("write_repository",)),
+        ("gitlab-write-only", ("read_api",)),
+        ("gitlab-read-user", ("write_repository", "read_api")),
+        ("gitlab-read-repository", ("write_repository", "read_api")),
+    ],
+)
+async def test_each_scope_that_a_person_lacks_is_named(desk: Desk, name: str, lacks: tuple[str, ...]) -> None:
+    """Reading stands for no writing, and Git's scopes for none of the API's."""
+    finding = await desk.user(name)
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, lacks)
+
+
+async def test_scopes_imply_others(desk: Desk) -> None:
+    """What needs `read_user` and `read_repository` is content with `read_api`."""
+    needs = Requirement(scopes=("read_user", "read_repository"))
+    assert (await desk.user("gitlab-weak", needs=needs)).outcome is Outcome.SUFFICIENT
+
+
+async def test_both_roles_are_judged_in_one_go(desk: Desk) -> None:
+    """Each by its own needs."""
+    answer = await desk.inspect("gitlab-good-user", roles={Role.RUNTIME: RUNTIME, Role.USER: USER})
+    assert answer.findings[Role.USER].outcome is Outcome.SUFFICIENT
+    assert answer.findings[Role.RUNTIME].lacks == ("api",)
+    assert answer.requests == 2
+
+
+async def test_a_project_token_is_too_narrow_for_a_runtime(desk: Desk) -> None:
+    """Though it has `api` and reaches the very project that the URL names."""
+    answer = await desk.inspect("gitlab-project-bot", "acme/apps")
+    finding = answer.findings[Role.RUNTIME]
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
+    assert "is a project access token, which reaches one project only" in finding.reason
+    assert "https://gitlab.com/groups/acme/-/settings/access_tokens" in answer.remedy
+
+
+async def test_a_project_token_will_do_for_a_user(desk: Desk) -> None:
+    """There it is nobody's business whose it is."""
+    assert (await desk.user("gitlab-project-bot")).outcome is Outcome.SUFFICIENT
+
+
+async def test_a_runtime_token_of_a_person_gets_a_warning(desk: Desk) -> None:
+    """One of a service account or a group gets none."""
+    (warning,) = (await desk.inspect("gitlab-person-runtime")).facts.warnings
+    assert "belongs to alice" in warning
+    assert not (await desk.inspect("gitlab-good-runtime")).facts.warnings
+    assert not (await desk.inspect("gitlab-person-runtime", roles={Role.USER: USER})).facts.warnings
+
+
+async def test_a_token_that_may_not_tell_whose_it_is_gets_a_warning(desk: Desk) -> None:
+    """Where the configuration needs no more than Git's scopes, it is not refused for that."""
+    answer = await desk.inspect("gitlab-write-only", roles={Role.RUNTIME: Requirement(scopes=("write_repository",))})
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("whose it is" in warning for warning in answer.facts.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "said"),
+    [
+        ("gitlab-expired", Outcome.INVALID, "has expired"),
+        ("gitlab-revoked", Outcome.INVALID, "was revoked"),
+        ("gitlab-blocked-user", Outcome.BLOCKED, "its account was blocked"),
+        ("gitlab-needs-proof", Outcome.BLOCKED, "proof of possession"),
+    ],
+)
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_refusal_is_told_with_its_reason(
+    desk: Desk, name: str, outcome: Outcome, said: str, role: Role
+) -> None:
+    """GitLab names it, for every role alike."""
+    finding = (await desk.inspect(name, "acme/apps", roles={role: RUNTIME})).findings[role]
+    assert finding.outcome is outcome
+    assert said in finding.reason
+
+
+async def test_impersonation_that_was_disabled_makes_a_token_invalid(desk: Desk) -> None:
+    """It is no use any more, though nobody revoked it."""
+    desk.world.impersonation_disabled = True
+    finding = await desk.runtime("gitlab-impersonation")
+    assert finding.outcome is Outcome.INVALID
+    assert "impersonation" in finding.reason
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_wrong_token_is_invalid(desk: Desk, role: Role) -> None:
+    """One that never existed; the denial has a link to a better one."""
+    answer = await desk.inspect("", value="glpat-" + "wrong" * 4, roles={role: RUNTIME})
+    assert answer.findings[role].outcome is Outcome.INVALID
+    assert "https://gitlab.com/-/user_settings/personal_access_tokens?name=" in answer.remedy
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_wrong_token_is_invalid_on_a_self_managed_gitlab(own: Desk, role: Role) -> None:
+    """Where 401 could be an older version's, another answer says that it isn't."""
+    finding = (await own.inspect("", value="glpat-" + "wrong" * 4, roles={role: RUNTIME})).findings[role]
+    assert finding.outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize("name", ["own-gitlab-good-runtime", "own-gitlab-bare"])
+async def test_a_token_needs_no_prefix(own: Desk, name: str) -> None:
+    """Administrators choose it; and this GitLab is below a path."""
+    assert (await own.runtime(name, "gitlab/acme/apps")).outcome is Outcome.SUFFICIENT
+
+
+async def test_facts_tell_account_scopes_and_end(desk: Desk) -> None:
+    """A date is the first moment of that day, in UTC."""
+    facts = (await desk.inspect("gitlab-expiring-soon")).facts
+    assert (facts.account, facts.holds, facts.described) == ("alice", ("api",), "personal access token")
+    day = (datetime.now(UTC) + timedelta(days=5)).date()
+    assert facts.expires_at == datetime(day.year, day.month, day.day, tzinfo=UTC)
+    assert (await desk.inspect("gitlab-good-runtime")).facts.expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [('"revoked": true, "active": false', "was revoked"), ('"active": false', "no longer active")],
+)
+async def test_a_token_that_says_that_it_ended_is_invalid(desk: Desk, members: str, said: str) -> None:
+    """Should GitLab answer for such a one at all."""
+    desk.spoil("/personal_access_tokens/self", Status(status=200, body=f'{{"scopes": ["api"], {members}}}'))
+    finding = await desk.runtime("gitlab-good-runtime")
+    assert finding.outcome is Outcome.INVALID
+    assert said in finding.reason
+
+
+async def test_a_token_that_does_not_say_its_scopes_is_not_judged(desk: Desk) -> None:
+    """Nothing is no empty list."""
+    desk.spoil("/personal_access_tokens/self", Status(status=200, body='{"active": true}'))
+    with pytest.raises(NoAnswer, match="which scopes"):
+        await desk.inspect("gitlab-good-runtime")
+
+
+async def test_a_runtime_token_whose_owner_is_not_told_is_unverified(desk: Desk) -> None:
+    """It may be a project's; a missing scope is one all the same."""
+    desk.spoil("/user", Outage())
+    assert (await desk.runtime("gitlab-good-runtime")).outcome is Outcome.UNVERIFIED
+    assert (await desk.runtime("gitlab-weak")).lacks == ("api",)
+
+
+async def test_a_server_without_bots_does_not_tell_people_from_others(desk: Desk) -> None:
+    """A warning about a person would be a guess."""
+    desk.spoil("/user", Status(status=200, body='{"id": 6001, "username": "alice"}'))
+    facts = (await desk.inspect("gitlab-person-runtime")).facts
+    assert (facts.account, facts.token_type, facts.warnings) == ("alice", "access", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("gitlab-deploy", Outcome.UNSUPPORTED),
+        ("gitlab-ci-job", Outcome.INVALID),
+        ("gitlab-feed", Outcome.INVALID),
+        ("gitlab-runner", Outcome.INVALID),
+    ],
+)
+async def test_what_a_prefix_tells_is_not_asked(desk: Desk, name: str, outcome: Outcome) -> None:
+    """GitLab's API has nothing to say of a deploy token, and the others are of no use to Git."""
+    assert (await desk.runtime(name, "acme/apps")).outcome is outcome
+    assert desk.asked() == []
+
+
+@pytest.mark.parametrize("prefix", ["gloas-", "glrtr-", "glptt-", "glimt-", "glagent-", "glsoat-", "glffct-"])
+async def test_tokens_that_git_cannot_use_are_invalid(desk: Desk, prefix: str) -> None:
+    """The denial says what such a token is for."""
+    answer = await desk.inspect("", value=prefix + "a1b2" * 5)
+    finding = answer.findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.INVALID
+    assert "it is only" in finding.reason
+    assert answer.remedy
+
+
+async def test_a_workspace_token_is_unsupported(desk: Desk) -> None:
+    """What Git can do with one is documented nowhere."""
+    answer = await desk.inspect("", value="glwt-" + "a1b2" * 5)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.UNSUPPORTED
+
+
+async def test_a_persons_link_has_the_fewest_scopes(desk: Desk) -> None:
+    """What `api` holds anyway isn't ticked beside it."""
+    both = {Role.RUNTIME: Requirement(scopes=("api",)), Role.USER: USER}
+    remedy = (await desk.inspect("gitlab-weak", roles=both)).remedy
+    assert remedy.endswith("&scopes=api")
+    remedy = (await desk.inspect("gitlab-weak", roles={Role.USER: USER})).remedy
+    assert remedy.startswith("Make one that has write_repository and read_api: https://gitlab.com/-/user_settings/")
+    assert remedy.endswith("?name=git-token-webhook%20user&scopes=write_repository,read_api")
+
+
+async def test_links_respect_the_path_that_a_gitlab_is_at(own: Desk) -> None:
+    """As in its own web pages."""
+    remedy = (await own.inspect("own-gitlab-weak", "gitlab/acme/apps")).remedy
+    assert remedy.endswith("https://gitlab.acme.dev/gitlab/groups/acme/-/settings/access_tokens")
+
+
+@pytest.mark.parametrize(
+    "scopes", [["api", "x" * 99], ["api", "evil\nscope"], ["api", "neu:ding"], ["read_api", "api"]]
+)
+async def test_unknown_scopes_and_their_order_change_nothing(desk: Desk, scopes: list[str]) -> None:
+    """What looks like none is left out, what is new is shown."""
+    desk.world.add(Token(name="odd", owner="alice", scopes=scopes))
+    answer = await desk.inspect("odd")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert "evil" not in repr(answer.facts)
