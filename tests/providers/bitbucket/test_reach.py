@@ -29,8 +29,10 @@ async def test_the_permission_of_its_account_is_asked_in_the_same_round(desk: De
 
 @pytest.mark.parametrize("name", ["workspace-token", "project-token", "repo-token"])
 async def test_an_access_token_is_asked_whether_it_reaches_the_repository(desk: Desk, name: str) -> None:
-    """It has no account whose permission could be asked."""
-    assert (await desk.find(name, APPS)).outcome is Outcome.SUFFICIENT
+    """It has no account whose permission could be asked, nor any that would have to be warned of."""
+    answer = await desk.inspect(name, APPS)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert not any("doesn't tell" in warning for warning in answer.facts.warnings)
     assert desk.asked() == ["GET /2.0/repositories/acme/apps", "GET /2.0/user"]
 
 

@@ -107,6 +107,12 @@ def test_a_scope_that_is_no_name_is_left_out() -> None:
     )
 
 
+def test_a_scope_that_tells_a_part_of_the_token_is_left_out() -> None:
+    """Whoever answers in Bitbucket's place can't make us show it."""
+    header = {"x-oauth-scopes": "repository, abcdefghijk"}
+    assert replies.scopes_of(Reply(200, header), secret="xxabcdefghijkxx") == ("repository",)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -95,3 +95,14 @@ async def test_a_refusal_that_nobody_confirms_is_no_verdict(desk: Desk) -> None:
     desk.simulator.faults.add(Outage(), path="/2.0/hook_events")
     with pytest.raises(NoAnswer, match="no second answer"):
         await desk.find("repo-token")
+
+
+@pytest.mark.parametrize(
+    ("name", "described"), [("good-runtime", "API token"), ("repo-token", "access token"), ("oauth", "OAuth token")]
+)
+async def test_what_kind_a_token_is_can_be_told_without_bitbucket_s_word(desk: Desk, name: str, described: str) -> None:
+    """By its prefix, and else by the vocabulary of its scopes; so it is judged on what such a token can hold."""
+    desk.simulator.faults.add(StripHeaders(names=["X-Credential-Type"]))
+    answer = await desk.inspect(name, "acme/apps")
+    assert {finding.outcome for finding in answer.findings.values()} == {Outcome.SUFFICIENT}
+    assert answer.facts.described == described
