@@ -914,6 +914,21 @@ async def test_a_changed_ca_file_is_read_again(authority: Authority, tmp_path: P
         assert (await ask(client, host).send("GET", "/", headers={})).status == 200
 
 
+@pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----"])
+async def test_a_broken_new_ca_file_is_not_used(content: bytes | None, authority: Authority) -> None:
+    """Half a file, or none, while somebody replaces it ends no check; the next good one counts."""
+    async with https(answer_ok, authority.server_context()) as site, make_client() as client:
+        host = authority.host(site.port)
+        await ask(client, host).send("GET", "/", headers={})
+        authority.file.unlink()
+        if content is not None:
+            authority.file.write_bytes(content)
+        assert (await ask(client, host).send("GET", "/", headers={})).status == 200
+        authority.file.write_bytes(Authority(authority.file.parent).ca.cert_pem.bytes())
+        with pytest.raises(NoAnswer, match="unknown authority"):
+            await ask(client, host).send("GET", "/", headers={})
+
+
 async def test_a_ca_file_may_have_comments_in_any_encoding(authority: Authority) -> None:
     """Bundles name their authorities in the authorities' own languages."""
     authority.file.write_bytes("# Főtanúsítvány\n".encode() + authority.ca.cert_pem.bytes())

@@ -20,6 +20,18 @@ class TrustUnusable(NoAnswer):
     """The certificates to check a host's with can't be had."""
 
 
+class CaFileUnusable(TrustUnusable):
+    """The caFile of a host can't be used.
+
+    Attributes:
+        problem: what is wrong with it; a clause that stands after its name.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"can't be asked, because the caFile configured for it {problem}")
+        self.problem = problem
+
+
 class Trust(Protocol):
     """Somebody's authorities."""
 
@@ -50,7 +62,7 @@ class SystemTrust:
 
 
 class FileTrust:
-    """The authorities in one PEM file, read again when it changes on disk."""
+    """The authorities in one PEM file, read again when it changes on disk. A broken new one is not used."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,35 +72,35 @@ class FileTrust:
 
     def context(self) -> ssl.SSLContext:
         """See `Trust`. One `stat` as long as the file is the same."""
-        self._read_if_changed()
-        if self._context is None:
-            context = context_from_pem(self._pem)
-            context.set_alpn_protocols(PROTOCOLS)
-            self._context = context
-        return self._context
+        try:
+            return self._newest()
+        except TrustUnusable:
+            if self._context is None:
+                raise
+            return self._context  # `app` watches the file and reports it
 
-    def _read_if_changed(self) -> None:
+    def _newest(self) -> ssl.SSLContext:
         try:
             status = self._path.stat()  # follows the symbolic links by which Kubernetes swaps mounted files
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if stamp == self._stamp:
-                return
+            if self._context is not None and stamp == self._stamp:
+                return self._context
             pem = self._path.read_bytes()
         except OSError as error:
-            self._stamp = None
-            reason = "is missing" if isinstance(error, FileNotFoundError) else "can't be read"
-            raise TrustUnusable(f"can't be asked, because the caFile configured for it {reason}") from None
-        if pem != self._pem:
-            self._pem = pem
-            self._context = None
+            raise CaFileUnusable("is missing" if isinstance(error, FileNotFoundError) else "can't be read") from None
+        if self._context is None or pem != self._pem:
+            context = context_from_pem(pem)
+            context.set_alpn_protocols(PROTOCOLS)
+            self._context, self._pem = context, pem
         self._stamp = stamp
+        return self._context
 
 
 def context_from_pem(pem: bytes) -> ssl.SSLContext:
     """A client's context that believes these authorities alone.
 
     Raises:
-        TrustUnusable: there is no certificate in it.
+        CaFileUnusable: there is no certificate in it.
     """
     # Not `create_default_context(cadata=…)`: it takes an empty file for "none given" and believes the whole system's.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -96,9 +108,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
         # Comments between certificates may be in any encoding; cadata must be ASCII.
         context.load_verify_locations(cadata=pem.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError):
-        raise TrustUnusable(
-            "can't be asked, because the caFile configured for it holds no PEM certificate, or a broken one"
-        ) from None
+        raise CaFileUnusable("holds no PEM certificate, or a broken one") from None
     return _settled(context)
 
 
