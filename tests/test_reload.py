@@ -89,6 +89,8 @@ class TestWatching:
         await watcher.poll()
         assert (reader.using, watcher.failure) == ([], "can't use bad")
         assert (reader.reloads("failure"), reader.log) == (1, ["reload failed, the old one stays in use"])
+        line = json.loads(reader.written.getvalue())
+        assert (line["detail"], line.keys() & {"trace", "error"}) == ("can't use bad", set())
 
     async def test_a_bad_content_that_waiting_makes_good(self, reader: Reader) -> None:
         """A certificate of tomorrow needs no new file: it is tried again, without saying so each time."""

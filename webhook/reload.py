@@ -92,11 +92,13 @@ class FileWatcher:
         try:
             self._reload()
         except Exception as error:
-            reason = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
+            ours = isinstance(error, ConfigurationError)
+            reason = "; ".join(str(error).splitlines()) if ours else type(error).__name__
             if changed or reason != self._failure:
                 self._failure = reason
                 self._metrics.reloaded(self.what, "failure")
-                self._log.error("reload failed, the old one stays in use", what=self.what, **describe(error))
+                told = {"detail": reason} if ours else describe(error)  # where in the code helps only against a bug
+                self._log.error("reload failed, the old one stays in use", what=self.what, **told)
         else:
             self._failure = None
             self._metrics.reloaded(self.what, "success")
