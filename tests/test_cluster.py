@@ -30,3 +30,9 @@ def test_a_kubeconfig_that_is_none_is_named_and_not_quoted(tmp_path: Path, conte
     kubeconfig.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"kubeconfig: can't be used to reach the API server \(\w+\)$"):
         asyncio.run(KubernetesCluster.connect(kubeconfig))
+
+
+def test_a_kubeconfig_that_is_missing_is_called_so(tmp_path: Path) -> None:
+    """A typo in its name is what is wrong most often."""
+    with pytest.raises(ConfigurationError, match=r"absent: can't be read: No such file or directory$"):
+        asyncio.run(KubernetesCluster.connect(tmp_path / "absent"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from webhook.metrics import Metrics
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
 from webhook.providers.limits import Courtesy, Limits, current_tenant
+from webhook.providers.trust import CaFileUnusable, FileTrust
 from webhook.reload import FileWatcher
 from webhook.review import Reviewer
 from webhook.serving import Server, ServingOptions
@@ -135,7 +137,6 @@ def _report_bug(log: Logger, bug: Bug) -> None:
 
 async def _serve(options: Options, log: Logger) -> None:
     metrics = Metrics()
-    # The watcher comes first, so that a change between the two looks is seen.
     engine: Engine
     retired: set[asyncio.Task[None]] = set()
 
@@ -150,7 +151,8 @@ async def _serve(options: Options, log: Logger) -> None:
         retired.add(task)
         task.add_done_callback(retired.discard)
 
-    watcher = FileWatcher(
+    # The watcher comes first, so that a change between the two looks is seen.
+    configuration = FileWatcher(
         "configuration", lambda: [options.config] if options.config else [], reload, metrics=metrics, log=log
     )
     settings = load_settings(options.config)
@@ -158,19 +160,28 @@ async def _serve(options: Options, log: Logger) -> None:
         cluster: KubernetesCluster | None = await KubernetesCluster.connect(options.kubeconfig)
         if cluster is not None:
             await stack.enter_async_context(cluster)
-        else:
-            log.info(
-                "no API server",
-                detail="only the configuration's skip flags work; annotations and the ConfigMap are not looked at",
-            )
         lasting = Lasting(metrics, log, cluster)
         engine = Engine(settings, lasting)
-        _announce(settings, log)
         await engine.client.__aenter__()
         stack.push_async_callback(lambda: _close(engine))
+        # Whoever sends requests reads these files again by itself; somebody must tell what is wrong with them.
+        authorities = FileWatcher(
+            "authorities",
+            lambda: [provider.ca_file for provider in engine.settings.providers if provider.ca_file is not None],
+            lambda: _check_authorities(engine.settings),
+            metrics=metrics,
+            log=log,
+        )
 
         async def review(subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
             return await engine.review(subject, stage, deadline, record)
+
+        def announce() -> None:
+            log.info("starting", version=__version__)
+            if cluster is None:
+                what = "only the configuration's skip flags work; annotations and the ConfigMap are not looked at"
+                log.info("no API server", detail=what)
+            _announce(settings, log)
 
         handler = AdmissionHandler(
             review,
@@ -194,9 +205,12 @@ async def _serve(options: Options, log: Logger) -> None:
             log=log,
             # A wrong configuration ends the start; a wrong change of it leaves the one before in force.
             checks={"configuration": lambda: None},
-            watchers=[watcher] if options.config else [],
+            watchers=[configuration, authorities],
+            on_start=announce,
         )
-        log.info("starting", version=__version__)
+        # Neither a collection nor the end of the process looks through all that the libraries have made: the latter
+        # took a third of a second, and up to two on a busy machine.
+        gc.freeze()
         await server.run()
         for task in retired:
             task.cancel()
@@ -213,6 +227,19 @@ async def _retire(old: Engine, new: Engine, patience: float) -> None:
 async def _close(engine: Engine) -> None:
     await engine.inspector.aclose()
     await engine.client.__aexit__(None, None, None)
+
+
+def _check_authorities(settings: Settings) -> None:
+    """
+    Raises:
+        ConfigurationError: a host's caFile can't be used.
+    """
+    for provider in settings.providers:
+        if provider.ca_file is not None:
+            try:
+                FileTrust(provider.ca_file).context()
+            except CaFileUnusable as error:
+                raise ConfigurationError(f"{provider.ca_file}: {error.problem}") from None
 
 
 def _announce(settings: Settings, log: Logger) -> None:

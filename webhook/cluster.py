@@ -55,6 +55,8 @@ class KubernetesCluster:
         load_incluster_config: Any = config.load_incluster_config
 
         configuration = Configuration()
+        if kubeconfig is not None:
+            _check_readable(kubeconfig)
         try:
             if kubeconfig is not None:
                 await load_kube_config(str(kubeconfig), client_configuration=configuration)
@@ -153,3 +155,15 @@ class KubernetesCluster:
             task = asyncio.ensure_future(ask())
             self._answers[key] = (now + _FRESH, task)
         return await asyncio.shield(task)
+
+
+def _check_readable(kubeconfig: Path) -> None:
+    """The client says of a file that it can't read that there is no configuration.
+
+    Raises:
+        ConfigurationError: with the reason.
+    """
+    try:
+        kubeconfig.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{kubeconfig}: can't be read: {error.strerror}") from None

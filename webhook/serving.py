@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +76,14 @@ class Server:
         log: Logger,
         checks: Mapping[str, Check] | None = None,
         watchers: Sequence[FileWatcher] = (),
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             app: what the API server talks to. Its startup and cleanup happen inside `run`.
             checks: conditions of readiness besides our own, by name.
             watchers: files to look after while serving, besides the TLS ones.
+            on_start: called as soon as nothing that was configured can keep it from serving.
 
         Raises:
             ConfigurationError: the TLS files can't be used.
@@ -89,6 +91,7 @@ class Server:
         self._options = options
         self._metrics = metrics
         self._log = log
+        self._on_start = on_start
         watcher = FileWatcher(
             "certificate",
             lambda: options.tls.paths,
@@ -173,6 +176,7 @@ class Server:
                 on_failure=self._failed,
             )
             stack.callback(self._listener.stop)
+            self._on_start()
             for watcher in self._watchers:
                 await stack.enter_async_context(_in_background(watcher.run()))
             self._health_listener.start()
