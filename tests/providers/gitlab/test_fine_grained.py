@@ -107,9 +107,11 @@ async def test_a_token_for_another_project_is_insufficient(desk: Desk) -> None:
         GranularScope(access="selected_memberships", permissions=["push_code"], project_id=8002),
     )
     assert (await desk.runtime(name, "acme/shared-configuration", PUSH)).outcome is Outcome.SUFFICIENT
-    finding = await desk.runtime(name, "acme/apps", PUSH)
+    answer = await desk.inspect(name, "acme/apps", roles={Role.RUNTIME: PUSH})
+    finding = answer.findings[Role.RUNTIME]
     assert finding.outcome is Outcome.INSUFFICIENT
     assert "for other places than acme/apps" in finding.reason
+    assert "Make a fine-grained one" in answer.remedy
 
 
 async def test_a_project_that_it_may_not_see_is_unverified(desk: Desk) -> None:
@@ -214,4 +216,4 @@ def test_whatever_stands_for_permissions_is_read_or_left(value: object) -> None:
     """No list of them makes a crash, and no odd name gives a permission."""
     lines = granular.read(value, secret="")
     if lines is not None:
-        assert granular.judge(PUSH, lines, None, "").outcome is not Outcome.SUFFICIENT
+        assert granular.judge(PUSH, lines).outcome is not Outcome.SUFFICIENT

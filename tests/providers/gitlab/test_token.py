@@ -200,6 +200,29 @@ async def test_a_runtime_token_whose_owner_is_not_told_is_unverified(desk: Desk)
     assert (await desk.runtime("gitlab-weak")).lacks == ("api",)
 
 
+@pytest.mark.parametrize(
+    "effect",
+    [
+        Status(status=200, body="{}"),
+        Status(status=200, body='{"id": 1, "username": 7, "bot": true}'),
+        Status(status=401, body='{"message": "401 Unauthorized"}'),
+        Status(status=403, body='{"message": "403 Forbidden"}'),
+        Status(status=404, body='{"message": "404 Not Found"}'),
+    ],
+)
+async def test_an_owner_that_cannot_be_read_is_no_verdict(desk: Desk, effect: Status) -> None:
+    """The token itself was accepted, so that a refusal there says nothing of it."""
+    desk.spoil("/user", effect)
+    assert (await desk.runtime("gitlab-good-runtime")).outcome is Outcome.UNVERIFIED
+
+
+async def test_an_owner_who_was_blocked_meanwhile_blocks_the_token(desk: Desk) -> None:
+    """That is said in words that mean something."""
+    text = '{"message": "403 Forbidden - Your account has been blocked."}'
+    desk.spoil("/user", Status(status=403, body=text))
+    assert (await desk.runtime("gitlab-good-runtime")).outcome is Outcome.BLOCKED
+
+
 async def test_a_server_without_bots_does_not_tell_people_from_others(desk: Desk) -> None:
     """A warning about a person would be a guess."""
     desk.spoil("/user", Status(status=200, body='{"id": 6001, "username": "alice"}'))

@@ -116,36 +116,39 @@ def for_access(names: tuple[str, ...], *, reads_only: bool) -> tuple[str, ...]:
     return tuple(name for name in names if not reads_only or _words(name) & {"read", "download"})
 
 
-def judge(needed: Requirement, lines: tuple[Line, ...], place: Place | None, place_name: str) -> Finding:
-    """Whether a fine-grained token has what a role needs, there where it is needed.
-
-    Args:
-        place: what the URL names; None where it names nothing or nothing is known of it.
-        place_name: its path; `""` where the URL names nothing.
-    """
+def judge(needed: Requirement, lines: tuple[Line, ...]) -> Finding:
+    """Whether a fine-grained token has what a role needs, wherever."""
     if not needed.granular:
         return Finding(Outcome.UNVERIFIED, reason=_unconfigured(lines))
     lacks = tuple(name for name in needed.granular if not any(line.holds(name) for line in lines))
-    if lacks and not all(line.readable for line in lines):
-        reason = f"names this fine-grained token's permissions in a way that can't be read; {lacks[0]} isn't among them"
-        return Finding(Outcome.UNVERIFIED, reason=reason)
-    if lacks:
-        return Finding(Outcome.INSUFFICIENT, lacks)
-    if not place_name:
+    if not lacks:
         return Finding(Outcome.SUFFICIENT)
-    for name in needed.granular:
+    if all(line.readable for line in lines):
+        return Finding(Outcome.INSUFFICIENT, lacks)
+    reason = f"names this fine-grained token's permissions in a way that can't be read; {lacks[0]} isn't among them"
+    return Finding(Outcome.UNVERIFIED, reason=reason)
+
+
+def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | None, path: str) -> Finding | None:
+    """Why a token that has all these permissions hasn't got them for a place; None where it has.
+
+    Args:
+        place: what is known of it; None for nothing.
+        path: its full path.
+    """
+    for name in names:
         reached = [line.reaches(place) for line in lines if line.holds(name)]
         if True in reached:
             continue
         if None in reached:
             reason = (
-                f"does not tell whether this fine-grained token has {name} for {place_name}, as it may where it has "
+                f"does not tell whether this fine-grained token has {name} for {path}, as it may where it has "
                 "Project: Read and Group: Read"
             )
             return Finding(Outcome.UNVERIFIED, reason=reason)
-        reason = f"says that this fine-grained token has {name} for other places than {place_name}"
+        reason = f"says that this fine-grained token has {name} for other places than {path}"
         return Finding(Outcome.INSUFFICIENT, reason=reason)
-    return Finding(Outcome.SUFFICIENT)
+    return None
 
 
 def _unconfigured(lines: tuple[Line, ...]) -> str:

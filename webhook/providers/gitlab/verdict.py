@@ -48,7 +48,7 @@ def reach(
         if finding.outcome is Outcome.SUFFICIENT:
             problems = [(one, problem) for one, problem in places[role] if problem is not None]
             findings[role] = _combined(problem for _, problem in problems) or finding
-            low += [one for one, problem in problems if problem.outcome is Outcome.INSUFFICIENT]
+            low += [one for one, problem in problems if problem.outcome is Outcome.INSUFFICIENT and not one.enough]
     facts = _warned(question, heard, grant.facts, repositories, findings)
     remedy = _remedy(question, heard, findings, low)
     return Answer(findings, facts, remedy, complete=not any(one.late for one in repositories))
@@ -90,9 +90,7 @@ def _fine_grained(question: Question, heard: Heard, *, secret: str) -> Grant:
             "Personal Access Token: Read for that"
         )
         return Grant(facts, token.judged(question, lambda _: Finding(Outcome.UNVERIFIED, reason=reason)))
-    name = heard.place.path if heard.place is not None else ""
-    place = heard.place.place if heard.place is not None else None
-    return Grant(facts, token.judged(question, lambda needed: granular.judge(needed, lines, place, name)))
+    return Grant(facts, token.judged(question, lambda needed: granular.judge(needed, lines)))
 
 
 def _lines(heard: Heard, *, secret: str) -> tuple[granular.Line, ...] | None:
@@ -111,8 +109,10 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
         return finding
     if isinstance(heard.user, NoAnswer):
         return Finding(Outcome.UNVERIFIED, reason=f"{heard.user} when asked whose token this is")
-    if heard.user is None or heard.user.status == 200 or _may_not_ask(heard.user):
+    if heard.user is None or heard.owner != Owner() or _may_not_ask(heard.user):
         return finding
+    if heard.user.status == 200:
+        return Finding(Outcome.UNVERIFIED, reason="did not say whose token this is, which may be a project's")
     try:
         refused = replies.refusal(heard.user, heard.owner.sort.described)
     except NoAnswer as silence:
@@ -149,11 +149,8 @@ def _problem(
     problem = reached.problem(whose, fine_grained=lines is not None)
     if problem is not None or lines is None or reached.late or reached.unasked:
         return problem
-    wanted = replace(needed, granular=granular.for_access(needed.granular, reads_only=reached.reads_only))
-    if not wanted.granular:
-        return None
-    judged = granular.judge(wanted, lines, reached.place, reached.path)
-    return None if judged.outcome is Outcome.SUFFICIENT else judged
+    names = granular.for_access(needed.granular, reads_only=reached.reads_only)
+    return granular.elsewhere(names, lines, reached.place, reached.path)
 
 
 def _combined(problems: Iterable[Finding]) -> Finding | None:
