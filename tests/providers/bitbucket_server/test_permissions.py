@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.providers.bitbucket_server.conftest import JANE, PROJECT, REPOSITORY, RUNTIME, SERVER, USER, Desk, needs
 from webhook.findings import Finding, Outcome
 from webhook.requirements import Requirement, Role
-from webhook.simulator.bitbucket_server import Project, Token, TokenKind
+from webhook.simulator.bitbucket_server import Project, Repository, Token, TokenKind
 
 GOOD = Finding(Outcome.SUFFICIENT)
 PLACES = [REPOSITORY, PROJECT, SERVER]
@@ -272,13 +274,36 @@ async def test_a_projects_token_reaches_no_other_project(desk: Desk) -> None:
 
 async def test_a_project_is_looked_for_where_its_owner_administers_one(desk: Desk) -> None:
     """And a repository rather there than elsewhere."""
-    desk.world.projects = {
-        "AAA": Project(key="AAA", id=90, permissions={JANE: "PROJECT_READ"}),
-        **desk.world.projects,
-    }
+    first = Project(key="AAA", id=90, permissions={JANE: "PROJECT_WRITE"})
+    desk.world.projects = {"AAA": first, **desk.world.projects}
+    desk.world.repositories = {"AAA/a": Repository(project="AAA", slug="a", id=91), **desk.world.repositories}
     answer = await desk.inspect("server-good-runtime", SERVER)
     assert answer.findings[Role.RUNTIME] == GOOD
     assert answer.facts.probed == "ACME/apps"
+
+
+async def test_a_repository_is_looked_for_rather_among_those_of_projects(desk: Desk) -> None:
+    """In their own everybody may do everything."""
+    own = f"~{JANE}/diary"
+    desk.world.repositories = {own: desk.world.repositories[own], **desk.world.repositories}
+    assert (await desk.inspect("server-good-user", SERVER, roles={Role.USER: USER})).facts.probed == "ACME/apps"
+
+
+async def test_archived_repositories_are_passed_over_where_nothing_may_be_written(desk: Desk) -> None:
+    """Their refusal would say nothing."""
+    for name in ("apps", "shared-configuration", "website"):
+        desk.world.repositories[f"ACME/{name}"].archived = True
+    answer = await desk.inspect("server-read-only", PROJECT, roles={Role.USER: USER})
+    assert answer.facts.probed == "ACME/empty"
+    assert answer.findings[Role.USER].lacks == ("REPO_WRITE",)
+
+
+async def test_a_context_path_is_found_in_the_url(desk: Desk) -> None:
+    """Where nobody declared it: the API is there, and Git, and the page where tokens are made."""
+    host = replace(desk.host, api_url=desk.host.api_url.removesuffix("/bitbucket"))
+    answer = await desk.inspect("server-good-user", host=host, roles={Role.RUNTIME: RUNTIME, Role.USER: USER})
+    assert answer.findings[Role.USER] == GOOD
+    assert answer.remedy.endswith(": https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage")
 
 
 async def test_a_better_token_is_made_under_the_context_path(desk: Desk) -> None:

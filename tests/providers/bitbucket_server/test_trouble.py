@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tests.factories import make_token
-from tests.providers.bitbucket_server.conftest import KIND, NAME, PROJECT, REPOSITORY, RUNTIME, SERVER, USER, Desk
+from tests.providers.bitbucket_server.conftest import (
+    KIND,
+    NAME,
+    PROJECT,
+    REPOSITORY,
+    RUNTIME,
+    SERVER,
+    USER,
+    Desk,
+    needs,
+)
 from webhook.findings import Finding, Outcome, Question, RepositoryNeed, TokenCredential
 from webhook.hosts import Host
 from webhook.providers.base import NoAnswer, RateLimit, Reply
@@ -259,11 +269,27 @@ async def test_a_401_that_names_who_signed_in_is_no_failed_sign_in() -> None:
     assert answer.facts.account == "jane"
 
 
-async def test_what_was_not_asked_for_proves_nothing() -> None:
-    """Another project's page in the place of the one that was meant, or a list that is none."""
+@pytest.mark.parametrize(
+    ("part", "level"),
+    [
+        ("/projects/ACME", "PROJECT_READ"),
+        ("/permissions/users?limit=1", "PROJECT_ADMIN"),
+        ("/repos/apps", "REPO_READ"),
+        ("/repos/apps", "REPO_ADMIN"),
+        ("/webhooks?limit=1", "REPO_ADMIN"),
+    ],
+)
+async def test_what_was_not_asked_for_proves_nothing(part: str, level: str) -> None:
+    """Something else in the place of a project, a repository or a list, as a proxy or another program has it."""
+    shown = {"key": "ACME", "slug": "apps", "values": [], "version": "9.0.0"}
 
-    def script(path: str) -> Reply:
-        return Reply(200, {"x-ausername": "jane"}, {"key": "OTHER", "slug": "other", "version": "9.0.0"})
+    def script(odd: object) -> Script:
+        return lambda path: Reply(200, {"x-ausername": "jane"}, odd if path.endswith(part) else shown)
 
-    answer = await BitbucketServer().inspect(Question(TOKEN, HOST, ("scm", "acme", "apps"), BOTH), ScriptedApi(script))
-    assert {finding.outcome for finding in answer.findings.values()} == {Outcome.UNVERIFIED}
+    question = Question(TOKEN, HOST, ("scm", "acme", "apps"), {Role.USER: needs(level)})
+    good = await BitbucketServer().inspect(question, ScriptedApi(script(shown)))
+    assert good.findings[Role.USER].outcome is Outcome.SUFFICIENT
+    answer = await BitbucketServer().inspect(
+        question, ScriptedApi(script({"key": "OTHER", "slug": "a", "status": "up"}))
+    )
+    assert answer.findings[Role.USER].outcome is Outcome.UNVERIFIED

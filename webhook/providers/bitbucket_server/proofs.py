@@ -46,9 +46,7 @@ class Proofs:
             case False:
                 self.absent |= {(resource, higher) for higher in Level if higher.includes(level)}
             case str(why):
-                for higher in Level:
-                    if higher.includes(level):
-                        self.open.setdefault((resource, higher), why)
+                self.open |= {(resource, higher): why for higher in Level if higher.includes(level)}
 
     def highest(self) -> tuple[str, ...]:
         """The names of what is held, without what is implied."""
@@ -80,9 +78,8 @@ def note_project(proofs: Proofs, seen: ProjectSeen) -> None:
     The project itself is shown to whoever may read it, or any repository in it (Atlassian: ``PROJECT_VIEW``). The two
     aren't told apart: many people have rights on repositories alone, and their tokens are as good.
     """
-    found = granted(seen.found, called("key", seen.key))
-    proofs.note(PROJECT, Level.READ, found)
-    if seen.people is not None and found is True:
+    proofs.note(PROJECT, Level.READ, granted(seen.found, called("key", seen.key)))
+    if seen.people is not None:
         proofs.note(PROJECT, Level.ADMIN, granted(seen.people, a_page))
 
 
