@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -17,15 +16,7 @@ import httpx
 import trustme
 import yaml
 
-READY_WITHIN = 30.0
-"""Seconds; it takes about one and a half."""
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from webhook.demo import until_serving
 
 
 @dataclass
@@ -71,11 +62,10 @@ async def running_server(
     leaf.cert_chain_pems[0].write_to_path(certificate)
     leaf.private_key_pem.write_to_path(key)
     config.write_text(yaml.safe_dump(dict(settings)))
-    port, health = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "webhook", "serve", "--config", str(config)),
         *("--tls-cert", str(certificate), "--tls-key", str(key), "--shutdown-delay", "0s"),
-        *("--listen", f"127.0.0.1:{port}", "--health-listen", f"127.0.0.1:{health}", *arguments),
+        *("--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", *arguments),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBERNETES_")}
     output = folder / "server.log"
@@ -85,21 +75,9 @@ async def running_server(
         process = await asyncio.create_subprocess_exec(*command, stdout=file, stderr=file, env=environment)
         async with httpx.AsyncClient(verify=context, timeout=30, trust_env=False) as client:
             try:
-                await _until_ready(f"http://127.0.0.1:{health}/readyz", process, output)
-                yield ServerProcess(f"https://127.0.0.1:{port}", f"http://127.0.0.1:{health}", output, process, client)
+                listen, health = await until_serving(process, output)
+                yield ServerProcess(f"https://{listen}", f"http://{health}", output, process, client)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.terminate()
                 await asyncio.wait_for(process.wait(), 30)
-
-
-async def _until_ready(url: str, process: asyncio.subprocess.Process, output: Path) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + READY_WITHIN
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while loop.time() < end and process.returncode is None:
-            with contextlib.suppress(httpx.TransportError):
-                if (await client.get(url)).status_code == 200:
-                    return
-            await asyncio.sleep(0.05)
-    raise AssertionError(f"not ready:\n{await asyncio.to_thread(output.read_text)}")

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shlex
-import socket
 import ssl
 import sys
 import tempfile
@@ -162,11 +161,10 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> boo
 @contextlib.asynccontextmanager
 async def _server(place: Path) -> AsyncIterator[tuple[str, float]]:
     """The real server as a process of its own, until the end of the demo."""
-    port, health = _free_port(), _free_port()
     arguments = [
         *("serve", "--config", str(place / "config.yaml")),
         *("--tls-cert", str(place / "tls.crt"), "--tls-key", str(place / "tls.key")),
-        *("--listen", f"127.0.0.1:{port}", "--health-listen", f"127.0.0.1:{health}", "--shutdown-delay", "0s"),
+        *("--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--shutdown-delay", "0s"),
     ]
     log = place / "server.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBERNETES_")}
@@ -176,8 +174,8 @@ async def _server(place: Path) -> AsyncIterator[tuple[str, float]]:
             sys.executable, "-m", "webhook", *arguments, stdout=output, stderr=output, env=environment
         )
         try:
-            await _until_ready(process, f"http://127.0.0.1:{health}/readyz", log)
-            yield f"https://127.0.0.1:{port}", time.perf_counter() - began
+            listen, _ = await until_serving(process, log)
+            yield f"https://{listen}", time.perf_counter() - began
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -188,25 +186,24 @@ async def _server(place: Path) -> AsyncIterator[tuple[str, float]]:
                 await process.wait()
 
 
-async def _until_ready(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        end = time.monotonic() + _READY_WITHIN
-        while time.monotonic() < end and process.returncode is None:
-            with contextlib.suppress(httpx.TransportError):
-                if (await client.get(url)).status_code == 200:
-                    return
-            await asyncio.sleep(0.05)
-    raise RuntimeError(f"the server did not become ready:\n{_tail(log)}")
+async def until_serving(process: asyncio.subprocess.Process, log: Path) -> tuple[str, str]:
+    """Wait until a server answers, and return the addresses of its two ports, which its `log` tells.
+
+    Raises:
+        RuntimeError: it came to nothing; with the end of the log.
+    """
+    end = time.monotonic() + _READY_WITHIN
+    while time.monotonic() < end and process.returncode is None:
+        for line in _text(log).split("\n")[:-1]:  # the last one may be half there
+            entry = json.loads(line) if line.startswith("{") else {}
+            if entry.get("event") == "serving":
+                return entry["listen"], entry["health"]
+        await asyncio.sleep(0.05)
+    raise RuntimeError(f"the server did not become ready:\n{_text(log)[-2000:]}")
 
 
-def _tail(path: Path) -> str:
-    return path.read_text(errors="replace")[-2000:]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace")
 
 
 def _client(place: Path) -> httpx.AsyncClient:

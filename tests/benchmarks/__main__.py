@@ -24,7 +24,8 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.server_process import free_port, running_server
+from tests.ports import free_port
+from tests.server_process import running_server
 from webhook.simulator import Simulator, example_world
 
 CONNECTIONS = 16

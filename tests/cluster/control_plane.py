@@ -16,7 +16,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import sys
@@ -33,6 +32,8 @@ from urllib.parse import urlsplit
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ..ports import free_port, is_free
 
 ADMIN = "admin"
 """The user who may do everything (`system:masters`)."""
@@ -112,29 +113,6 @@ def wait_until(
         if time.monotonic() >= deadline:
             raise TimeoutError(f"waited {timeout:g} s for {message}; the last answer was {answer!r}")
         time.sleep(interval)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port of `host` on which nobody listens right now."""
-    # Not the kernel's own choice (port 0): those it also hands out for outgoing connections, of which a test run opens
-    # many between this answer and its use. It never takes one below 32768 by itself.
-    while True:
-        port = 20_000 + secrets.randbelow(10_000)
-        if _is_free(host, port):
-            return port
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: without it, a port whose connections ended within the last minute would count as taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise
-    return True
 
 
 class ControlPlane:
@@ -260,7 +238,7 @@ class ControlPlane:
         for _ in range(10):
             ip = f"127.96.{1 + secrets.randbelow(255)}.{1 + secrets.randbelow(254)}"
             # Another run on this machine has another API server but the same loopback addresses: ask the kernel, too.
-            if _is_free(ip, port):
+            if is_free(ip, port):
                 break
         else:
             raise OSError(

@@ -44,7 +44,8 @@ from webhook.simulator.github import Token
 from webhook.simulator.scenes import example_world
 from webhook.simulator.server import Simulator
 
-from .control_plane import ADMIN, ControlPlane, Manifest, ServiceAddress, as_yaml, free_port, wait_until
+from ..ports import free_port
+from .control_plane import ADMIN, ControlPlane, Manifest, ServiceAddress, as_yaml, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
