@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from tests.admission.reviews import as_go_writes, make_object, make_review
-from tests.factories import Desk, denied, make_subject, make_user_secret
+from tests.factories import Desk, allowed, denied, make_subject, make_user_secret
 from tests.providers.servers import Authority, Handler, Site, https
 from tests.server_process import running_server
 from webhook import logs
@@ -40,6 +40,11 @@ def user_secret(data: Mapping[str, str]) -> tuple[SecretObject, Match]:
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     secret = SecretObject("team", "git-default-a", data=encoded)
     return secret, classify(secret, Settings().all_rules)
+
+
+def tokens_of(kind: str, count: int, name: str = "") -> dict[str, str]:
+    """Users' tokens: `kind` is what their provider knows them by."""
+    return {f"user-{i}": "gh" + f"p_{kind}{name}{i:030d}" for i in range(count)}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +144,41 @@ async def test_one_secret_has_few_of_its_entries_asked_about_at_a_time(monkeypat
     assert most == 16
 
 
+async def test_more_tokens_than_can_be_checked_in_time_are_refused_at_once() -> None:
+    """Three thousand took eight seconds at every try, and never came through; a person can do something about this."""
+    desk = Desk()
+    decision = denied(await desk.decide(make_subject(user_secret(tokens_of("wrong", 3000))[0])))
+    assert [(cause.field, cause.message) for cause in decision.causes] == [
+        (
+            "data",
+            "This write brings 3000 tokens, more than the 256 that can be checked in time; bring them in several "
+            "writes, or split the Secret.",
+        )
+    ]
+    assert not desk.provider.asked
+
+
+async def test_a_secret_may_hold_more_tokens_than_one_write_brings() -> None:
+    """Those that stay as they are cost nothing; nor does what nobody could be asked about."""
+    tokens = tokens_of("good", 300)
+    desk = Desk(dict.fromkeys(tokens.values(), ("repo",)))
+    first = make_user_secret(dict(list(tokens.items())[:256]))
+    assert isinstance(await desk.decide(make_subject(first)), Allow)
+    assert isinstance(await desk.decide(make_subject(make_user_secret(tokens), first)), Allow)
+    sealed = make_user_secret({name: "é" * 20 for name in tokens} | dict(list(tokens.items())[:10]))
+    assert "more than" not in denied(await desk.decide(make_subject(sealed))).message
+
+
+async def test_too_many_tokens_are_let_in_with_a_warning_where_everything_is() -> None:
+    """In mode warn, and where nobody wants to have them checked; `/mutate` writes nothing, and refuses nothing."""
+    subject = make_subject(user_secret(tokens_of("wrong", 300))[0])
+    (warning,) = allowed(await Desk(configuration="mode: warn").decide(subject)).warnings
+    assert "300 tokens" in warning
+    skipping = 'app-proxy: {config: {skipGitPermissionValidation: "true"}}'
+    assert "300 tokens" not in str(allowed(await Desk(configuration=skipping).decide(subject)).warnings)
+    assert allowed(await Desk().decide(subject, Stage.MUTATE)) == Allow()
+
+
 # Many tenants, one address.
 
 
@@ -175,10 +215,6 @@ async def create(engine: Engine, namespace: str, tokens: Mapping[str, str]) -> D
     subject = make_subject(make_user_secret(tokens, namespace=namespace))
     deadline = asyncio.get_running_loop().time() + 30
     return await asyncio.create_task(engine.review(subject, Stage.VALIDATE, deadline, {}))
-
-
-def tokens_of(kind: str, count: int, name: str = "") -> dict[str, str]:
-    return {f"user-{i}": "gh" + f"p_{kind}{name}{i:030d}" for i in range(count)}
 
 
 async def test_wrong_tokens_of_one_namespace_are_not_sent_without_end(tmp_path: Path) -> None:

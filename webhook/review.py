@@ -115,6 +115,8 @@ class Reviewer:
         if not changed:
             return self._conclude(subject, stage, match.roles, {}, entries, Exemptions())
         exemptions = await self._exemptions(subject, match.roles, deadline)
+        if (excess := self._excess(match, changed, exemptions)) is not None:
+            return Reviewed(Allow() if stage is Stage.MUTATE else self._refuse(excess, Outcome.MALFORMED), match.roles)
         end = deadline - _MARGIN
         first, *others = changed.values()
         if others:
@@ -160,6 +162,19 @@ class Reviewer:
         except Undecodable:
             return entries
         return {key: entry for key, entry in entries.items() if old.get(key) != entry}
+
+    def _excess(self, match: Match, changed: Mapping[str, Entry], exemptions: Exemptions) -> str | None:
+        """What to say of a write with more tokens to ask about than could be answered for in time; None of others."""
+        if not match.roles - exemptions.skips.keys():
+            return None
+        most = self._settings.limits.tokens_per_write
+        tokens = sum(not isinstance(entry.content, Malformed | Unsupported | External) for entry in changed.values())
+        if tokens <= most:
+            return None
+        return (
+            f"This write brings {tokens} tokens, more than the {most} that can be checked in time; "
+            "bring them in several writes, or split the Secret."
+        )
 
     async def _exemptions(self, subject: Subject, roles: frozenset[Role], deadline: float) -> Exemptions:
         # Half of the time that is left at most: asking the provider must still be possible afterwards.

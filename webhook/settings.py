@@ -356,6 +356,8 @@ class Limits(_Section):
     cache_ttl: Duration = _by_default("60s")
     """How long a good answer is used again; bad ones at most a sixth of it, and never more than 10 s."""
     cache_entries: PositiveInt = 4096
+    tokens_per_write: PositiveInt = 256
+    """Tokens of one Secret that one write may change: sixteen at a time, more could not be checked in time."""
 
     @field_validator("provider_timeout", "decision_timeout")
     @classmethod
