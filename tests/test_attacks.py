@@ -266,3 +266,15 @@ async def test_a_pause_outlives_a_change_of_the_configuration(tmp_path: Path) ->
                         while '"reloaded"' not in server.written():  # noqa: ASYNC110 - it is in the server's hands
                             await asyncio.sleep(0.05)
         assert len(site.requests) == 1
+
+
+async def test_who_waits_for_anothers_answer_is_counted_so(tmp_path: Path) -> None:
+    """A GitOps tool writes one token into a hundred Secrets at once: the metric shows that GitHub was asked once."""
+    async with engine_at(Authority(tmp_path), only_good_tokens) as (engine, site):
+        await asyncio.gather(*(create(engine, f"team-{number}", tokens_of("good", 1)) for number in range(5)))
+        await create(engine, "later", tokens_of("good", 1))
+        assert len(site.requests) == 1
+        value = engine.metrics.registry.get_sample_value
+        name = "git_token_webhook_verdict_cache_total"
+        counted = {result: value(name, {"result": result}) for result in ("miss", "coalesced", "hit")}
+        assert counted == {"miss": 1, "coalesced": 4, "hit": 1}

@@ -111,7 +111,7 @@ class Engine:
             on_error=lambda bug: _report_bug(lasting.log, bug),
         )
         self._reviewer = Reviewer(settings, self.inspector, lasting.cluster)
-        self._metrics = metrics
+        self.metrics = metrics
 
     async def review(self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
         """Judge a write, and count what came of it."""
@@ -119,11 +119,12 @@ class Engine:
         reviewed = await self._reviewer.review(subject, stage, deadline)
         record |= reviewed.describe()
         for verdict in reviewed.verdicts.values():
-            if verdict.judged.checked_at is not None:
-                self._metrics.cache("hit" if verdict.judged.cached else "miss")
+            judged = verdict.judged
+            if judged.checked_at is not None:
+                self.metrics.cache("hit" if judged.cached else "coalesced" if judged.coalesced else "miss")
         if stage is Stage.VALIDATE:
             for source in {skip.source for skip in reviewed.exemptions.skips.values()}:
-                self._metrics.skipped(source)
+                self.metrics.skipped(source)
         return reviewed.decision
 
     def late(self, subject: Subject, stage: Stage) -> Decision:

@@ -60,6 +60,7 @@ class Judged:
         skips: the roles that weren't checked, and why.
         checked_at: when the provider was really asked.
         cached: the answer was there already.
+        coalesced: somebody else had asked a moment before, and the answer came for both.
         external: somebody else has encrypted it.
     """
 
@@ -73,6 +74,7 @@ class Judged:
     warnings: tuple[str, ...] = ()
     checked_at: datetime | None = None
     cached: bool = False
+    coalesced: bool = False
     external: bool = False
 
 

@@ -227,6 +227,7 @@ class Reviewer:
             warnings,
             inspected.checked_at,
             inspected.cached,
+            inspected.coalesced,
         )
 
     def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
