@@ -6,7 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.providers.bitbucket_server.conftest import JANE, PROJECT, REPOSITORY, RUNTIME, SERVER, USER, Desk, needs
+from tests.providers.bitbucket_server.conftest import (
+    JANE,
+    NAME,
+    PROJECT,
+    REPOSITORY,
+    RUNTIME,
+    SERVER,
+    USER,
+    Desk,
+    needs,
+)
+from webhook import wording
 from webhook.findings import Finding, Outcome
 from webhook.requirements import Requirement, Role
 from webhook.simulator.bitbucket_server import Project, Repository, Token, TokenKind
@@ -286,7 +297,8 @@ async def test_a_repository_is_looked_for_rather_among_those_of_projects(desk: D
     """In their own everybody may do everything."""
     own = f"~{JANE}/diary"
     desk.world.repositories = {own: desk.world.repositories[own], **desk.world.repositories}
-    assert (await desk.inspect("server-good-user", SERVER, roles={Role.USER: USER})).facts.probed == "ACME/apps"
+    answer = await desk.inspect("server-good-user", SERVER, roles={Role.USER: needs("REPO_WRITE")})
+    assert answer.facts.probed == "ACME/apps"
 
 
 async def test_archived_repositories_are_passed_over_where_nothing_may_be_written(desk: Desk) -> None:
@@ -296,6 +308,15 @@ async def test_archived_repositories_are_passed_over_where_nothing_may_be_writte
     answer = await desk.inspect("server-read-only", PROJECT, roles={Role.USER: USER})
     assert answer.facts.probed == "ACME/empty"
     assert answer.findings[Role.USER].lacks == ("REPO_WRITE",)
+
+
+async def test_a_denial_can_be_acted_upon(desk: Desk) -> None:
+    """It says who has what and where, what is missing, and where to make a better one."""
+    answer = await desk.inspect("server-weak-owner")
+    assert wording.failure(NAME, answer.facts, answer.findings, answer.remedy) == (
+        "bitbucket.acme.dev says that this HTTP access token of hubot, probed on ACME/apps, has PROJECT_READ and "
+        f"REPO_WRITE; a runtime token also needs PROJECT_ADMIN. {answer.remedy}"
+    )
 
 
 async def test_a_context_path_is_found_in_the_url(desk: Desk) -> None:
