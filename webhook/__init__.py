@@ -4,6 +4,7 @@ How one write is judged, and where to read about it, from the edge inwards:
 
     cli → app                  the commands; the composition root, the only module that knows all others
     serving, listener, health  the two ports, from start to graceful stop; what readiness means
+      idle                     the connections that make room for others
     tls, reload, certificates  what they serve, and what happens when a file changes
     admission/                 Kubernetes' wire format: AdmissionReview in, response out; nothing of Git
     review                     the story of one review, from Secret to decision: start reading here

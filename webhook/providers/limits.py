@@ -13,7 +13,7 @@ LONGEST_PAUSE = 3600.0
 """Seconds. GitHub's primary limit starts anew each hour; a longer wait is an error of whoever asks for it."""
 _MOST_PAUSES = 10_000
 MOST_REFUSED = 60
-"""Credentials of one tenant that a host may refuse in `REFUSED_WITHIN`: of GitHub's 900 requests a minute
+"""Requests with credentials of one tenant that a host may refuse in `REFUSED_WITHIN`: of GitHub's 900 requests a minute
 (docs.github.com: rate limits for the REST API) a part that leaves room for everybody else's."""
 REFUSED_WITHIN = 60.0
 """Seconds; whoever puts better tokens in place of many wrong ones waits no longer than that."""
