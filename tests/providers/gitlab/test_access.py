@@ -170,6 +170,13 @@ async def test_a_group_without_a_project_to_push_to_is_not_reached(desk: Desk) -
     assert answer.remedy.endswith("https://gitlab.com/groups/acme/-/group_members")
 
 
+async def test_a_group_may_be_empty(desk: Desk) -> None:
+    """A role in it is enough, before the first project and after the last."""
+    desk.world.projects.clear()
+    assert (await desk.runtime("gitlab-good-runtime", "acme")).outcome is Outcome.SUFFICIENT
+    assert (await desk.runtime("gitlab-reporter", "acme")).outcome is Outcome.INSUFFICIENT
+
+
 async def test_a_group_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
     """As a project is."""
     finding = await desk.runtime("gitlab-outsider", "acme")

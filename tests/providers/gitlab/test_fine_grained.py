@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.factories import make_token
 from tests.providers.gitlab.conftest import PUSH, RUNTIME, Desk, reads, writes
 from webhook.findings import Outcome
 from webhook.providers.gitlab import granular
@@ -114,6 +115,20 @@ async def test_a_token_for_another_project_is_insufficient(desk: Desk) -> None:
     assert "Make a fine-grained one" in answer.remedy
 
 
+async def test_a_token_for_another_group_is_insufficient_where_all_groups_are_known(desk: Desk) -> None:
+    """Of a subgroup's project, one further up might be meant."""
+    name = make(
+        desk,
+        ABOUT_ITSELF,
+        GranularScope(access="all_memberships", permissions=["read_project"]),
+        GranularScope(access="selected_memberships", permissions=["push_code"], group_id=7003),
+    )
+    assert (await desk.runtime(name, "acme/apps", PUSH)).outcome is Outcome.INSUFFICIENT
+    finding = await desk.runtime(name, "acme/platform/charts", PUSH)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "does not tell whether" in finding.reason
+
+
 async def test_a_project_that_it_may_not_see_is_unverified(desk: Desk) -> None:
     """Whether it may push there can't be known without seeing it."""
     scope = GranularScope(access="selected_memberships", permissions=["push_code"], project_id=8001)
@@ -199,6 +214,13 @@ PERSONAL = Project(9, 50, True, False, True, frozenset({1}), True)
 def test_a_line_reaches_what_it_is_for(line: Line, place: Project | Group | None, reaches: bool | None) -> None:
     """Where a group above the ones that are known could be meant, that stays open."""
     assert line.reaches(place) is reaches
+
+
+def test_a_permission_that_tells_of_the_token_is_not_shown() -> None:
+    """It counts as one that can't be read."""
+    secret = make_token("A1b2C3d4E5")
+    lines = granular.read([{"access": "user", "permissions": [secret[4:20], "push_code"]}], secret=secret)
+    assert lines == (Line("user", ("push_code",), readable=False),)
 
 
 @given(

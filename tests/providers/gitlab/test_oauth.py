@@ -67,6 +67,7 @@ async def test_an_api_that_is_elsewhere_leaves_it_open(desk: Desk) -> None:
     [
         Outage(),
         Status(status=401, body='{"error": "invalid_token"}'),
+        Status(status=403, body='{"scope": ["api"]}'),
         Status(status=200, body="{}"),
         Status(status=200, body='{"scope": 7}'),
     ],

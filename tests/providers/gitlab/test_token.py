@@ -201,19 +201,21 @@ async def test_a_runtime_token_whose_owner_is_not_told_is_unverified(desk: Desk)
 
 
 @pytest.mark.parametrize(
-    "effect",
+    ("effect", "said"),
     [
-        Status(status=200, body="{}"),
-        Status(status=200, body='{"id": 1, "username": 7, "bot": true}'),
-        Status(status=401, body='{"message": "401 Unauthorized"}'),
-        Status(status=403, body='{"message": "403 Forbidden"}'),
-        Status(status=404, body='{"message": "404 Not Found"}'),
+        (Status(status=200, body="{}"), "did not say whose"),
+        (Status(status=200, body='{"id": 1, "username": 7, "bot": true}'), "did not say whose"),
+        (Status(status=401, body='{"message": "401 Unauthorized"}'), "answers 401"),
+        (Status(status=403, body='{"message": "403 Forbidden"}'), "answers 403"),
+        (Status(status=404, body='{"message": "404 Not Found"}'), "answers 404"),
     ],
 )
-async def test_an_owner_that_cannot_be_read_is_no_verdict(desk: Desk, effect: Status) -> None:
+async def test_an_owner_that_cannot_be_read_is_no_verdict(desk: Desk, effect: Status, said: str) -> None:
     """The token itself was accepted, so that a refusal there says nothing of it."""
     desk.spoil("/user", effect)
-    assert (await desk.runtime("gitlab-good-runtime")).outcome is Outcome.UNVERIFIED
+    finding = await desk.runtime("gitlab-good-runtime")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert said in finding.reason
 
 
 async def test_an_owner_who_was_blocked_meanwhile_blocks_the_token(desk: Desk) -> None:
