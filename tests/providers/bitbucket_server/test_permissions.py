@@ -223,6 +223,12 @@ async def test_what_is_not_there_makes_no_token_bad(desk: Desk, path: str) -> No
     assert "there is no such" in finding.reason or "it shows no repository in NONE" in finding.reason
 
 
+async def test_a_project_that_is_shown_opens_no_repository_in_it(desk: Desk) -> None:
+    """It is shown for the sake of another one."""
+    finding = await desk.find("server-reader", "bitbucket/scm/acme/empty", needs("PROJECT_READ", "REPO_READ"))
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ("REPO_READ",))
+
+
 @pytest.mark.parametrize("name", ["server-good-runtime", "server-no-admin", "server-repo-admin"])
 async def test_levels_between_are_asked_for_by_name(desk: Desk, name: str) -> None:
     """`levels:` may ask for any of the six; only that of a project's writers has no proof of its own."""

@@ -9,6 +9,7 @@ from webhook.findings import Facts, Finding, GitHubAppCredential, Outcome, Quest
 from webhook.providers.base import NoAnswer
 from webhook.providers.bitbucket_server import BitbucketServer
 from webhook.requirements import Role
+from webhook.simulator.bitbucket_server import Repository
 from webhook.simulator.faults import Status, StripHeaders
 
 GOOD = Finding(Outcome.SUFFICIENT)
@@ -64,6 +65,20 @@ async def test_an_older_list_leads_to_no_other_project(desk: Desk) -> None:
     answer = await desk.inspect("server-good-user", "bitbucket/scm/ops", roles={Role.USER: USER})
     assert answer.facts.probed == "OPS/runbooks"
     assert answer.findings[Role.USER].lacks == ("REPO_WRITE",)
+
+
+async def test_an_older_list_that_goes_on_blames_no_token(desk: Desk) -> None:
+    """What its next page would have named may be in the right project."""
+    desk.world.version = "7.21.0"
+    many = {f"OPS/r{n}": Repository(project="OPS", slug=f"r{n}", id=100 + n) for n in range(30)}
+    desk.world.projects["OPS"].permissions["reader"] = "PROJECT_WRITE"
+    desk.world.repositories["ACME/website"].permissions["reader"] = "REPO_WRITE"
+    desk.world.repositories = {**many, **desk.world.repositories}
+    finding = await desk.find_user("server-reader", PROJECT)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "it shows no repository in ACME" in finding.reason
+    desk.world.version = "8.0.0"
+    assert await desk.find_user("server-reader", PROJECT) == GOOD
 
 
 async def test_a_server_from_before_tokens_says_so(desk: Desk) -> None:

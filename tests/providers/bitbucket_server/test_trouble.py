@@ -120,6 +120,20 @@ async def test_git_over_https_turned_off_is_no_lack(desk: Desk, effect: AnyEffec
     assert (await desk.find_user("server-read-only")).outcome is Outcome.UNVERIFIED
 
 
+@pytest.mark.parametrize("effect", [one for one in TROUBLE if not isinstance(one, RateLimited)], ids=repr)
+@pytest.mark.parametrize("path", [PROJECT, SERVER])
+async def test_a_list_that_fails_blames_no_token(desk: Desk, path: str, effect: AnyEffect) -> None:
+    """What it would have named may be just what the owner has a right to."""
+    desk.world.projects["OPS"].permissions["hubot"] = "PROJECT_ADMIN"
+    desk.world.repositories["ACME/website"].permissions["reader"] = "REPO_WRITE"
+    desk.simulator.faults.add(effect, path=".*/1.0/(repos|projects)")
+    finding = await desk.find_user("server-reader", path)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "it shows no" not in finding.reason
+    if path == SERVER:
+        assert (await desk.find("server-weak-owner", path)).outcome is Outcome.UNVERIFIED
+
+
 async def test_a_limit_is_the_credentials_own(desk: Desk) -> None:
     """And asks nothing more of this token for as long as it says."""
     desk.simulator.faults.add(RateLimited(status=429, retry_after=60), times=1)

@@ -7,7 +7,7 @@ repository that the lists of the first one named, and for the right to push wher
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from webhook.findings import Question
@@ -17,12 +17,12 @@ from webhook.providers.bitbucket_server.looks import Asking, ProjectSeen, Reposi
 from webhook.providers.bitbucket_server.places import Place, key_of, slug_of
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.proofs import Proofs, note_project, note_repository
-from webhook.providers.bitbucket_server.replies import Said
+from webhook.providers.bitbucket_server.replies import Said, a_page, granted
 from webhook.providers.text import plain
 from webhook.requirements import Level
 from webhook.wording import join
 
-_PAGE = 10
+_PAGE = 25
 """Entries of a list that are looked through for one that serves."""
 
 
@@ -139,10 +139,19 @@ async def second_round(place: Place, missing: Mapping[str, Level], seen: Seen, a
     seen.repositories = repositories or seen.repositories
 
 
+def _conclusive(lists: Iterable[Said]) -> Iterator[list[Mapping[object, object]]]:
+    """The entries of each list, as long as those before it were seen to their end: who is named only by a later one has
+    no right that an earlier one asks for."""
+    for reply in lists:
+        yield replies.rows_of(reply)
+        if not replies.is_last_page(reply):
+            return
+
+
 def _project_in(lists: Iterable[Said], token: str) -> str | None:
     """The first project that is listed."""
-    for reply in lists:
-        for row in replies.rows_of(reply):
+    for rows in _conclusive(lists):
+        for row in rows:
             if (key := key_of(plain(row.get("key"), secret=token))) is not None:
                 return key
     return None
@@ -153,9 +162,9 @@ def _repository_in(lists: Iterable[Said], project: str | None, preferred: str | 
 
     Archived ones don't serve, since nobody may push to them.
     """
-    for reply in lists:
+    for rows in _conclusive(lists):
         places: list[Place] = []
-        for row in replies.rows_of(reply):
+        for row in rows:
             inside = row.get("project")
             key = key_of(plain(inside.get("key"), secret=token)) if isinstance(inside, Mapping) else None
             slug = slug_of(plain(row.get("slug"), secret=token))
@@ -166,3 +175,9 @@ def _repository_in(lists: Iterable[Said], project: str | None, preferred: str | 
         if places:
             return min(places, key=lambda one: (one.project != preferred, str(one.project).startswith("~")))
     return None
+
+
+def not_found(seen: Seen, resource: str, where: str) -> str:
+    """Why there is no project or repository to look at, as a clause."""
+    troubles = (granted(reply, a_page) for reply in seen.lists.get(resource, ()))
+    return next((why for why in troubles if isinstance(why, str)), f"it shows no {resource}{where}")

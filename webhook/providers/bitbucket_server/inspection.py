@@ -7,7 +7,7 @@ from dataclasses import replace
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api
 from webhook.providers.bitbucket_server import links, reach, replies
-from webhook.providers.bitbucket_server.evidence import Seen, first_round, second_round
+from webhook.providers.bitbucket_server.evidence import Seen, first_round, not_found, second_round
 from webhook.providers.bitbucket_server.looks import Asking
 from webhook.providers.bitbucket_server.places import Place, locate
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
@@ -58,9 +58,9 @@ def judge(question: Question, place: Place, owner: Owner, seen: Seen, token: str
 def _note_what_was_not_found(proofs: Proofs, place: Place, seen: Seen) -> None:
     where = f" in {place.project}" if place.project else ""
     if not seen.projects:
-        proofs.note(PROJECT, Level.READ, "it shows no project")
+        proofs.note(PROJECT, Level.READ, not_found(seen, PROJECT, ""))
     if not seen.repositories:
-        proofs.note(REPOSITORY, Level.READ, f"it shows no repository{where}")
+        proofs.note(REPOSITORY, Level.READ, not_found(seen, REPOSITORY, where))
     for repository in seen.repositories:
         for level in Level:  # what isn't held on a repository isn't held on the project that it is in
             if (REPOSITORY, level) in proofs.absent and repository.place.project in {one.key for one in seen.projects}:

@@ -41,7 +41,9 @@ class Proofs:
         match meaning:
             case True:
                 self.held |= {(resource, lower) for lower in Level if level.includes(lower)}
-                if resource == PROJECT:  # which is a permission for all that is in it (Atlassian: HTTP access tokens)
+                # It is a permission for all that is in it (Atlassian: HTTP access tokens). That the project is shown
+                # is less: it is for the sake of one repository, too.
+                if resource == PROJECT and level is not Level.READ:
                     self.note(REPOSITORY, level, True)
             case False:
                 self.absent |= {(resource, higher) for higher in Level if higher.includes(level)}

@@ -170,6 +170,12 @@ def rows_of(reply: Said) -> list[Mapping[object, object]]:
     return _listed(values)
 
 
+def is_last_page(reply: Said) -> bool:
+    """Whether a list ends with this page."""
+    body = reply.body if isinstance(reply, Reply) else None
+    return isinstance(body, Mapping) and body.get("isLastPage") is True
+
+
 def _listed(value: object) -> list[Mapping[object, object]]:
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
