@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import ip_address
@@ -31,6 +31,7 @@ from webhook.metrics import Metrics
 from webhook.serving import Server, ServingOptions
 from webhook.tls import TlsFiles, load
 
+Scene = Callable[["Place"], Awaitable[None]]
 ANYWHERE = Address("127.0.0.1", 0)
 CA = issue_ca()
 
@@ -162,18 +163,43 @@ async def listening(files: TlsFiles) -> AsyncIterator[Listener]:
     await low_level.shutdown(0.1)
 
 
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+@contextlib.asynccontextmanager
+async def made(tmp_path: Path) -> AsyncIterator[Place]:
     """A server that isn't started yet, so that a test may change its options."""
     files = TlsFiles(tmp_path / "tls.crt", tmp_path / "tls.key")
     write_key_pair(make_leaf(), files.certificate, files.key)
     options = ServingOptions(files, ANYWHERE, ANYWHERE, 0.05, 2.0, reload_interval=0.02)
-    made = Place(tmp_path, options)
-    yield made
-    if hasattr(made, "running"):
-        made.server.stop()
-        made.server.stop()
-        await asyncio.wait_for(made.running, 5)
+    place = Place(tmp_path, options)
+    yield place
+    if hasattr(place, "running"):
+        place.server.stop()
+        place.server.stop()
+        await asyncio.wait_for(place.running, 5)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A server that isn't started yet, on asyncio's own loop."""
+    async with made(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scene], None]:
+    """Plays a scene with a server of four connections, on either event loop."""
+    new_loop = pytest.importorskip(request.param).new_event_loop
+
+    async def scene_with_server(scene: Scene) -> None:
+        async with made(tmp_path) as place:
+            place.options = replace(place.options, max_connections=4)
+            await place.start()
+            await scene(place)
+
+    def played(scene: Scene) -> None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(scene_with_server(scene))
+
+    return played
 
 
 class TestHealth:
@@ -329,58 +355,6 @@ class TestServing:
         await until(lambda: place.sample("tls_handshake_failures_total", reason="disconnected") == 1)
         assert "connection failed" not in place.events
 
-    async def test_silent_connections_make_room(self, place: Place) -> None:
-        """Whoever holds connections open without asking anything can't keep others out."""
-        place.options = replace(place.options, max_connections=4)
-        await place.start()
-        async with contextlib.AsyncExitStack() as stack:
-            reader, writer = await asyncio.open_connection("127.0.0.1", place.server.address.port, ssl=unverified())
-            stack.callback(writer.close)
-            assert await ask_on(reader, writer) == b"hello"
-            for _ in range(6):
-                connected = await asyncio.open_connection("127.0.0.1", place.server.address.port, ssl=unverified())
-                stack.callback(connected[1].close)
-            assert await place.get() == "hello"
-            assert place.sample("connections") <= 4
-            assert place.sample("tls_handshake_failures_total", reason="too-many-connections") >= 3
-            assert await ask_on(reader, writer) == b"hello"  # asked before, so it is still there
-
-    async def test_connections_that_ask_no_more_make_room(self, place: Place) -> None:
-        """Whoever has asked once can't keep others out either; who has been idle for longest goes first, at once."""
-        place.options = replace(place.options, max_connections=4)
-        await place.start()
-        async with contextlib.AsyncExitStack() as stack:
-            connections = [await connected(place, stack) for _ in range(4)]
-            for reader, writer in connections:
-                assert await ask_on(reader, writer) == b"hello"
-            assert await ask_on(*connections[0]) == b"hello"
-            for _ in range(2):
-                assert await ask_on(*await connected(place, stack)) == b"hello"
-            assert place.sample("connections") <= 4
-            assert [reader.at_eof() or reader.exception() is not None for reader, _ in connections] == [
-                False,
-                True,
-                True,
-                False,
-            ]
-            assert await ask_on(*connections[0]) == b"hello"
-
-    async def test_requests_that_never_end_make_room(self, place: Place) -> None:
-        """A head without its body is no reason to turn others away; a request that is being answered is."""
-        place.options = replace(place.options, max_connections=4)
-        await place.start()
-        async with contextlib.AsyncExitStack() as stack:
-            _, slow = await connected(place, stack)
-            slow.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await until(lambda: place.waiting)
-            for _ in range(3):
-                _, writer = await connected(place, stack)
-                writer.write(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhell")
-            await until(lambda: place.sample("in_flight_requests") == 4)
-            for _ in range(5):
-                assert await ask_on(*await connected(place, stack)) == b"hello"
-            assert place.waiting == 1
-
     async def test_those_that_have_ended_are_forgotten(self, place: Place) -> None:
         """Load balancers and our own look at the port come for months, ask nothing and go."""
         await place.start()
@@ -442,6 +416,61 @@ class TestServing:
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400") or answer.startswith(b"HTTP/1.0 400")
         writer.close()
         assert await place.get() == "hello"
+
+
+class TestMakingRoom:
+    """Where there are as many connections as allowed."""
+
+    def test_silent_connections_make_room(self, play: Callable[[Scene], None]) -> None:
+        """Whoever holds connections open without asking anything can't keep others out."""
+
+        async def scene(place: Place) -> None:
+            async with contextlib.AsyncExitStack() as stack:
+                asked = await connected(place, stack)
+                assert await ask_on(*asked) == b"hello"
+                for _ in range(6):
+                    await connected(place, stack)
+                assert await place.get() == "hello"
+                assert place.sample("connections") <= 4
+                assert place.sample("tls_handshake_failures_total", reason="too-many-connections") >= 3
+                assert await ask_on(*asked) == b"hello"  # so it is still there
+
+        play(scene)
+
+    def test_connections_that_ask_no_more_make_room(self, play: Callable[[Scene], None]) -> None:
+        """Whoever has asked once can't keep others out either; who has been idle for longest goes first, at once."""
+
+        async def scene(place: Place) -> None:
+            async with contextlib.AsyncExitStack() as stack:
+                connections = [await connected(place, stack) for _ in range(4)]
+                for connection in (*connections, connections[0]):
+                    assert await ask_on(*connection) == b"hello"
+                for _ in range(2):
+                    assert await ask_on(*await connected(place, stack)) == b"hello"
+                assert place.sample("connections") <= 4
+                closed = [reader.at_eof() or reader.exception() is not None for reader, _ in connections]
+                assert closed == [False, True, True, False]
+                assert await ask_on(*connections[0]) == b"hello"
+
+        play(scene)
+
+    def test_requests_that_never_end_make_room(self, play: Callable[[Scene], None]) -> None:
+        """A head without its body is no reason to turn others away; a request that is being answered is."""
+
+        async def scene(place: Place) -> None:
+            async with contextlib.AsyncExitStack() as stack:
+                _, slow = await connected(place, stack)
+                slow.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                await until(lambda: place.waiting)
+                for _ in range(3):
+                    _, writer = await connected(place, stack)
+                    writer.write(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhell")
+                await until(lambda: place.sample("in_flight_requests") == 4)
+                for _ in range(5):
+                    assert await ask_on(*await connected(place, stack)) == b"hello"
+                assert place.waiting == 1
+
+        play(scene)
 
 
 class TestReloading:

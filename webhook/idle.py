@@ -17,25 +17,34 @@ class IdleConnections:
         # By protocol, longest idle first.
         self._silent: dict[object, asyncio.WriteTransport] = {}
         self._asked: dict[object, asyncio.WriteTransport] = {}
+        self._busy: set[object] = set()
         self._forget_at = _FORGET_FROM
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._asked)
 
     def add_new(self, protocol: object, transport: asyncio.WriteTransport) -> None:
-        """A connection has come, and nothing was asked on it yet."""
-        self._forget_ended()
-        self._silent[protocol] = transport
+        """A connection has come. Its first request may have been quicker than this news."""
+        if protocol not in self._asked and protocol not in self._busy:
+            self._forget_ended()
+            self._silent[protocol] = transport
 
     def add(self, protocol: object, transport: asyncio.WriteTransport) -> None:
-        """A connection on which something was asked before is idle from now on."""
+        """Something was asked on this connection, or has begun to be, and nobody waits for an answer."""
+        self.remove(protocol)
         self._forget_ended()
         self._asked[protocol] = transport
 
     def remove(self, protocol: object) -> None:
-        """It isn't idle."""
+        """The connection has ended."""
+        self._busy.discard(protocol)
         self._silent.pop(protocol, None)
         self._asked.pop(protocol, None)
+
+    def make_busy(self, protocol: object) -> None:
+        """Somebody waits for an answer, until `add` or `remove`."""
+        self.remove(protocol)
+        self._busy.add(protocol)
 
     def take(self) -> asyncio.WriteTransport | None:
         """The one that can best be missed, which counts as closed from now on."""

@@ -95,7 +95,7 @@ class Listener:
         self._max_connections = max_connections
         self._on_failure = on_failure
         self._socket = _listening_socket(address)
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], web.RequestHandler] = {}
         self._idle = IdleConnections()
         self._probes: deque[tuple[str, int]] = deque(maxlen=8)
         name = self._socket.getsockname()
@@ -104,7 +104,9 @@ class Listener:
     @property
     def connections(self) -> int:
         """How many there are, those that are still shaking hands included."""
-        return len(self._server.connections) + len(self._handshakes)
+        # A handshake is over a moment before its task is.
+        shaking = sum(protocol.transport is None for protocol in self._handshakes.values())
+        return len(self._server.connections) + shaking
 
     @property
     def shaking_hands(self) -> bool:
@@ -131,13 +133,14 @@ class Listener:
 
     def has_stirred(self, protocol: object, transport: asyncio.WriteTransport | None) -> None:
         """A request has begun to come on this connection, or was answered: it is the last one that is idle."""
-        self._idle.remove(protocol)
-        if transport is not None and not transport.is_closing():
+        if transport is None or transport.is_closing():
+            self._idle.remove(protocol)
+        else:
             self._idle.add(protocol, transport)
 
     def was_asked(self, protocol: object) -> None:
         """A whole request has come on this connection, which can't be missed until it is answered."""
-        self._idle.remove(protocol)
+        self._idle.make_busy(protocol)
 
     def expect_probe(self, name: tuple[str, int]) -> None:
         """Don't report failures of the connection from this address: it is our own, to see whether we answer."""
@@ -158,33 +161,34 @@ class Listener:
                 loop.call_later(_EXHAUSTED_PAUSE, self._resume)
                 return
             connection.setblocking(False)
-            task = loop.create_task(self._connect(connection, (peer[0], peer[1])))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            protocol = self._server()
+            task = loop.create_task(self._connect(protocol, connection, (peer[0], peer[1])))
+            self._handshakes[task] = protocol
+            task.add_done_callback(self._handshakes.pop)
 
     def _resume(self) -> None:
         if self._socket.fileno() >= 0:
             self.start()
 
-    async def _connect(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+    async def _connect(self, protocol: web.RequestHandler, connection: socket.socket, peer: tuple[str, int]) -> None:
         """Shake hands on an accepted connection; from then on it is aiohttp's."""
         loop = asyncio.get_running_loop()
         if not self._make_room():
             connection.close()
             return
-        try:
+        try:  # what uvloop returns is not `protocol` but one of its own
             if self._context is None:
-                transport, protocol = await loop.connect_accepted_socket(self._server, connection)
+                await loop.connect_accepted_socket(lambda: protocol, connection)
             else:
-                transport, protocol = await loop.connect_accepted_socket(
-                    self._server, connection, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
+                await loop.connect_accepted_socket(
+                    lambda: protocol, connection, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
                 )
         except OSError as error:  # of which SSLError and TimeoutError are
             if peer not in self._probes:
                 self._on_failure(_reason(error))
             return
-        if not transport.is_closing():
-            self._idle.add_new(protocol, transport)
+        if protocol.transport is not None and not protocol.transport.is_closing():
+            self._idle.add_new(protocol, protocol.transport)
 
     def _make_room(self) -> bool:
         """Whether there is room for one more connection, if need be by closing an idle one."""
