@@ -5,7 +5,6 @@ Values are decoded here, straight into `SecretStr`. Nothing that is raised or re
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import json
@@ -293,10 +292,11 @@ def _api_place(url: str) -> tuple[str, tuple[str, ...]]:
 
 
 class _Values:
-    """`data`, decoded on demand."""
+    """`data`, decoded on demand, and each value once: a review looks at most of them several times."""
 
     def __init__(self, data: Mapping[str, str]) -> None:
         self._data = data
+        self._decoded: dict[str, bytes] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._data
@@ -313,10 +313,16 @@ class _Values:
         Raises:
             Undecodable: it isn't base64.
         """
-        try:
-            return base64.b64decode(self._data.get(key) or "", validate=True)
-        except (binascii.Error, ValueError):
-            raise Undecodable(key) from None
+        value = self._data.get(key)
+        if not value:
+            return b""
+        decoded = self._decoded.get(key)
+        if decoded is None:
+            try:
+                decoded = self._decoded[key] = binascii.a2b_base64(value, strict_mode=True)
+            except ValueError:  # which binascii.Error is
+                raise Undecodable(key) from None
+        return decoded
 
     def text(self, key: str) -> str | None:
         """The value as text, or None where it is absent, empty or no UTF-8."""

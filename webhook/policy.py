@@ -43,10 +43,12 @@ _VALIDATION = {
 }
 
 
+_RANKS = {validation: rank for rank, validation in enumerate(Validation)}
+
+
 def worst(validations: Iterable[Validation]) -> Validation:
     """The worst of several; nothing at all has passed."""
-    order = list(Validation)
-    return min(validations, key=order.index, default=Validation.PASSED)
+    return min(validations, key=_RANKS.__getitem__, default=Validation.PASSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from webhook.inspection import Inspector
 from webhook.matching import Match, classify
 from webhook.mutation import patch_for, removal_for
 from webhook.policy import Judged, Verdict, decide, worst
-from webhook.requirements import Requirement, Role
+from webhook.providers import PROVIDERS
+from webhook.requirements import Requirement, Role, union
 from webhook.settings import Settings
 from webhook.subject import Operation, SecretObject, Subject
 
@@ -90,6 +91,7 @@ class Reviewer:
         self._rules_by_url = any(rule.urls for rule in self._rules)
         self._hosts = settings.hosts()
         self._repositories = settings.repositories.needs()
+        self._usual = {(kind, role): settings.requirement(kind, role) for kind in PROVIDERS for role in Role}
         self._inspector = inspector
         self._cluster = cluster
         self._clock = clock
@@ -233,10 +235,9 @@ class Reviewer:
     def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
         """What the role needs; where several rules of it match, what all of them need."""
         cells = [rule.requirements.get(kind) for rule in match.rules if rule.role is role]
-        first, *others = [self._settings.requirement(kind, role, cell) for cell in cells]
-        for other in others:
-            first = first.union(other)
-        return first
+        if not any(cell is not None for cell in cells):
+            return self._usual[kind, role]
+        return union(self._settings.requirement(kind, role, cell) for cell in cells)
 
     def _conclude(
         self,
