@@ -80,9 +80,9 @@ def sign_ins(clock: Clock) -> SignIns:
     return SignIns(clock)
 
 
-def refuse(sign_ins: SignIns, clock: Clock, times: int, *, seconds: float = 0.0) -> None:
+def refuse(sign_ins: SignIns, clock: Clock, times: int, *, seconds: float = 0.0, first: int = 0) -> None:
     """A host refuses as many tokens of one tenant, one every so many seconds."""
-    for number in range(times):
+    for number in range(first, first + times):
         sign_ins.note("github.com", "noisy", f"wrong-{number}".encode(), 401)
         clock.now += seconds
 
@@ -91,13 +91,20 @@ def test_too_many_refusals_end_when_the_oldest_is_old(sign_ins: SignIns, clock: 
     """The wait is told to the second, and one further refusal after it begins the next."""
     refuse(sign_ins, clock, MOST_REFUSED - 1, seconds=0.5)
     assert sign_ins.remaining("github.com", "noisy", b"new") == 0
-    refuse(sign_ins, clock, 1)
+    refuse(sign_ins, clock, 1, first=1000)
     wait = sign_ins.remaining("github.com", "noisy", b"new")
     assert wait == REFUSED_WITHIN - 0.5 * (MOST_REFUSED - 1)
     clock.now += wait
     assert sign_ins.remaining("github.com", "noisy", b"new") == 0
-    refuse(sign_ins, clock, 1)
+    refuse(sign_ins, clock, 1, first=2000)
     assert sign_ins.remaining("github.com", "noisy", b"new") == 0.5
+
+
+def test_one_wrong_credential_counts_once(sign_ins: SignIns, clock: Clock) -> None:
+    """However many requests an inspection makes with it: a tenant with one wrong token can try a better one."""
+    for _ in range(5 * MOST_REFUSED):
+        refuse(sign_ins, clock, 1)
+    assert sign_ins.remaining("github.com", "noisy", b"new") == 0
 
 
 def test_refusals_are_about_one_tenant_at_one_host(sign_ins: SignIns, clock: Clock) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ LONGEST_PAUSE = 3600.0
 """Seconds. GitHub's primary limit starts anew each hour; a longer wait is an error of whoever asks for it."""
 _MOST_PAUSES = 10_000
 MOST_REFUSED = 60
-"""Requests with credentials of one tenant that a host may refuse in `REFUSED_WITHIN`: of GitHub's 900 requests a minute
-(docs.github.com: rate limits for the REST API) a part that leaves room for everybody else's."""
+"""Different credentials of one tenant that a host may refuse in `REFUSED_WITHIN`: with a few requests each, of GitHub's
+900 requests a minute (docs.github.com: rate limits for the REST API) a part that leaves room for everybody else's."""
 REFUSED_WITHIN = 60.0
 """Seconds; whoever puts better tokens in place of many wrong ones waits no longer than that."""
 _MOST_ACCEPTED = 10_000
@@ -89,15 +89,15 @@ class SignIns:
     """Which credentials hosts have accepted, and how many of each tenant's they have refused lately.
 
     A host that sees many failed sign-ins from our address turns away everybody, for an hour and longer (PROVIDERS.md:
-    GitHub's "Max number of login attempt exceeded", GitLab's Rack::Attack). So a tenant whose credentials were refused
-    `MOST_REFUSED` times within `REFUSED_WITHIN` waits, with those that were never accepted. Credentials that once
-    were go on, and so does every other tenant. Memory is bounded: what was used least lately is forgotten first.
+    GitHub's "Max number of login attempt exceeded", GitLab's Rack::Attack). So a tenant of whose credentials
+    `MOST_REFUSED` were refused within `REFUSED_WITHIN` waits, with those that were never accepted. Credentials that
+    once were go on, and so does every other tenant. Memory is bounded: what was used least lately is forgotten first.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._accepted: OrderedDict[tuple[str, bytes], None] = OrderedDict()
-        self._refused: OrderedDict[tuple[str, str], deque[tuple[float, bytes]]] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, str], OrderedDict[bytes, float]] = OrderedDict()
 
     def note(self, host: str, tenant: str, credential: bytes, status: int) -> None:
         """A host answered with this status. All but 2xx and 401 say nothing about the credential itself."""
@@ -105,8 +105,12 @@ class SignIns:
             self._accept(host, tenant, credential)
         elif status == 401:
             self._accepted.pop((host, credential), None)
-            refused = self._refused.setdefault((host, tenant), deque(maxlen=MOST_REFUSED))
-            refused.append((self._clock(), credential))
+            # One credential counts once, however many of an inspection's requests it failed.
+            refused = self._refused.setdefault((host, tenant), OrderedDict())
+            refused[credential] = self._clock()
+            refused.move_to_end(credential)
+            if len(refused) > MOST_REFUSED:
+                refused.popitem(last=False)
             self._refused.move_to_end((host, tenant))
             if len(self._refused) > _MOST_TENANTS:
                 self._refused.popitem(last=False)
@@ -118,16 +122,14 @@ class SignIns:
             self._accepted.popitem(last=False)
         # Some can sign in in one of two ways, and the first one failed (Bitbucket: Basic, then Bearer).
         if refused := self._refused.get((host, tenant)):
-            kept = [event for event in refused if event[1] != credential]
-            refused.clear()
-            refused.extend(kept)
+            refused.pop(credential, None)
 
     def remaining(self, host: str, tenant: str, credential: bytes) -> float:
         """Seconds until this tenant's credential may be sent to `host`; 0 for now."""
         refused = self._refused.get((host, tenant))
         if refused is None or len(refused) < MOST_REFUSED or (host, credential) in self._accepted:
             return 0.0
-        return max(0.0, refused[0][0] + REFUSED_WITHIN - self._clock())
+        return max(0.0, next(iter(refused.values())) + REFUSED_WITHIN - self._clock())
 
 
 class Courtesy:
