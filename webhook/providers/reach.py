@@ -1,23 +1,43 @@
 """Repositories that a runtime token must reach, besides the one that its Secret's URL names.
 
 Each provider says of each repository what its replies mean; this puts it together into one finding, in which every
-repository that can't be reached is named.
+repository that can't be reached is named, those that share a reason together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from webhook.findings import Answer, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.base import Api, NoAnswer, TooLate
 from webhook.providers.rounds import together_in_time
 from webhook.requirements import Role
+from webhook.wording import join
 
 _T = TypeVar("_T")
 # What is worse in its consequences comes first; a lack that is proven outweighs what nobody knows.
 _WORST_FIRST = (Outcome.BLOCKED, Outcome.INSUFFICIENT, Outcome.UNVERIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Why a token doesn't reach a repository, or isn't known to.
+
+    Attributes:
+        outcome: blocked, insufficient or unverified.
+        reason: a clause that stands after the host's name, in which ``{}`` stands for the repository, or for several.
+        remedy: a whole sentence that says what to do, where something can be done.
+    """
+
+    outcome: Outcome
+    reason: str
+    remedy: str = ""
+
+
+Fate = Unreached | NoAnswer | None
+"""What became of one repository: why it isn't reached, why nothing was learnt, or None where the token reaches it."""
 
 
 async def look(
@@ -33,32 +53,52 @@ async def look(
     return list(zip(needs, learnt, strict=True))
 
 
-def add(answer: Answer, question: Question, findings: list[tuple[RepositoryNeed, Finding | NoAnswer | None]]) -> Answer:
+def add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
     """The answer with what its runtime finding owes to these repositories.
 
-    Args:
-        findings: for each repository None where the token reaches it, what is wrong, or why nothing was learnt.
-            A reason is a clause that names the repository.
+    What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first.
     """
     own = answer.findings.get(Role.RUNTIME)
-    if own is None or not findings:
+    if own is None:
         return answer
-    late = [need.name for need, finding in findings if isinstance(finding, TooLate)]
-    problems: list[Finding] = []
-    for need, finding in findings:
-        if isinstance(finding, NoAnswer) and not isinstance(finding, TooLate):
-            problems.append(Finding(Outcome.UNVERIFIED, reason=f"{finding} when asked for {need.name}"))
-        elif isinstance(finding, Finding):
-            problems.append(finding)
-    if own.outcome is Outcome.SUFFICIENT and problems:
-        answer = replace(answer, findings={**answer.findings, Role.RUNTIME: _together(problems)})
+    late = [need.name for need, fate in fates if isinstance(fate, TooLate)]
+    problems = [(need, problem) for need, fate in fates if (problem := _problem(fate)) is not None]
+    about_itself = own.outcome is not Outcome.SUFFICIENT and (own.lacks or own.outcome not in _WORST_FIRST)
+    if problems and not about_itself:
+        answer = _with(answer, own, _grouped(problems))
     if late:
-        warning = f"There was no time to ask {question.host.name} whether this token reaches {', '.join(late)}."
+        warning = f"There was no time to ask {question.host.name} whether this token reaches {join(late)}."
         facts = replace(answer.facts, warnings=(*answer.facts.warnings, warning))
         answer = replace(answer, facts=facts, complete=False)
     return answer
 
 
-def _together(problems: list[Finding]) -> Finding:
-    worst = min((problem.outcome for problem in problems), key=_WORST_FIRST.index)
-    return Finding(worst, reason=", and ".join(dict.fromkeys(p.reason for p in problems if p.outcome is worst)))
+def _problem(fate: Fate) -> Unreached | None:
+    if isinstance(fate, TooLate):
+        return None
+    return Unreached(Outcome.UNVERIFIED, f"{fate} when asked for {{}}") if isinstance(fate, NoAnswer) else fate
+
+
+def _grouped(problems: Iterable[tuple[RepositoryNeed, Unreached]]) -> list[Unreached]:
+    """One for each reason, with the repositories that share it named, the worst first."""
+    names: dict[tuple[Outcome, str], dict[str, None]] = {}
+    first: dict[tuple[Outcome, str], Unreached] = {}
+    for need, problem in problems:
+        key = (problem.outcome, problem.reason)
+        names.setdefault(key, {})[need.name] = None
+        first.setdefault(key, problem)
+    told = [replace(one, reason=one.reason.replace("{}", join(names[key]))) for key, one in first.items()]
+    return sorted(told, key=lambda one: _WORST_FIRST.index(one.outcome))
+
+
+def _with(answer: Answer, own: Finding, problems: list[Unreached]) -> Answer:
+    worst, remedy = problems[0].outcome, problems[0].remedy
+    reasons = [problem.reason for problem in problems]
+    if own.outcome is not Outcome.SUFFICIENT:
+        reasons.insert(0, own.reason)
+        if _WORST_FIRST.index(own.outcome) <= _WORST_FIRST.index(worst):
+            worst, remedy = own.outcome, answer.remedy
+    findings = {**answer.findings, Role.RUNTIME: Finding(worst, reason=", and ".join(dict.fromkeys(reasons)))}
+    if any(finding.lacks for finding in findings.values()):  # another role's, which a better token mends
+        remedy = answer.remedy
+    return replace(answer, findings=findings, remedy=remedy)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from webhook.providers.base import Api, NoAnswer, Reply, TooLate
 
 _T = TypeVar("_T")
+_S = TypeVar("_S")
 # Seconds in which the answer is put together and travels back.
 _RESERVE = 0.2
 
@@ -19,13 +20,28 @@ async def together(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
     Raises:
         Exception: the first one's, in the order of `calls`.
     """
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    returned: list[_T] = []
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-        returned.append(outcome)
-    return returned
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
+
+
+async def both(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) -> tuple[_T, _S]:
+    """What each of two returns, once both are over.
+
+    Raises:
+        Exception: the first one's, or else the second one's.
+    """
+    one, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    await asyncio.gather(one, other, return_exceptions=True)
+    return one.result(), other.result()
+
+
+async def answer_of(call: Coroutine[Any, Any, _T]) -> _T | NoAnswer:
+    """What it returns, or why it brought nothing: for a request without which there is an answer all the same."""
+    try:
+        return await call
+    except NoAnswer as silence:
+        return silence
 
 
 async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> list[_T | NoAnswer]:

@@ -9,9 +9,9 @@ from webhook.hosts import Host
 from webhook.requirements import union
 
 
-def new_classic(question: Question) -> str:
-    """A sentence with a link that makes a classic token with the scopes of all roles."""
-    scopes = union(question.requirements.values()).scopes
+def new_classic(question: Question, *also: str) -> str:
+    """A sentence with a link that makes a classic token with the scopes of all roles, and `also` these."""
+    scopes = tuple(dict.fromkeys((*union(question.requirements.values()).scopes, *also)))
     noun = {1: "it", 2: "both"}.get(len(scopes), "all of them")
     query = f"scopes={quote(','.join(scopes), safe=',:')}&description={quote(_purpose(question))}"
     return f"Make one that has {noun}: {question.host.web_url}/settings/tokens/new?{query}"

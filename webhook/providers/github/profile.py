@@ -46,5 +46,6 @@ PROFILE = Profile(
     tenants=TENANTS,
     # GitHub docs: about-authentication-to-github.
     token_prefixes=("github_pat_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-    shape_in_text=r"gh[pousr]_[a-z0-9]{30}|github_pat_\w{30}",
+    # Since 2026 installation tokens may be long ones that hold a JWT (GitHub changelog, 2026-04-24): ghs_APPID_eyJ...
+    shape_in_text=r"gh[pousr]_[a-z0-9]{30}|ghs_[0-9]+_eyj|github_pat_\w{30}",
 )

@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping, Sequence
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.findings import (
+    Answer,
+    Facts,
+    Finding,
+    Outcome,
+    Question,
+    RepositoryNeed,
+    TokenCredential,
+    same_for_all,
+)
+from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import links, replies, repository
 from webhook.providers.github.vocabulary import held
+from webhook.providers.reach import Fate, Unreached
+from webhook.providers.rounds import answer_of, both, together
 from webhook.providers.text import plain
-from webhook.requirements import Requirement
+from webhook.requirements import Level, Requirement, Role
+
+_Others = Sequence[tuple[RepositoryNeed, Reply | NoAnswer | None]]
+"""The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
-    """Ask whose token it is and what it may do, and in the same round for the repository that its URL names."""
+    """Ask whose token it is and what it may do, and in the same round for the repositories that it must reach."""
     name = repository.named(question.path)
-    asked = [api.send("GET", "/user", headers=headers)]
-    if name is not None:
-        asked.append(api.send("GET", f"/repos/{name}", headers=headers))
-    user, *others = await asyncio.gather(*asked, return_exceptions=True)
-    if isinstance(user, BaseException):
+    here, elsewhere = repository.apart(question)
+
+    async def look(need: RepositoryNeed) -> Reply | None:
+        other = repository.named(need.path)
+        return None if other is None else await api.send("GET", f"/repos/{other}", headers=headers)
+
+    wanted = ["/user"] if name is None else ["/user", f"/repos/{name}"]
+    asked = together(*(answer_of(api.send("GET", path, headers=headers)) for path in wanted))
+    (user, *named), others = await both(asked, reach.look(elsewhere, api, look))
+    if isinstance(user, NoAnswer):
         raise user
-    for other in others:
-        if isinstance(other, BaseException) and not isinstance(other, NoAnswer):
-            raise other
-    found = next((other for other in others if not isinstance(other, BaseException)), None)
-    silence = next((str(other) for other in others if isinstance(other, NoAnswer)), "")
-    return judge(question, credential, user, name, found, silence)
+    found = named[0] if named else None
+    return judge(question, credential, user, found, [*((need, found) for need in here), *others])
 
 
 def judge(
     question: Question,
     credential: TokenCredential,
     user: Reply,
-    name: str | None = None,
-    found: Reply | None = None,
-    silence: str = "",
+    found: Reply | NoAnswer | None = None,
+    others: _Others = (),
 ) -> Answer:
     """What GitHub's replies mean.
 
     Args:
         user: to ``GET /user``.
-        name: the repository that the URL names, or None.
-        found: to ``GET /repos/{name}``.
-        silence: why there is no such reply.
+        found: for the repository that the URL names; None where it names none.
+        others: see `_Others`.
 
     Raises:
         NoAnswer: nothing was learnt.
@@ -70,8 +84,9 @@ def judge(
     )
     findings = {role: _scopes_suffice(needed, scopes) for role, needed in question.requirements.items()}
     remedy = links.new_classic(question)
-    if name is not None:
-        seen = repository.look(question, name, found, silence, facts, secret=token)
+    name = repository.named(question.path)
+    if name is not None and found is not None:
+        seen = repository.look(question, name, found, facts, secret=token)
         if seen.warning:
             facts = repository.warned(facts, seen.warning)
         for role, finding in findings.items():
@@ -79,10 +94,53 @@ def judge(
                 findings[role] = problem
         if all(f.outcome is not Outcome.INSUFFICIENT or not f.lacks for f in findings.values()):
             remedy = seen.remedy or remedy
-    return Answer(findings, facts, remedy)
+    here, _ = repository.apart(question)
+    known = findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the URL's own repository
+    fates = [
+        (need, None if known and need in here else _fate(question, need, reply, facts, secret=token))
+        for need, reply in others
+    ]
+    return reach.add(Answer(findings, facts, remedy), question, fates)
 
 
 def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
     holds = held(scopes)
     lacks = tuple(scope for scope in needed.scopes if scope not in holds)
     return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
+
+
+def _fate(
+    question: Question, need: RepositoryNeed, reply: Reply | NoAnswer | None, facts: Facts, *, secret: str
+) -> Fate:
+    """What the reply for a repository means that the token must also reach."""
+    if reply is None:
+        return repository.NO_NAME
+    if isinstance(reply, NoAnswer):
+        return reply
+    account = facts.account or "its account"
+    hidden = repository.out_of_sight(question, reply, facts, account, secret=secret)
+    if hidden is not None or not isinstance(reply.body, Mapping):
+        return hidden
+    return (
+        repository.archived(question, need, reply.body)
+        or repository.role_too_low(question, need, reply.body, account)
+        or _without_scope(question, need, reply.body, facts)
+    )
+
+
+def _without_scope(
+    question: Question, need: RepositoryNeed, body: Mapping[object, object], facts: Facts
+) -> Unreached | None:
+    """Why the scopes don't suffice there: code of a private repository is for `repo` alone (GitHub docs: scopes)."""
+    holds = held(facts.holds)
+    if "repo" in holds:
+        return None
+    private = body.get("private")
+    if not isinstance(private, bool):
+        return Unreached(Outcome.UNVERIFIED, "doesn't say whether {} is private")
+    if not private and (need.access is Level.READ or "public_repo" in holds):
+        return None
+    scope = "repo" if private else "public_repo"
+    verb = "read" if need.access is Level.READ else "push to"
+    reason = f"says that this {facts.described} lacks {scope}, without which nobody may {verb} {{}}"
+    return Unreached(Outcome.INSUFFICIENT, reason, links.new_classic(question, scope))
