@@ -16,7 +16,7 @@ import httpx
 import trustme
 import yaml
 
-from webhook.demo import until_serving
+from webhook.demo.server import until_serving
 
 
 @dataclass

@@ -15,6 +15,7 @@ import typer
 
 from webhook import __version__
 from webhook.errors import ConfigurationError
+from webhook.keyring.commands import app as keys_app
 
 if TYPE_CHECKING:
     from webhook.listener import Address
@@ -32,6 +33,7 @@ config_app = typer.Typer(help="Look at configuration files.", no_args_is_help=Tr
 certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:
@@ -133,11 +135,11 @@ def demo(
     from webhook.demo import run_demo
 
     try:
-        finished = asyncio.run(run_demo(stay=serve))
+        asyncio.run(run_demo(stay=serve))
     except KeyboardInterrupt:
         return
-    if not finished:
-        raise SystemExit(3)
+    except RuntimeError as error:
+        _fail(str(error), code=3)
 
 
 @config_app.command("check", epilog="Example: git-token-webhook config check config.yaml")

@@ -1,0 +1,93 @@
+"""The whole thing on one machine: simulated providers, the real server as a process of its own, real TLS.
+
+Sends the AdmissionReviews that an API server would send, and shows what people would see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from rich.console import Console
+
+from webhook.certificates import issue_ca, issue_serving_certificate, write_file, write_key_pair
+from webhook.demo import screen
+from webhook.demo.scenes import Act, Scene, acts
+from webhook.demo.server import Server, review_of, running
+from webhook.providers import PROVIDERS
+from webhook.simulator import Simulator, example_world
+from webhook.simulator.faults import Outage
+
+
+async def run_demo(*, stay: bool = False, console: Console | None = None) -> None:
+    """Play all scenes.
+
+    Args:
+        stay: keep the server up afterwards, until somebody ends it.
+
+    Raises:
+        RuntimeError: the server didn't start.
+    """
+    console = console or Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 110)
+    world = example_world(datetime.now(UTC))
+    with tempfile.TemporaryDirectory(prefix="git-token-webhook-demo-") as folder:
+        place = Path(folder)
+        async with Simulator(world, ssl_context=_certificates(place)) as simulator:
+            # No host of the simulator is really called; its API stands in for those of the hosts that it plays.
+            providers = [
+                {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(place / "ca.crt")}
+                for name, host in simulator.hosts.items()
+                if host.kind in PROVIDERS
+            ]
+            shown = [act for act in acts(world) if act.kind is None or act.kind in PROVIDERS]
+            screen.introduce(console, ", ".join(PROVIDERS[act.kind].profile.title for act in shown if act.kind))
+            async with running(place, {"providers": providers}) as server:
+                console.print(f"[dim]The server was ready after {server.started_in:.1f} s, at {server.url}.[/dim]\n")
+                scenes = await _play(console, shown, {"providers": providers}, server, simulator)
+                if not stay:
+                    screen.end(console, len(scenes), len(simulator.journal.records))
+                    return
+                write_file(place / "review.json", json.dumps(review_of(scenes[0])).encode(), mode=0o600)
+                screen.invite(console, server.url, place)
+                await asyncio.Event().wait()
+
+
+def _certificates(place: Path) -> ssl.SSLContext:
+    """A CA of the demonstration's own, with certificates for the server and, returned, for the providers."""
+    ca = issue_ca("git-token-webhook demo")
+    leaf = issue_serving_certificate(ca, ["localhost"], [IPv4Address("127.0.0.1")], lifetime=timedelta(days=1))
+    write_key_pair(ca, place / "ca.crt", place / "ca.key")
+    write_key_pair(leaf, place / "tls.crt", place / "tls.key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(place / "tls.crt", place / "tls.key")
+    return context
+
+
+async def _play(
+    console: Console, shown: list[Act], settings: dict[str, object], server: Server, simulator: Simulator
+) -> list[Scene]:
+    played: list[Scene] = []
+    for act in shown:
+        screen.begin(console, act.title)
+        for scene in act.scenes:
+            played.append(scene)
+            if scene.settings:
+                settings |= scene.settings
+                await server.configure(settings)
+            if scene.outage:
+                simulator.faults.add(Outage(), host=scene.outage)
+            before, began = len(simulator.journal.records), time.perf_counter()
+            mutated = await server.review("mutate", scene)
+            validated = await server.review("validate", scene)
+            seconds = time.perf_counter() - began
+            simulator.faults.clear()
+            asked = len(simulator.journal.records) - before
+            screen.show(console, len(played), screen.Played(scene, mutated, validated, seconds, asked))
+    return played
