@@ -39,6 +39,7 @@ import yaml
 from cryptography.x509 import load_pem_x509_certificate
 from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api, V1ObjectMeta, V1Secret
 
+from webhook.providers import PROVIDERS
 from webhook.simulator.faults import AnyEffect, Fault
 from webhook.simulator.github import Token
 from webhook.simulator.scenes import example_world
@@ -148,7 +149,8 @@ class Place:
 
 
 class Simulation:
-    """github.com, simulated in a thread of this process. Each test makes its own tokens, so none disturbs another."""
+    """All providers, simulated in a thread of this process. On github.com each test makes tokens of its own, so that
+    none disturbs another; of the other hosts' tokens nothing is changed or counted."""
 
     def __init__(self, folder: Path) -> None:
         self._authority = trustme.CA()
@@ -171,10 +173,18 @@ class Simulation:
         self._thread.join()
         self._loop.close()
 
-    def settings(self) -> dict[str, Any]:
-        """What the configuration file says of it: github.com is here."""
-        api = self._simulator.hosts["github.com"].api_url
-        return {"host": "github.com", "kind": "github", "apiUrl": api, "caFile": str(self.ca_file)}
+    def settings(self) -> list[dict[str, Any]]:
+        """What the configuration file says of it under `providers`: where the hosts are."""
+        hosts = self._simulator.hosts
+        return [
+            {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(self.ca_file)}
+            for name, host in hosts.items()
+            if host.kind in PROVIDERS
+        ]
+
+    def known_token(self, name: str) -> str:
+        """A token of the ready-made world, by its name there."""
+        return self._simulator.world.token(name).value
 
     def token(self, *scopes: str, expires: timedelta | None = None) -> str:
         """A new classic token of octocat."""
@@ -554,14 +564,14 @@ class Installer:
         """The webhook, running and registered.
 
         Args:
-            settings: what its configuration file says besides where github.com is.
+            settings: what its configuration file says besides where the providers are.
             replicas: that many behind a relay; 0 is one that listens on the Service's address itself.
         """
         name = name or f"git-token-webhook-{secrets.token_hex(3)}"
         folder = self._folder / name
         folder.mkdir()
         service = self._control_plane.create_service(OWN_NAMESPACE, name, self._port)
-        whole = {"providers": [self._simulation.settings()], **(settings or {})}
+        whole = {"providers": self._simulation.settings(), **(settings or {})}
         files, _ = issue(self._authority, service.dns_name)
         configuration = MountedFolder(folder / "configuration", {"config.yaml": json.dumps(whole)})
         certificate = MountedFolder(folder / "tls", files)
@@ -677,7 +687,7 @@ class Stream:
 
 @pytest.fixture(scope="session")
 def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
-    """The simulated github.com."""
+    """The simulated providers, of which most tests need github.com."""
     with Simulation(tmp_path_factory.mktemp("providers")) as simulation:
         yield simulation
 

@@ -152,7 +152,7 @@ def gitlab_acme_dev(now: datetime, seed: str) -> GitLabHost:
         Account(username="alice", id=1, name="Alice"),
         Account(username=bot, id=2, name="platform", type=AccountType.GROUP_BOT),
         Group(path="acme", id=2, members={"alice": Level.OWNER, bot: Level.MAINTAINER}),
-        Group(path="web", id=5, members={"alice": Level.REPORTER}),
+        Group(path="web", id=5, members={"alice": Level.REPORTER, bot: Level.DEVELOPER}),
         Project(path="acme/apps", id=3),
         Project(path="acme/shared-configuration", id=4),
         Project(path="web/site", id=6),
