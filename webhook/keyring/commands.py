@@ -1,0 +1,159 @@
+"""``git-token-webhook keys``: make a ring, look at it, and add a key to it. No command shows a key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from webhook.keyring.ring import KeyRing
+
+app = typer.Typer(help="Make and look at the keys that sign attestations and seal tokens.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="The key ring: a folder with one file for each key.")]
+Name = Annotated[str | None, typer.Option(help="Name of the new key's file; today's date without one.")]
+Activation = Annotated[
+    str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
+]
+
+
+@app.command(epilog="Example: git-token-webhook keys generate keys")
+def generate(folder: Folder, name: Name = None) -> None:
+    """Make a new ring with one key."""
+    from webhook.certificates import write_file
+
+    try:
+        held = [file for file in folder.iterdir() if not file.name.startswith(".")] if folder.exists() else []
+        if held:
+            raise ConfigurationError(f"{folder} isn't empty; to add a key to a ring: git-token-webhook keys rotate")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys are nobody's to commit
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+    ring = _add_key(folder, name or f"{datetime.now(UTC):%Y-%m-%d}")
+    typer.echo(f"Wrote key {ring.keys[-1].kid} to {folder / ring.keys[-1].name}. It seals and signs at once.")
+    typer.echo("Keep a copy in a safe place: what a lost key has sealed is lost with it.")
+
+
+@app.command(epilog="Example: git-token-webhook keys rotate keys")
+def rotate(folder: Folder, name: Name = None, activation: Activation = "3m") -> None:
+    """Add a key to a ring; everything new uses it as soon as every replica can have it."""
+    from webhook.keyring.files import load_keyring_by_file_times
+
+    now = datetime.now(UTC)
+    ring = load_keyring_by_file_times(folder, activation=_duration(activation))
+    last = ring.keys[-1]
+    if ring.state(last, now) == "waiting":
+        # A replica that starts in between would take it for one that everybody has.
+        until = f"{ring.active_from(last):%H:%M:%S} UTC"
+        raise ConfigurationError(f"{folder}: {last.name} isn't in use before {until}; add the next key after that")
+    ring = _add_key(folder, name or _dated_after(last.name, now, folder))
+    key = ring.keys[-1]
+    typer.echo(f"Wrote key {key.kid} to {folder / key.name}. It seals and signs {activation} after a replica has it.")
+    typer.echo(f"Until then {last.name} does, and whatever that has sealed needs it until it is sealed again.")
+
+
+@app.command("list", epilog="Example: git-token-webhook keys list keys -o json")
+def list_keys(
+    folder: Folder,
+    activation: Activation = "3m",
+    output: Annotated[
+        Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")
+    ] = "text",
+) -> None:
+    """Show which keys a ring has and what each of them does, by the times of their files."""
+    import json
+
+    import yaml
+
+    from webhook.keyring.files import load_keyring_by_file_times
+
+    ring = load_keyring_by_file_times(folder, activation=_duration(activation))
+    for doubt in ring.doubts:
+        typer.echo(doubt, err=True)
+    keys = _described(ring, datetime.now(UTC))
+    if output == "json":
+        typer.echo(json.dumps(keys, indent=2))
+    elif output == "yaml":
+        typer.echo(yaml.safe_dump(keys, sort_keys=False), nl=False)
+    else:
+        titles = {"kid": "KID", "name": "NAME", "since": "SINCE", "state": "STATE"}
+        rows = [titles, *({**key, "state": _told(key)} for key in keys)]
+        widths = {column: max(len(row[column]) for row in rows) for column in titles}
+        for row in rows:
+            typer.echo("  ".join(row[column].ljust(widths[column]) for column in titles).rstrip())
+
+
+def _described(ring: KeyRing, now: datetime) -> list[dict[str, str]]:
+    described: list[dict[str, str]] = []
+    for key in ring.keys:
+        state = ring.state(key, now)
+        row = {"kid": key.kid, "name": key.name, "since": _time(ring.since[key.kid]), "state": str(state)}
+        if state == "waiting":
+            row["activeFrom"] = _time(ring.active_from(key))
+        described.append(row)
+    return described
+
+
+def _told(key: dict[str, str]) -> str:
+    match key["state"]:
+        case "active":
+            return "active: seals and signs"
+        case "waiting":
+            return f"waiting until {key['activeFrom']}"
+        case _:
+            return "only opens and verifies"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _duration(text: str) -> timedelta:
+    from webhook.settings import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--activation: {error}") from None
+
+
+def _dated_after(last: str, now: datetime, folder: Path) -> str:
+    """The date, with the time where that is needed to come after the last key."""
+    for name in (f"{now:%Y-%m-%d}", f"{now:%Y-%m-%dT%H%M%SZ}"):
+        if name > last:
+            return name
+    raise ConfigurationError(f"{folder}: no date comes after {last}, which is the last key by name; say --name")
+
+
+def _add_key(folder: Path, name: str) -> KeyRing:
+    """Write a new key as the last of its ring, and read it back."""
+    import base64
+    import re
+    import secrets
+
+    from webhook.certificates import write_file
+    from webhook.keyring.files import load_keyring_by_file_times
+    from webhook.keyring.key import SHORTEST
+
+    path = folder / name
+    # What a key of a Kubernetes Secret may be called, since that is where most rings go.
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}", name):
+        raise ConfigurationError(f"--name {name!r} must be letters, digits, '-', '_' and '.', and not begin with '.'")
+    if path.exists():
+        raise ConfigurationError(f"{path} is there already, and what it has sealed needs it; choose another --name")
+    others = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
+    if any(other >= name for other in others):
+        raise ConfigurationError(f"{name} would not be the last key by name, and so never seal; choose another --name")
+    try:
+        write_file(path, base64.b64encode(secrets.token_bytes(SHORTEST)) + b"\n", mode=0o600)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+    return load_keyring_by_file_times(folder)
