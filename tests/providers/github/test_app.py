@@ -29,7 +29,7 @@ async def test_a_good_app_is_good(desk: Desk, installation: str | None, path: st
     """Its installation is named, or found by the owner in the URL as Argo CD finds it."""
     answer = await desk.inspect(own_credentials(desk, "good-app", installation=installation), path)
     assert answer.findings[Role.RUNTIME] == Finding(Outcome.SUFFICIENT)
-    assert (answer.facts.account, answer.facts.holds) == ("good-app on acme", HELD)
+    assert (answer.facts.described, answer.facts.account, answer.facts.holds) == ("GitHub App good-app", "acme", HELD)
     assert answer.facts.expires_at is None
 
 
@@ -54,11 +54,35 @@ async def test_one_round_of_reads_suffices(desk: Desk, installation: str | None,
     assert (desk.asked(), answer.requests) == (asked, len(asked))
 
 
-async def test_an_installation_that_nothing_names_is_unverified(desk: Desk) -> None:
-    """Neither its number nor an owner: the App is known, and that is all."""
+async def test_the_only_installation_needs_no_name(desk: Desk) -> None:
+    """Where neither its number nor an owner is told, it is the one that is meant, for better or worse."""
+    assert (await desk.find(own_credentials(desk, "good-app"))).outcome is Outcome.SUFFICIENT
+    assert desk.asked() == ["GET /app", "GET /app/installations"]
+    assert (await desk.find(own_credentials(desk, "no-hooks-app"))).lacks == ("Webhooks: write",)
+    assert (await desk.find(own_credentials(desk, "suspended-app"))).outcome is Outcome.BLOCKED
+
+
+async def test_one_of_several_installations_that_nothing_names_is_unverified(desk: Desk) -> None:
+    """Which one Argo CD will use, only a repository's owner tells."""
+    desk.world.add(Installation(id=4001, app_id=2001, account="octocat"))
     finding = await desk.find(own_credentials(desk, "good-app"))
     assert finding.outcome is Outcome.UNVERIFIED
     assert "githubAppInstallationID" in finding.reason
+
+
+async def test_an_app_that_is_installed_nowhere_is_invalid(desk: Desk) -> None:
+    """It can give access to nothing."""
+    answer = await desk.inspect(own_credentials(desk, "uninstalled-app"))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
+    assert answer.remedy.startswith("Install the App")
+
+
+@pytest.mark.parametrize("effect", [Status(status=404, body="{}"), Status(status=200, body="{}"), Status(status=403)])
+async def test_a_list_of_installations_that_tells_nothing_is_no_verdict(desk: Desk, effect: Status) -> None:
+    """GitHub has that list for every App."""
+    desk.simulator.faults.add(effect, path=".*/app/installations")
+    with pytest.raises(NoAnswer, match="installation"):
+        await desk.inspect(own_credentials(desk, "good-app"))
 
 
 @pytest.mark.parametrize("path", ["", REPOSITORY])
@@ -98,6 +122,13 @@ async def test_an_installation_of_nobody_or_another_is_invalid(desk: Desk, insta
     finding = await desk.find(own_credentials(desk, "uninstalled-app", installation=installation), REPOSITORY)
     assert finding.outcome is Outcome.INVALID
     assert "knows no installation" in finding.reason
+
+
+async def test_a_removed_installation_is_invalid_beside_another(desk: Desk) -> None:
+    """That another installation of the App reaches the repository doesn't bring the named one back."""
+    finding = await desk.find(own_credentials(desk, "good-app", installation="999"), REPOSITORY)
+    assert finding.outcome is Outcome.INVALID
+    assert "knows no installation 999" in finding.reason
 
 
 async def test_another_apps_key_is_invalid(desk: Desk) -> None:

@@ -1,11 +1,15 @@
 """GitHub: github.com, ``*.ghe.com`` and Enterprise Server.
 
-scoped      classic and OAuth tokens, which have scopes
-probed      fine-grained tokens and those of Apps, whose permissions have to be proven
-app         an App's own credentials
-repository  the repository that a URL names
-replies     what GitHub's replies mean
-profile     what is known without asking
+scoped         classic and OAuth tokens, which have scopes
+probed         fine-grained tokens and those of Apps, whose permissions have to be proven
+probes         requests that prove them and change nothing
+proofs         what the replies prove
+app            an App's own credentials
+installations  which of its installations reaches which repository
+repository     the repository that a URL names
+elsewhere      those that the configuration names
+replies        what GitHub's replies mean
+profile        what is known without asking
 vocabulary, links, keys
 """
 

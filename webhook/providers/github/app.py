@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
+from webhook.findings import (
+    Answer,
+    Facts,
+    Finding,
+    GitHubAppCredential,
+    Outcome,
+    Question,
+    RepositoryNeed,
+    same_for_all,
+)
+from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import replies, repository
+from webhook.providers.github import elsewhere, installations, replies, repository
+from webhook.providers.github.installations import Heard, level_of
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.vocabulary import display
-from webhook.providers.rounds import together
+from webhook.providers.rounds import both, together
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
+from webhook.requirements import Requirement
 
 _DESCRIBED = "GitHub App"
 # GitHub allows ten minutes at most, and a clock of ours that is a minute ahead (GitHub docs: generating a JWT).
 _BACKDATED = 60
 _LIFETIME = 540
+# Two are enough to know that there isn't just one.
+_ALL = "/app/installations?per_page=2"
+
+_Others = Sequence[tuple[RepositoryNeed, Heard | NoAnswer | None]]
+"""The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
 def sign(credential: GitHubAppCredential, now: datetime) -> str:
@@ -39,24 +56,46 @@ def sign(credential: GitHubAppCredential, now: datetime) -> str:
 async def inspect(
     question: Question, credential: GitHubAppCredential, api: Api, headers: Mapping[str, str], now: datetime
 ) -> Answer:
-    """Ask for the App, its installation, and whether that reaches the repository that the URL names, in one round."""
+    """Ask for the App, its installation, and whether that reaches the repositories that it must, in one round.
+
+    In a second one only for repositories that it doesn't reach, and that perhaps anybody may read.
+    """
     token = await asyncio.to_thread(sign, credential, now)  # milliseconds of arithmetic
     headers = {**headers, "authorization": f"Bearer {token}"}
-    name = repository.named(question.path)
+
+    def get(path: str) -> Coroutine[Any, Any, Reply]:
+        return api.send("GET", path, headers=headers)
+
+    async def look(need: RepositoryNeed) -> Heard | None:
+        name = repository.named(need.path)
+        return None if name is None else await installations.look(name, need, credential, get)
+
+    wanted = _wanted(question, credential)
+    answers, others = await both(together(*map(get, wanted)), reach.look(question, api, look))
+    return judge(question, credential, dict(zip(wanted, answers, strict=True)), others)
+
+
+def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
     wanted = ["/app"]
     if credential.installation_id is not None:
         wanted.append(f"/app/installations/{credential.installation_id}")
     elif question.path and repository.named((question.path[0], "any")):
         # As Argo CD finds it: by the owner in the URL.
         wanted += [f"/orgs/{question.path[0]}/installation", f"/users/{question.path[0]}/installation"]
-    if name is not None:
-        wanted.append(f"/repos/{name}/installation")
-    answers = await together(*(api.send("GET", path, headers=headers) for path in wanted))
-    return judge(question, credential, dict(zip(wanted, answers, strict=True)))
+    else:
+        wanted.append(_ALL)
+    name = repository.named(question.path)
+    return wanted if name is None else [*wanted, f"/repos/{name}/installation"]
 
 
-def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[str, Reply]) -> Answer:
-    """What GitHub's replies mean, by the path that was asked.
+def judge(
+    question: Question, credential: GitHubAppCredential, answers: Mapping[str, Reply], others: _Others = ()
+) -> Answer:
+    """What GitHub's replies mean.
+
+    Args:
+        answers: by the path that was asked.
+        others: see `_Others`.
 
     Raises:
         NoAnswer: nothing was learnt.
@@ -76,40 +115,30 @@ def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[
             raise NoAnswer(f"answers {about.status} when asked for the App, which says nothing of it")
         return same_for_all(question, refused[0], facts, remedy=refused[1])
     slug = plain(replies.login_of(about.body, "slug"), secret=secret)
-    facts = Facts("app", _DESCRIBED, slug or None)
-    candidates = [
-        reply for path, reply in answers.items() if path.endswith("/installation") or "installations/" in path
-    ]
-    found = next((reply for reply in candidates if reply.status == 200 and isinstance(reply.body, Mapping)), None)
-    if found is None:
-        return _no_installation(question, credential, facts, [reply.status for reply in candidates])
-    if credential.installation_id is not None:
-        named = answers[f"/app/installations/{credential.installation_id}"]
-        if named.status != 200:
-            return _no_installation(question, credential, facts, [named.status])
-        found = named
-    body = found.body if isinstance(found.body, Mapping) else {}
-    account = plain(replies.login_of(body.get("account")), secret=secret)
-    shown = f"{slug or 'App'} on {account}" if account else slug or None
-    permissions = body.get("permissions")
-    granted = permissions if isinstance(permissions, Mapping) else None
+    described = f"{_DESCRIBED} {slug}" if slug else _DESCRIBED
+    facts = Facts("app", described)
+    installation = _installation(_candidates(credential, answers))
+    if installation is None:
+        return _no_installation(question, credential, facts, answers)
+    account = plain(replies.login_of(installation.get("account")), secret=secret)
     settings = f"{web_url}/apps/{slug}" if slug else f"{web_url}/settings/apps"
-    if granted is None:
+    granted = installation.get("permissions")
+    if not isinstance(granted, Mapping):
         raise NoAnswer("did not say what the App's installation was granted")
     needed = [one for requirement in question.requirements.values() for one in requirement.permissions]
-    levels = {name: level for name, _ in needed if (level := _level(granted.get(name))) is not None}
+    levels = {name: level for name, _ in needed if (level := level_of(granted.get(name))) is not None}
     holds = tuple(display(name, level) for name, level in levels.items())
-    facts = Facts("app", _DESCRIBED, shown, holds)
-    if body.get("suspended_at"):
+    facts = Facts("app", described, account or None, holds)
+    if installation.get("suspended_at"):
         reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
         return same_for_all(question, Finding(Outcome.BLOCKED, reason=reason), facts, remedy=f"Lift it: {settings}")
     name = repository.named(question.path)
-    reach = answers.get(f"/repos/{name}/installation")
+    reply = answers.get(f"/repos/{name}/installation")
     problem = None
-    if reach is None or reach.status == 404:  # otherwise GitHub itself says which installation is the right one
+    if reply is None or reply.status == 404:  # otherwise GitHub itself says which installation is the right one
         problem = _on_another_account(question, account)
     if problem is None and name is not None:
-        problem = _out_of_reach(name, reach, body)
+        problem = _out_of_reach(name, reply, installation)
     findings = {}
     for role, requirement in question.requirements.items():
         finding = _granted(requirement, granted)
@@ -117,7 +146,8 @@ def judge(question: Question, credential: GitHubAppCredential, answers: Mapping[
     remedy = (
         f"Change the App's permissions or repositories, and have the change accepted where it is installed: {settings}"
     )
-    return Answer(findings, facts, remedy)
+    used = installations.Used(credential, installation, account, facts.described, remedy)
+    return elsewhere.added(Answer(findings, facts, remedy), question, others, used.fate)
 
 
 _KEY_REMEDY = "Check githubAppID, and make a new private key in the App's settings if this one was deleted."
@@ -135,19 +165,48 @@ def _refused_jwt(reply: Reply) -> str:
     return f"refuses this {_DESCRIBED}: its App ID and private key don't belong together, or the key was deleted"
 
 
-def _no_installation(question: Question, credential: GitHubAppCredential, facts: Facts, statuses: list[int]) -> Answer:
-    if any(status != 404 for status in statuses):
-        status = next(status for status in statuses if status != 404)
-        raise NoAnswer(f"answers {status} when asked for the App's installation, which says nothing of it")
+def _candidates(credential: GitHubAppCredential, answers: Mapping[str, Reply]) -> list[Reply]:
+    """The replies that may show the installation."""
     if credential.installation_id is not None:
-        number = credential.installation_id
+        return [answers[f"/app/installations/{credential.installation_id}"]]
+    return [reply for path, reply in answers.items() if path == _ALL or path.endswith("/installation")]
+
+
+def _installation(candidates: list[Reply]) -> Mapping[object, object] | None:
+    """The installation that the Secret names, or the only one that it can mean."""
+    for reply in candidates:
+        found = reply.body
+        if isinstance(found, list):
+            found = found[0] if len(found) == 1 else None
+        if reply.status == 200 and isinstance(found, Mapping):
+            return found
+    return None
+
+
+def _no_installation(
+    question: Question, credential: GitHubAppCredential, facts: Facts, answers: Mapping[str, Reply]
+) -> Answer:
+    """What it means that there is none.
+
+    Raises:
+        NoAnswer: nothing.
+    """
+    listing = answers.get(_ALL)
+    listed = listing.body if listing is not None and listing.status == 200 else None
+    if isinstance(listed, list) and len(listed) > 1:
+        reason = f"knows several installations of this {_DESCRIBED}, of which the URL names none"
+        finding = Finding(Outcome.UNVERIFIED, reason=f"{reason} (add githubAppInstallationID)")
+        return same_for_all(question, finding, facts)
+    odd = [one.status for one in _candidates(credential, answers) if one.status != 404 or one is listing]
+    if odd and listed != []:
+        raise NoAnswer(f"answers {odd[0]} when asked for the App's installation, which says nothing of it")
+    number = credential.installation_id
+    if number is not None:
         reason = f"knows no installation {number} of this {_DESCRIBED}: it was removed, or is another App's"
-        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_INSTALL)
-    if question.path:
-        reason = f"knows no installation of this {_DESCRIBED} for {question.path[0]}"
-        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_INSTALL)
-    reason = f"can't say which installation of this {_DESCRIBED} is meant: the URL names no owner"
-    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=f"{reason} (add githubAppInstallationID)"), facts)
+    else:
+        where = f" for {question.path[0]}" if listing is None else ""
+        reason = f"knows no installation of this {_DESCRIBED}{where}"
+    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_INSTALL)
 
 
 _INSTALL = "Install the App there, and set githubAppInstallationID to that installation's number."
@@ -184,11 +243,7 @@ def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, 
 def _granted(needed: Requirement, granted: Mapping[object, object]) -> Finding:
     lacks = []
     for name, level in needed.permissions:
-        held = _level(granted.get(name))
+        held = level_of(granted.get(name))
         if held is None or not held.includes(level):
             lacks.append(display(name, level))
     return Finding(Outcome.INSUFFICIENT, tuple(lacks)) if lacks else Finding(Outcome.SUFFICIENT)
-
-
-def _level(told: object) -> Level | None:
-    return Level(told) if isinstance(told, str) and told in set(Level) else None

@@ -1,37 +1,36 @@
 """Tokens with permissions: fine-grained ones, and those that a GitHub App got. GitHub doesn't tell what they hold,
-so each permission is proven on one repository, by requests that change nothing.
-
-What a probe rests on. Reads: a private repository's own content is shown only to who may read it; on a public one it
-proves nothing. Writes: a request without the content that it needs is refused with 422 if the token may write and 403
-if it may not. That permission is looked at before content is documented by no one, and no recording of it is known to
-us; trufflehog relies on it. Where a write probe can be backed by a read that only the same permission opens (webhooks,
-deploy keys, a private repository's content), both must agree, so that a token without the permission is never called
-good. Should GitHub look at content first after all, there is a second write probe, with content that is in order and
-for something that doesn't exist: a 403 there for want of the permission outweighs the 422. What remains assumed is that
-GitHub doesn't both look at content and look up what is addressed before it looks at permission; if it did, a token that
-may only read would pass for one that may write (tests: test_a_github_that_validates_first).
+so each permission is proven on one repository (`probes`, `proofs`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
-from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import links, replies, repository
+from webhook.findings import (
+    Answer,
+    Facts,
+    Finding,
+    Outcome,
+    Question,
+    RepositoryNeed,
+    TokenCredential,
+    same_for_all,
+)
+from webhook.providers import reach
+from webhook.providers.base import Api, NoAnswer, Reply, TooLate
+from webhook.providers.github import elsewhere, links, replies, repository
+from webhook.providers.github.probes import Probes, probe
+from webhook.providers.github.proofs import Proofs, prove
 from webhook.providers.github.vocabulary import display
-from webhook.providers.rounds import together
+from webhook.providers.reach import Fate, Unreached
+from webhook.providers.rounds import both, together
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement, union
 
 _CANDIDATES = 3
 """Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
 that the token was given is documented nowhere, so the first of it may be out of reach."""
-_NOWHERE = 4294967289  # far beyond any id that was given out, so that nothing can be hit
-
 _FINE_GRAINED, _APP_USER, _INSTALLATION = "fine-grained", "app-user", "app-installation"
 _KINDS = {
     "github_pat_": (_FINE_GRAINED, "fine-grained token"),
@@ -42,57 +41,44 @@ _SHORT_LIVED = (
     "This {} lives for hours only; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
 )
 
-# What is asked for each permission: to read, to write what can't be written, to change what doesn't exist. Which
-# permission each endpoint needs: GitHub docs, permissions required for fine-grained personal access tokens.
-_READS = {
-    "contents": ("GET", "/commits?per_page=1"),
-    "repository_hooks": ("GET", "/hooks?per_page=1"),
-    "administration": ("GET", "/keys?per_page=1"),
-}
-_WRITES = {
-    "contents": ("PUT", "/contents/git-token-webhook-{random}"),
-    "repository_hooks": ("POST", "/hooks"),
-    "administration": ("POST", "/keys"),
-}
-_ABSENT = {
-    "contents": ("PATCH", f"/releases/{_NOWHERE}"),
-    "repository_hooks": ("PATCH", f"/hooks/{_NOWHERE}"),
-    "administration": ("PATCH", f"/invitations/{_NOWHERE}"),
-}
-# Nothing that GitHub could act on. A hook is refused twice over: for its name, which can only be "web", and for having
-# no URL.
-_BODIES: dict[str, dict[str, object]] = {"/hooks": {"name": "none", "config": {}}}
-_META = "metadata"
-
-
-@dataclass(frozen=True, slots=True)
-class Probes:
-    """The replies for one repository: to itself, by permission and level, and to what changes what doesn't exist.
-
-    A str is why there is none.
-    """
-
-    name: str
-    found: Reply | str
-    replies: Mapping[tuple[str, Level], Reply | str] = field(default_factory=dict)
-    absent: Mapping[str, Reply | str] = field(default_factory=dict)
+_Others = Sequence[tuple[RepositoryNeed, Probes | NoAnswer | None]]
+"""The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
-    """Prove the permissions that the roles need, on the repository that the URL names or one that the token reaches."""
+    """Prove the permissions that the roles need, on the repository that the URL names or one that the token reaches.
+
+    What a runtime token needs elsewhere is proven there, at the same time.
+    """
+    here, rest = elsewhere.apart(question)
+
+    async def look(need: RepositoryNeed) -> Probes | None:
+        name = repository.named(need.path)
+        return None if name is None else await probe(name, _contents([need]), api, headers)
+
+    own = _ask(question, credential, _contents(here), api, headers)
+    (identity, probed), others = await both(own, reach.look(rest, api, look))
+    return judge(question, credential, identity, probed, [*((need, probed[0]) for need in here), *others])
+
+
+def _contents(needs: Iterable[RepositoryNeed]) -> Requirement:
+    """What reading or writing repositories needs."""
+    return union(Requirement(permissions=(("contents", need.access),)) for need in needs)
+
+
+async def _ask(
+    question: Question, credential: TokenCredential, also: Requirement, api: Api, headers: dict[str, str]
+) -> tuple[Reply, list[Probes]]:
+    """Whose token it is, and what was probed where."""
     token = credential.token.get_secret_value()
     installation = token.startswith("ghs_")
-    needed = union(question.requirements.values())
+    needed = union((*question.requirements.values(), also))
     name = repository.named(question.path)
     # GitHub refuses /user to installation tokens.
     whose = "/installation/repositories?per_page=100" if installation else "/user"
     if name is not None:
-        probing = asyncio.create_task(_probe(name, needed, api, headers))
-        try:
-            identity = await api.send("GET", whose, headers=headers)
-        finally:
-            probes = await probing  # which raises nothing, and mustn't go on behind our back
-        return judge(question, credential, identity, [probes])
+        identity, probes = await both(api.send("GET", whose, headers=headers), probe(name, needed, api, headers))
+        return identity, [probes]
     if installation:
         identity = listing = await api.send("GET", whose, headers=headers)
     else:
@@ -101,8 +87,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
             api.send("GET", whose, headers=headers), api.send("GET", query, headers=headers)
         )
     names = _candidates(listing, question.path[0] if question.path else None, token) if listing.status == 200 else []
-    probed = await asyncio.gather(*(_probe(candidate, needed, api, headers) for candidate in names))
-    return judge(question, credential, identity, list(probed))
+    return identity, await together(*(probe(candidate, needed, api, headers) for candidate in names))
 
 
 def _candidates(listing: Reply, owner: str | None, token: str) -> list[str]:
@@ -120,31 +105,15 @@ def _candidates(listing: Reply, owner: str | None, token: str) -> list[str]:
     return names[:_CANDIDATES]
 
 
-async def _probe(name: str, needed: Requirement, api: Api, headers: dict[str, str]) -> Probes:
-    async def ask(method: str, path: str) -> Reply | str:
-        body = None if method == "GET" else _BODIES.get(path, {})
-        try:
-            return await api.send(method, f"/repos/{name}{path}", headers=headers, json=body)
-        except NoAnswer as error:
-            return str(error)
-
-    wanted: dict[tuple[str, Level], tuple[str, str]] = {}
-    absent: dict[str, tuple[str, str]] = {}
-    for permission, level in needed.permissions:
-        if permission in _READS:
-            wanted[permission, Level.READ] = _READS[permission]
-            if level is not Level.READ:
-                method, path = _WRITES[permission]
-                wanted[permission, Level.WRITE] = (method, path.format(random=secrets.token_hex(8)))
-                absent[permission] = _ABSENT[permission]
-    asked = [("GET", ""), *wanted.values(), *absent.values()]
-    found, *answers = await asyncio.gather(*(ask(*request) for request in asked))
-    first, second = answers[: len(wanted)], answers[len(wanted) :]
-    return Probes(name, found, dict(zip(wanted, first, strict=True)), dict(zip(absent, second, strict=True)))
-
-
-def judge(question: Question, credential: TokenCredential, identity: Reply, probed: list[Probes]) -> Answer:
+def judge(
+    question: Question, credential: TokenCredential, identity: Reply, probed: list[Probes], others: _Others = ()
+) -> Answer:
     """What GitHub's replies mean.
+
+    Args:
+        identity: says whose token it is.
+        probed: on the repository that the URL names, or on some that the token may reach.
+        others: see `_Others`.
 
     Raises:
         NoAnswer: nothing was learnt.
@@ -166,16 +135,23 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
         raise NoAnswer(f"answers {identity.status} when asked whose token this is, which says nothing of it")
     account = plain(_account(identity, token_type), secret=token) or None
     facts = replace(facts, account=account)
+
+    def with_others(answer: Answer) -> Answer:
+        return elsewhere.added(
+            answer, question, others, lambda need, probes: _fate(question, need, probes, answer.facts, token)
+        )
+
     reached = next((one for one in probed if isinstance(one.found, Reply) and one.found.status == 200), None)
     for one in [reached] if reached else probed:
-        for reply in (one.found, *one.replies.values(), *one.absent.values()):
+        for reply in one.all:
             if isinstance(reply, Reply) and reply.status == 403:
                 refused = replies.refusal(reply, described, question.host.web_url, secret=token)
                 if refused is not None:
-                    return same_for_all(question, refused[0], facts, remedy=refused[1])
+                    return with_others(same_for_all(question, refused[0], facts, remedy=refused[1]))
+
     if reached is None:
         finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
-        return same_for_all(question, finding, facts)
+        return with_others(same_for_all(question, finding, facts))
     proofs = prove(reached, installation=token_type == _INSTALLATION)
     needed = union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
@@ -185,7 +161,7 @@ def judge(question: Question, credential: TokenCredential, identity: Reply, prob
     bad = [finding for finding in findings.values() if finding.outcome is Outcome.INSUFFICIENT]
     if bad and not any(finding.lacks for finding in bad):
         remedy = repository.raise_role(question, reached.name, account or "its account")
-    return Answer(findings, facts, remedy)
+    return with_others(Answer(findings, facts, remedy))
 
 
 def _account(identity: Reply, token_type: str) -> str | None:
@@ -201,96 +177,13 @@ def _unreached(question: Question, described: str, account: str | None, probed: 
     named = repository.named(question.path)
     if named is not None and probed:
         found = probed[0].found
-        if isinstance(found, str):
+        if isinstance(found, NoAnswer):
             return f"{found} when asked for {named}"
         if found.status == 404:
             return f"says 404 for {named}: either there is no such repository, or this {described} may not see it"
         return f"answers {found.status} when asked for {named}, which says nothing of the token"
     where = f" of {question.path[0]}" if question.path else ""
     return f"shows this {described} no private repository{where} on which its permissions could be proven"
-
-
-@dataclass(slots=True)
-class Proofs:
-    """What the probes showed.
-
-    Attributes:
-        held: proven, by permission and level.
-        absent: proven not to be there.
-        open: not provable, and why.
-        may_push, may_administer: the account's own role there allows it; where not, the token isn't to blame.
-    """
-
-    held: set[tuple[str, Level]] = field(default_factory=set)
-    absent: set[tuple[str, Level]] = field(default_factory=set)
-    open: dict[tuple[str, Level], str] = field(default_factory=dict)
-    may_push: bool = True
-    may_administer: bool = True
-    name: str = ""
-
-
-def prove(probes: Probes, *, installation: bool) -> Proofs:
-    """Read the replies of one repository that the token reaches."""
-    body = probes.found.body if isinstance(probes.found, Reply) else None
-    details = body if isinstance(body, Mapping) else {}
-    private = details.get("private") is True
-    proofs = Proofs(name=probes.name)
-    if not installation:  # for which all of `permissions` is false, whatever it may do (recorded responses)
-        proofs.may_push, proofs.may_administer = repository.rights(details)
-    for (permission, level), reply in probes.replies.items():
-        key = (permission, level)
-        if isinstance(reply, str):
-            proofs.open[key] = f"GitHub {reply}"
-            continue
-        read = (permission, Level.READ)
-        second = probes.absent.get(permission) if level is not Level.READ else None
-        if isinstance(second, Reply) and second.status == 403 and _forbidden(permission, second) is False:
-            proofs.absent.add(key)
-            continue
-        match _meaning(permission, level, reply, private=private, read_held=read in proofs.held):
-            case True:
-                proofs.held |= {key, read}
-                proofs.open.pop(read, None)
-            case False:
-                proofs.absent.add(key)
-            case str(why):
-                proofs.open[key] = why
-    if private or proofs.held:
-        proofs.held.add((_META, Level.READ))  # comes with any permission for a repository (GitHub docs)
-    else:
-        proofs.open[_META, Level.READ] = "the repository is public, so that anybody may read it"
-    return proofs
-
-
-def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read_held: bool) -> bool | str:
-    """True: proven. False: proven absent. Otherwise why it is neither."""
-    status = reply.status
-    if status == 403:
-        return _forbidden(permission, reply)
-    if level is Level.READ:
-        if status == 200 or (permission == "contents" and status == 409):  # 409: the repository is empty
-            if permission == "contents" and not private:
-                return "the repository is public, so that anybody may read it"
-            return True
-        return f"GitHub answers {status}"
-    if not read_held and (private or permission != "contents"):
-        return "reading isn't proven either"
-    return True if status in (400, 422) else f"GitHub answers {status}"
-
-
-def _forbidden(permission: str, reply: Reply) -> bool | str:
-    text = replies.message_of(reply)
-    if "must have" in text:  # "… admin rights to Repository.", "… push access …": the account's role
-        return "the account's own role there is too low"
-    if "archived" in text:
-        return "the repository is archived"
-    # The header says what the endpoint needs, whatever the refusal is about.
-    accepted = replies.accepted_permissions(reply)
-    if accepted and permission not in accepted:
-        return "GitHub refuses for want of another permission"
-    if "not accessible by" in text or permission in accepted:
-        return False
-    return "GitHub refuses without saying why"
 
 
 def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[str, Level]]:
@@ -327,6 +220,40 @@ def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
         reason = f"leaves open on {proofs.name} whether this {facts.described} has {', '.join(unproven)}"
         return Finding(Outcome.UNVERIFIED, reason=reason)
     return Finding(Outcome.SUFFICIENT)
+
+
+def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Fate:
+    """What the probes of a repository mean that the token must also reach."""
+    silent = next((reply for reply in probes.all if isinstance(reply, TooLate)), probes.found)
+    if isinstance(silent, NoAnswer):
+        return silent
+    hidden = elsewhere.out_of_sight(question, silent, facts, f"this {facts.described}", secret=secret)
+    if hidden is not None or not isinstance(silent.body, Mapping):
+        return hidden
+    for reply in probes.all:
+        if isinstance(reply, Reply) and (problem := elsewhere.blocked(question, reply, facts, secret=secret)):
+            return problem
+    return elsewhere.archived(question, need, silent.body) or _unproven(question, need, probes, silent.body, facts)
+
+
+def _unproven(
+    question: Question, need: RepositoryNeed, probes: Probes, body: Mapping[object, object], facts: Facts
+) -> Unreached | None:
+    """Why a repository that the token sees can't be read, or written to, with it."""
+    proofs = prove(probes, installation=facts.token_type == _INSTALLATION)
+    permission = ("contents", need.access)
+    if permission in proofs.held or (need.access is Level.READ and body.get("private") is False):
+        return None  # what is public, anybody may read
+    account = facts.account or "its account"
+    if not proofs.may_push and (low := elsewhere.role_too_low(question, need, body, account)) is not None:
+        return low
+    whose = f"this {facts.described}" + (f" of {facts.account}" if facts.account else "")
+    what = display(*permission)
+    if {permission, ("contents", Level.READ)} & proofs.absent:
+        reason = f"says that {whose} lacks {what} for {{}}"
+        return Unreached(Outcome.INSUFFICIENT, reason, _remedy(question, facts.token_type))
+    reason = f"leaves open whether {whose} has {what} for {{}} ({proofs.open.get(permission, 'it was not asked')})"
+    return Unreached(Outcome.UNVERIFIED, reason)
 
 
 def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:

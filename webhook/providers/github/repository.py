@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.findings import Facts, Finding, Outcome, Question, RepositoryNeed
+from webhook.findings import Facts, Finding, Outcome, Question
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.github import replies
-from webhook.providers.reach import Fate, Unreached
 from webhook.requirements import Level, Requirement
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
@@ -119,67 +118,6 @@ def rights(body: Mapping[object, object]) -> Rights:
     if not isinstance(permissions, Mapping):
         return True, True
     return permissions.get("push") is not False, permissions.get("admin") is not False
-
-
-# What the configuration adds: repositories that a runtime token must also reach.
-
-NO_NAME = Unreached(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
-
-
-def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
-    """What concerns the repository that the URL names, which is asked for anyway, and the question without that."""
-    name = (named(question.path) or "").lower()
-    # GitHub doesn't tell letter cases apart.
-    here = tuple(need for need in question.repositories if name and (named(need.path) or "").lower() == name)
-    return here, replace(question, repositories=tuple(need for need in question.repositories if need not in here))
-
-
-def out_of_sight(question: Question, reply: Reply, facts: Facts, whom: str, *, secret: str) -> Fate:
-    """Why the reply to ``GET /repos/…`` shows no repository; None where it does."""
-    try:
-        problem = blocked(question, reply, facts, secret=secret)
-    except NoAnswer as silence:
-        return silence
-    if problem is not None:
-        return problem
-    if reply.status == 404:
-        return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or not to be seen by {whom}")
-    if reply.status != 200 or not isinstance(reply.body, Mapping):
-        reason = f"answers {reply.status} when asked for {{}}, which says nothing of the token"
-        return Unreached(Outcome.UNVERIFIED, reason)
-    return None
-
-
-def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> Unreached | None:
-    """What other than a want of permission keeps the token from there, as a 403 tells it.
-
-    Raises:
-        NoAnswer: it says nothing of this token.
-    """
-    refused = replies.refusal(reply, facts.described, question.host.web_url, secret=secret)
-    if refused is None or reply.status != 403:
-        return None
-    finding, remedy = refused
-    return Unreached(finding.outcome, f"{finding.reason}, and so keeps it from {{}}", remedy)
-
-
-def archived(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> Unreached | None:
-    """Why nobody can write there, whatever a token holds."""
-    if need.access is Level.READ or not body.get("archived"):
-        return None
-    remedy = f"Unarchive it: {question.host.web_url}/{need.name}/settings"
-    return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
-
-
-def role_too_low(
-    question: Question, need: RepositoryNeed, body: Mapping[object, object], account: str
-) -> Unreached | None:
-    """Why the account may not write there, whatever its token holds."""
-    if need.access is Level.READ or rights(body)[0]:
-        return None
-    return Unreached(
-        Outcome.INSUFFICIENT, f"says that {account} may not push to {{}}", raise_role(question, need.name, account)
-    )
 
 
 def warned(facts: Facts, warning: str) -> Facts:

@@ -16,12 +16,12 @@ from webhook.findings import (
 )
 from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import links, replies, repository
+from webhook.providers.github import elsewhere, links, replies, repository
 from webhook.providers.github.vocabulary import held
 from webhook.providers.reach import Fate, Unreached
 from webhook.providers.rounds import answer_of, both, together
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement, Role
+from webhook.requirements import Level, Requirement
 
 _Others = Sequence[tuple[RepositoryNeed, Reply | NoAnswer | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
@@ -30,7 +30,7 @@ _Others = Sequence[tuple[RepositoryNeed, Reply | NoAnswer | None]]
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
     """Ask whose token it is and what it may do, and in the same round for the repositories that it must reach."""
     name = repository.named(question.path)
-    here, elsewhere = repository.apart(question)
+    here, rest = elsewhere.apart(question)
 
     async def look(need: RepositoryNeed) -> Reply | None:
         other = repository.named(need.path)
@@ -38,7 +38,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
 
     wanted = ["/user"] if name is None else ["/user", f"/repos/{name}"]
     asked = together(*(answer_of(api.send("GET", path, headers=headers)) for path in wanted))
-    (user, *named), others = await both(asked, reach.look(elsewhere, api, look))
+    (user, *named), others = await both(asked, reach.look(rest, api, look))
     if isinstance(user, NoAnswer):
         raise user
     found = named[0] if named else None
@@ -94,13 +94,8 @@ def judge(
                 findings[role] = problem
         if all(f.outcome is not Outcome.INSUFFICIENT or not f.lacks for f in findings.values()):
             remedy = seen.remedy or remedy
-    here, _ = repository.apart(question)
-    known = findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the URL's own repository
-    fates = [
-        (need, None if known and need in here else _fate(question, need, reply, facts, secret=token))
-        for need, reply in others
-    ]
-    return reach.add(Answer(findings, facts, remedy), question, fates)
+    answer = Answer(findings, facts, remedy)
+    return elsewhere.added(answer, question, others, lambda need, reply: _fate(question, need, reply, facts, token))
 
 
 def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
@@ -109,21 +104,15 @@ def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
     return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
 
 
-def _fate(
-    question: Question, need: RepositoryNeed, reply: Reply | NoAnswer | None, facts: Facts, *, secret: str
-) -> Fate:
+def _fate(question: Question, need: RepositoryNeed, reply: Reply, facts: Facts, secret: str) -> Fate:
     """What the reply for a repository means that the token must also reach."""
-    if reply is None:
-        return repository.NO_NAME
-    if isinstance(reply, NoAnswer):
-        return reply
     account = facts.account or "its account"
-    hidden = repository.out_of_sight(question, reply, facts, account, secret=secret)
+    hidden = elsewhere.out_of_sight(question, reply, facts, account, secret=secret)
     if hidden is not None or not isinstance(reply.body, Mapping):
         return hidden
     return (
-        repository.archived(question, need, reply.body)
-        or repository.role_too_low(question, need, reply.body, account)
+        elsewhere.archived(question, need, reply.body)
+        or elsewhere.role_too_low(question, need, reply.body, account)
         or _without_scope(question, need, reply.body, facts)
     )
 

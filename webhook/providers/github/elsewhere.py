@@ -1,0 +1,97 @@
+"""Repositories that a runtime token must also reach: what credentials of all kinds have in common there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
+from webhook.providers import reach
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.github import replies, repository
+from webhook.providers.reach import Fate, Unreached
+from webhook.requirements import Level, Role
+
+_T = TypeVar("_T")
+_NO_NAME = Unreached(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
+
+
+def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
+    """What concerns the repository that the URL names, which is asked for anyway, and the question without that."""
+    name = (repository.named(question.path) or "").lower()
+    # GitHub doesn't tell letter cases apart.
+    here = tuple(need for need in question.repositories if name and (repository.named(need.path) or "").lower() == name)
+    return here, replace(question, repositories=tuple(need for need in question.repositories if need not in here))
+
+
+def out_of_sight(question: Question, reply: Reply, facts: Facts, whom: str, *, secret: str) -> Fate:
+    """Why the reply to ``GET /repos/…`` shows no repository; None where it does."""
+    try:
+        problem = blocked(question, reply, facts, secret=secret)
+    except NoAnswer as silence:
+        return silence
+    if problem is not None:
+        return problem
+    if reply.status == 404:
+        return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or not to be seen by {whom}")
+    if reply.status != 200 or not isinstance(reply.body, Mapping):
+        reason = f"answers {reply.status} when asked for {{}}, which says nothing of the token"
+        return Unreached(Outcome.UNVERIFIED, reason)
+    return None
+
+
+def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> Unreached | None:
+    """What other than a want of permission keeps the token from there, as a 403 tells it.
+
+    Raises:
+        NoAnswer: it says nothing of this token.
+    """
+    refused = replies.refusal(reply, facts.described, question.host.web_url, secret=secret)
+    if refused is None or reply.status != 403:
+        return None
+    finding, remedy = refused
+    return Unreached(finding.outcome, f"{finding.reason}, and so keeps it from {{}}", remedy)
+
+
+def archived(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> Unreached | None:
+    """Why nobody can write there, whatever a token holds."""
+    if need.access is Level.READ or not body.get("archived"):
+        return None
+    remedy = f"Unarchive it: {question.host.web_url}/{need.name}/settings"
+    return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
+
+
+def role_too_low(
+    question: Question, need: RepositoryNeed, body: Mapping[object, object], account: str
+) -> Unreached | None:
+    """Why the account may not write there, whatever its token holds."""
+    if need.access is Level.READ or repository.rights(body)[0]:
+        return None
+    remedy = repository.raise_role(question, need.name, account)
+    return Unreached(Outcome.INSUFFICIENT, f"says that {account} may not push to {{}}", remedy)
+
+
+def added(
+    answer: Answer,
+    question: Question,
+    learnt: Sequence[tuple[RepositoryNeed, _T | NoAnswer | None]],
+    fate: Callable[[RepositoryNeed, _T], Fate],
+) -> Answer:
+    """The answer with what was learnt of these repositories.
+
+    Args:
+        learnt: None of what can't be the name of one.
+        fate: what the rest means.
+    """
+    here, _ = apart(question)
+    told = answer.findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the repository that the URL names
+    fates: list[tuple[RepositoryNeed, Fate]] = []
+    for need, one in learnt:
+        if told and need in here:
+            continue
+        if one is None:
+            fates.append((need, _NO_NAME))
+        else:
+            fates.append((need, one if isinstance(one, NoAnswer) else fate(need, one)))
+    return reach.add(answer, question, fates)

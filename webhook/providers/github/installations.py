@@ -1,0 +1,121 @@
+"""Repositories that a GitHub App must also reach: GitHub says for each which installation is the one for it, if any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.findings import GitHubAppCredential, Outcome, RepositoryNeed
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.github.vocabulary import display
+from webhook.providers.reach import Fate, Unreached
+from webhook.providers.rounds import answer_of
+from webhook.requirements import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The replies for one repository.
+
+    Attributes:
+        installation: to ``GET /repos/{name}/installation``.
+        itself: to ``GET /repos/{name}``; None where it wasn't asked.
+    """
+
+    installation: Reply
+    itself: Reply | NoAnswer | None = None
+
+
+async def look(
+    name: str, need: RepositoryNeed, credential: GitHubAppCredential, get: Callable[[str], Coroutine[Any, Any, Reply]]
+) -> Heard:
+    """Ask which installation reaches a repository, and, where none does that will be used, whether anybody may read it.
+
+    Raises:
+        NoAnswer: nothing was learnt.
+    """
+    reply = await get(f"/repos/{name}/installation")
+    if need.access is not Level.READ or (_is_meant(credential, reply) and _suffices(reply.body, Level.READ)):
+        return Heard(reply)
+    # Whether GitHub shows an App's own JWT what is public, no documentation says. Where it doesn't, it stays open.
+    return Heard(reply, await answer_of(get(f"/repos/{name}")))
+
+
+def level_of(told: object) -> Level | None:
+    """A permission's level, or None of what is none."""
+    return Level(told) if isinstance(told, str) and told in set(Level) else None
+
+
+def _suffices(installation: object, needed: Level) -> bool:
+    permissions = installation.get("permissions") if isinstance(installation, Mapping) else None
+    held = level_of(permissions.get("contents")) if isinstance(permissions, Mapping) else None
+    return held is not None and held.includes(needed)
+
+
+def _is_meant(credential: GitHubAppCredential, reply: Reply) -> bool:
+    """Whether that is the installation that will be used: the named one, or else each repository's own, as Argo CD
+    finds it by the owner."""
+    number = reply.body.get("id") if reply.status == 200 and isinstance(reply.body, Mapping) else None
+    return number is not None and credential.installation_id in (None, str(number))
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The installation that the credential is for.
+
+    Attributes:
+        installation: as GitHub describes it.
+        account: where it is; empty where that isn't told.
+        described: the App, for people.
+        remedy: what to do where it reaches too little.
+    """
+
+    credential: GitHubAppCredential
+    installation: Mapping[object, object]
+    account: str
+    described: str
+    remedy: str
+
+    def fate(self, need: RepositoryNeed, heard: Heard) -> Fate:
+        """What the replies for a repository mean."""
+        itself, reply = heard.itself, heard.installation
+        if isinstance(itself, Reply) and itself.status == 200 and _is_public(itself.body):
+            return None
+        if _is_meant(self.credential, reply):
+            return self._from(need, reply.body)
+        if reply.status not in (200, 404):
+            return Unreached(Outcome.UNVERIFIED, f"answers {reply.status} when asked whether the App reaches {{}}")
+        return self._unreached(need, reply)
+
+    def _from(self, need: RepositoryNeed, installation: object) -> Unreached | None:
+        if isinstance(installation, Mapping) and installation.get("suspended_at"):
+            reason = f"says that the installation of this {self.described} for {{}} is suspended"
+            return Unreached(Outcome.BLOCKED, reason, "Lift the suspension where the App is installed.")
+        if _suffices(installation, need.access):
+            return None
+        reason = f"says that this {self.described} lacks {display('contents', need.access)} for {{}}"
+        return self._lack(need, reason)
+
+    def _unreached(self, need: RepositoryNeed, reply: Reply) -> Unreached:
+        """Why the installation isn't the one for the repository."""
+        if reply.status == 200:
+            return self._lack(need, "says that another installation of the App is the one for {}")
+        abroad = self.account and need.path[0].lower() != self.account.lower()
+        if abroad and self.credential.installation_id is not None:
+            reason = f"says that the installation of this {self.described} is on {self.account}, out of reach of {{}}"
+            return self._lack(need, reason)
+        if not abroad and self.installation.get("repository_selection") == "selected":
+            return self._lack(need, f"says that what was selected for this {self.described} doesn't include {{}}")
+        reason = f"says 404 for the installation of this {self.described} at {{}}: either not there, or not installed"
+        return Unreached(Outcome.UNVERIFIED, reason)
+
+    def _lack(self, need: RepositoryNeed, reason: str) -> Unreached:
+        """A lack that is proven; to read, none is, unless nobody else may read it either."""
+        if need.access is Level.READ:
+            return Unreached(Outcome.UNVERIFIED, f"{reason}, and doesn't show whether anybody may read that")
+        return Unreached(Outcome.INSUFFICIENT, reason, self.remedy)
+
+
+def _is_public(body: object) -> bool:
+    return isinstance(body, Mapping) and body.get("private") is False

@@ -1,0 +1,96 @@
+"""What the replies to probes prove. Pure: replies in, permissions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.github import replies, repository
+from webhook.providers.github.probes import Probes
+from webhook.requirements import Level
+
+_META = "metadata"
+
+
+@dataclass(slots=True)
+class Proofs:
+    """What the probes showed.
+
+    Attributes:
+        held: proven, by permission and level.
+        absent: proven not to be there.
+        open: not provable, and why.
+        may_push, may_administer: the account's own role there allows it; where not, the token isn't to blame.
+    """
+
+    held: set[tuple[str, Level]] = field(default_factory=set)
+    absent: set[tuple[str, Level]] = field(default_factory=set)
+    open: dict[tuple[str, Level], str] = field(default_factory=dict)
+    may_push: bool = True
+    may_administer: bool = True
+    name: str = ""
+
+
+def prove(probes: Probes, *, installation: bool) -> Proofs:
+    """Read the replies of one repository that the token reaches."""
+    body = probes.found.body if isinstance(probes.found, Reply) else None
+    details = body if isinstance(body, Mapping) else {}
+    private = details.get("private") is True
+    proofs = Proofs(name=probes.name)
+    if not installation:  # for which all of `permissions` is false, whatever it may do (recorded responses)
+        proofs.may_push, proofs.may_administer = repository.rights(details)
+    for (permission, level), reply in probes.replies.items():
+        key = (permission, level)
+        if isinstance(reply, NoAnswer):
+            proofs.open[key] = f"GitHub {reply}"
+            continue
+        read = (permission, Level.READ)
+        second = probes.absent.get(permission) if level is not Level.READ else None
+        if isinstance(second, Reply) and second.status == 403 and _forbidden(permission, second) is False:
+            proofs.absent.add(key)
+            continue
+        match _meaning(permission, level, reply, private=private, read_held=read in proofs.held):
+            case True:
+                proofs.held |= {key, read}
+                proofs.open.pop(read, None)
+            case False:
+                proofs.absent.add(key)
+            case str(why):
+                proofs.open[key] = why
+    if private or proofs.held:
+        proofs.held.add((_META, Level.READ))  # comes with any permission for a repository (GitHub docs)
+    else:
+        proofs.open[_META, Level.READ] = "the repository is public, so that anybody may read it"
+    return proofs
+
+
+def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read_held: bool) -> bool | str:
+    """True: proven. False: proven absent. Otherwise why it is neither."""
+    status = reply.status
+    if status == 403:
+        return _forbidden(permission, reply)
+    if level is Level.READ:
+        if status == 200 or (permission == "contents" and status == 409):  # 409: the repository is empty
+            if permission == "contents" and not private:
+                return "the repository is public, so that anybody may read it"
+            return True
+        return f"GitHub answers {status}"
+    if not read_held and (private or permission != "contents"):
+        return "reading isn't proven either"
+    return True if status in (400, 422) else f"GitHub answers {status}"
+
+
+def _forbidden(permission: str, reply: Reply) -> bool | str:
+    text = replies.message_of(reply)
+    if "must have" in text:  # "… admin rights to Repository.", "… push access …": the account's role
+        return "the account's own role there is too low"
+    if "archived" in text:
+        return "the repository is archived"
+    # The header says what the endpoint needs, whatever the refusal is about.
+    accepted = replies.accepted_permissions(reply)
+    if accepted and permission not in accepted:
+        return "GitHub refuses for want of another permission"
+    if "not accessible by" in text or permission in accepted:
+        return False
+    return "GitHub refuses without saying why"
