@@ -99,7 +99,7 @@ def gitlab_legacy(prefix: str, seed: str) -> str:
 
 
 def gitlab_routable(prefix: str, seed: str) -> str:
-    """``glpat-PAYLOAD.01.LLCCCCCCC``: a version, the payload's length and a CRC32, both in base 36.
+    """The prefix and a payload, then ``.01.`` (a version), and the payload's length and a CRC32, both in base 36.
 
     GitLab's design document "Routable tokens". Scanners know it as ``.<2>.<9 of [a-z0-9]>`` after 27 to 300 characters.
     """
