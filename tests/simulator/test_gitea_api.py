@@ -126,6 +126,22 @@ async def test_newer_versions_tell_the_tokens_scopes_too(ask: Ask, host: GiteaHo
     assert outcome(await ask("gitea-good-user", "/notifications")) == (403, message)
 
 
+async def test_the_newest_tell_a_token_of_itself(ask: Ask, host: GiteaHost) -> None:
+    """Whatever it holds; others don't know the endpoint."""
+    assert (await ask("gitea-weak", "/token")).status_code == 404
+    host.tells_of_tokens = True
+    told = (await ask("gitea-none", "/token")).json()
+    assert (told["scopes"], told["user"]) == ([], {"id": 1, "login": "octocat"})
+    assert (await ask("gitea-weak", "/token")).json()["scopes"] == ["read:repository"]
+    assert outcome(await ask(None, "/token")) == (401, "token is required")
+
+
+async def test_packages_are_somebodys(ask: Ask) -> None:
+    """A person's or an organisation's."""
+    assert (await ask("gitea-all", "/packages/octocat")).json() == []
+    assert (await ask("gitea-all", "/packages/nobody")).status_code == 404
+
+
 async def test_all_named_scopes_are_needed(ask: Ask) -> None:
     """Though the text says that one is enough."""
     assert outcome(await ask("gitea-good-user", "/user/orgs"))[0] == 403

@@ -37,6 +37,15 @@ def tokens(ask: Ask) -> Reply:
     return replies.error(401, "auth required", ask.site)
 
 
+def own_token(ask: Ask) -> Reply:
+    """Whatever it holds (``routers/api/v1/token/token.go``, in Gitea's source of 2026)."""
+    token = ask.caller.token
+    if token is None or not ask.host.tells_of_tokens:
+        return replies.not_found(ask.site)
+    person = {"id": ask.user.id, "login": ask.user.login}
+    return Reply.json(200, {"id": 1, "name": token.name, "scopes": list(token.scopes), "user": person})
+
+
 def own_organizations(ask: Ask) -> Reply:
     login = ask.user.login
     found = [documents.organization(one) for one in ask.host.organizations.values() if login in one.owners]
@@ -115,8 +124,15 @@ def create_hook(ask: Ask) -> Reply:
 
 
 def nothing(ask: Ask) -> Reply:
-    """An empty list: notifications, issues and packages are no part of this world, permission to see them is."""
+    """An empty list: notifications and issues are no part of this world, permission to see them is."""
     return ask.page([])
+
+
+def packages(ask: Ask) -> Reply:
+    """None here, of those who are there."""
+    owner = ask.params["owner"]
+    known = ask.host.user(owner) or ask.host.organization(owner)
+    return replies.not_found(ask.site) if known is None else ask.page([])
 
 
 def all_users(ask: Ask) -> Reply:
@@ -128,6 +144,7 @@ def all_users(ask: Ask) -> Reply:
 REPOSITORY = "/repos/{owner}/{repo}"
 ROUTES = (
     Route("GET", "/version", version),
+    Route("GET", "/token", own_token, signed_in=True),
     Route("GET", "/user", user, (("user",),), signed_in=True),
     Route("GET", "/user/orgs", own_organizations, (("user", "organization"),), signed_in=True),
     Route("GET", "/user/repos", own_repositories, (("user",), ("repository",)), signed_in=True),
@@ -139,7 +156,7 @@ ROUTES = (
         "POST", "/orgs/{org}/repos", create_organization_repository, (("organization", "repository"),), signed_in=True
     ),
     Route("GET", "/notifications", nothing, (("notification",),), signed_in=True),
-    Route("GET", "/packages/{owner}", nothing, (("package",),), signed_in=True),
+    Route("GET", "/packages/{owner}", packages, (("package",),), signed_in=True),
     Route("GET", "/admin/users", all_users, (("admin",),), signed_in=True),
     Route("GET", REPOSITORY, repository, (("repository",),), role=Role.READ),
     Route("GET", f"{REPOSITORY}/issues", nothing, (("issue",),), role=Role.READ),

@@ -149,6 +149,8 @@ class GiteaHost(HostModel):
 
     tells_scopes: bool = False
     """Newer versions of Gitea tell in a refusal what the token has, beside what it lacks."""
+    tells_of_tokens: bool = False
+    """Those of 2026 and later have an endpoint that tells a token of itself (``GET /token``)."""
     requires_sign_in: bool = False
     """Nobody anonymous may ask anything (``REQUIRE_SIGNIN_VIEW``)."""
     push_to_create: bool = False
