@@ -251,7 +251,7 @@ def test_a_declared_host_overrides_a_built_in_one() -> None:
         ("{host: https://git.acme.dev, kind: github}", "write only the host"),
         ("{host: 'u@git.acme.dev', kind: github}", "write only the host"),
         ("{host: git.acme.dev}", "kind"),
-        ("{host: git.acme.dev, kind: gitea}", "kind"),
+        ("{host: git.acme.dev, kind: gogs}", "kind"),
     ],
 )
 def test_a_provider_that_tokens_must_not_go_to_is_refused(provider: str, why: str) -> None:

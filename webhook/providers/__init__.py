@@ -17,6 +17,7 @@ _REGISTRY = (
     "webhook.providers.gitlab:GitLab",
     "webhook.providers.bitbucket:Bitbucket",
     "webhook.providers.bitbucket_server:BitbucketServer",
+    "webhook.providers.gitea:Gitea",
 )
 
 

@@ -1,0 +1,176 @@
+"""The repository that a URL names, and those that a runtime token must also reach."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.providers.gitea.conftest import NAME, USER, WHOLE_ROUND, Desk, needs
+from webhook.findings import Outcome, RepositoryNeed
+from webhook.providers.base import NoAnswer
+from webhook.requirements import Level, Role
+from webhook.simulator.faults import Latency, Outage
+
+READ_ONLY = needs("read:repository")
+DIARY = RepositoryNeed(("octocat", "diary"), Level.WRITE)
+CONFIGURATION = RepositoryNeed(("acme", "shared-configuration"), Level.READ)
+APPS = RepositoryNeed(("acme", "apps"), Level.WRITE)
+
+
+@pytest.mark.parametrize("path", ["", "acme", "acme/..", "acme/-x", "acme/%61"])
+async def test_a_url_without_a_repository_asks_for_none(desk: Desk, path: str) -> None:
+    """The scopes alone are judged."""
+    assert (await desk.find("gitea-reader", path)).outcome is Outcome.SUFFICIENT
+    assert desk.asked() == [request for request in WHOLE_ROUND if "acme" not in request]
+
+
+@pytest.mark.parametrize("path", ["acme/apps", "ACME/Apps", "acme/apps/src/branch/main"])
+async def test_the_repository_is_found_however_it_is_written(desk: Desk, path: str) -> None:
+    """Letter case makes no other, and what stands behind it is one of its pages."""
+    assert (await desk.find("gitea-good-runtime", path)).outcome is Outcome.SUFFICIENT
+    assert (await desk.find("gitea-reader", path)).outcome is Outcome.INSUFFICIENT
+
+
+async def test_a_gitea_below_a_path_is_found_there(desk: Desk) -> None:
+    """Its repositories and its pages are below that path as well."""
+    below = replace(desk.host, api_url=desk.host.api_url.replace("/api/v1", "/git/api/v1"))
+    with pytest.raises(NoAnswer, match="apiUrl may lack the path"):
+        await desk.inspect("gitea-all", "git/acme/apps", host=below)
+    assert "GET /git/repos/acme/apps" in desk.asked()
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_person_who_may_only_read_can_not_push(desk: Desk, role: Role) -> None:
+    """A repository's document tells of the person, whatever the token holds."""
+    assert await desk.sentence("gitea-reader", roles={role: USER}) == (
+        f"{NAME} says that reader may not push to acme/apps, as is needed. Give reader that right: "
+        f"https://{NAME}/acme/apps/settings/collaboration"
+    )
+
+
+async def test_reading_is_enough_where_no_more_is_required(desk: Desk) -> None:
+    """A requirement of its own says so."""
+    assert (await desk.find("gitea-reader", requirement=READ_ONLY)).outcome is Outcome.SUFFICIENT
+    assert (await desk.find("gitea-weak", requirement=READ_ONLY)).outcome is Outcome.SUFFICIENT
+    assert (await desk.find("gitea-reader", requirement=needs("read:user"))).outcome is Outcome.SUFFICIENT
+
+
+async def test_who_is_no_administrator_can_not_manage_webhooks(desk: Desk) -> None:
+    """That is a warning for a runtime token, and no news for a person's."""
+    answer = await desk.inspect("gitea-writer")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.facts.warnings == (
+        f"hubot is no administrator of acme/apps on {NAME}, so that it can't manage webhooks there.",
+    )
+    assert (await desk.inspect("gitea-writer", roles={Role.USER: USER})).facts.warnings == ()
+
+
+async def test_an_archived_repository_is_a_warning(desk: Desk) -> None:
+    """The token could push if anybody could."""
+    answer = await desk.inspect("gitea-good-runtime", "acme/attic")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.facts.warnings == (f"acme/attic is archived on {NAME}: nobody can push to it.",)
+
+
+@pytest.mark.parametrize(("name", "path"), [("gitea-all", "acme/none"), ("gitea-reader", "octocat/diary")])
+async def test_what_is_not_there_or_not_to_be_seen_is_left_open(desk: Desk, name: str, path: str) -> None:
+    """Both are 404."""
+    finding = await desk.find(name, path)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert finding.reason.startswith(f"says 404 for {path}: either not there, or not to be seen by ")
+
+
+async def test_a_token_for_what_is_public_does_not_reach_what_is_private(desk: Desk) -> None:
+    """It has all scopes, and still can't work there."""
+    assert await desk.sentence("gitea-public-only") == (
+        f"{NAME} says that this access token reaches only what is public, which acme/apps is not. Make one with access "
+        f"to private repositories, too: https://{NAME}/user/settings/applications"
+    )
+
+
+async def test_a_token_for_what_is_public_reaches_that(desk: Desk) -> None:
+    """Where Gitea tells that it reaches nothing else, so do we."""
+    assert (await desk.inspect("gitea-public-only", "acme/website")).facts.warnings == ()
+    desk.world.tells_of_tokens = True
+    for path in ("acme/website", ""):
+        answer = await desk.inspect("gitea-public-only", path)
+        assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+        warning = "This access token is public-only: it reaches no private repository."
+        assert answer.facts.warnings == (warning,)
+
+
+# --- repositories: ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_token_that_reaches_all_is_good(desk: Desk) -> None:
+    """In the same round, one request for each."""
+    answer = await desk.inspect("gitea-good-runtime", repositories=(DIARY, CONFIGURATION))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    more = ["GET /repos/acme/shared-configuration", "GET /repos/octocat/diary"]
+    assert desk.asked() == sorted([*WHOLE_ROUND, *more])
+
+
+async def test_each_repository_that_is_not_reached_is_named(desk: Desk) -> None:
+    """Those that lack the same together, and what is proven outweighs what isn't."""
+    website = RepositoryNeed(("acme", "website"), Level.WRITE)
+    sentence = await desk.sentence("gitea-reader", "", repositories=(APPS, website, DIARY))
+    assert sentence.startswith(f"{NAME} says that reader may not push to acme/apps and acme/website, as is needed")
+    assert "octocat/diary" in sentence
+    finding = (await desk.inspect("gitea-reader", "", repositories=(DIARY,))).findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert finding.reason == "says 404 for octocat/diary: either not there, or not to be seen by reader"
+
+
+async def test_reading_needs_a_scope_too(desk: Desk) -> None:
+    """Where the requirement itself doesn't ask for one."""
+    token, wanted = desk.give("read:user"), {Role.RUNTIME: needs("read:user")}
+    assert await desk.sentence(token, "", roles=wanted, repositories=(CONFIGURATION,)) == (
+        f"{NAME} says that this access token lacks read:repository, without which nobody may see "
+        "acme/shared-configuration. Make one with read:repository under Settings > Applications: "
+        f"https://{NAME}/user/settings/applications"
+    )
+
+
+async def test_writing_needs_a_scope_too(desk: Desk) -> None:
+    """Which is asked for even where the requirement doesn't name it."""
+    wanted = {Role.RUNTIME: READ_ONLY}
+    finding = (await desk.inspect("gitea-weak", "", roles=wanted, repositories=(APPS,))).findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.INSUFFICIENT
+    reason = "says that this access token lacks write:repository, without which nobody may push to acme/apps"
+    assert finding.reason == reason
+    assert (await desk.inspect("gitea-all", "", roles=wanted, repositories=(APPS,))).findings[
+        Role.RUNTIME
+    ].outcome is Outcome.SUFFICIENT
+    desk.fail(Outage(), "/repos/-/-/hooks")
+    finding = (await desk.inspect("gitea-all", "", roles=wanted, repositories=(APPS,))).findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+async def test_a_public_only_token_reaches_no_private_one(desk: Desk) -> None:
+    """And says which."""
+    answer = await desk.inspect("gitea-public-only", "acme/website", repositories=(CONFIGURATION,))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
+    assert "acme/shared-configuration" in answer.findings[Role.RUNTIME].reason
+
+
+async def test_what_there_was_no_time_for_is_a_warning(desk: Desk) -> None:
+    """And no guess; the next call asks again."""
+    desk.fail(Latency(seconds=3), "/repos/octocat/diary")
+    began = asyncio.get_running_loop().time()
+    answer = await desk.inspect("gitea-good-runtime", repositories=(DIARY,), patience=1)
+    assert asyncio.get_running_loop().time() - began < 2
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.facts.warnings == (f"There was no time to ask {NAME} whether this token reaches octocat/diary.",)
+    assert not answer.complete
+
+
+async def test_what_brought_nothing_is_left_open(desk: Desk) -> None:
+    """One repository's silence says nothing of the token; a name that can't be one is not asked for."""
+    desk.fail(Outage(), "/repos/octocat/diary")
+    finding = (await desk.inspect("gitea-good-runtime", repositories=(DIARY,))).findings[Role.RUNTIME]
+    assert (finding.outcome, "octocat/diary" in finding.reason) == (Outcome.UNVERIFIED, True)
+    odd = RepositoryNeed(("acme",), Level.READ)
+    finding = (await desk.inspect("gitea-good-runtime", repositories=(odd,))).findings[Role.RUNTIME]
+    assert finding.reason == "can't be asked for acme, which is no repository's name there"

@@ -1,0 +1,258 @@
+"""What comes between a question and Gitea's answer, and replies that it doesn't give: never a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from tests.factories import make_token
+from tests.providers.gitea.conftest import KIND, NAME, REPOSITORY, RUNTIME, USER, Desk
+from webhook.findings import Answer, Finding, Outcome, Question, RepositoryNeed, TokenCredential
+from webhook.hosts import Host
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.gitea import Gitea
+from webhook.requirements import Level, Role
+from webhook.simulator.faults import (
+    AnyEffect,
+    Cut,
+    Empty,
+    Html,
+    Outage,
+    Oversized,
+    RateLimited,
+    Redirect,
+    Status,
+    Truncated,
+)
+
+TROUBLE: list[AnyEffect] = [
+    Outage(),
+    Outage(status=500, html=True),
+    Html(),
+    Redirect(to="https://elsewhere.example/login"),
+    Cut(),
+    Truncated(),
+    Oversized(megabytes=8),
+    RateLimited(),
+    RateLimited(retry_after=60),
+    Status(status=401, body="<html>", content_type="text/html"),
+    Status(status=401, body='{"message": "Unauthorized"}'),
+    Status(status=403, body="blocked by the proxy", content_type="text/plain"),
+    Status(status=404, body="404 page not found", content_type="text/plain"),
+    Status(status=404, body='{"message": "no Route matched with those values"}'),
+    Status(status=422, body="{}"),
+    Empty(),
+]
+IDS = [f"{effect.kind}-{number}" for number, effect in enumerate(TROUBLE)]
+
+
+@pytest.mark.parametrize("effect", TROUBLE, ids=IDS)
+@pytest.mark.parametrize("name", ["gitea-good-runtime", "gitea-weak", "gitea-revoked"])
+async def test_no_trouble_is_taken_for_an_answer(desk: Desk, effect: AnyEffect, name: str) -> None:
+    """Whatever the token is."""
+    desk.fail(effect, ".*")
+    try:
+        finding = await desk.find(name)
+    except NoAnswer:
+        return
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize("effect", TROUBLE, ids=IDS)
+@pytest.mark.parametrize("path", ["/user", "/version", "/repos/-/-/hooks", "/repos/acme/apps"])
+async def test_trouble_in_one_place_never_makes_a_verdict_of_another_kind(
+    desk: Desk, effect: AnyEffect, path: str
+) -> None:
+    """A good token is never found bad for it, and a bad one never good."""
+    desk.fail(effect, path)
+    for name, possible in (
+        ("gitea-good-runtime", {Outcome.UNVERIFIED}),
+        ("gitea-none", {Outcome.INSUFFICIENT, Outcome.UNVERIFIED}),
+        ("gitea-revoked", {Outcome.INVALID, Outcome.UNVERIFIED}),
+    ):
+        try:
+            assert (await desk.find(name)).outcome in possible
+        except NoAnswer:
+            continue
+
+
+async def test_a_proven_lack_outweighs_what_is_not_known(desk: Desk) -> None:
+    """It has to be mended anyway."""
+    desk.fail(Outage(), "/user")
+    finding = await desk.find("gitea-weak")
+    assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ("write:repository",))
+
+
+async def test_what_is_not_known_is_said(desk: Desk) -> None:
+    """Each once, with what was asked for."""
+    desk.fail(Status(status=403), "/user")
+    desk.fail(Outage(), "/repos/-/-/hooks")
+    finding = await desk.find("gitea-good-runtime")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert finding.reason == (
+        "answered with status 503 when asked about write:repository and answers 403 when asked about read:user"
+    )
+
+
+async def test_the_endpoint_that_tells_of_tokens_may_fail(desk: Desk) -> None:
+    """The probes say enough."""
+    for effect in (Outage(), Html(), Status(status=401, body='{"message": "token is required"}')):
+        desk.simulator.faults.clear()
+        desk.fail(effect, "/token")
+        assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
+        assert (await desk.find("gitea-weak")).outcome is Outcome.INSUFFICIENT
+
+
+@pytest.mark.parametrize("scopes", ["null", "[1]", '["all", 1]', '"all"', "{}", '[["all"]]'])
+async def test_scopes_that_are_no_list_of_names_tell_nothing(desk: Desk, scopes: str) -> None:
+    """As if they had not been told."""
+    desk.fail(Status(status=200, body=f'{{"scopes": {scopes}}}'), "/token")
+    assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
+    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
+
+
+async def test_unknown_scopes_are_shown_and_mean_nothing(desk: Desk) -> None:
+    """A newer Gitea may have categories that we don't know."""
+    desk.fail(Status(status=200, body='{"scopes": ["write:repository", "read:future", "read:user"]}'), "/token")
+    answer = await desk.inspect("gitea-good-runtime")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.facts.holds == ("write:repository", "read:future", "read:user")
+
+
+ME, GONE = Reply(200, {}, {"login": "octocat"}), {"message": "?", "url": f"https://{NAME}/api/swagger"}
+VERSION = Reply(200, {}, {"version": "1.22.6"})
+GOOD = {
+    "GET /user": ME,
+    "GET /version": VERSION,
+    "POST /repos/-/-/hooks": Reply(404, {}, GONE),
+    "GET /repos/acme/apps": Reply(200, {}, {"full_name": "acme/apps", "permissions": {"push": True, "admin": True}}),
+}
+SECRET = make_token("0123456789abcdef0123456789abcdef01234567", "")
+
+
+class ScriptedApi:
+    """Answers by method and path; 404 of nobody's to all else."""
+
+    needed_by = float("inf")
+
+    def __init__(self, script: Mapping[str, Reply]) -> None:
+        self._script = script
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+        from_root: bool = False,
+        raw: bool = False,
+    ) -> Reply:
+        return self._script.get(f"{method} {path}", Reply(404, {}))
+
+
+async def inspect(script: Mapping[str, Reply], repositories: tuple[RepositoryNeed, ...] = ()) -> Answer:
+    host = Host(NAME, KIND, f"https://{NAME}/api/v1")
+    credential = TokenCredential(SecretStr(SECRET))
+    roles = {Role.RUNTIME: RUNTIME, Role.USER: USER}
+    question = Question(credential, host, tuple(REPOSITORY.split("/")), roles, repositories)
+    return await Gitea().inspect(question, ScriptedApi(script))
+
+
+async def find(script: Mapping[str, Reply]) -> Finding:
+    return (await inspect(script)).findings[Role.RUNTIME]
+
+
+async def test_the_script_that_the_next_tests_change_is_good() -> None:
+    """So that what they find is owed to their change."""
+    assert (await find(GOOD)).outcome is Outcome.SUFFICIENT
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome"),
+    [
+        ("invalid username, password or token", Outcome.INVALID),
+        ("user does not exist [uid: 0, name: ]", Outcome.INVALID),
+        ("Benutzer nicht gefunden", Outcome.INVALID),
+        ("token is required", None),
+    ],
+)
+async def test_a_refusal_of_all_requests_is_about_the_token(message: str, outcome: Outcome | None) -> None:
+    """Even what is open to all is refused to a bad token, in whatever words; but not to nobody."""
+    refusal = Reply(401, {}, {**GONE, "message": message})
+    script = dict.fromkeys(GOOD, refusal)
+    if outcome is None:
+        with pytest.raises(NoAnswer, match="saw no credentials"):
+            await find(script)
+    else:
+        assert (await find(script)).outcome is outcome
+    with pytest.raises(NoAnswer):
+        await find({**script, "GET /version": VERSION})
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("This account is not activated.", "its owner's account is not activated"),
+        ("You must change your password. Change it at: https://x/", "its owner must change the password first"),
+        ("This instance requires two-factor authentication", "its owner must set up two-factor authentication first"),
+    ],
+)
+async def test_other_things_than_scopes_may_stop_a_good_token(message: str, why: str) -> None:
+    """They are said of the account, before anything is looked at."""
+    finding = await find(dict.fromkeys(GOOD, Reply(403, {}, {"message": message})))
+    assert (finding.outcome, finding.reason) == (Outcome.BLOCKED, f"accepts this access token, but {why}")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"full_name": "acme/other", "permissions": {"push": True}},
+        {"full_name": "acme/apps"},
+        {"full_name": "acme/apps", "permissions": {"push": "yes"}},
+        {"full_name": "acme/apps", "permissions": [True]},
+    ],
+)
+async def test_a_repository_that_tells_no_rights_proves_none(document: dict[str, object]) -> None:
+    """Nor does another's."""
+    assert (await find({**GOOD, "GET /repos/acme/apps": Reply(200, {}, document)})).outcome is Outcome.UNVERIFIED
+
+
+async def test_a_provider_that_echoes_the_token_is_not_quoted() -> None:
+    """Neither as a name nor as a scope."""
+    echo = Reply(200, {}, {"login": SECRET})
+    told = Reply(200, {}, {"scopes": [SECRET, "all"], "user": {"login": SECRET[:20]}})
+    answer = await inspect({**GOOD, "GET /user": echo, "GET /token": told})
+    assert SECRET[:8] not in repr(answer)
+    assert answer.facts.account is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from(["all", "octocat", "acme/apps"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["message", "url", "login", "scopes", "version", "full_name", "permissions", "push"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+STATUSES = st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 422, 451])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.fixed_dictionaries({request: st.builds(Reply, STATUSES, st.just({}), JSON) for request in GOOD}))
+async def test_odd_replies_are_no_verdict(script: dict[str, Reply]) -> None:
+    """Whatever stands in them, as long as it isn't in Gitea's words."""
+    try:
+        answer = await inspect(script, (RepositoryNeed(("acme", "shared"), Level.WRITE),))
+    except NoAnswer:
+        return
+    assert {finding.outcome for finding in answer.findings.values()} == {Outcome.UNVERIFIED}
