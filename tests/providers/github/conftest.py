@@ -13,12 +13,20 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Question, TokenCredential
+from webhook.findings import (
+    Answer,
+    Credential,
+    Finding,
+    GitHubAppCredential,
+    Question,
+    RepositoryNeed,
+    TokenCredential,
+)
 from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 from webhook.providers.github import GitHub
 from webhook.providers.http import ProviderClient
-from webhook.requirements import Requirement, Role
+from webhook.requirements import Level, Requirement, Role
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.github import GitHubHost
 
@@ -71,16 +79,27 @@ class Desk:
         return GitHubAppCredential(str(app.id), SecretStr(app.private_key_pem))
 
     async def inspect(
-        self, credential: str | Credential, path: str = "", *, needs: Requirement = RUNTIME, role: Role = Role.RUNTIME
+        self,
+        credential: str | Credential,
+        path: str = "",
+        *,
+        needs: Requirement = RUNTIME,
+        role: Role = Role.RUNTIME,
+        reads: tuple[str, ...] = (),
+        writes: tuple[str, ...] = (),
+        patience: float = 10,
     ) -> Answer:
-        """Everything that is found out about a credential that is for `path`."""
+        """Everything that is found out about a credential that is for `path` and must reach other repositories, too."""
         if isinstance(credential, str):
             credential = self.credential(credential)
         segments = tuple(path.split("/")) if path else ()
-        question = Question(credential, self.host, segments, {role: needs})
+        others = [RepositoryNeed(tuple(name.split("/")), Level.WRITE) for name in writes]
+        others += [RepositoryNeed(tuple(name.split("/")), Level.READ) for name in reads]
+        question = Question(credential, self.host, segments, {role: needs}, tuple(others))
         provider = GitHub(lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.clock_ahead, UTC))
-        deadline = asyncio.get_running_loop().time() + 10
-        return await provider.inspect(question, self.client.api(self.host, provider, b"digest", deadline))
+        now = asyncio.get_running_loop().time()
+        api = self.client.api(self.host, provider, b"digest", now + 10, now + patience)
+        return await provider.inspect(question, api)
 
     async def find(self, credential: str | Credential, path: str = "", *, needs: Requirement = RUNTIME) -> Finding:
         """What that means for a runtime token."""

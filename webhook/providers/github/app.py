@@ -66,13 +66,17 @@ async def inspect(
     def get(path: str) -> Coroutine[Any, Any, Reply]:
         return api.send("GET", path, headers=headers)
 
+    here, rest = elsewhere.apart(question)
+
     async def look(need: RepositoryNeed) -> Heard | None:
         name = repository.named(need.path)
         return None if name is None else await installations.look(name, need, credential, get)
 
     wanted = _wanted(question, credential)
-    answers, others = await both(together(*map(get, wanted)), reach.look(question, api, look))
-    return judge(question, credential, dict(zip(wanted, answers, strict=True)), others)
+    replied, others = await both(together(*map(get, wanted)), reach.look(rest, api, look))
+    answers = dict(zip(wanted, replied, strict=True))
+    same = [(need, Heard(answers[f"/repos/{repository.named(question.path)}/installation"])) for need in here]
+    return judge(question, credential, answers, [*same, *others])
 
 
 def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
