@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -237,6 +237,27 @@ class RequirementSettings(_Section):
         )
 
 
+_Place = TypeVar("_Place", bound=tuple[Kind, *tuple[str, ...]])
+
+
+def _checked(cells: Mapping[_Place, RequirementSettings]) -> dict[_Place, RequirementSettings]:
+    """The cells with their providers' own names; every cell that has a wrong one is told of, by its place."""
+    checked: dict[_Place, RequirementSettings] = {}
+    wrong: dict[str, str] = {}
+    for place, cell in cells.items():
+        try:
+            checked[place] = cell.checked_for(place[0])
+        except ValueError as error:
+            wrong[".".join(place)] = str(error)
+    if wrong:
+        raise PydanticCustomError(_WRONG_NAMES, "wrong names", {"wrong": wrong})
+    return checked
+
+
+_WRONG_NAMES = "wrong_names"
+"""An error that is several, each at a place of its own below that of the whole."""
+
+
 def _repository_url(value: str) -> str:
     try:
         url = git_url.parse_git_url(value)
@@ -292,7 +313,8 @@ class Rule(_Section):
     @field_validator("requirements")
     @classmethod
     def _known_names(cls, value: dict[Kind, RequirementSettings]) -> dict[Kind, RequirementSettings]:
-        return {kind: requirement.checked_for(kind) for kind, requirement in value.items()}
+        checked = _checked({(kind,): requirement for kind, requirement in value.items()})
+        return {kind: requirement for (kind, *_), requirement in checked.items()}
 
     @model_validator(mode="after")
     def _selects_something(self) -> Self:
@@ -407,10 +429,8 @@ class Settings(_Section):
     def _known_names(
         cls, value: dict[Kind, dict[Role, RequirementSettings]]
     ) -> dict[Kind, dict[Role, RequirementSettings]]:
-        return {
-            kind: {role: requirement.checked_for(kind) for role, requirement in roles.items()}
-            for kind, roles in value.items()
-        }
+        checked = _checked({(kind, role): cell for kind, roles in value.items() for role, cell in roles.items()})
+        return {kind: {role: checked[kind, role] for role in roles} for kind, roles in value.items()}
 
     @field_validator("providers")
     @classmethod
@@ -511,7 +531,8 @@ def parse_settings(text: str) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_problem(detail) for detail in error.errors(include_input=False))) from None
+        lines = [line for detail in error.errors(include_input=False) for line in _problems(detail)]
+        raise ConfigurationError("\n".join(lines)) from None
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -534,7 +555,9 @@ def load_settings(path: Path | None) -> Settings:
         raise ConfigurationError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
-def _problem(detail: Any) -> str:
+def _problems(detail: Any) -> list[str]:
     where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == _WRONG_NAMES:
+        return [f"{where}.{place}: {message}" for place, message in detail["ctx"]["wrong"].items()]
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    return [f"{where}: {message}" if where else message]
