@@ -19,10 +19,29 @@ import trustme
 
 from tests.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
-from webhook.simulator.faults import Cut, Html, Outage, RateLimited, Status
+from webhook.simulator.faults import AnyEffect, Cut, Html, Outage, RateLimited, Status
 
 ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}
 _PART = 10  # characters of a token that can't be in an output by chance
+
+GITHUB = "https://github.com/acme/apps"
+GITLAB = "https://gitlab.com/acme/apps"
+BITBUCKET = "https://bitbucket.org/acme/apps"
+BITBUCKET_SERVER = "https://bitbucket.acme.dev/bitbucket/scm/acme/apps.git"
+GITEA = "https://gitea.acme.dev/acme/apps"
+
+PLANTED = [
+    (GITHUB, "git", ["good-classic", "weak-classic", "legacy-classic", "good-oauth", "good-fine-grained"]),
+    (GITHUB, "git", ["long-installation", "good-app-user"]),
+    (GITLAB, "git", ["gitlab-good-runtime", "gitlab-weak", "gitlab-legacy-form", "gitlab-project-bot"]),
+    (GITLAB, "oauth2", ["gitlab-fine-grained", "gitlab-oauth", "gitlab-deploy", "gitlab-ci-job", "gitlab-revoked"]),
+    (BITBUCKET, "ada@acme.example", ["bitbucket-good-runtime", "bitbucket-no-webhooks", "bitbucket-app-password"]),
+    (BITBUCKET, "x-token-auth", ["bitbucket-repo-token", "bitbucket-workspace-token", "bitbucket-oauth"]),
+    (BITBUCKET, "ada", ["bitbucket-good-user"]),
+    (BITBUCKET_SERVER, "git", ["server-good-runtime", "server-plain", "server-no-admin", "server-repo-token"]),
+    (GITEA, "git", ["gitea-good-runtime", "gitea-weak"]),
+]
+"""Every kind of token, by names in the example world, with where it goes and the user name that is stored beside it."""
 
 
 @pytest.fixture
@@ -40,7 +59,7 @@ async def server(simulator: tuple[Simulator, trustme.CA], tmp_path: Path) -> Asy
     ca_file = tmp_path / "ca.crt"
     ca.cert_pem.write_to_path(ca_file)
     providers = [
-        {"host": name, "kind": "github", "apiUrl": host.api_url, "caFile": str(ca_file)}
+        {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(ca_file)}
         for name, host in running.hosts.items()
     ]
     settings = {"providers": providers, "limits": {"providerTimeout": "2s", "cacheTtl": "1s"}}
@@ -80,15 +99,16 @@ def review(
     }
 
 
-def reviews(token: str, other: str) -> Iterator[dict[str, Any]]:
+def reviews(token: str, other: str, url: str, username: str) -> Iterator[dict[str, Any]]:
     """The token at every place where somebody might put it, on purpose or by mistake."""
-    url = "https://github.com/acme"
-    yield review({"url": url, "password": token})
+    origin, _, _ = url.rpartition("/acme")
+    host = origin.removeprefix("https://")
+    yield review({"url": url, "password": token, "username": username})
     yield review({"url": url, "bearerToken": token, "username": token})
-    yield review({"url": "https://github.com/acme/apps", "password": token})
-    yield review({"url": f"https://x:{token}@github.com/acme", "password": token})
-    yield review({"url": f"https://github.com/{token}/{token}", "password": token})
-    yield review({"url": f"https://{token.replace('_', '-')}.example.net/acme", "password": token})
+    yield review({"url": f"{origin}/acme", "password": token, "username": username})
+    yield review({"url": f"https://x:{token}@{host}/acme", "password": token})
+    yield review({"url": f"{origin}/{token}/{token}", "password": token})
+    yield review({"url": f"https://{_as_label(token)}.example.net/acme", "password": token})
     yield review({"url": url, "password": f"{token}\n"})
     yield review({"url": url, "password": token, "type": token})
     yield review({"url": url, "password": token, "provider": token})
@@ -96,6 +116,8 @@ def reviews(token: str, other: str) -> Iterator[dict[str, Any]]:
     yield review({"host": token, "token": token}, name="git-default-a", labels={"a": "b"})
     yield review({token: token}, name="git-default-a", labels={"a": "b"})
     yield review({"alice": json.dumps({"token": token, "url": token})}, name="git-default-a", labels={"a": "b"})
+    users = {"token": token, "url": url, "username": username}
+    yield review({"alice": json.dumps(users), "bob": other}, name="git-default-a", labels={"a": "b"})
     yield review({"alice": f'{{"token": "{token}", "token": 1}}'}, name="git-default-a", labels={"a": "b"})
     yield review({"alice": f'{{"{token}": broken'}, name="git-default-a", labels={"a": "b"})
     yield review({"url": url, "githubAppID": token, "githubAppPrivateKey": token})
@@ -104,7 +126,8 @@ def reviews(token: str, other: str) -> Iterator[dict[str, Any]]:
     yield review({"url": url, "password": token}, annotations={"git-token-webhook/skip-validation": token})
     yield review({"url": url, "password": token}, annotations={"git-token-webhook/account": token})
     yield review({"url": url, "password": other}, old={"url": url, "password": token})
-    yield review({"url": "https://gitlab.com/acme", "password": token})
+    for elsewhere in (GITHUB, GITLAB, BITBUCKET, BITBUCKET_SERVER, GITEA):
+        yield review({"url": elsewhere, "password": token, "username": username})
     broken = review({"url": url})
     broken["request"]["object"]["data"] = {"password": token}
     yield broken
@@ -116,11 +139,17 @@ def reviews(token: str, other: str) -> Iterator[dict[str, Any]]:
     yield broken
 
 
+def _as_label(token: str) -> str:
+    """The token as a part of a host's name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in token)[:60].strip("-")
+
+
 def forms(token: str) -> Iterator[str]:
     """What a leak could look like: a part of it, or the whole behind something that anybody can undo or try."""
     middle = token[8 : 8 + _PART]
     yield middle
     yield middle.lower()
+    yield token[-_PART:]
     yield base64.b64encode(token.encode()).decode()[:16]
     yield urllib.parse.quote(token)
     for algorithm in ("md5", "sha1", "sha256", "sha512"):
@@ -129,9 +158,11 @@ def forms(token: str) -> Iterator[str]:
         yield base64.b64encode(digest.digest()).decode()[:16]
 
 
-async def exercise(server: ServerProcess, token: str, other: str) -> list[httpx.Response]:
+async def exercise(
+    server: ServerProcess, token: str, other: str, url: str = GITHUB, username: str = "git"
+) -> list[httpx.Response]:
     responses = []
-    for one in reviews(token, other):
+    for one in reviews(token, other, url, username):
         for stage in ("mutate", "validate"):
             responses.append(await server.review(stage, one, traceparent=f"00-{token}-{token}-01"))
     for body in (token.encode(), json.dumps({"kind": token}).encode(), f'{{"a": "{token}'.encode()):
@@ -162,49 +193,115 @@ def without_request(responses: list[httpx.Response]) -> str:
     return "\n".join(parts)
 
 
-@pytest.mark.parametrize("name", ["good-classic", "weak-classic", "good-fine-grained", "unknown"])
+@pytest.mark.parametrize(("url", "username", "names"), PLANTED)
 async def test_no_output_holds_a_token_however_it_was_planted(
-    simulator: tuple[Simulator, trustme.CA], server: ServerProcess, name: str
+    simulator: tuple[Simulator, trustme.CA], server: ServerProcess, url: str, username: str, names: list[str]
 ) -> None:
     """Responses, patches, logs and metrics hold no part, encoding or plain hash of any planted token."""
     running, _ = simulator
-    unknown = "gh" + "p_" + secrets.token_hex(18)
-    token = unknown if name == "unknown" else running.world.token(name).value
     other = running.world.token("wide-classic").value
-    responses = await exercise(server, token, other)
-    outputs = {"responses": without_request(responses), "log": server.written(), "metrics": await server.metrics()}
-    assert not found_in(outputs, [token, other])
-    assert '"event":"decision"' in outputs["log"].replace(" ", "")
+    for name in [*names, "unknown"]:
+        token = fresh(running, names[0]) if name == "unknown" else running.world.token(name).value
+        responses = await exercise(server, token, other, url, username)
+        outputs = {"responses": without_request(responses), "log": server.written(), "metrics": await server.metrics()}
+        assert not found_in(outputs, [token, other])
+    assert '"event":"decision"' in server.written().replace(" ", "")
+
+
+def fresh(simulator: Simulator, name: str) -> str:
+    """A new token of the same kind as one of the example world, which no provider knows."""
+    made: str = simulator.world.token(name).model_copy(update={"seed": secrets.token_hex(8)}).value
+    return made
+
+
+def echoed(token: str) -> dict[str, Any]:
+    """What any of the providers might answer, with the token in place of every text."""
+    texts = dict.fromkeys(
+        """login username name nickname display_name displayName slug email message error error_description scope
+        description exceptionName context expires_at permission full_name path key type uuid public_access""".split(),
+        token,
+    )
+    return texts | {
+        "id": 1,
+        "active": True,
+        "scopes": [token, f"api {token}"],
+        "granular_scopes": [{"access": token, "permissions": [token]}],
+        "detail": {"required": [token], "granted": [token]},
+        "errors": [texts],
+        "user": texts,
+        "owner": texts,
+        "namespace": texts,
+        "values": [texts],
+    }
+
+
+def echoing_headers(token: str) -> dict[str, str]:
+    """Headers that providers tell something by, with the token in them."""
+    return {
+        "X-OAuth-Scopes": f"repo, {token}",
+        "X-Accepted-OAuth-Scopes": token,
+        "X-Credential-Type": token,
+        "X-AUSERNAME": token,
+        "X-AUSERID": token,
+        "X-GitHub-SSO": f"required; url=https://example.net/{token}",
+        "X-Ratelimit-Reset": token,
+        "Retry-After": token,
+        "Link": f'<https://example.net/{token}>; rel="next"',
+        "WWW-Authenticate": f'Bearer realm="{token}", error="insufficient_scope", scope="{token}"',
+    }
+
+
+def faults(token: str) -> Iterator[AnyEffect]:
+    """How a provider may answer, the token in it wherever there is room. What could make it wait comes last."""
+    body, headers = json.dumps(echoed(token)), echoing_headers(token)
+    for status in (200, 401, 403, 404):
+        yield Status(status=status, body=body, headers=headers)
+        yield Status(status=status, body=json.dumps({"error": echoed(token)}), headers=headers)
+        yield Status(status=status, body=json.dumps([echoed(token)]), headers=headers)
+        yield Status(status=status, body=token, content_type="text/plain", headers=headers)
+    yield Status(status=302, headers={"Location": f"https://{_as_label(token)}.example.net/{token}"})
+    yield Status(status=200, body=body, content_type=token)
+    yield Status(status=200, body=body[:-20], headers=headers)
+    yield Html()
+    yield Cut()
+    yield Cut(after_bytes=5)
+    yield Status(status=500, body=token, headers=headers)
+    yield Outage()
+    yield RateLimited()
+    yield Status(status=429, body=body, headers=headers)
 
 
 @pytest.mark.parametrize(
-    "effect",
+    ("url", "username", "name"),
     [
-        pytest.param(lambda token: Status(status=403, body=json.dumps({"message": token})), id="403 that echoes it"),
-        pytest.param(lambda token: Status(status=500, body=token), id="500 that echoes it"),
-        pytest.param(
-            lambda token: Status(
-                status=200, body=json.dumps({"login": token}), headers={"X-OAuth-Scopes": f"repo, {token}"}
-            ),
-            id="login and scopes that echo it",
-        ),
-        pytest.param(lambda token: Status(status=302, headers={"Location": f"https://{token}"}), id="redirect with it"),
-        pytest.param(lambda token: Html(), id="HTML"),
-        pytest.param(lambda token: Outage(), id="outage"),
-        pytest.param(lambda token: Cut(), id="cut"),
-        pytest.param(lambda token: RateLimited(), id="rate limit"),
+        (GITHUB, "git", "good-classic"),
+        (GITHUB, "git", "good-fine-grained"),
+        (GITLAB, "git", "gitlab-good-runtime"),
+        (GITLAB, "git", "gitlab-oauth"),
+        (BITBUCKET, "ada@acme.example", "bitbucket-good-runtime"),
+        (BITBUCKET, "ada", "bitbucket-good-runtime"),
+        (BITBUCKET, "x-token-auth", "bitbucket-repo-token"),
+        (BITBUCKET_SERVER, "git", "server-good-runtime"),
+        (GITEA, "git", "gitea-good-runtime"),
     ],
 )
 async def test_no_output_holds_a_token_that_a_provider_echoes_or_chokes_on(
-    simulator: tuple[Simulator, trustme.CA], server: ServerProcess, effect: Any
+    simulator: tuple[Simulator, trustme.CA], server: ServerProcess, url: str, username: str, name: str
 ) -> None:
     """Whatever a provider answers, even the token itself, no part of it goes on."""
     running, _ = simulator
-    token = "gh" + "p_" + secrets.token_hex(18)
-    running.faults.add(effect(token))
-    responses = [
-        await server.review(stage, review({"url": "https://github.com/acme/apps", "password": token}))
-        for stage in ("mutate", "validate")
-    ]
+    tokens = []
+    responses = []
+    for number in range(len(list(faults("")))):
+        token = fresh(running, name)
+        effect = list(faults(token))[number]
+        running.faults.add(effect)
+        asked = len(running.journal.records)
+        for stage in ("mutate", "validate"):
+            data = {"url": url, "username": username, "password": token}
+            responses.append(await server.review(stage, review(data)))
+        assert len(running.journal.records) > asked, f"nobody was asked, so that {effect!r} was not tried"
+        running.faults.clear()
+        tokens.append(token)
     outputs = {"responses": without_request(responses), "log": server.written(), "metrics": await server.metrics()}
-    assert not found_in(outputs, [token])
+    assert not found_in(outputs, tokens)
