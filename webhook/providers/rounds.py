@@ -63,15 +63,15 @@ async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) ->
     finally:
         for task in tasks:
             task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     returned: list[_T | NoAnswer] = []
-    for outcome in outcomes:
-        if isinstance(outcome, asyncio.CancelledError):
+    for task in tasks:
+        if task.cancelled():
             returned.append(TooLate("was not asked to the end, because time was over"))
-        elif isinstance(outcome, BaseException) and not isinstance(outcome, NoAnswer):
-            raise outcome
+        elif isinstance(silence := task.exception(), NoAnswer):
+            returned.append(silence)
         else:
-            returned.append(outcome)
+            returned.append(task.result())
     return returned
 
 

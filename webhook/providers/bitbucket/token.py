@@ -7,7 +7,6 @@ do as well, so that it doesn't matter whether ``/user`` is gone for API tokens (
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from webhook.providers.bitbucket import kinds, links, places, reach, replies, sc
 from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
 from webhook.providers.bitbucket.places import Place
 from webhook.providers.bitbucket.repository import Heard
-from webhook.providers.rounds import together, together_in_time
+from webhook.providers.rounds import answer_of, both, together, together_in_time
 from webhook.requirements import Level
 from webhook.wording import join
 
@@ -82,7 +81,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
         heard = await _ask(api, as_basic, wanted, guessed, basic=True)
     elif heard.refusals == 1 and not only_basic and guessed is not API_TOKEN:
         # `/user` alone may be none of those that access tokens can use: its 401 says itself that it may be about that.
-        (confirmation,) = await _all(api.send("GET", _OPEN_TO_ALL, headers={"authorization": as_bearer}))
+        confirmation = await answer_of(api.send("GET", _OPEN_TO_ALL, headers={"authorization": as_bearer}))
         heard = replace(heard, confirmation=confirmation)
     else:
         heard = await _ask_again(question, api, first, heard, guessed, secret)
@@ -98,8 +97,9 @@ async def _ask(api: Api, authorization: str, wanted: list[Place], kind: TokenKin
 
     named = [place for place in wanted if place.of_url]
     others = [place for place in wanted if not place.of_url]
-    (user, *of_url), of_others = await together(
-        _all(api.send("GET", "/user", headers=headers), *(about(place) for place in named)),
+    asked = [api.send("GET", "/user", headers=headers), *(about(place) for place in named)]
+    (user, *of_url), of_others = await both(
+        together(*map(answer_of, asked)),
         together_in_time(api.needed_by, *(about(place) for place in others)),
     )
     answers = zip((*named, *others), (*of_url, *of_others), strict=True)
@@ -117,17 +117,6 @@ def _first_path(place: Place, kind: TokenKind) -> str:
 
 def _as_heard(place: Place, kind: TokenKind, reply: Reply | NoAnswer) -> Heard:
     return Heard(document=reply) if _asks_for_document(place, kind) else Heard(permission=reply)
-
-
-async def _all(*calls: Coroutine[Any, Any, Reply]) -> list[Reply | NoAnswer]:
-    """What each of them brings, however long that takes, or why it brings nothing."""
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    brought: list[Reply | NoAnswer] = []
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, NoAnswer):
-            raise outcome
-        brought.append(outcome)
-    return brought
 
 
 async def _ask_again(

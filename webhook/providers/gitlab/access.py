@@ -7,7 +7,6 @@ where they are enough; where they aren't, the list of what the user may push to 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +16,7 @@ from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
+from webhook.providers.rounds import answer_of, together
 from webhook.requirements import Level, Requirement
 
 # GitLab docs: members API, valid access levels; what each may do: project permissions.
@@ -258,7 +258,7 @@ async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_
         calls.append(get(f"{group}/members/all/{user}"))
     if fine_grained:
         calls.append(get(f"{group}?with_projects=false"))
-    projects, *others = await whatever_comes(*calls)
+    projects, *others = await together(*map(answer_of, calls))
     level = _level(others[0]) if user is not None else 0
     place = _group(others[-1]) if fine_grained else None
     if level >= needed:
@@ -266,20 +266,6 @@ async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_
     if isinstance(projects, NoAnswer) or projects.status != 200 or not isinstance(projects.body, list):
         return _unseen(path, needed, projects, is_group=True)
     return Reached(path, needed, place, bool(projects.body), level, is_group=True)
-
-
-async def whatever_comes(*calls: Coroutine[Any, Any, Reply]) -> list[Reply | NoAnswer]:
-    """Each reply, or why there is none, once all are over: much may be known without one of them.
-
-    Raises:
-        Exception: the first that is no `NoAnswer`, in the order of `calls`.
-    """
-    brought: list[Reply | NoAnswer] = []
-    for outcome in await asyncio.gather(*calls, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, NoAnswer):
-            raise outcome
-        brought.append(outcome)
-    return brought
 
 
 def _level(reply: Reply | NoAnswer) -> int:

@@ -6,7 +6,6 @@ asks what is still open then. The repositories of the configuration are asked fo
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -17,7 +16,7 @@ from webhook.providers.gitlab import access, oauth, older, owner, replies, site,
 from webhook.providers.gitlab.access import Reached
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.token import Itself
-from webhook.providers.rounds import together_in_time
+from webhook.providers.rounds import answer_of, both, together, together_in_time
 from webhook.requirements import Role
 
 
@@ -86,14 +85,7 @@ class Inquiry:
         Raises:
             NoAnswer: nothing was learnt of the token.
         """
-        heard, repositories = await asyncio.gather(
-            self._ask_about_token(), self._ask_for_repositories(), return_exceptions=True
-        )
-        if isinstance(heard, BaseException):
-            raise heard
-        if isinstance(repositories, BaseException):
-            raise repositories
-        return heard, repositories
+        return await both(self._ask_about_token(), self._ask_for_repositories())
 
     async def _get(self, path: str) -> Reply:
         return await self._api.send("GET", path, headers=self._headers)
@@ -108,7 +100,7 @@ class Inquiry:
             asked.append(self._get("/user"))
         if asks_for_project:
             asked.append(self._get(_project(self._path)))
-        first, *others = await access.whatever_comes(*asked)
+        first, *others = await together(*map(answer_of, asked))
         if isinstance(first, NoAnswer):
             raise first
         project = others.pop() if asks_for_project else None
@@ -131,15 +123,10 @@ class Inquiry:
             if way is Way.CLASSIC and not self._may_suffice(itself, whose):
                 return Heard(way, whose, user, itself)
         number = whose.number if itself is None or itself.user is None else itself.user
-        more, place = await asyncio.gather(
+        more, place = await both(
             self._ask_on(way, first, itself),
             self._ask_for_place(project, whose, number, fine_grained=way in (Way.FINE_GRAINED, Way.SILENT)),
-            return_exceptions=True,
         )
-        if isinstance(more, BaseException):
-            raise more
-        if isinstance(place, BaseException):
-            raise place
         return Heard(way, whose, user, itself, more, place)
 
     def _other_way(self, first: Reply, user: Reply | NoAnswer | None) -> Way | Refused:
