@@ -15,7 +15,7 @@ How one write is judged, and where to read about it, from the edge inwards:
       policy                   findings and settings to a verdict: pure, without I/O or clock
       wording                  the sentences that people read
       mutation                 the labels and annotations that say what was found
-    providers/                 Git hosts, nothing of Kubernetes: one package each, one line in a registry
+    providers/                 Git hosts, nothing of Kubernetes: a file or package each, a line in a registry
 
 The words that all of them share: `subject` (what is reviewed), `findings` (what a provider said), `requirements`
 (what a role needs), `decision` (how it ends), `hosts` and `git_url` (where a token may be sent), `settings`.
