@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
+from typing import Annotated
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import OctKey
@@ -20,6 +22,9 @@ SHORTEST = 32
 LARGEST_FILE = 4096
 """Bytes that are read of a key file at most."""
 HOW_TO_MAKE = "make one with `git-token-webhook keys rotate` or `openssl rand -base64 32`"
+
+Kid = Annotated[str, msgspec.Meta(pattern="^[a-z2-7]{16}$")]
+"""What a kid of ours looks like in a header that anybody may have written."""
 
 _LABEL = "git-token-webhook/v1/"
 _KID_BYTES = 10  # 80 bits: no two keys of a ring meet by chance, and it fits into a line and a label
