@@ -16,6 +16,7 @@ from webhook.exemptions import Unavailable
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential
 from webhook.hosts import Host, Kind
 from webhook.inspection import Inspector
+from webhook.keyring.ring import KeyRing
 from webhook.providers import PROVIDERS
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
 from webhook.requirements import Role
@@ -180,6 +181,7 @@ class Desk:
         tokens: Mapping[str, tuple[str, ...]] | None = None,
         configuration: str | Settings = "",
         cluster: FakeCluster | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
         self.now = NOW
         self.provider = FakeProvider(tokens)
@@ -188,7 +190,9 @@ class Desk:
         self.cluster = cluster
         providers: Mapping[Kind, Provider] = {Kind("github"): self.provider, Kind("gitlab"): self.gitlab}
         self.inspector = Inspector(providers, _NoApi(), clock=lambda: self.now, monotonic=lambda: self.now.timestamp())
-        self.reviewer = Reviewer(self.settings, self.inspector, cluster, clock=lambda: self.now)
+        self.reviewer = Reviewer(
+            self.settings, self.inspector, cluster, clock=lambda: self.now, ring=(lambda: ring) if ring else None
+        )
 
     async def review(self, subject: Subject, stage: Stage = Stage.VALIDATE) -> Reviewed:
         """One call, with all the time in the world."""

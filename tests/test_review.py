@@ -660,6 +660,7 @@ async def test_a_review_describes_itself_for_a_log(desk: Desk) -> None:
         "hosts": ["github.com"],
         "outcomes": {"data.password": {"runtime": "insufficient"}},
         "cached": False,
+        "attested": False,
         "skips": [],
     }
     assert (await desk.review(make_subject(make_secret()))).describe() == {}

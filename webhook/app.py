@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -20,9 +21,12 @@ from webhook.decision import Decision, Stage
 from webhook.errors import ConfigurationError
 from webhook.exemptions import Cluster
 from webhook.inspection import Bug, Inspector
+from webhook.keyring.files import load_keyring
+from webhook.keyring.ring import KeyRing, ephemeral_keyring
 from webhook.listener import Address
 from webhook.logs import Logger
-from webhook.metrics import Metrics
+from webhook.metrics import CacheResult, Metrics
+from webhook.policy import Judged
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
 from webhook.providers.limits import Courtesy, Limits, current_tenant
@@ -74,6 +78,31 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+class Keys:
+    """The key ring of the moment; read again when its files change, or when the configuration names others."""
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        Raises:
+            ConfigurationError: the configured folder holds none that can be used.
+        """
+        self.ring = ephemeral_keyring()
+        self.read(settings)
+
+    def read(self, settings: Settings) -> None:
+        """Use the keys that `settings` name.
+
+        Raises:
+            ConfigurationError: they can't be used; those before stay in use.
+        """
+        folder, activation = settings.encryption.keys_dir, settings.encryption.key_activation
+        if folder is not None:
+            previous = self.ring if self.ring.lasting else None
+            self.ring = load_keyring(folder, datetime.now(UTC), previous, activation=activation)
+        elif self.ring.lasting:
+            self.ring = ephemeral_keyring()
+
+
 @dataclass(frozen=True, slots=True)
 class Lasting:
     """What an engine works with and leaves to the one after it.
@@ -86,6 +115,7 @@ class Lasting:
     metrics: Metrics
     log: Logger
     cluster: Cluster | None = None
+    keys: Keys = field(default_factory=lambda: Keys(Settings()))
     courtesy: Courtesy = field(default_factory=Courtesy)
     digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
@@ -110,7 +140,7 @@ class Engine:
             digest_key=lasting.digest_key,
             on_error=lambda bug: _report_bug(lasting.log, bug),
         )
-        self._reviewer = Reviewer(settings, self.inspector, lasting.cluster)
+        self._reviewer = Reviewer(settings, self.inspector, lasting.cluster, ring=lambda: lasting.keys.ring)
         self.metrics = metrics
 
     async def review(self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
@@ -121,7 +151,7 @@ class Engine:
         for verdict in reviewed.verdicts.values():
             judged = verdict.judged
             if judged.checked_at is not None:
-                self.metrics.cache("hit" if judged.cached else "coalesced" if judged.coalesced else "miss")
+                self.metrics.cache(_source(judged))
         if stage is Stage.VALIDATE:
             for source in {skip.source for skip in reviewed.exemptions.skips.values()}:
                 self.metrics.skipped(source)
@@ -130,6 +160,13 @@ class Engine:
     def late(self, subject: Subject, stage: Stage) -> Decision:
         """The decision where none stood in time."""
         return self._reviewer.late(subject, stage)
+
+
+def _source(judged: Judged) -> CacheResult:
+    """Where an answer came from."""
+    if judged.attested:
+        return "attested"
+    return "hit" if judged.cached else "coalesced" if judged.coalesced else "miss"
 
 
 def _report_bug(log: Logger, bug: Bug) -> None:
@@ -144,8 +181,9 @@ async def _serve(options: Options, log: Logger) -> None:
     def reload() -> None:
         nonlocal engine
         settings = load_settings(options.config)
+        keys.read(settings)
         old, engine = engine, Engine(settings, lasting)
-        _announce(settings, log)
+        _announce(settings, keys.ring, log)
         # Reviews under way end with the engine that they began with.
         patience = old.settings.limits.decision_timeout.total_seconds() + 1
         task = asyncio.ensure_future(_retire(old, engine, patience))
@@ -157,11 +195,12 @@ async def _serve(options: Options, log: Logger) -> None:
         "configuration", lambda: [options.config] if options.config else [], reload, metrics=metrics, log=log
     )
     settings = load_settings(options.config)
+    keys = Keys(settings)
     async with contextlib.AsyncExitStack() as stack:
         cluster: KubernetesCluster | None = await KubernetesCluster.connect(options.kubeconfig)
         if cluster is not None:
             await stack.enter_async_context(cluster)
-        lasting = Lasting(metrics, log, cluster)
+        lasting = Lasting(metrics, log, cluster, keys)
         engine = Engine(settings, lasting)
         await engine.client.__aenter__()
         stack.push_async_callback(lambda: _close(engine))
@@ -174,6 +213,18 @@ async def _serve(options: Options, log: Logger) -> None:
             log=log,
         )
 
+        def read_keys() -> None:
+            keys.read(engine.settings)
+            _announce_keys(keys.ring, log)
+
+        keys_watcher = FileWatcher(
+            "keys",
+            lambda: [folder] if (folder := engine.settings.encryption.keys_dir) is not None else [],
+            read_keys,
+            metrics=metrics,
+            log=log,
+        )
+
         async def review(subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
             return await engine.review(subject, stage, deadline, record)
 
@@ -182,7 +233,7 @@ async def _serve(options: Options, log: Logger) -> None:
             if cluster is None:
                 what = "only the configuration's skip flags work; annotations and the ConfigMap are not looked at"
                 log.info("no API server", detail=what)
-            _announce(settings, log)
+            _announce(settings, keys.ring, log)
 
         handler = AdmissionHandler(
             review,
@@ -206,7 +257,7 @@ async def _serve(options: Options, log: Logger) -> None:
             log=log,
             # A wrong configuration ends the start; a wrong change of it leaves the one before in force.
             checks={"configuration": lambda: None},
-            watchers=[configuration, authorities],
+            watchers=[configuration, authorities, keys_watcher],
             on_start=announce,
         )
         # Neither a collection nor the end of the process looks through all that the libraries have made: the latter
@@ -243,8 +294,19 @@ def _check_authorities(settings: Settings) -> None:
                 raise ConfigurationError(f"{provider.ca_file}: {error.problem}") from None
 
 
-def _announce(settings: Settings, log: Logger) -> None:
+def _announce_keys(ring: KeyRing, log: Logger) -> None:
+    if ring.lasting:
+        log.info("key ring", keys=[key.kid for key in ring.keys], active=ring.active(datetime.now(UTC)).kid)
+    else:
+        what = "attestations are good for this process alone, other replicas ask the provider again; nothing is sealed"
+        log.info("no key ring", detail=f"{what}. Set encryption.keysDir to have one")
+    for doubt in ring.doubts:
+        log.warning("doubtful key ring", detail=doubt)
+
+
+def _announce(settings: Settings, ring: KeyRing, log: Logger) -> None:
     """What somebody should know who reads the log from its beginning."""
     log.info("configuration", mode=settings.mode, rules=list(dict.fromkeys(rule.name for rule in settings.all_rules)))
     for doubt in settings.doubts():
         log.warning("doubtful configuration", detail=doubt)
+    _announce_keys(ring, log)

@@ -28,7 +28,7 @@ from webhook.subject import Operation
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 Outcome = Literal["allowed", "warned", "denied"]
-CacheResult = Literal["hit", "miss", "coalesced"]
+CacheResult = Literal["hit", "miss", "coalesced", "attested"]
 ReloadResult = Literal["success", "failure"]
 OTHER = "other"
 

@@ -21,6 +21,7 @@ from webhook.requirements import Role
 from webhook.subject import Operation, SecretObject, Subject
 
 PREFIX = "git-token-webhook/"
+ATTESTATION = PREFIX + "attestation"
 # Annotations under our prefix that users write and we only read.
 _THEIRS = frozenset({SKIP_ANNOTATION, PREFIX + "notifications"})
 # The platform's own labels of a user's Secret, filled in where absent at CREATE.
@@ -36,10 +37,12 @@ def patch_for(
     verdicts: Mapping[str, Verdict],
     entries: Mapping[str, Entry],
     hosts: Hosts,
+    attestation: str | None = None,
 ) -> tuple[PatchOperation, ...]:
     """The patch that makes the Secret say what was found.
 
     Args:
+        attestation: of what was judged now. Where nothing was, the stored one goes on being true.
         verdicts: by key, of the entries that were judged now.
         entries: by key, all that the Secret has; those without a verdict are as they were.
         hosts: by which the provider of an entry is known that wasn't judged.
@@ -53,6 +56,10 @@ def patch_for(
     else:
         before = _Before(subject.old, [key for key in entries if key not in verdicts])
         labels, annotations = _marks(roles, verdicts, entries, before, hosts)
+        if not verdicts and subject.old is not None:
+            attestation = subject.old.annotations.get(ATTESTATION)
+        if attestation is not None:
+            annotations["attestation"] = attestation
     label_changes = _changes(secret.labels, labels)
     if subject.operation is Operation.CREATE and (secret.name or secret.generate_name).startswith(_PLATFORM_NAME):
         label_changes |= {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from webhook import wording
+from webhook.attestation import Asked
 from webhook.credentials import Entry
 from webhook.decision import Cause
 from webhook.exemptions import Skip
@@ -63,6 +64,8 @@ class Judged:
         checked_at: when the provider was really asked.
         cached: the answer was there already.
         coalesced: somebody else had asked a moment before, and the answer came for both.
+        asked: what the provider was asked, and what it said, whenever that was.
+        attested: nobody was asked, because the mutating call has signed what it heard.
         external: somebody else has encrypted it.
     """
 
@@ -77,6 +80,8 @@ class Judged:
     checked_at: datetime | None = None
     cached: bool = False
     coalesced: bool = False
+    asked: Asked | None = field(default=None, repr=False)
+    attested: bool = False
     external: bool = False
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from webhook import wording
+from webhook.attestation import FRESH, Asked, Attestation, Untrusted, attest, verify
 from webhook.credentials import (
     Entry,
     External,
@@ -27,13 +28,14 @@ from webhook.decision import Allow, Cause, Decision, Deny, Stage
 from webhook.exemptions import Cluster, Exemptions, find_exemptions
 from webhook.findings import Finding, Outcome, Question
 from webhook.hosts import Kind
-from webhook.inspection import Inspector
+from webhook.inspection import Inspected, Inspector
+from webhook.keyring.ring import KeyRing
 from webhook.matching import Match, classify
-from webhook.mutation import patch_for, removal_for
+from webhook.mutation import ATTESTATION, patch_for, removal_for
 from webhook.policy import Judged, Verdict, decide, worst
 from webhook.providers import PROVIDERS
 from webhook.requirements import Requirement, Role, union
-from webhook.settings import Settings
+from webhook.settings import RequirementSettings, Settings
 from webhook.subject import Operation, SecretObject, Subject
 
 
@@ -65,6 +67,7 @@ class Reviewed:
                 j.entry.field: {str(role): str(finding.outcome) for role, finding in j.findings.items()} for j in judged
             },
             "cached": bool(judged) and all(j.cached for j in judged),
+            "attested": bool(judged) and all(j.attested for j in judged),
             "skips": sorted({skip.source for skip in self.exemptions.skips.values()}),
         }
 
@@ -85,8 +88,15 @@ class Reviewer:
         inspector: Inspector,
         cluster: Cluster | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ring: Callable[[], KeyRing] | None = None,
     ) -> None:
+        """
+        Args:
+            cluster: the API server, where there is one.
+            ring: the keys of the moment, by which attestations are signed and believed; without, none are.
+        """
         self._settings = settings
+        self._ring = ring
         self._rules = settings.all_rules
         self._rules_by_url = any(rule.urls for rule in self._rules)
         self._hosts = settings.hosts()
@@ -120,17 +130,18 @@ class Reviewer:
         if (excess := self._excess(match, changed, exemptions)) is not None:
             return Reviewed(Allow() if stage is Stage.MUTATE else self._refuse(excess, Outcome.MALFORMED), match.roles)
         end = deadline - _MARGIN
+        attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
         first, *others = changed.values()
         if others:
             turns = asyncio.Semaphore(_AT_ONCE)
 
             async def in_turn(entry: Entry) -> Judged:
                 async with turns:
-                    return await self._judge(entry, match, exemptions, end)
+                    return await self._judge(entry, match, exemptions, attestation, end)
 
             judged = await asyncio.gather(*map(in_turn, (first, *others)))
         else:  # as usual, without the cost of a task
-            judged = [await self._judge(first, match, exemptions, end)]
+            judged = [await self._judge(first, match, exemptions, attestation, end)]
         now = self._clock()
         verdicts = {found.entry.key: decide(found, self._settings, now) for found in judged}
         return self._conclude(subject, stage, match.roles, verdicts, entries, exemptions)
@@ -153,11 +164,12 @@ class Reviewer:
         return classify(secret, self._rules, url)
 
     def _changed(self, subject: Subject, match: Match, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
-        """The entries to judge: those that aren't as they were; all, where a role is new to the Secret."""
+        """The entries to judge: those that aren't as they were; all, where more is asked of the Secret than before: in
+        another role, or by a rule with a requirement of its own."""
         if subject.old is None:
             return entries
-        before = self._classify(subject.old)
-        if match.roles - before.roles:
+        before = _asked_by(self._classify(subject.old))
+        if any(asked not in before for asked in _asked_by(match)):
             return entries
         try:
             old = extract(subject.old, match)
@@ -184,8 +196,10 @@ class Reviewer:
         patience = now + max(0.0, deadline - now) / 2
         return await find_exemptions(subject, roles, self._settings, self._cluster, patience)
 
-    async def _judge(self, entry: Entry, match: Match, exemptions: Exemptions, deadline: float) -> Judged:
-        """What is known of one entry, asking its provider where there is something to ask."""
+    async def _judge(
+        self, entry: Entry, match: Match, exemptions: Exemptions, attestation: Attestation | None, deadline: float
+    ) -> Judged:
+        """What is known of one entry, asking its provider where there is something to ask that isn't attested."""
         skips = {role: exemptions.skips[role] for role in match.roles if role in exemptions.skips}
         asked = [role for role in Role if role in match.roles and role not in skips]
         skipped = {role: Finding(Outcome.SKIPPED, reason=skip.reason) for role, skip in skips.items()}
@@ -216,7 +230,11 @@ class Reviewer:
         requirements = {role: self._requirement(host.kind, role, match) for role in asked}
         reached = self._repositories.get(host.name, ()) if Role.RUNTIME in requirements else ()
         question = Question(content.credential, host, target.path, requirements, reached)
-        inspected = await self._inspector.inspect(question, deadline=deadline)
+        attested = attestation.answer(entry, question, self._clock()) if attestation is not None else None
+        if attested is not None:
+            inspected = Inspected(attested.answer, attested.checked_at, cached=True)
+        else:
+            inspected = await self._inspector.inspect(question, deadline=deadline)
         answer = inspected.answer
         return Judged(
             entry,
@@ -230,14 +248,56 @@ class Reviewer:
             inspected.checked_at,
             inspected.cached,
             inspected.coalesced,
+            asked=Asked(entry, question, answer, inspected.checked_at),
+            attested=attested is not None,
         )
+
+    def _attestation(
+        self, secret: SecretObject | None, roles: frozenset[Role], *, old: bool = False
+    ) -> Attestation | None:
+        """What a Secret's own annotation proves. One that proves nothing is worth as much as none.
+
+        Args:
+            old: it may be of an earlier write.
+        """
+        text = secret.annotations.get(ATTESTATION) if secret is not None else None
+        if text is None or secret is None or self._ring is None:
+            return None
+        try:
+            return verify(text, secret, roles, self._ring(), self._clock(), max_age=None if old else FRESH)
+        except Untrusted:
+            return None
+
+    def _attest(
+        self,
+        subject: Subject,
+        roles: frozenset[Role],
+        verdicts: Mapping[str, Verdict],
+        entries: Mapping[str, Entry],
+    ) -> str | None:
+        """The attestation of what was judged now, and of what was before and goes on being so."""
+        secret = subject.object
+        asked = [verdict.judged.asked for verdict in verdicts.values() if verdict.judged.asked is not None]
+        if self._ring is None or secret is None or not asked:
+            return None
+        unchanged = [entry for key, entry in entries.items() if key not in verdicts]
+        # Called again for the same write, because another webhook changed something, we have nothing new to say.
+        said = self._attestation(secret, roles)
+        if said is not None and said.is_of(asked, unchanged, self._clock()):
+            return secret.annotations[ATTESTATION]
+        before = self._attestation(subject.old, roles, old=True)
+        return attest(secret, roles, asked, self._ring(), self._clock(), before=before, unchanged=unchanged)
 
     def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
         """What the role needs; where several rules of it match, what all of them need."""
         cells = [rule.requirements.get(kind) for rule in match.rules if rule.role is role]
         if not any(cell is not None for cell in cells):
             return self._usual[kind, role]
-        return union(self._settings.requirement(kind, role, cell) for cell in cells)
+        needed = dict.fromkeys(self._settings.requirement(kind, role, cell) for cell in cells)
+        if len(needed) == 1:
+            return next(iter(needed))
+        # Each rule's requirement is whole, so that none of them weakens another by the words that it is stated in.
+        return union(map(PROVIDERS[kind].profile.vocabulary.complete, needed))
 
     def _conclude(
         self,
@@ -260,7 +320,8 @@ class Reviewer:
         told = [v.cause for v in verdicts.values() if v.cause and not v.denied]
         warnings += [f"{cause.field}: {cause.message}" for cause in told]
         if stage is Stage.MUTATE:
-            patch = patch_for(subject, roles, verdicts, entries, self._hosts)
+            attestation = self._attest(subject, roles, verdicts, entries)
+            patch = patch_for(subject, roles, verdicts, entries, self._hosts, attestation)
             return Reviewed(Allow(tuple(warnings), patch, audit), roles, verdicts, exemptions)
         # The label says `warned` of what would have been denied; here it was.
         denied = audit | {"validation": "denied"}
@@ -272,6 +333,11 @@ class Reviewer:
             denial = Deny(message, tuple(causes), warnings=tuple(warnings), audit_annotations=denied)
             return Reviewed(denial, roles, verdicts, exemptions)
         return Reviewed(Allow(tuple(warnings), (), audit), roles, verdicts, exemptions)
+
+
+def _asked_by(match: Match) -> list[tuple[Role, Mapping[Kind, RequirementSettings]]]:
+    """What each rule asks of a Secret."""
+    return [(rule.role, rule.requirements) for rule in match.rules]
 
 
 def _is_written(subject: Subject) -> bool:

@@ -354,9 +354,13 @@ class Defaults(_Section):
 
 
 class Encryption(_Section):
-    """How user tokens are stored."""
+    """How user tokens are stored, and the keys for that and for attestations."""
 
     mode: Literal["annotate", "seal"] = "annotate"
+    keys_dir: Path | None = None
+    """The key ring: a folder of key files; without one, attestations are good for one process alone."""
+    key_activation: Duration = _by_default("3m")
+    """How long after it appeared a new key seals and signs: until then, other replicas may not have it yet."""
 
     @field_validator("mode")
     @classmethod
