@@ -208,6 +208,13 @@ async def test_other_things_than_scopes_may_stop_a_good_token(message: str, why:
     assert (finding.outcome, finding.reason) == (Outcome.BLOCKED, f"accepts this access token, but {why}")
 
 
+async def test_a_refusal_that_names_several_scopes_blames_none() -> None:
+    """All that an endpoint needs are named, those that the token has included."""
+    text = "token does not have at least one of required scope(s): [write:repository write:user]"
+    refusal = Reply(403, {}, {**GONE, "message": text})
+    assert (await find({**GOOD, "POST /repos/-/-/hooks": refusal})).outcome is Outcome.UNVERIFIED
+
+
 @pytest.mark.parametrize(
     "document",
     [
