@@ -25,10 +25,27 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.ports import free_port
-from tests.server_process import running_server
+from tests.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 
 CONNECTIONS = 16
+ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}
+USER = {"io.codefresh.integration-type": "git"}
+
+ASKED = (
+    ("GitHub, classic", "https://github.com", "git", "wide-classic"),
+    ("GitHub, classic", "https://github.com/acme/apps", "git", "wide-classic"),
+    ("GitHub, fine-grained", "https://github.com/acme/apps", "git", "good-fine-grained"),
+    ("GitLab", "https://gitlab.com", "git", "gitlab-wide"),
+    ("GitLab", "https://gitlab.com/acme", "git", "gitlab-wide"),
+    ("GitLab", "https://gitlab.com/acme/apps", "git", "gitlab-wide"),
+    ("Bitbucket Cloud, API token", "https://bitbucket.org", "ada@acme.example", "bitbucket-good-runtime"),
+    ("Bitbucket Cloud, API token", "https://bitbucket.org/acme/apps", "ada@acme.example", "bitbucket-good-runtime"),
+    ("Bitbucket Cloud, access token", "https://bitbucket.org/acme/apps", "x-token-auth", "bitbucket-workspace-token"),
+    ("Bitbucket Server", "https://bitbucket.acme.dev/bitbucket/scm/acme/apps.git", "git", "server-good-runtime"),
+    ("Gitea", "https://gitea.acme.dev/acme/apps", "git", "gitea-good-runtime"),
+)
+"""Whose calls are counted: what the row is called, where the token goes, the user name beside it, and its name."""
 
 
 def review(data: dict[str, str], labels: dict[str, str]) -> bytes:
@@ -137,9 +154,8 @@ async def measure(seconds: float, console: Console) -> None:
     ca.issue_cert("localhost", "127.0.0.1").configure_cert(provider_tls)
     context = ssl.create_default_context()
     ca.configure_trust(context)
-    labels = {"argocd.argoproj.io/secret-type": "repo-creds"}
     credentials = {"url": "https://github.com/acme", "username": "git", "password": world.token("good-classic").value}
-    cached, unmatched = review(credentials, labels), review({"a": "b" * 40}, {})
+    cached, unmatched = review(credentials, ARGOCD), review({"a": "b" * 40}, {})
     large = review({"a": "b" * 1_000_000}, {})
     rows: list[Measured] = []
     facts: list[tuple[str, str]] = []
@@ -147,8 +163,11 @@ async def measure(seconds: float, console: Console) -> None:
         folder = Path(name)
         async with Simulator(world, ssl_context=provider_tls) as simulator:
             ca.cert_pem.write_to_path(folder / "ca.crt")
-            host = {"host": "github.com", "kind": "github", "apiUrl": simulator.hosts["github.com"].api_url}
-            settings = {"providers": [host | {"caFile": str(folder / "ca.crt")}]}
+            providers = [
+                {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(folder / "ca.crt")}
+                for name, host in simulator.hosts.items()
+            ]
+            settings = {"providers": providers}
             async with running_server(folder, ca, settings) as server:
                 _pin(server.process.pid, 0)
                 port = int(server.url.rpartition(":")[2])
@@ -165,17 +184,36 @@ async def measure(seconds: float, console: Console) -> None:
                 rows.append(beside)
                 rows.append(await load("small ones alone", port, unmatched, context, seconds, 2))
                 facts.append(("resident memory after all", f"{process.memory_info().rss / 2**20:.0f} MiB"))
-                for kind in ("good-classic", "wide-classic", "good-fine-grained"):
-                    before = len(simulator.journal.records)
-                    fresh = {**credentials, "url": "https://github.com/acme/apps", "password": world.token(kind).value}
-                    await server.review("validate", review(fresh, labels))
-                    calls = len(simulator.journal.records) - before
-                    facts.append((f"provider calls, {kind}, with a repository", str(calls)))
+                calls = await provider_calls(server, simulator)
         for kind, title in (("bare", "bare aiohttp and pydantic: allow"), ("kopf", "kopf's server: allow")):
             async with peer(kind, folder) as port:
                 await load("warm up", port, cached, context, min(1.0, seconds), CONNECTIONS)
                 rows.append(await load(title, port, cached, context, seconds, CONNECTIONS))
     _print(console, rows, facts)
+    _print_calls(console, calls)
+
+
+async def provider_calls(server: ServerProcess, simulator: Simulator) -> list[tuple[str, str, int, int]]:
+    """How many requests a decision costs that nobody has made before: for a runtime, and for a user."""
+    rows = []
+    for title, url, username, name in ASKED:
+        data = {"type": "git", "url": url, "username": username, "password": simulator.world.token(name).value}
+        counts = []
+        for labels in (ARGOCD, USER):
+            before = len(simulator.journal.records)
+            await server.review("validate", review(data, labels))
+            counts.append(len(simulator.journal.records) - before)
+        rows.append((title, url, counts[0], counts[1]))
+    return rows
+
+
+def _print_calls(console: Console, calls: list[tuple[str, str, int, int]]) -> None:
+    table = Table(title="Requests to the provider for one decision")
+    for column in ("", "URL", "runtime", "user"):
+        table.add_column(column, justify="right" if column in ("runtime", "user") else "left")
+    for title, url, runtime, user in calls:
+        table.add_row(title, url, str(runtime), str(user))
+    console.print(table)
 
 
 def _print(console: Console, rows: list[Measured], facts: list[tuple[str, str]]) -> None:
