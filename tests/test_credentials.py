@@ -108,25 +108,102 @@ def test_a_token_wins_over_an_ssh_key() -> None:
     assert runtime(password=TOKEN, sshPrivateKey="key").keys() == {"password"}
 
 
+OTHERS = [
+    ("sshPrivateKey", "key", "an SSH key"),
+    ("gcpServiceAccountKey", "{}", "a Google Cloud service account key"),
+    ("useAzureWorkloadIdentity", "true", "an Azure workload identity"),
+    ("azureServicePrincipalClientSecret", "s", "an Azure service principal"),
+    ("tlsClientCertKey", "k", "a TLS client certificate"),
+    ("tlsClientCertData", "c", "a TLS client certificate"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "what"), OTHERS)
 @pytest.mark.parametrize(
-    ("key", "value"),
+    "url",
     [
-        ("sshPrivateKey", "key"),
-        ("gcpServiceAccountKey", "{}"),
-        ("useAzureWorkloadIdentity", "true"),
-        ("azureServicePrincipalClientSecret", "s"),
-        ("tlsClientCertKey", "k"),
-        ("tlsClientCertData", "c"),
+        "https://github.com/acme",
+        "git@ssh.dev.azure.com:v3/acme/my%20project/apps",
+        "https://acme@dev.azure.com/acme/my%20project/_git/apps",
+        "ssh://APKA@git-codecommit.eu-west-1.amazonaws.com/v1/repos/apps",
+        "https://source.developers.google.com/p/acme/r/apps",
+        "no url at all",
     ],
 )
-def test_credentials_without_scopes_are_unsupported(key: str, value: str) -> None:
-    """There is nothing to ask a Git provider about them."""
-    assert isinstance(runtime(**{key: value})[key].content, Unsupported)
+def test_credentials_without_scopes_are_called_what_they_are(key: str, value: str, what: str, url: str) -> None:
+    """There is nothing to ask a Git provider about them, wherever they go; and that is no error."""
+    assert runtime(**{key: value, "url": url})[key].content == Unsupported(what)
+    assert user({key: value, "url": url})[key].content == Unsupported(what)
 
 
-def test_an_azure_identity_that_is_not_used_is_none() -> None:
+@pytest.mark.parametrize("flag", ["1", "t", "T", "TRUE", "True"])
+def test_flags_are_read_as_argocd_reads_them(flag: str) -> None:
+    """It takes more than one word for true."""
+    assert isinstance(only(runtime(useAzureWorkloadIdentity=flag)), Unsupported)
+    assert isinstance(only(runtime(enableOCI=flag, password="p", url="registry.acme.dev/charts")), Unsupported)
+
+
+@pytest.mark.parametrize("flag", ["false", "0", "yes", " true"])
+def test_an_azure_identity_that_is_not_used_is_none(flag: str) -> None:
     """`useAzureWorkloadIdentity: "false"` is no credential."""
-    assert "holds no credential" in why(only(runtime(useAzureWorkloadIdentity="false")))
+    assert "holds no credential" in why(only(runtime(useAzureWorkloadIdentity=flag)))
+
+
+SERVICES = [
+    ("https://dev.azure.com/acme/platform/_git/apps", "Azure DevOps"),
+    ("https://acme@dev.azure.com/acme/My%20project/_git/apps", "Azure DevOps"),
+    ("https://DEV.Azure.com.:443/acme", "Azure DevOps"),
+    ("https://acme.visualstudio.com/DefaultCollection/_git/apps", "Azure DevOps"),
+    ("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/apps", "AWS CodeCommit"),
+    ("https://git-codecommit.cn-north-1.amazonaws.com.cn/v1/repos/apps", "AWS CodeCommit"),
+    ("https://git-codecommit-fips.us-east-1.amazonaws.com", "AWS CodeCommit"),
+    ("https://source.developers.google.com/p/acme/r/apps", "Google Cloud Source Repositories"),
+]
+
+
+@pytest.mark.parametrize(("url", "service"), SERVICES)
+def test_services_that_answer_nothing_are_known_by_name(url: str, service: str) -> None:
+    """Their tokens are no error and are sent nowhere, whatever forms their URLs have."""
+    contents = [
+        only(runtime(url=url, username="bob", password=PLAIN)),
+        only(user({"token": PLAIN, "url": url})),
+        only(user({"bob": json.dumps({"token": PLAIN, "url": url})})),
+    ]
+    for content in contents:
+        assert isinstance(content, Unsupported)
+        assert service in content.what
+
+
+def test_a_service_is_known_by_its_host_alone() -> None:
+    """As a user's Secret may name it."""
+    assert isinstance(only(user({"token": PLAIN, "host": "dev.azure.com"})), Unsupported)
+    content = only(user({"token": PLAIN, "host": "github.com", "url": "https://dev.azure.com/acme"}))
+    assert "another host than the url" in why(content)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://dev.azure.com.example.com/acme",
+        "https://example.com/dev.azure.com",
+        "https://dev.azure.com@example.com/acme",
+        "https://github.com\\@dev.azure.com/acme",
+        "https://dev.azure.com\\.example.com",
+        "https://bob:word@dev.azure.com/acme",
+        "https://dev.azure.com:8443/acme",
+        "https://a.b.visualstudio.com/acme",
+        "https://git-codecommit.eu-west-1.amazonaws.com.example.com/v1",
+        "https://dev.azure.com/acme\n",
+    ],
+)
+def test_what_only_resembles_a_service_is_none(url: str) -> None:
+    """Nobody gets past the check by a name that contains another one."""
+    assert not isinstance(only(runtime(url=url, password=PLAIN)), Unsupported)
+
+
+def test_an_empty_token_for_a_service_is_still_empty() -> None:
+    """What can't be used is malformed wherever it goes."""
+    assert why(only(runtime(url="https://dev.azure.com/acme", password=""))) == "is empty"
 
 
 @pytest.mark.parametrize("kind", ["helm", "oci"])
@@ -636,6 +713,37 @@ def test_a_key_that_repeats_a_value_is_never_shown() -> None:
     entries = user({PLAIN: PLAIN})
     assert [entry.field for entry in entries.values()] == ["data"]
     assert user({"token": TOKEN, PLAIN: PLAIN})[PLAIN].hidden
+
+
+OTHER = "another-pl4in-secret"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"token": OTHER, "username": "carol"}),
+        " " + json.dumps({"token": "".join(f"\\u{ord(letter):04x}" for letter in OTHER)}).replace("\\\\", "\\"),
+        json.dumps({"password": OTHER}),
+        json.dumps({"nested": {"token": OTHER}}),
+        f'{{"token": "{OTHER}", "token": "x"}}',
+        json.dumps({"token": OTHER, "description": "d" * 5000}),
+    ],
+)
+def test_a_key_that_shows_a_token_inside_json_is_never_shown(text: str) -> None:
+    """Be it the token of its own value or of another one."""
+    for data in ({f"bob-{OTHER}": PLAIN, "carol": text}, {f"bob-{OTHER}": text}, {OTHER: TOKEN, "carol": text}):
+        key = next(iter(data))
+        entries = user(data)
+        assert entries[key].field == "data"
+        assert OTHER not in repr(list(entries.values()))
+
+
+def test_of_thousands_of_json_entries_the_one_that_is_shown_is_found() -> None:
+    """A Secret may have as many, and each key is held against each token, in a few seconds and not in minutes."""
+    data = {f"user-{number:05}": json.dumps({"token": f"s3cret-{number:05}-value"}) for number in range(5000)}
+    data["bob-s3cret-04321-value"] = PLAIN
+    hidden = [key for key, entry in user(data).items() if entry.hidden]
+    assert hidden == ["bob-s3cret-04321-value"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
 from webhook.hosts import Host, Kind
 from webhook.known_hosts import Hosts, derived_api_url
 from webhook.matching import ARGOCD_TYPE, Match
+from webhook.other_services import credential_at, host_of
 from webhook.providers import PROVIDERS
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.profile import PROFILE as GITHUB
@@ -183,21 +184,10 @@ def extract(secret: SecretObject, match: Match) -> dict[str, Entry]:
 
 def _traced(entry: Entry, values: _Values) -> Entry:
     """The entry with what is only known of all values together."""
-    if values.shown_in(entry.key) or _is_shown_by_key(entry):
+    if values.shown_in(entry.key):
         why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
         return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True)
     return entry if isinstance(entry.content, Checkable) else replace(entry, origin=values.origin(entry.key))
-
-
-def _is_shown_by_key(entry: Entry) -> bool:
-    """Whether the key shows the token that its value, JSON, holds."""
-    content = entry.content
-    if entry.key in _TOKEN_KEYS or entry.key in _METADATA_KEYS:
-        return False
-    if not isinstance(content, Checkable) or not isinstance(content.credential, TokenCredential):
-        return False
-    token = content.credential.token.get_secret_value()
-    return len(token) >= _SHORTEST_TOKEN and token in entry.key
 
 
 def url_of(secret: SecretObject) -> str | None:
@@ -377,12 +367,31 @@ class _Values:
         """Values that are long enough for a token and short enough to fit into a key, sorted, without those that
         begin with another."""
         keys = self._data.keys() - _METADATA_KEYS  # a user's id may well be the username that stands beside it
-        texts = (self.text(key) for key in keys if len(self._data[key]) <= 2 * _LONGEST_KEY)
+        tokens = {token for key in keys for token in self._tokens_at(key)}
         short: list[str] = []
-        for text in sorted({text for text in texts if text is not None and len(text) >= _SHORTEST_TOKEN}):
+        for text in sorted(token for token in tokens if _SHORTEST_TOKEN <= len(token) <= _LONGEST_KEY):
             if not (short and text.startswith(short[-1])):
                 short.append(text)
         return short
+
+    def _tokens_at(self, key: str) -> list[str]:
+        """A value as it is or, of JSON, the tokens inside."""
+        text = self.text(key) or ""
+        return [text] if not text.lstrip().startswith("{") else _tokens_in(text)
+
+
+def _tokens_in(text: str) -> list[str]:
+    """What JSON holds under the names of tokens, however deep and however often; nothing of what is no JSON."""
+    found: list[str] = []
+
+    def collect(pairs: list[tuple[str, object]]) -> None:
+        found.extend(value for name, value in pairs if name in _TOKEN_KEYS and isinstance(value, str))
+
+    try:
+        json.loads(text, object_pairs_hook=collect)
+    except (ValueError, RecursionError):
+        pass
+    return found
 
 
 _digest_key = secrets.token_bytes(32)  # nobody can try tokens against what only this process could have made
@@ -404,6 +413,8 @@ def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     used = [*tokens, other[0]] if other and not tokens else tokens
     if (passed_over := _not_git(values)) is not None:
         return [Entry(key, Unsupported(passed_over)) for key in used or ["url" if "url" in values else ""]]
+    if other is not None and not tokens and other[1]:
+        return [Entry(other[0], Unsupported(other[1]))]  # wherever it goes
     destination = _read_destination(values)
     if isinstance(destination, Entry):
         return [destination]
@@ -413,10 +424,7 @@ def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     if tokens:
         return [_token_entry(key, values, destination) for key in tokens]
     if other is not None:
-        key, what = other
-        if key == "githubAppPrivateKey":
-            return [_app_entry(values, destination)]
-        return [Entry(key, Unsupported(what))]
+        return [_app_entry(values, destination)]
     if values.is_set("githubAppID"):
         return [Entry("githubAppID", Malformed("has no githubAppPrivateKey beside it"))]
     if argocd_type in _CREDENTIALS_OPTIONAL and not any(key in values for key in keys):
@@ -432,9 +440,12 @@ def _article(scheme: str) -> str:
 
 
 def _is_used(values: _Values, key: str) -> bool:
-    if key == "useAzureWorkloadIdentity":
-        return (values.text(key) or "").strip().lower() == "true"
-    return values.is_set(key)
+    return _is_true(values, key) if key == "useAzureWorkloadIdentity" else values.is_set(key)
+
+
+def _is_true(values: _Values, key: str) -> bool:
+    """As Argo CD reads a flag (Argo CD: boolOrFalse; Go: strconv.ParseBool)."""
+    return values.text(key) in {"1", "t", "T", "TRUE", "true", "True"}
 
 
 def _not_git(values: _Values) -> str | None:
@@ -444,7 +455,7 @@ def _not_git(values: _Values) -> str | None:
     if kind == "helm":
         return "a credential of a Helm repository"
     # Registries are written without a scheme. With one, enableOCI says nothing about Git, which uses this as well.
-    by_flag = "type" not in values and values.text("enableOCI") == "true" and "://" not in (values.text("url") or "://")
+    by_flag = "type" not in values and _is_true(values, "enableOCI") and "://" not in (values.text("url") or "://")
     if kind == "oci" or by_flag:
         return "a credential of an OCI registry"
     return None
@@ -454,9 +465,6 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
     """One token beside what describes it, or one entry a user."""
     if not len(values):
         return []  # before the first user, or after the last
-    common = _read_destination(values)
-    if isinstance(common, Entry):
-        return [common]
     present = [key for key in _TOKEN_KEYS if key in values]
     others = [key for key in values if key not in _TOKEN_KEYS and key not in _METADATA_KEYS]
     if present:
@@ -464,11 +472,15 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
     else:
         named = others
     # A value that is a token all the same is not passed over because of its key.
-    named = [*named, *(key for key in values if key not in {*named, *present} and _shows_token(key, values))]
+    known = {*named, *present}
+    named = [*named, *(key for key in values if key not in known and _shows_token(key, values))]
+    other = next(((key, what) for key, what in _ARGOCD_OTHERS if what and _is_used(values, key)), None)
+    if not named and other is not None:
+        return [Entry(other[0], Unsupported(other[1]))]  # wherever it goes
+    common = _read_destination(values)
+    if isinstance(common, Entry):
+        return [common]
     if not named:
-        other = next(((key, what) for key, what in _ARGOCD_OTHERS if what and _is_used(values, key)), None)
-        if other is not None:
-            return [Entry(other[0], Unsupported(other[1]))]
         return [Entry("", Malformed("holds no token; put it under token"))]
     return [_user_entry(key, values, common) for key in named]
 
@@ -562,15 +574,19 @@ def _read_destination(values: _Values) -> Destination | Entry:
 def _destination(url: str | None, host: str | None, provider: str | None, common: Destination | None) -> Destination:
     if any(name_holds_token(text) for text in (url, host) if text):
         raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
-    parsed_url = parse_git_url(url) if url else None
-    parsed_host = None
+    service = host_of(url) if url else None
+    parsed_url = parse_git_url(url) if url and service is None else None
+    parsed_host = service
     if host:
         # People write a host as a URL as well; both mean the same.
         parsed_host = parse_git_url(host).host if "://" in host else parse_host(host)
-    if parsed_url is not None and parsed_host is not None and parsed_url.host != parsed_host:
+    url_host = parsed_url.host if parsed_url is not None else service
+    if url_host is not None and parsed_host is not None and url_host != parsed_host:
         raise MalformedUrl("names another host than the url beside it")
-    if common is not None and parsed_url is None and parsed_host is None and not provider:
-        return common
+    if common is not None and parsed_url is None and parsed_host is None:
+        # A provider alone says less than the Secret's own url or host, which would go on being the one of the others.
+        if not provider or common.url is not None or common.host is not None:
+            return common
     return Destination(parsed_url, parsed_host, provider or None)
 
 
@@ -591,8 +607,8 @@ def _encrypted(text: str, values: _Values) -> str | None:
     return f"has an {_IV_KEY} beside it" if text.strip() and values.is_set(_IV_KEY) else None
 
 
-def _checkable(token: str, username: str | None, destination: Destination) -> Checkable | Malformed:
-    """A token that a provider can be asked about."""
+def _checkable(token: str, username: str | None, destination: Destination) -> Checkable | Unsupported | Malformed:
+    """A token that a provider can be asked about, unless it is for one that answers nothing."""
     if (why := _unusable(token)) is not None:
         return Malformed(why)
     if username is not None and any("\ud800" <= character <= "\udfff" for character in username):
@@ -600,6 +616,8 @@ def _checkable(token: str, username: str | None, destination: Destination) -> Ch
     address = f"{destination.url or ''} {destination.host or ''}".lower()
     if tells(address, token.lower()):  # hosts and repositories are named in messages and annotations
         return Malformed("stands, at least in part, in its url or host as well, where more people can read it")
+    if destination.host is not None and (what := credential_at(destination.host)) is not None:
+        return Unsupported(what)
     return Checkable(TokenCredential(SecretStr(token), username), destination)
 
 
