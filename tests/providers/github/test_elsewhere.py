@@ -249,6 +249,14 @@ async def test_a_role_that_is_too_low_is_no_lack_of_the_token(desk: Desk) -> Non
     )
 
 
+async def test_an_installation_has_no_role_that_could_be_too_low(desk: Desk) -> None:
+    """GitHub shows it as if it might do nothing, whatever it may do."""
+    desk.world.tokens["good-installation"].permissions["contents"] = "read"
+    needs = Requirement(permissions=(("contents", Level.READ), ("metadata", Level.READ)))
+    answer = await desk.inspect("good-installation", APPS, needs=needs, writes=(SHARED,))
+    assert "lacks Contents: write for acme/shared-configuration" in runtime(answer).reason
+
+
 @pytest.mark.parametrize("name", ["good-fine-grained", "good-installation"])
 async def test_what_is_archived_takes_no_push_of_any_token(desk: Desk, name: str) -> None:
     """The token isn't to blame."""

@@ -13,11 +13,20 @@ from pydantic import SecretStr
 
 from tests.factories import make_token
 from tests.providers.github.conftest import RUNTIME
-from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, TokenCredential
+from webhook.findings import (
+    Answer,
+    Credential,
+    Finding,
+    GitHubAppCredential,
+    Outcome,
+    Question,
+    RepositoryNeed,
+    TokenCredential,
+)
 from webhook.hosts import Host, Kind
-from webhook.providers.base import RateLimit, Reply
+from webhook.providers.base import NoAnswer, RateLimit, Reply, TooLate
 from webhook.providers.github import GitHub
-from webhook.requirements import Requirement, Role
+from webhook.requirements import Level, Requirement, Role
 
 HOST = Host("github.com", Kind("github"), "https://api.github.com")
 REPOSITORY = "/repos/acme/apps"
@@ -28,11 +37,11 @@ NOT_FOUND = Reply(404, {}, {"message": "Not Found"})
 INVALID = Reply(422, {}, {"message": "Invalid request."})
 REFUSED = Reply(403, {}, {"message": "Resource not accessible by personal access token"})
 
-Script = Mapping[str, Reply]
+Script = Mapping[str, Reply | NoAnswer]
 
 
 class ScriptedApi:
-    """Answers by the beginning of method and path, by the longest that fits; 404 to all else."""
+    """Answers by the beginning of method and path, by the longest that fits, or with silence; 404 to all else."""
 
     needed_by = float("inf")
 
@@ -50,12 +59,18 @@ class ScriptedApi:
         raw: bool = False,
     ) -> Reply:
         fitting = [start for start in self._script if f"{method} {path}".startswith(start)]
-        return self._script[max(fitting, key=len)] if fitting else NOT_FOUND
+        answer = self._script[max(fitting, key=len)] if fitting else NOT_FOUND
+        if isinstance(answer, NoAnswer):
+            raise answer
+        return answer
 
 
-async def inspect(credential: Credential, path: str, script: Script, needs: Requirement = RUNTIME) -> Answer:
+async def inspect(
+    credential: Credential, path: str, script: Script, needs: Requirement = RUNTIME, *others: RepositoryNeed
+) -> Answer:
     segments = tuple(path.split("/")) if path else ()
-    return await GitHub().inspect(Question(credential, HOST, segments, {Role.RUNTIME: needs}), ScriptedApi(script))
+    question = Question(credential, HOST, segments, {Role.RUNTIME: needs}, others)
+    return await GitHub().inspect(question, ScriptedApi(script))
 
 
 async def find(credential: Credential, path: str, script: Script, needs: Requirement = RUNTIME) -> Finding:
@@ -140,6 +155,17 @@ async def test_a_role_is_asked_for_by_the_scopes_that_are_needed() -> None:
     }
     needs = Requirement(scopes=("repo",), permissions=RUNTIME.permissions)
     assert (await find(CLASSIC, "acme/apps", script, needs)).outcome is Outcome.SUFFICIENT
+
+
+async def test_a_probe_elsewhere_that_took_too_long_is_a_warning() -> None:
+    """What else was seen there in time proves nothing without it."""
+    there = f"{REPOSITORY}-too"
+    late = {f"GET {there}": repository(), f"GET {there}/commits": TooLate("did not answer in time")}
+    script: Script = {**good(), **late}
+    need = RepositoryNeed(("acme", "apps-too"), Level.READ)
+    answer = await inspect(FINE_GRAINED, "acme/apps", script, RUNTIME, need)
+    assert answer.findings[Role.RUNTIME] == Finding(Outcome.SUFFICIENT)
+    assert answer.facts.warnings == ("There was no time to ask github.com whether this token reaches acme/apps-too.",)
 
 
 async def test_a_lockout_at_the_repository_leaves_scopes_judged() -> None:
