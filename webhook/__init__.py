@@ -10,6 +10,7 @@ How one write is judged, and where to read about it, from the edge inwards:
     review                     the story of one review, from Secret to decision: start reading here
       matching                 which Secrets hold Git credentials, and in which role
       credentials              the tokens inside one, and where each of them goes
+        other_services         hosts that answer no question about their tokens
       exemptions, cluster      who may skip the check; the API server that is asked about that
       inspection               one question to a provider: cached, asked once, in time
       policy                   findings and settings to a verdict: pure, without I/O or clock

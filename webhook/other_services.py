@@ -33,5 +33,5 @@ def credential_at(host: str) -> str | None:
 def host_of(url: str) -> str | None:
     """The host of a URL of one of these services, and None of any other."""
     found = _URL.fullmatch(url)
-    host = found[1].lower() if found and "\\" not in url else ""
+    host = found[1].lower() if found else ""
     return host if credential_at(host) is not None else None

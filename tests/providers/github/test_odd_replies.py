@@ -160,8 +160,8 @@ async def test_a_role_is_asked_for_by_the_scopes_that_are_needed() -> None:
 async def test_a_probe_elsewhere_that_took_too_long_is_a_warning() -> None:
     """What else was seen there in time proves nothing without it."""
     there = f"{REPOSITORY}-too"
-    late = {f"GET {there}": repository(), f"GET {there}/commits": TooLate("did not answer in time")}
-    script: Script = {**good(), **late}
+    silence = TooLate("did not answer in time")
+    script: Script = {**good(), f"GET {there}": repository(), f"GET {there}/commits": silence}
     need = RepositoryNeed(("acme", "apps-too"), Level.READ)
     answer = await inspect(FINE_GRAINED, "acme/apps", script, RUNTIME, need)
     assert answer.findings[Role.RUNTIME] == Finding(Outcome.SUFFICIENT)
