@@ -208,6 +208,13 @@ async def test_other_things_than_scopes_may_stop_a_good_token(message: str, why:
     assert (finding.outcome, finding.reason) == (Outcome.BLOCKED, f"accepts this access token, but {why}")
 
 
+@pytest.mark.parametrize("url", [None, 1, "https://gitea.acme.dev/blocked"])
+async def test_a_404_that_is_not_giteas_proves_nothing(url: object) -> None:
+    """A proxy may keep writes away in JSON as well."""
+    elses = Reply(404, {}, {"message": "Not found", "url": url})
+    assert (await find({**GOOD, "POST /repos/-/-/hooks": elses})).outcome is Outcome.UNVERIFIED
+
+
 async def test_a_refusal_that_names_several_scopes_blames_none() -> None:
     """All that an endpoint needs are named, those that the token has included."""
     text = "token does not have at least one of required scope(s): [write:repository write:user]"
