@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import re
+import sys
+import tempfile
 from datetime import UTC, datetime
 
 import pytest
@@ -74,3 +77,24 @@ def test_no_token_is_printed(shown: str) -> None:
     values = [token.value for host in world.hosts.values() for token in host.tokens.values()]
     assert values
     assert not [value for value in values if value in shown]
+
+
+async def test_whatever_ends_it_leaves_nothing_behind() -> None:
+    """The server that it started ends with it, and so do its keys on disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "webhook", "demo", "--serve"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "TMPDIR": folder, "PYTHONUNBUFFERED": "1"},
+        )
+        assert process.stdout is not None
+        printed = await process.stdout.readuntil(b"The server was ready after")
+        port = int((await process.stdout.readuntil(b".\n")).decode().rpartition(":")[2].rstrip(".\n"))
+        process.terminate()
+        rest = await process.stdout.read()
+        assert await process.wait() == 0, (printed + rest).decode()
+        assert b"Traceback" not in rest
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)
+        assert os.listdir(folder) == []

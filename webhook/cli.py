@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -134,6 +135,7 @@ def demo(
     """See it work on this machine alone: simulated providers, the real server, real TLS."""
     from webhook.demo import run_demo
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its server and its files go with it, as by Ctrl-C
     try:
         asyncio.run(run_demo(stay=serve))
     except KeyboardInterrupt:
