@@ -511,6 +511,8 @@ class TestWhatIsAttested:
             parts(written(elsewhere, make_asked(entry)))[1]["entries"]["token"]["digest"],
         }
         assert len(digests) == 3
+        twice = parts(written(SECRET, make_asked(make_entry("alice", token)), make_asked(make_entry("bob", token))))[1]
+        assert twice["entries"]["alice"]["digest"] != twice["entries"]["bob"]["digest"]
 
 
 class TestOthersReadIt:

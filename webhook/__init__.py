@@ -16,6 +16,9 @@ How one write is judged, and where to read about it, from the edge inwards:
       policy                   findings and settings to a verdict: pure, without I/O or clock
       wording                  the sentences that people read
       mutation                 the labels and annotations that say what was found
+      attestation              the same, signed, so that the other call need not ask again
+      sealing                  users' tokens, so that they only open where they belong
+      keyring/                 the keys for both, in a directory that may change
     providers/                 Git hosts, nothing of Kubernetes: a file or package each, a line in a registry
 
 The words that all of them share: `subject` (what is reviewed), `findings` (what a provider said), `requirements`
