@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,12 +20,21 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from tests.admission.reviews import as_go_writes, make_object, make_review
-from tests.factories import Desk, allowed, denied, make_subject, make_user_secret
+from tests.factories import (
+    ARGOCD_TYPE,
+    Desk,
+    allowed,
+    denied,
+    make_runtime_secret,
+    make_subject,
+    make_token,
+    make_user_secret,
+)
 from tests.providers.servers import Authority, Handler, Site, https
 from tests.server_process import running_server
 from webhook import logs
 from webhook.app import Engine, Lasting
-from webhook.credentials import Malformed, extract
+from webhook.credentials import Checkable, Malformed, Target, extract, resolve
 from webhook.decision import Allow, Decision, Stage
 from webhook.findings import Answer, Question
 from webhook.matching import Match, classify
@@ -190,21 +200,35 @@ async def only_good_tokens(request: web.Request) -> web.StreamResponse:
     return web.json_response({"login": "octocat"}, headers={"X-OAuth-Scopes": "repo"})
 
 
-def settings_for(authority: Authority, site: Site, concurrency: int = 64) -> dict[str, object]:
-    host = {"host": "github.com", "kind": "github", "apiUrl": f"https://localhost:{site.port}"}
+def settings_for(
+    authority: Authority,
+    site: Site,
+    concurrency: int = 64,
+    *,
+    host: str = "github.com",
+    kind: str = "github",
+    path: str = "",
+    **more: object,
+) -> dict[str, object]:
+    provider = {"host": host, "kind": kind, "apiUrl": f"https://localhost:{site.port}{path}"}
     return {
-        "providers": [host | {"caFile": str(authority.file)}],
+        "providers": [provider | {"caFile": str(authority.file)}],
         "limits": {"concurrency": concurrency},
+        **more,
     }
+
+
+GITLAB: dict[str, Any] = {"host": "gitlab.com", "kind": "gitlab", "path": "/api/v4"}
+BITBUCKET: dict[str, Any] = {"host": "bitbucket.org", "kind": "bitbucket", "path": "/2.0"}
 
 
 @asynccontextmanager
 async def engine_at(
-    authority: Authority, handler: Handler, concurrency: int = 64
+    authority: Authority, handler: Handler, concurrency: int = 64, **more: Any
 ) -> AsyncIterator[tuple[Engine, Site]]:
-    """What judges, and the GitHub that it asks."""
+    """What judges, and the GitHub (or what else is given) that it asks."""
     async with https(handler, authority.server_context()) as site:
-        settings = parse_settings(json.dumps(settings_for(authority, site, concurrency)))
+        settings = parse_settings(json.dumps(settings_for(authority, site, concurrency, **more)))
         engine = Engine(settings, Lasting(Metrics(), logs.build_logger(io.BytesIO())))
         async with engine.client:
             yield engine, site
@@ -212,9 +236,13 @@ async def engine_at(
 
 async def create(engine: Engine, namespace: str, tokens: Mapping[str, str]) -> Decision:
     """Write users' tokens into a namespace, in a task of its own as every review."""
-    subject = make_subject(make_user_secret(tokens, namespace=namespace))
+    return await write(engine, make_user_secret(tokens, namespace=namespace))
+
+
+async def write(engine: Engine, secret: SecretObject, old: SecretObject | None = None) -> Decision:
+    """Write a Secret, in a task of its own as every review."""
     deadline = asyncio.get_running_loop().time() + 30
-    return await asyncio.create_task(engine.review(subject, Stage.VALIDATE, deadline, {}))
+    return await asyncio.create_task(engine.review(make_subject(secret, old), Stage.VALIDATE, deadline, {}))
 
 
 async def test_wrong_tokens_of_one_namespace_are_not_sent_without_end(tmp_path: Path) -> None:
@@ -278,3 +306,111 @@ async def test_who_waits_for_anothers_answer_is_counted_so(tmp_path: Path) -> No
         name = "git_token_webhook_verdict_cache_total"
         counted = {result: value(name, {"result": result}) for result in ("miss", "coalesced", "hit")}
         assert counted == {"miss": 1, "coalesced": 4, "hit": 1}
+
+
+async def test_a_limit_for_wrong_tokens_stops_nobodys_good_one(tmp_path: Path) -> None:
+    """GitLab limits what it knows no sign-in of by our address; taken for a limit of all, one tenant stopped everybody
+    for as long as GitLab said."""
+    wrong = 0
+
+    async def gitlab(request: web.Request) -> web.StreamResponse:
+        nonlocal wrong
+        if "good" in request.headers["Authorization"]:
+            return web.json_response({"id": 1, "scopes": ["api"], "active": True, "user_id": 2})
+        wrong += 1
+        if wrong <= 5:
+            return web.json_response({"message": "401 Unauthorized"}, status=401)
+        headers = {"RateLimit-Name": "throttle_unauthenticated_api", "Retry-After": "3000"}
+        return web.Response(status=429, text="Retry later", headers=headers)
+
+    async with engine_at(Authority(tmp_path), gitlab, **GITLAB) as (engine, _):
+        wrongs = {f"user-{i}": make_token(f"wrong{i}x", "glpat-") for i in range(20)}
+        noisy = denied(await create(engine, "noisy", wrongs))
+        assert "limits our requests" in noisy.message
+        assert isinstance(await create(engine, "quiet", {"token": make_token("good", "glpat-")}), Allow)
+
+
+# Ways around what is asked of a token.
+
+READ_ONLY = """
+rules:
+  - name: repositories
+    role: runtime
+    labels: {argocd.argoproj.io/secret-type: repository}
+    requirements: {github: {scopes: [repo]}}
+"""
+
+
+async def test_a_token_does_not_get_from_a_rule_that_asks_little_to_one_that_asks_more() -> None:
+    """Both are about runtime tokens, so that the label's change alone brought a read-only token in, unasked."""
+    token = make_token("weak")
+    desk = Desk({token: ("repo",)}, READ_ONLY)
+    data = {"url": "https://github.com/acme/apps", "password": token}
+    little = make_runtime_secret(data, labels={ARGOCD_TYPE: "repository"})
+    assert isinstance(await desk.decide(make_subject(little)), Allow)
+    assert "admin:repo_hook" in denied(await desk.decide(make_subject(make_runtime_secret(data), little))).message
+
+
+async def test_a_change_of_labels_that_asks_for_nothing_else_asks_nobody() -> None:
+    """With the rule that asks little still in force, and no other."""
+    token = make_token("weak")
+    desk = Desk({token: ("repo",)}, READ_ONLY)
+    data = {"url": "https://github.com/acme/apps", "password": token}
+    before = make_runtime_secret(data, labels={ARGOCD_TYPE: "repository"})
+    after = make_runtime_secret(data, labels={ARGOCD_TYPE: "repository", "team": "a"})
+    desk.provider.silent = True
+    assert isinstance(await desk.decide(make_subject(after, before)), Allow)
+
+
+async def test_rules_in_different_words_weaken_none_of_each_other(tmp_path: Path) -> None:
+    """Bitbucket has two sets of scopes: what one rule asks in the one still holds for tokens that have the other."""
+
+    async def bitbucket(request: web.Request) -> web.StreamResponse:
+        scopes = "read:repository:bitbucket, read:user:bitbucket"
+        headers = {"X-Credential-Type": "api_token", "X-OAuth-Scopes": scopes}
+        return web.json_response({"nickname": "ada"}, headers=headers)
+
+    second = {
+        "name": "read-only",
+        "role": "runtime",
+        "labels": {"team": "a"},
+        "requirements": {"bitbucket": {"scopes": ["read:repository:bitbucket"]}},
+    }
+    data = {"url": "https://bitbucket.org", "username": "ada@acme.dev", "password": make_token("t", "ATATT")}
+    async with engine_at(Authority(tmp_path), bitbucket, **BITBUCKET, rules=[second]) as (engine, _):
+        alone = denied(await write(engine, make_runtime_secret(data)))
+        both = denied(await write(engine, make_runtime_secret(data, labels={"team": "a"})))
+        assert "admin:repository:bitbucket" in both.message
+        assert both.message.split("Make an API token")[0] == alone.message.split("Make an API token")[0]
+
+
+async def test_a_provider_alone_sends_a_users_token_nowhere_else(tmp_path: Path) -> None:
+    """Beside the Secret's own url it says less than that: a company's token went to github.com."""
+    secret, match = user_secret(
+        {
+            "alice": json.dumps({"token": secrets.token_hex(20), "provider": "github"}),
+            "url": "https://git.acme.dev/acme",
+        }
+    )
+    settings = parse_settings("providers: [{host: git.acme.dev, kind: github}]")
+    content = extract(secret, match)["alice"].content
+    assert isinstance(content, Checkable)
+    target = resolve(content, settings.hosts(), "github.com")
+    assert isinstance(target, Target)
+    assert target.host.name == "git.acme.dev"
+
+
+async def test_a_host_that_echoes_what_it_was_sent_is_not_quoted(tmp_path: Path) -> None:
+    """Bitbucket is sent the token in base64 behind an e-mail address, which anybody can undo."""
+    token = "ATATT" + secrets.token_hex(20)
+
+    async def echo(request: web.Request) -> web.StreamResponse:
+        said = request.headers["Authorization"].removeprefix("Basic ").rstrip("=")
+        headers = {"X-Credential-Type": "api_token", "X-OAuth-Scopes": "account"}
+        return web.json_response(dict.fromkeys(("username", "nickname", "display_name"), said), headers=headers)
+
+    async with engine_at(Authority(tmp_path), echo, **BITBUCKET) as (engine, _):
+        for username in ("a@acme.dev", "ad@acme.dev", "ada@acme.dev"):
+            decision = denied(await create(engine, "team", {"token": token, "username": username}))
+            sent = base64.b64encode(f"{username}:{token}".encode()).decode().rstrip("=")
+            assert not any(sent[start : start + 12] in str(decision) for start in range(len(sent) - 11))

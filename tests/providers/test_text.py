@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,17 @@ def test_no_part_of_the_credential_passes(start: int, around: str, raised: bool)
     assert plain(around + (part.upper() if raised else part) + around, secret=SECRET) == ""
 
 
+@pytest.mark.parametrize("username", ["o@acme.example", "o1@acme.example", "o12@acme.example"])
+@given(start=st.integers(0, 15), length=st.integers(24, 60))
+def test_no_credential_passes_in_the_form_in_which_it_was_sent(username: str, start: int, length: int) -> None:
+    """What echoes our headers shows Basic's base64, which anybody can undo."""
+    sent = base64.b64encode(f"{username}:{SECRET}".encode()).decode().rstrip("=")
+    assert plain(f"Basic {sent}", secret=SECRET) == ""
+    inside = sent[len(username) * 4 // 3 + 2 :][start : start + length]
+    assert plain(inside, secret=SECRET) == ""
+    assert plain(inside.replace("+", "-").replace("/", "_"), secret=SECRET) == ""
+
+
 def test_a_short_secret_does_not_pass_either() -> None:
     """Passwords of old servers may have a few characters."""
     assert plain("its s3cret", secret="s3cret") == ""
@@ -49,8 +62,9 @@ def test_a_short_secret_does_not_pass_either() -> None:
 
 
 def test_long_text_is_cut() -> None:
-    """A name of a thousand characters is nobody's name."""
+    """A name of a thousand characters is nobody's name, and a longer text isn't even looked through."""
     assert plain("x" * 1000, secret=SECRET) == "x" * 100
+    assert plain("x" * 1001, secret=SECRET) == ""
     assert plain("abcdef", secret="", limit=3) == "abc"
 
 

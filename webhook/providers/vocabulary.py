@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from webhook.requirements import Level
+from webhook.requirements import Level, Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Vocabulary:
         levels: names that stand for a permission and its level at once, as Bitbucket Server's ``REPO_WRITE``.
         granular: what the names of fine-grained permissions look like, where there are too many to know them.
         aliases: other spellings that people use.
+        complete: states a requirement in all words that there are for it, where kinds of tokens have different ones, so
+            that it asks no less of any of them beside another requirement.
     """
 
     scopes: frozenset[str] = frozenset()
@@ -27,6 +29,7 @@ class Vocabulary:
     levels: Mapping[str, tuple[str, Level]] = field(default_factory=dict)
     granular: re.Pattern[str] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    complete: Callable[[Requirement], Requirement] = lambda requirement: requirement
 
     def scope(self, name: str) -> str:
         """The provider's own spelling of a scope.

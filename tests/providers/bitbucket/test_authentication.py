@@ -149,3 +149,11 @@ async def test_a_username_is_never_shown(desk: Desk) -> None:
     secret = make_token("u", "ghp" + "_")
     answer = await desk.inspect("oauth", username=secret)
     assert secret[:12] not in repr(answer)
+
+
+async def test_what_is_too_long_for_an_e_mail_address_is_sent_nowhere(desk: Desk) -> None:
+    """A header of a megabyte ends the connection that others' requests share."""
+    username = f"{'a' * 100_000}@acme.example"
+    finding = await desk.find("good-runtime", username=username)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "the stored username is none" in finding.reason

@@ -133,9 +133,16 @@ async def test_a_proxy_that_takes_the_name_away_harms_no_good_token(desk: Desk, 
     """What only administrators and writers are shown proves that somebody signed in."""
     desk.simulator.faults.add(StripHeaders(names=["X-AUSERNAME", "X-AUSERID"]))
     answer = await desk.inspect("server-good-runtime", path)
-    if path != SERVER:  # where nothing is known yet that could prove it
-        assert (answer.findings[Role.RUNTIME], answer.facts.account) == (GOOD, None)
-        assert await desk.find_user("server-good-user") == GOOD
+    assert (answer.findings[Role.RUNTIME], answer.facts.account) == (GOOD, None)
+    assert await desk.find_user("server-good-user", path) == GOOD
+
+
+@pytest.mark.parametrize("path", PLACES)
+async def test_where_a_proxy_takes_all_of_bitbuckets_headers_no_token_is_called_wrong(desk: Desk, path: str) -> None:
+    """One that may only read is shown nothing that would prove that somebody signed in."""
+    desk.simulator.faults.add(StripHeaders(names=["X-AUSERNAME", "X-AUSERID", "X-AREQUESTID"]))
+    with pytest.raises(NoAnswer, match="does not tell who signed in"):
+        await desk.inspect("server-read-only", path)
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,13 @@ class Desk:
         roles: dict[Role, Requirement] | None = None,
         repositories: tuple[RepositoryNeed, ...] = (),
         value: str | None = None,
+        username: str | None = None,
     ) -> Answer:
         """Everything that is found out about a token that is for `path`: one of the world by its name, or any value."""
         secret = SecretStr(self.world.tokens[token].value if value is None else value)
         segments = tuple(path.split("/")) if path else ()
         needs = {Role.RUNTIME: RUNTIME} if roles is None else roles
-        question = Question(TokenCredential(secret), self.host, segments, needs, repositories)
+        question = Question(TokenCredential(secret, username), self.host, segments, needs, repositories)
         provider = GitLab()
         now = asyncio.get_running_loop().time()
         api = self.client.api(self.host, provider, b"digest", now + 10, now + self.seconds)

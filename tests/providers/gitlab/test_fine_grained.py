@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,3 +241,27 @@ def test_whatever_stands_for_permissions_is_read_or_left(value: object) -> None:
     lines = granular.read(value, secret="")
     if lines is not None:
         assert granular.judge(PUSH, lines).outcome is not Outcome.SUFFICIENT
+
+
+def test_the_permissions_of_many_projects_are_read_in_little_time() -> None:
+    """A hundred projects, each with the same hundred permissions."""
+    names = [f"Thing {number}: Read" for number in range(100)]
+    entries = [{"access": "selected_memberships", "permissions": names, "project_id": n} for n in range(100)]
+    started = time.process_time()
+    lines = granular.read(entries, secret=make_token("g", "glpat-"))
+    assert time.process_time() - started < 0.5
+    assert lines is not None
+    assert granular.names_of(lines) == tuple(sorted(names))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"access": "user", "permissions": [f"a{number}" for number in range(1001)]}],
+        [{"access": "user", "permissions": ["Code: Push"] * 20_001}],
+        [{"access": "user", "permissions": []}] * 20_001,
+    ],
+)
+def test_more_permissions_than_there_can_be_are_not_read(entries: object) -> None:
+    """A megabyte of them held up everybody's reviews."""
+    assert granular.read(entries, secret=make_token("g", "glpat-")) is None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.factories import make_token
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk
 from webhook.findings import Outcome
 from webhook.providers.base import NoAnswer
+from webhook.providers.gitlab import shapes
 from webhook.requirements import Requirement, Role
 from webhook.simulator.faults import Outage, Status
 from webhook.simulator.gitlab import Token
@@ -288,3 +291,31 @@ async def test_unknown_scopes_and_their_order_change_nothing(desk: Desk, scopes:
     answer = await desk.inspect("odd")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert "evil" not in repr(answer.facts)
+
+
+async def test_a_deploy_token_from_before_they_had_a_prefix_is_told_by_its_name(desk: Desk) -> None:
+    """The API refuses it like a wrong one, and yet it works for Git."""
+    value = make_token("deploy", "")
+    answer = await desk.inspect("", "acme/apps", value=value, username="gitlab+deploy-token-7")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.UNSUPPORTED
+    assert answer.facts.token_type == "deploy"
+    for username in ("gitlab+deploy-token-x", "alice", None):
+        answer = await desk.inspect("", "acme/apps", value=value, username=username)
+        assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize("name", ["gitlab-weak", "gitlab-revoked"])
+async def test_the_name_of_a_deploy_token_excuses_no_other_token(desk: Desk, name: str) -> None:
+    """Whoever writes a Secret chooses the name."""
+    answer = await desk.inspect(name, username="gitlab+deploy-token-7")
+    assert answer.findings[Role.RUNTIME].outcome in (Outcome.INSUFFICIENT, Outcome.INVALID)
+    assert shapes.of_username(desk.world.tokens[name].value, "gitlab+deploy-token-7") is None
+
+
+@pytest.mark.parametrize("scopes", [[f"scope_{i}" for i in range(50_000)], " ".join(f"s{i}" for i in range(50_000))])
+async def test_a_list_that_no_gitlab_has_is_not_read(desk: Desk, scopes: object) -> None:
+    """It would stand in a message and in an annotation, which then is too long for the API server."""
+    body = json.dumps({"id": 1, "active": True, "scopes": scopes})
+    desk.spoil("/personal_access_tokens/self", Status(status=200, body=body))
+    with pytest.raises(NoAnswer, match="did not say which scopes"):
+        await desk.inspect("gitlab-good-runtime")

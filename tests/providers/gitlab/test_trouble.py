@@ -88,7 +88,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
         ({"ratelimit-reset": str(int(NOW.timestamp()) + 90)}, RateLimit(90, whole_host=False)),
         ({"ratelimit-reset": "1"}, RateLimit(1, whole_host=False)),
         ({"ratelimit-name": "throttle_authenticated_api"}, RateLimit(60, whole_host=False)),
-        ({"ratelimit-name": "throttle_unauthenticated_api"}, RateLimit(60, whole_host=True)),
+        ({"ratelimit-name": "throttle_unauthenticated_api"}, RateLimit(60, whole_host=False)),
     ],
 )
 def test_a_limit_needs_no_headers(headers: dict[str, str], limit: RateLimit) -> None:

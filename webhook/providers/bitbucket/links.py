@@ -5,7 +5,7 @@ from __future__ import annotations
 from webhook.findings import Question
 from webhook.providers.bitbucket.kinds import API_TOKEN, PROJECT_TOKEN, REPOSITORY_TOKEN, WORKSPACE_TOKEN, TokenKind
 from webhook.providers.bitbucket.places import named
-from webhook.providers.bitbucket.vocabulary import in_words_of
+from webhook.providers.bitbucket.vocabulary import in_both_vocabularies, in_words_of
 from webhook.requirements import union
 from webhook.wording import join
 
@@ -40,8 +40,9 @@ def wider_token(question: Question, name: str) -> str:
 
 
 def _scopes(question: Question, kind: TokenKind) -> str:
-    needed, _ = in_words_of(union(question.requirements.values()).scopes, api_token=kind.has_api_scopes)
-    return join(scope for scope in needed if kind.can_hold(scope)) or "the scopes that are needed"
+    needed = union(map(in_both_vocabularies, question.requirements.values())).scopes
+    asked, _ = in_words_of(needed, api_token=kind.has_api_scopes)
+    return join(scope for scope in asked if kind.can_hold(scope)) or "the scopes that are needed"
 
 
 def _access_tokens_page(question: Question, kind: TokenKind) -> str:

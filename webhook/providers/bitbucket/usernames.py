@@ -16,7 +16,9 @@ from webhook.requirements import Role
 
 _FOR_API_TOKENS = "x-bitbucket-api-token-auth"
 _FOR_OTHERS = "x-token-auth"
-_EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+\Z")
+# Of no more characters than an address can have (RFC 5321, 4.5.3.1): a header with a megabyte in it ends the connection
+# that others' requests share.
+_EMAIL = re.compile(r"[^@\s:]{1,64}@[^@\s:]{1,255}\Z")
 
 
 def is_email(username: str | None) -> bool:

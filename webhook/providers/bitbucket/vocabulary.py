@@ -8,8 +8,10 @@ token scopes).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from webhook.providers.vocabulary import Vocabulary
+from webhook.requirements import Requirement
 
 # `repository:admin` and `project:admin` imply nothing, not even to read. Of `account:write`, `team:write`,
 # `pipeline:write` and `runner:write` the documentation doesn't say it; whoever ticks one of them on Bitbucket's pages
@@ -98,6 +100,13 @@ _GENERIC = ("read:account", "read:me")
 _OTHER_SCOPES = frozenset(_OF_API_TOKENS)
 _API_SCOPES = frozenset(f"{name}{_ENDING}" for name in (*_OF_OTHER_TOKENS, *_API_ONLY))
 
+
+def in_both_vocabularies(needed: Requirement) -> Requirement:
+    """The same with what it means for tokens of the other set."""
+    both = (*needed.scopes, *(scope for api in (True, False) for scope in in_words_of(needed.scopes, api_token=api)[0]))
+    return replace(needed, scopes=tuple(dict.fromkeys(both)))
+
+
 VOCABULARY = Vocabulary(
     scopes=frozenset({*_OTHER_SCOPES, *_API_SCOPES, *_GENERIC}),
     aliases={
@@ -106,6 +115,7 @@ VOCABULARY = Vocabulary(
         "webhook:write": "webhook",
         "workspace": "team",
     },
+    complete=in_both_vocabularies,
 )
 
 
@@ -125,15 +135,13 @@ def in_words_of(scopes: Iterable[str], *, api_token: bool) -> tuple[tuple[str, .
     """
     given = tuple(scopes)
     own = tuple(scope for scope in given if is_of_api_tokens(scope) == api_token)
-    if own:
-        return own, ()
     table = _OF_API_TOKENS if api_token else _OF_OTHER_TOKENS
-    counterparts = {scope: table.get(scope.removesuffix(_ENDING), "").split() for scope in given}
+    counterparts = {scope: table.get(scope.removesuffix(_ENDING), "").split() for scope in given if scope not in own}
     ending = _ENDING if api_token else ""
     translated = dict.fromkeys(f"{name}{ending}" for names in counterparts.values() for name in names)
     if not api_token:  # `repository` beside `repository:write` would only make the list longer
         translated = {scope: None for scope in translated if not _is_implied(scope, translated)}
-    return tuple(translated), tuple(scope for scope, names in counterparts.items() if not names)
+    return own or tuple(translated), tuple(scope for scope, names in counterparts.items() if not names)
 
 
 def held(scopes: Iterable[str], *, api_token: bool) -> frozenset[str]:

@@ -57,6 +57,10 @@ class Seen:
         for listed in self.lists.values():
             yield from listed
 
+    def is_signed_in(self) -> bool:
+        """Whether the token was shown what nobody sees who hasn't signed in."""
+        return any(level is not Level.READ for _, level in self.proofs().held)
+
     def probed(self) -> str:
         """What permissions were looked at on, for people."""
         inside = {seen.place.project for seen in self.repositories}
@@ -143,7 +147,7 @@ def _conclusive(lists: Iterable[Said]) -> Iterator[list[Mapping[object, object]]
     """The entries of each list, as long as those before it were seen to their end: who is named only by a later one has
     no right that an earlier one asks for."""
     for reply in lists:
-        yield replies.rows_of(reply)
+        yield replies.rows_of(reply)[:_PAGE]
         if not replies.is_last_page(reply):
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api
@@ -31,12 +32,17 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
     needed = dict(union(question.requirements.values()).permissions)
     seen = await first_round(question, place, needed, asking, api, token)
     known = seen.proofs().held
-    owner = replies.sign_in(seen.server, seen.replies(), proven=any(level is not Level.READ for _, level in known))
+    missing = {resource: level for resource, level in needed.items() if (resource, level) not in known}
+    # What is listed may prove that somebody signed in, where a proxy takes their name away.
+    looks_first = not seen.is_signed_in() and any(replies.rows_of(one) for one in chain(*seen.lists.values()))
+    if looks_first:
+        await second_round(place, missing, seen, asking, token)
+    owner = replies.sign_in(seen.server, seen.replies(), proven=seen.is_signed_in())
     if isinstance(owner, Finding):
         remedy = _LICENCE if owner.outcome is Outcome.BLOCKED else links.new_token(question, place)
         return same_for_all(question, owner, Facts("user", DESCRIBED), remedy=remedy)
-    missing = {resource: level for resource, level in needed.items() if (resource, level) not in known}
-    await second_round(place, missing, seen, asking, token)
+    if not looks_first:
+        await second_round(place, missing, seen, asking, token)
     return judge(question, place, owner, seen, token)
 
 

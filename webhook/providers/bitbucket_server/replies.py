@@ -22,6 +22,8 @@ _CAPTCHA = "CaptchaRequiredAuthenticationException"
 _UNLICENSED = "NoAccessAuthenticationException"
 _INACTIVE = "InactiveUserAuthenticationException"
 
+# Every reply of Bitbucket's own has it; that of a proxy that asks for a sign-in of its own has none.
+_OWN = "x-arequestid"
 _FIRST_WITH_TOKENS = (5, 5)  # Atlassian: Bitbucket Server 5.5 release notes
 # The user behind tokens of projects and repositories; 2 is recorded for repositories, on Data Center 9.4.
 _SERVICE_USER, _OF_REPOSITORY = "access-token-user/", "access-token-user/2/"
@@ -87,6 +89,8 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Fi
         return Finding(Outcome.INVALID, reason=reason)
     if any(exceptions_of(reply) & {_CAPTCHA, _UNLICENSED, _INACTIVE} for reply in others):
         return _refusal(next(reply for reply in others if exceptions_of(reply) and isinstance(reply, Reply)))
+    if _OWN not in server.headers:
+        raise NoAnswer("does not tell who signed in; a proxy between may have taken that header away")
     reason = f"answers as if nobody had signed in: this {DESCRIBED} is wrong, revoked or expired"
     return Finding(Outcome.INVALID, reason=reason)
 
@@ -105,8 +109,7 @@ def _refusal(reply: Reply) -> Finding:
         return Finding(Outcome.BLOCKED, reason=reason)
     if _INACTIVE in exceptions:
         return Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but its owner is deactivated")
-    # Every reply of Bitbucket's own has an X-AREQUESTID; a proxy that asks for a sign-in of its own has none.
-    if exceptions & _WRONG or (not exceptions and "x-arequestid" in reply.headers):
+    if exceptions & _WRONG or (not exceptions and _OWN in reply.headers):
         return Finding(Outcome.INVALID, reason=f"refuses this {DESCRIBED}: it is wrong, revoked or expired")
     raise NoAnswer("answers 401 without saying why, which may be a proxy's doing or a user directory's")
 

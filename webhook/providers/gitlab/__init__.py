@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.findings import Answer, Question, TokenCredential, same_for_all
+from webhook.findings import Answer, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
 from webhook.providers.gitlab import links, replies, shapes, verdict
-from webhook.providers.gitlab.inquiry import Inquiry
+from webhook.providers.gitlab.inquiry import Inquiry, Refused
 from webhook.providers.gitlab.profile import PROFILE
 from webhook.providers.rounds import Counted
 
@@ -47,6 +47,9 @@ class GitLab:
         now = self._clock()
         heard, repositories = await Inquiry(question, secret, counted, now).ask()
         answer = verdict.reach(question, heard, repositories, now, secret=secret)
+        if isinstance(heard, Refused) and heard.finding.outcome is Outcome.INVALID:
+            named = shapes.of_username(secret, question.credential.username)
+            answer = answer if named is None else same_for_all(question, named.finding, named.facts)
         return replace(answer, requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:

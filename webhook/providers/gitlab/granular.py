@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from typing import Protocol
 
 from webhook.findings import Finding, Outcome
@@ -19,6 +20,10 @@ from webhook.requirements import Requirement
 _WORDS = re.compile(r"[a-z0-9]+")
 _MOST_NAMES = 8
 """How many permissions one sentence names."""
+_MOST_LISTED = 20_000
+"""Names in all entries together: a hundred projects with two hundred permissions each."""
+_MOST_DIFFERENT = 1000
+"""Different ones of them; GitLab has some hundreds. Everybody's reviews would wait for more of either to be read."""
 _ANYWHERE = ("user", "instance", "all_memberships")
 """Permissions that are not for certain projects; where the user is no member, its membership is what's missing."""
 
@@ -86,14 +91,15 @@ class Line:
 
 def read(value: object, *, secret: str) -> tuple[Line, ...] | None:
     """``granular_scopes``; None where there is none, or where it is no list of what it should be."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or _has_too_many(value):
         return None
+    readable = cache(partial(plain, secret=secret))  # the same name stands there for a hundred projects
     lines: list[Line] = []
     for entry in value:
         permissions = entry.get("permissions") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(permissions, list):
             return None
-        names = [plain(name, secret=secret) for name in permissions]
+        names = [readable(name) if isinstance(name, str) else "" for name in permissions]
         lines.append(
             Line(
                 str(entry.get("access")),
@@ -104,6 +110,14 @@ def read(value: object, *, secret: str) -> tuple[Line, ...] | None:
             )
         )
     return tuple(lines)
+
+
+def _has_too_many(entries: list[object]) -> bool:
+    lists = [entry.get("permissions") for entry in entries if isinstance(entry, Mapping)]
+    names = [name for names in lists if isinstance(names, list) for name in names]
+    if len(entries) > _MOST_LISTED or len(names) > _MOST_LISTED:
+        return True
+    return len({name for name in names if isinstance(name, str)}) > _MOST_DIFFERENT
 
 
 def names_of(lines: tuple[Line, ...]) -> tuple[str, ...]:
@@ -161,5 +175,6 @@ def _unconfigured(lines: tuple[Line, ...]) -> str:
     )
 
 
+@lru_cache(2 * _MOST_DIFFERENT)
 def _words(name: str) -> frozenset[str]:
     return frozenset(_WORDS.findall(name.lower()))

@@ -12,6 +12,8 @@ from webhook.providers.base import NoAnswer, RateLimit, Reply
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _SCOPE = re.compile(r"[a-z][a-z0-9_:*]{0,59}\Z")
 _NUMBER = re.compile(r"[0-9]{1,12}\Z")
+_MOST_SCOPES = 200
+"""GitLab has about thirty. Everybody's reviews would wait for thousands to be read."""
 
 # Parts of lib/api/api_guard.rb's texts for a 401, in lower case.
 _REFUSED = {
@@ -108,7 +110,7 @@ def _refused(reply: Reply, text: str, described: str) -> Finding:
 def scopes_of(value: object) -> tuple[str, ...] | None:
     """A list of scopes, sorted; None where there is none. A name that looks like no scope is left out."""
     names = value.split() if isinstance(value, str) else value
-    if not isinstance(names, list):
+    if not isinstance(names, list) or len(names) > _MOST_SCOPES:
         return None
     return tuple(sorted({name for name in names if isinstance(name, str) and _SCOPE.match(name)}))
 
@@ -126,8 +128,8 @@ def end_of(value: object) -> datetime | None:
 def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
     """Whether GitLab asks us to wait (GitLab docs: rate limits). Any of the headers may be missing (gitlab#365728).
 
-    What is limited for our address, its name says; without one the limit is taken for this account's alone, since
-    one tenant's token must not stop everybody else's.
+    It is about this token alone: what GitLab limits for our address are requests that it knows no sign-in of, which
+    are those with wrong tokens (``throttle_unauthenticated_api``). They must not stop anybody else's good ones.
     """
     if reply.status != 429:
         return None
@@ -137,4 +139,4 @@ def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
         seconds = float(after)
     elif _NUMBER.match(reset := headers.get("ratelimit-reset", "").strip()):
         seconds = float(reset) - now.timestamp()
-    return RateLimit(max(1.0, seconds), whole_host="unauthenticated" in headers.get("ratelimit-name", ""))
+    return RateLimit(max(1.0, seconds), whole_host=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from webhook.findings import Facts, Finding, Outcome
@@ -33,9 +34,11 @@ def _untold(token_type: str, described: str) -> Shape:
     return Shape(Facts(token_type, described), Finding(Outcome.UNSUPPORTED, reason=reason))
 
 
+_DEPLOY = _untold("deploy", "deploy token")
+_NAME_OF_DEPLOY_TOKENS = re.compile(r"gitlab\+deploy-token-[0-9]{1,12}\Z")
 _RUNNER = _useless("runner", "runner's token", "for runners, which fetch jobs with it")
 _SHAPES = {
-    "gldt-": _untold("deploy", "deploy token"),
+    "gldt-": _DEPLOY,
     # What Git can do with one is documented nowhere.
     "glwt-": _untold("workspace", "workspace token"),
     "glcbt-": Shape(
@@ -53,6 +56,13 @@ _SHAPES = {
     "glffct-": _useless("feature-flags", "feature flags client token", "for reading feature flags"),
 }
 PREFIXES = (PERSONAL, *_SHAPES)
+
+
+def of_username(token: str, username: str | None) -> Shape | None:
+    """What the name beside a token says, where the API knows no such token: before 16.7 deploy tokens had no prefix,
+    and those without a name of their own have this one (GitLab docs: deploy tokens)."""
+    is_deploy = username is not None and _NAME_OF_DEPLOY_TOKENS.match(username) is not None
+    return _DEPLOY if is_deploy and not token.startswith(PERSONAL) else None
 
 
 def known(token: str) -> Shape | None:
