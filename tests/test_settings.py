@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.factories import make_token
 from webhook.errors import ConfigurationError
 from webhook.findings import Outcome
 from webhook.hosts import Kind
 from webhook.requirements import Level, Role
 from webhook.settings import Settings, load_settings, parse_duration, parse_flag, parse_settings
+from webhook.settings_schema import schema
 
 
 def error_of(text: str) -> str:
@@ -164,7 +168,39 @@ def test_an_error_quotes_no_value() -> None:
     """A password in the wrong place of the file doesn't come out in a log."""
     message = error_of("mode: hunter2\nlimits: {cacheTtl: hunter2}\nproviders: [{host: 'a b hunter2', kind: hunter2}]")
     assert "hunter2" not in message
-    assert {"mode:", "limits.cacheTtl:", "providers.0.host:", "providers.0.kind:"} <= set(message.split())
+    assert {"mode:", "limits.cacheTtl:", "providers[0].host:", "providers[0].kind:"} <= set(message.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("mode: sometimes", "mode: must be 'enforce' or 'warn'"),
+        ("rules: [{name: x, role: admin, labels: {a: b}}]", "rules[0].role: must be 'runtime' or 'user'"),
+        ("builtinRules: maybe", "builtinRules: must be true or false"),
+        ("builtinRules: [1]", "builtinRules: must be true or false"),
+        ("limits: {concurrency: many}", "limits.concurrency: must be a whole number"),
+        ("limits: {concurrency: 1.5}", "limits.concurrency: must be a whole number"),
+        ("limits: {concurrency: 0}", "limits.concurrency: must be more than 0"),
+        ("limits: 4", "limits: must be a mapping, with keys below it"),
+        ("requirements: 4", "requirements: must be a mapping, with keys below it"),
+        ("providers: {host: a}", "providers: must be a list"),
+        ("providers: [{host: git.acme.dev}]", "providers[0].kind (git.acme.dev): is missing"),
+        ("providers: [{host: Git.Acme.Dev, kind: 4}]", "providers[0].kind (git.acme.dev): must be text"),
+        ("providers: [{host: a b, kind: github, caFile: 4}]", "providers[0].caFile: must be the path of a file"),
+        ("rules: [{name: '', role: user, labels: {a: b}}]", "rules[0].name: must not be empty"),
+        ("requirements: {githb: {}}", "requirements.githb: there is no such kind of provider; did you mean 'github'?"),
+        ("repositories: {read: [x]}", "repositories.read[0]: a repository's URL has no scheme"),
+    ],
+)
+def test_an_error_says_where_and_what_must_be_there(text: str, line: str) -> None:
+    """In one voice, with places as people count them, and hosts by their names."""
+    assert any(one.startswith(line) for one in error_of(text).splitlines())
+
+
+def test_a_host_that_is_a_token_names_no_provider() -> None:
+    """By somebody's slip it stands in the wrong line."""
+    token = make_token("k", "glpat-")
+    assert token.lower() not in error_of(f"providers: [{{host: {token}, kind: 4}}]").lower()
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -363,8 +399,41 @@ def test_a_ca_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     assert "git.acme.dev: there is no caFile" in doubt
 
 
+def test_a_rule_that_is_called_like_a_builtin_one_is_doubted() -> None:
+    """Both hold, while somebody may have meant to change the built-in one."""
+    rule = "rules: [{name: git-default, role: user, labels: {a: b}}]"
+    (doubt,) = parse_settings(rule).doubts()
+    assert "git-default" in doubt
+    assert parse_settings(f"builtinRules: false\n{rule}").doubts() == []
+
+
+def keys_of(node: object) -> Iterator[tuple[str, dict[str, object]]]:
+    """Every key of the file that the schema knows, with what is said of it."""
+    if isinstance(node, list):
+        for item in node:
+            yield from keys_of(item)
+    elif isinstance(node, dict):
+        properties = node.get("properties")
+        yield from properties.items() if isinstance(properties, dict) else ()
+        for value in node.values():
+            yield from keys_of(value)
+
+
+def test_the_schema_describes_every_key() -> None:
+    """Editors show that beside the key; a title made of its name would only repeat it."""
+    keys = dict(keys_of(schema()))
+    assert {"apiUrl", "onUnverified", "cacheEntries", "userHost", "app-proxy"} <= keys.keys()
+    assert [name for name, key in keys.items() if not key.get("description")] == []
+    assert [name for name, key in keys.items() if "title" in key or "``" in str(key["description"])] == []
+
+
+def test_the_schema_has_nothing_to_write_null_for() -> None:
+    """What is optional is left out."""
+    assert '"null"' not in json.dumps(schema())
+
+
 def test_defaults_in_the_schema_are_durations_as_the_file_has_them() -> None:
     """Whoever copies a default from the schema gets a valid file."""
-    schema = Settings.model_json_schema(by_alias=True)
-    defaults = [one["default"] for one in schema["$defs"]["Limits"]["properties"].values() if one["type"] == "string"]
+    limits = schema()["$defs"]["Limits"]["properties"].values()
+    defaults = [one["default"] for one in limits if one["type"] == "string"]
     assert defaults == ["4s", "8s", "60s"]

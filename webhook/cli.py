@@ -159,10 +159,9 @@ def config_check(file: Annotated[Path, typer.Argument(help="Configuration file (
 @config_app.command("schema", epilog="Example: git-token-webhook config schema > config.schema.json")
 def config_schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    from webhook.settings import Settings
+    from webhook.settings_schema import schema
 
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Settings.model_json_schema(by_alias=True)
-    json.dump(schema, sys.stdout, indent=2)
+    json.dump(schema(), sys.stdout, indent=2)
     typer.echo()
 
 

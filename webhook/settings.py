@@ -37,6 +37,7 @@ from webhook.hosts import Host, Kind
 from webhook.known_hosts import Hosts, derived_api_url
 from webhook.providers import PROVIDERS
 from webhook.requirements import Level, Requirement, Role, union
+from webhook.settings_errors import WRONG_NAMES, problems
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:(?:\d+(?:\.\d+)?)(?:ms|s|m|h|d))+\Z")
@@ -83,6 +84,7 @@ class _Section(BaseModel):
         populate_by_name=True,
         hide_input_in_errors=True,
         validate_default=False,
+        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")
@@ -143,6 +145,7 @@ class AppProxy(_PlatformSection):
     """The platform's app-proxy section."""
 
     config: AppProxyConfig = AppProxyConfig()
+    """What it is told."""
 
 
 def _known_kind(value: str) -> Kind:
@@ -156,23 +159,27 @@ def _known_kind(value: str) -> Kind:
 KnownKind = Annotated[Kind, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "enum": list(PROVIDERS)})]
 
 
+def _canonical_host(value: str) -> str:
+    try:
+        return git_url.parse_host(value)
+    except git_url.MalformedUrl as error:
+        raise ValueError(f"{error} (write only the host, such as git.acme.dev or git.acme.dev:8443)") from None
+
+
+HostName = Annotated[str, AfterValidator(_canonical_host)]
+
+
 class ProviderSettings(_Section):
     """A host that tokens may be sent to, besides the built-in ones; it may also override one of those."""
 
-    host: str
+    host: HostName
+    """Its name, with the port where that isn't 443."""
     kind: KnownKind
+    """What runs there."""
     api_url: str | None = None
     """Where its API begins; derived from host and kind when absent."""
     ca_file: Path | None = None
     """Certificates (PEM) that the host's own is checked against."""
-
-    @field_validator("host")
-    @classmethod
-    def _canonical_host(cls, value: str) -> str:
-        try:
-            return git_url.parse_host(value)
-        except git_url.MalformedUrl as error:
-            raise ValueError(f"{error} (write only the host, such as git.acme.dev or git.acme.dev:8443)") from None
 
     @field_validator("api_url")
     @classmethod
@@ -250,12 +257,8 @@ def _checked(cells: Mapping[_Place, RequirementSettings]) -> dict[_Place, Requir
         except ValueError as error:
             wrong[".".join(place)] = str(error)
     if wrong:
-        raise PydanticCustomError(_WRONG_NAMES, "wrong names", {"wrong": wrong})
+        raise PydanticCustomError(WRONG_NAMES, "wrong names", {"wrong": wrong})
     return checked
-
-
-_WRONG_NAMES = "wrong_names"
-"""An error that is several, each at a place of its own below that of the whole."""
 
 
 def _repository_url(value: str) -> str:
@@ -298,7 +301,9 @@ class Rule(_Section):
     """Which Secrets hold Git credentials, and in which role. All selectors that are given must match."""
 
     name: str = Field(min_length=1)
+    """What it is called in messages; another name than a built-in rule's."""
     role: Role
+    """What the tokens in these Secrets are for."""
     labels: dict[str, str] = {}
     """Labels with exactly these values."""
     names: tuple[str, ...] = ()
@@ -336,27 +341,21 @@ class Expiry(_Section):
     """When the end of a token's life is worth a warning."""
 
     warn_within: Duration = _by_default("14d")
+    """Warn of a token that ends sooner than that."""
 
 
 class Defaults(_Section):
     """What holds where a Secret doesn't say."""
 
-    user_host: str = "github.com"
+    user_host: HostName = "github.com"
     """The host of a user's token that names none."""
-
-    @field_validator("user_host")
-    @classmethod
-    def _canonical_host(cls, value: str) -> str:
-        try:
-            return git_url.parse_host(value)
-        except git_url.MalformedUrl as error:
-            raise ValueError(str(error)) from None
 
 
 class Encryption(_Section):
     """How user tokens are stored, and the keys for that and for attestations."""
 
     mode: Literal["annotate", "seal"] = "annotate"
+    """`annotate` stores tokens as they are and says so; `seal` stores what only the key ring opens."""
     keys_dir: Path | None = None
     """The key ring: a folder of key files; without one, attestations are good for one process alone."""
     key_activation: Duration = _by_default("3m")
@@ -382,6 +381,7 @@ class Limits(_Section):
     cache_ttl: Duration = _by_default("60s")
     """How long a good answer is used again; bad ones at most a sixth of it, and never more than 10 s."""
     cache_entries: PositiveInt = 4096
+    """How many answers are remembered; those longest unused go first."""
     tokens_per_write: PositiveInt = 256
     """Tokens of one Secret that one write may change: sixteen at a time, more could not be checked in time."""
 
@@ -404,29 +404,46 @@ def parse_flag(value: bool | str) -> bool | None:
 
 
 class Settings(_Section):
-    """The whole file."""
+    """The whole file. Every key is optional."""
 
     mode: Literal["enforce", "warn"] = "enforce"
     """`warn` turns every denial into a warning: for a first roll-out."""
     installer: Installer = Installer()
+    """From the platform's values file, where it may hold more."""
     app_proxy: AppProxy = Field(default=AppProxy(), alias="app-proxy")
+    """From the platform's values file, where it may hold more."""
     global_: dict[Any, Any] = Field(default={}, alias="global", validation_alias=AliasChoices("global"), repr=False)
+    """From the platform's values file; nothing in it is read."""
     providers: tuple[ProviderSettings, ...] = ()
+    """Hosts that tokens may be sent to, besides github.com, gitlab.com, bitbucket.org and *.ghe.com."""
     requirements: dict[KnownKind, dict[Role, RequirementSettings]] = {}
+    """What a token of each role needs at each kind of provider, where that isn't the default."""
     repositories: Repositories = Repositories()
+    """What a runtime token must reach besides what its Secret's URL names."""
     rules: tuple[Rule, ...] = ()
-    """Added to the two built-in ones."""
+    """Which other Secrets hold tokens; added to the built-in rules."""
     builtin_rules: bool = True
+    """Whether the built-in rules hold: Argo CD's repo-creds, and users' git-default-*."""
     on_insufficient: Effect = "deny"
+    """What happens with a token that lacks something."""
     on_invalid: Effect = "deny"
+    """What happens with a token that its provider refuses."""
     on_blocked: Effect = "deny"
+    """What happens with a token that an organisation's policy, an IP allow list or a suspension keeps out."""
     on_unverified: Effect = "deny"
+    """What happens with a token that nothing could be learnt of."""
     on_unknown_host: Effect = "warn"
+    """What happens with a token for a host that is neither built in nor declared."""
     on_unsupported: Effect = "warn"
+    """What happens with a credential that nobody can be asked about, such as an SSH key."""
     expiry: Expiry = Expiry()
+    """Which tokens are warned of because they end soon."""
     defaults: Defaults = Defaults()
+    """What is taken for granted of a Secret that doesn't say it."""
     encryption: Encryption = Encryption()
+    """The form in which user tokens are stored, and the keys."""
     limits: Limits = Limits()
+    """Times and amounts that are never exceeded."""
 
     @field_validator("requirements")
     @classmethod
@@ -497,6 +514,11 @@ class Settings(_Section):
         for provider in self.providers:
             if provider.ca_file is not None and not provider.ca_file.is_file():
                 doubts.append(f"{provider.host}: there is no caFile {provider.ca_file}, so it can't be asked.")
+        builtin = {rule.name for rule in BUILTIN_RULES} if self.builtin_rules else set()
+        for name in sorted(builtin & {rule.name for rule in self.rules}):
+            doubts.append(
+                f"rules: a built-in rule is called {name} as well; both hold (without it: builtinRules: false)."
+            )
         return doubts
 
 
@@ -535,8 +557,7 @@ def parse_settings(text: str) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        lines = [line for detail in error.errors(include_input=False) for line in _problems(detail)]
-        raise ConfigurationError("\n".join(lines)) from None
+        raise ConfigurationError("\n".join(problems(error.errors(include_input=False), document))) from None
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -557,11 +578,3 @@ def load_settings(path: Path | None) -> Settings:
         return parse_settings(text)
     except ConfigurationError as error:
         raise ConfigurationError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
-
-
-def _problems(detail: Any) -> list[str]:
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == _WRONG_NAMES:
-        return [f"{where}.{place}: {message}" for place, message in detail["ctx"]["wrong"].items()]
-    message = detail["msg"].removeprefix("Value error, ")
-    return [f"{where}: {message}" if where else message]
