@@ -18,7 +18,8 @@ def schema() -> dict[str, Any]:
 
 
 def _readable(node: Any) -> Any:
-    """The same without the titles that pydantic makes of names, and without null as something to write."""
+    """The same without what pydantic adds: titles that repeat names, null as something to write, and of whole sections
+    defaults in which durations are written as no file has them."""
     if isinstance(node, list):
         return [_readable(item) for item in node]
     if not isinstance(node, dict):
@@ -26,6 +27,8 @@ def _readable(node: Any) -> Any:
     readable = {key: _readable(value) for key, value in node.items() if key != "title" or not isinstance(value, str)}
     if isinstance(description := readable.get("description"), str):
         readable["description"] = description.replace("``", "`")
+    if "$ref" in readable:
+        readable.pop("default", None)
     match readable.get("anyOf"):
         case [dict(only), {"type": "null"}]:
             del readable["anyOf"], readable["default"]
