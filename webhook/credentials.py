@@ -22,12 +22,14 @@ from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
 from webhook.hosts import Host, Kind
 from webhook.known_hosts import Hosts, derived_api_url
 from webhook.matching import ARGOCD_TYPE, Match
+from webhook.opening import OpenedData, Opener
 from webhook.other_services import credential_at, host_of
 from webhook.providers import PROVIDERS
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.profile import PROFILE as GITHUB
 from webhook.providers.text import tells
 from webhook.requirements import Role
+from webhook.sealing import Closed, Why
 from webhook.subject import SecretObject
 from webhook.token_shapes import is_token, kind_of_token, name_holds_token
 
@@ -83,12 +85,14 @@ class Entry:
         origin: a keyed digest of what it was read from, where `content` doesn't hold that, so that a changed one is
             seen to have changed.
         hidden: the key is itself a token (somebody's slip), and is never shown.
+        kid: the key that has sealed its value; empty where that is stored in plain text. Sealing changes no token.
     """
 
     key: str
     content: Content
     origin: SecretStr = field(default=SecretStr(""), repr=False)
     hidden: bool = False
+    kid: str = field(default="", compare=False)
 
     @property
     def field(self) -> str:
@@ -162,16 +166,24 @@ _NEUTRAL_KEYS = frozenset(
 _CREDENTIALS_OPTIONAL = frozenset({"repository", "repository-write"})
 
 
-def extract(secret: SecretObject, match: Match) -> dict[str, Entry]:
+def extract(secret: SecretObject, match: Match, opener: Opener | None = None) -> dict[str, Entry]:
     """The entries of a credential Secret by key; empty where it holds nothing that would have to be checked.
+
+    Args:
+        opener: opens users' values that this webhook has sealed; without it, and to the runtime role always, they are
+            what they are stored as. So in a Secret of both roles the keys that Argo CD reads hold plain text, and one
+            of them that is sealed is malformed: Argo CD could not read it.
 
     Raises:
         Undecodable: a value that has to be read isn't base64.
     """
-    values = _Values(secret.data)
+    opened = opener.open(secret) if opener is not None else OpenedData(secret.data)
+    values = _Values(opened.data, {key: _closed(why) for key, why in opened.closed.items()})
     entries: dict[str, Entry] = {}
     if Role.RUNTIME in match.roles:
-        entries |= {entry.key: entry for entry in _runtime_entries(secret, values)}
+        sealed = dict.fromkeys(opened.kids, Malformed("is sealed, and whoever uses it can't open it; write the token"))
+        stored = _Values(secret.data, {**values.closed, **sealed})
+        entries |= {entry.key: entry for entry in _runtime_entries(secret, stored)}
     if Role.USER in match.roles:
         for entry in _user_entries(values):
             # Of what both formats read, the one that can be checked counts: a Helm credential's token is a user's too.
@@ -179,15 +191,64 @@ def extract(secret: SecretObject, match: Match) -> dict[str, Entry]:
                 entries[entry.key] = entry
     if len(entries) > 1:
         entries.pop("", None)  # one format found nothing, the other did
-    return {key: _traced(entry, values) for key, entry in entries.items()}
+    return {key: _traced(entry, values, opened.kids.get(key, "")) for key, entry in entries.items()}
 
 
-def _traced(entry: Entry, values: _Values) -> Entry:
+def _traced(entry: Entry, values: _Values, kid: str) -> Entry:
     """The entry with what is only known of all values together."""
     if values.shown_in(entry.key):
         why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
-        return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True)
-    return entry if isinstance(entry.content, Checkable) else replace(entry, origin=values.origin(entry.key))
+        return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True, kid=kid)
+    origin = entry.origin if isinstance(entry.content, Checkable) else values.origin(entry.key)
+    return replace(entry, origin=origin, kid=kid)
+
+
+def _closed(closed: Closed) -> Content:
+    """A sealed value that can't be opened here: of a key that isn't ours, it is as good as anybody's."""
+    return External(str(closed)) if closed.why is Why.UNKNOWN_KEY else Malformed(str(closed))
+
+
+@dataclass(frozen=True, slots=True)
+class UserValue:
+    """A value that holds a user's token: the token, or the JSON around it.
+
+    Attributes:
+        kid: the key that has sealed it; empty where it is stored in plain text.
+    """
+
+    key: str
+    plaintext: SecretStr
+    kid: str = ""
+    hidden: bool = False
+
+    @property
+    def field(self) -> str:
+        """The path that a denial names."""
+        return "data" if self.hidden else f"data.{self.key}"
+
+
+def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str, UserValue]:
+    """The values by key that are sealed where tokens are: each that holds a user's token, good or bad.
+
+    None that is empty, encrypted by somebody else or sealed and closed; and none that the runtime role reads, whatever
+    else it may be.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    if Role.USER not in match.roles:
+        return {}
+    opened = opener.open(secret)
+    values = _Values(opened.data)
+    platform = _runtime_keys(secret) if Role.RUNTIME in match.roles else frozenset()
+    found: dict[str, UserValue] = {}
+    for key in _user_keys(values):
+        text = values.text(key)
+        if text is None or key in platform or key in opened.closed:
+            continue
+        if not isinstance(_user_entry(key, values, Destination()).content, External):
+            found[key] = UserValue(key, SecretStr(text), opened.kids.get(key, ""), values.shown_in(key))
+    return found
 
 
 def url_of(secret: SecretObject) -> str | None:
@@ -284,8 +345,13 @@ def _api_place(url: str) -> tuple[str, tuple[str, ...]]:
 class _Values:
     """`data`, decoded on demand, and each value once: a review looks at most of them several times."""
 
-    def __init__(self, data: Mapping[str, str]) -> None:
+    def __init__(self, data: Mapping[str, str], closed: Mapping[str, Content] | None = None) -> None:
+        """
+        Args:
+            closed: what is known of values that can't be read.
+        """
         self._data = data
+        self.closed = closed or {}
         self._decoded: dict[str, bytes] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -404,10 +470,19 @@ def _digest(items: Iterable[tuple[str, str]]) -> hashlib.blake2b:
     return digest
 
 
+def _runtime_token_keys(secret: SecretObject) -> tuple[str, ...]:
+    return _TOKEN_KEYS if ARGOCD_TYPE not in secret.labels else _ARGOCD_TOKEN_KEYS
+
+
+def _runtime_keys(secret: SecretObject) -> frozenset[str]:
+    """What the platform reads, as far as it is there."""
+    return _METADATA_KEYS.union(_runtime_token_keys(secret))
+
+
 def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     """Argo CD's keys, with Argo CD's precedence."""
     argocd_type = secret.labels.get(ARGOCD_TYPE)
-    keys = _TOKEN_KEYS if argocd_type is None else _ARGOCD_TOKEN_KEYS
+    keys = _runtime_token_keys(secret)
     tokens = [key for key in keys if values.is_set(key)]
     other = next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
     used = [*tokens, other[0]] if other and not tokens else tokens
@@ -461,10 +536,8 @@ def _not_git(values: _Values) -> str | None:
     return None
 
 
-def _user_entries(values: _Values) -> Iterable[Entry]:
-    """One token beside what describes it, or one entry a user."""
-    if not len(values):
-        return []  # before the first user, or after the last
+def _user_keys(values: _Values) -> list[str]:
+    """The keys that hold users' tokens, or should."""
     present = [key for key in _TOKEN_KEYS if key in values]
     others = [key for key in values if key not in _TOKEN_KEYS and key not in _METADATA_KEYS]
     if present:
@@ -473,7 +546,14 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
         named = others
     # A value that is a token all the same is not passed over because of its key.
     known = {*named, *present}
-    named = [*named, *(key for key in values if key not in known and _shows_token(key, values))]
+    return [*named, *(key for key in values if key not in known and _shows_token(key, values))]
+
+
+def _user_entries(values: _Values) -> Iterable[Entry]:
+    """One token beside what describes it, or one entry a user."""
+    if not len(values):
+        return []  # before the first user, or after the last
+    named = _user_keys(values)
     other = next(((key, what) for key, what in _ARGOCD_OTHERS if what and _is_used(values, key)), None)
     if not named and other is not None:
         return [Entry(other[0], Unsupported(other[1]))]  # wherever it goes
@@ -591,6 +671,8 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
 
 
 def _token_entry(key: str, values: _Values, destination: Destination) -> Entry:
+    if (closed := values.closed.get(key)) is not None:
+        return Entry(key, closed)
     try:
         text = values.raw(key).decode("utf-8")
     except UnicodeDecodeError:

@@ -28,6 +28,8 @@ class SecretObject:
         name: empty at the mutating stage of a `generate_name` create, where it isn't known yet.
         data: base64 text by key, as the API server sends it.
         deleting: it has a deletionTimestamp, and only its finalizers keep it.
+        immutable: its data can't be changed any more once this is stored.
+        in_string_data: keys of `data` whose value stands in ``stringData``, where another webhook has put it.
     """
 
     namespace: str
@@ -38,6 +40,8 @@ class SecretObject:
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
     type: str = "Opaque"
     deleting: bool = False
+    immutable: bool = False
+    in_string_data: frozenset[str] = field(default=frozenset(), repr=False)  # a key may be a token, by a slip
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,8 @@ def _secret(secret: Secret | None, request: Request) -> SecretObject | None:
         data=data,
         type=secret.type or "Opaque",
         deleting=meta.deletion_timestamp is not None,
+        immutable=bool(secret.immutable),
+        in_string_data=frozenset(secret.string_data or ()),
     )
 
 

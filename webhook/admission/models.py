@@ -65,6 +65,7 @@ class Secret(_Incoming):
     type: str | None = None
     data: dict[str, str | None] | None = None
     string_data: dict[str, str | None] | None = None
+    immutable: bool | None = None
 
 
 class Request(_Incoming):
