@@ -93,7 +93,7 @@ def test_wrong_names_are_told_all_at_once_each_by_its_place() -> None:
     assert str(refusal.value).splitlines() == [
         "requirements.gitlab.user: there is no scope 'read_apis'; did you mean 'read_api'?",
         "requirements.bitbucket-server.user: there is no level 'REPO_WRIT'; did you mean 'REPO_WRITE'?",
-        "rules.0.requirements.github: there is no permission 'content'; did you mean 'contents'?",
+        "rules[0].requirements.github: there is no permission 'content'; did you mean 'contents'?",
     ]
 
 
