@@ -19,6 +19,7 @@ from webhook.simulator.faults import (
     Oversized,
     RateLimited,
     Redirect,
+    SetHeaders,
     Status,
     StripHeaders,
     Truncated,
@@ -154,6 +155,14 @@ async def test_headers_can_get_lost(simulator: Simulator, ask: Ask) -> None:
     assert reply.status_code == 200
     assert "X-OAuth-Scopes" not in reply.headers
     assert "X-Accepted-OAuth-Scopes" in reply.headers
+
+
+async def test_headers_can_be_written_otherwise(simulator: Simulator, ask: Ask) -> None:
+    """In another letter case, with other spacing; there is still one of them."""
+    simulator.faults.add(SetHeaders(headers={"x-oauth-SCOPES": "repo ,admin:repo_hook"}))
+    reply = await ask("good-classic", "/user")
+    assert reply.headers.get_list("X-OAuth-Scopes") == ["repo ,admin:repo_hook"]
+    assert b"x-oauth-SCOPES" in [name for name, _ in reply.headers.raw]
 
 
 async def test_a_fault_for_a_number_of_requests_goes_away(simulator: Simulator, ask: Ask) -> None:

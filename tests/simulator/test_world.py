@@ -128,3 +128,12 @@ def test_a_host_is_put_together_piece_by_piece() -> None:
     world = World.of(host)
     assert world.github() is host
     assert host.repository("A", "R") is host.repositories["a/r"]
+
+
+def test_copies_of_copies_tell_the_time_like_the_first() -> None:
+    """However often a simulator was reset."""
+    world = World.of(GitHubHost(name="github.com"))
+    world.stop_clock(datetime(2026, 11, 23, tzinfo=UTC))
+    for _ in range(1200):  # more than Python lets calls nest
+        world = world.copy_of()
+    assert world.github().now() == datetime(2026, 11, 23, tzinfo=UTC)

@@ -184,6 +184,17 @@ class StripHeaders(Effect):
         return reply.without_headers(frozenset(name.lower() for name in self.names))
 
 
+class SetHeaders(Effect):
+    """Headers as another version or a proxy writes them; in whatever case, they take the place of those of that name."""
+
+    kind: Literal["set-headers"] = "set-headers"
+    headers: dict[str, str]
+
+    def shape(self, reply: Reply, call: Call, site: Site) -> Reply:
+        bare = reply.without_headers(frozenset(name.lower() for name in self.headers))
+        return replace(bare, headers={**bare.headers, **self.headers})
+
+
 AnyEffect = Annotated[
     Latency
     | Status
@@ -197,7 +208,8 @@ AnyEffect = Annotated[
     | Empty
     | ContentType
     | Truncated
-    | StripHeaders,
+    | StripHeaders
+    | SetHeaders,
     Field(discriminator="kind"),
 ]
 

@@ -60,6 +60,11 @@ class HostModel(Model):
         """The time as this world sees it."""
         return self._clock()
 
+    @property
+    def clock(self) -> Clock:
+        """What tells the time here."""
+        return self._clock
+
     def use_clock(self, clock: Clock) -> None:
         """Tell another time, in tests."""
         self._clock = clock

@@ -119,7 +119,7 @@ class World(Model):
         """An independent copy with the same clocks and no mutations."""
         copy = World.model_validate(self.model_dump(mode="python"))
         for name, host in copy.hosts.items():
-            host.use_clock(self.hosts[name].now)
+            host.use_clock(self.hosts[name].clock)
         return copy
 
     def to_yaml(self) -> str:
