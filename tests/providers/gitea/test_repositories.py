@@ -50,6 +50,20 @@ async def test_a_person_who_may_only_read_can_not_push(desk: Desk, role: Role) -
     )
 
 
+async def test_who_may_not_push_is_told_no_more_than_that(desk: Desk) -> None:
+    """That webhooks are out of reach as well goes without saying."""
+    assert (await desk.inspect("gitea-reader")).facts.warnings == ()
+
+
+async def test_a_better_token_comes_before_a_better_right(desk: Desk) -> None:
+    """Where one role lacks a scope and the other a right, the remedy is for the first."""
+    token = desk.give("write:repository", "read:user", owner="reader")
+    answer = await desk.inspect(token, roles={Role.RUNTIME: USER, Role.USER: needs("write:user")})
+    assert answer.findings[Role.USER].lacks == ("write:user",)
+    assert answer.findings[Role.RUNTIME].reason == "says that reader may not push to acme/apps, as is needed"
+    assert answer.remedy.startswith("Make one with write:repository, read:user and write:user")
+
+
 async def test_reading_is_enough_where_no_more_is_required(desk: Desk) -> None:
     """A requirement of its own says so."""
     assert (await desk.find("gitea-reader", requirement=READ_ONLY)).outcome is Outcome.SUFFICIENT

@@ -208,6 +208,12 @@ async def test_other_things_than_scopes_may_stop_a_good_token(message: str, why:
     assert (finding.outcome, finding.reason) == (Outcome.BLOCKED, f"accepts this access token, but {why}")
 
 
+@pytest.mark.parametrize("body", [None, {}, {"login": None}, [{"login": "octocat"}]])
+async def test_a_person_without_a_name_is_none(body: object) -> None:
+    """Whatever answers 200 there is not known to be Gitea."""
+    assert (await find({**GOOD, "GET /user": Reply(200, {}, body)})).outcome is Outcome.UNVERIFIED
+
+
 @pytest.mark.parametrize("url", [None, 1, "https://gitea.acme.dev/blocked"])
 async def test_a_404_that_is_not_giteas_proves_nothing(url: object) -> None:
     """A proxy may keep writes away in JSON as well."""
