@@ -185,7 +185,7 @@ class StripHeaders(Effect):
 
 
 class SetHeaders(Effect):
-    """Headers as another version or a proxy writes them; in whatever case, they take the place of those of that name."""
+    """Headers as another version or a proxy writes them; in whatever case, they replace those of that name."""
 
     kind: Literal["set-headers"] = "set-headers"
     headers: dict[str, str]
