@@ -43,6 +43,14 @@ def test_two_roles_are_told_in_one_sentence() -> None:
     )
 
 
+def test_no_more_is_listed_than_people_read() -> None:
+    """Fine-grained tokens have hundreds of permissions."""
+    facts = Facts(described="fine-grained token", holds=tuple(f"Thing {number}: Read" for number in range(100)))
+    sentence = wording.failure("gitlab.com", facts, {Role.USER: lacks("Code: Push")}, REMEDY)
+    assert "Thing 39: Read and 60 more; a user token also needs Code: Push." in sentence
+    assert "Thing 40" not in sentence
+
+
 def test_the_probed_repository_is_named() -> None:
     """Permissions may differ on another one."""
     facts = Facts(described="fine-grained token", holds=("contents: read",), probed="acme/apps")

@@ -42,16 +42,23 @@ def failure(
     return " ".join(sentences)
 
 
+_MOST_NAMES = 40
 _MENDABLE = {Outcome.INSUFFICIENT, Outcome.INVALID, Outcome.BLOCKED}
 
 
 def _lacks(host: str, facts: Facts, findings: Mapping[Role, Finding]) -> str:
-    holds = join(facts.holds) or "none of what is asked here"
+    holds = join(_first(facts.holds)) or "none of what is asked here"
     also = "also " if facts.holds else ""
     owner = f" of {facts.account}" if facts.account else ""
     probed = f", probed on {facts.probed}," if facts.probed else ""
     needs = "; ".join(f"a {role} token {also}needs {join(finding.lacks)}" for role, finding in findings.items())
     return f"{host} says that this {facts.described}{owner}{probed} has {holds}; {needs}."
+
+
+def _first(names: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as a person reads; fine-grained tokens have hundreds of permissions."""
+    more = len(names) - _MOST_NAMES
+    return names if more <= 0 else (*names[:_MOST_NAMES], f"{more} more")
 
 
 def _told(host: str, finding: Finding, *, whole_secret: bool) -> str:

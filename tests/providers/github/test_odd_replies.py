@@ -157,6 +157,15 @@ async def test_a_role_is_asked_for_by_the_scopes_that_are_needed() -> None:
     assert (await find(CLASSIC, "acme/apps", script, needs)).outcome is Outcome.SUFFICIENT
 
 
+async def test_what_is_no_repository_is_no_proof_of_one() -> None:
+    """A proxy's answer is 200 as well."""
+    script = {
+        "GET /user": Reply(200, {"x-oauth-scopes": "repo, admin:repo_hook"}, ME.body),
+        f"GET {REPOSITORY}": Reply(200, {}, {"status": "up"}),
+    }
+    assert (await find(CLASSIC, "acme/apps", script)).outcome is Outcome.UNVERIFIED
+
+
 async def test_a_probe_elsewhere_that_took_too_long_is_a_warning() -> None:
     """What else was seen there in time proves nothing without it."""
     there = f"{REPOSITORY}-too"

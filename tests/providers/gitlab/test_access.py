@@ -177,6 +177,16 @@ async def test_a_group_may_be_empty(desk: Desk) -> None:
     assert (await desk.runtime("gitlab-reporter", "acme")).outcome is Outcome.INSUFFICIENT
 
 
+@pytest.mark.parametrize("effect", [Outage(), Html(), Status(status=403, body="")])
+async def test_a_role_that_is_not_told_is_not_taken_for_none(desk: Desk, effect: Outage | Html | Status) -> None:
+    """In a group without a project yet, nothing else tells of it."""
+    desk.world.projects.clear()
+    desk.spoil("/groups/acme/members/.*", effect)
+    finding = await desk.runtime("gitlab-reporter", "acme")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "does not tell whether bob may push to acme" in finding.reason
+
+
 async def test_a_group_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
     """As a project is."""
     finding = await desk.runtime("gitlab-outsider", "acme")

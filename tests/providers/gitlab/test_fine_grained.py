@@ -265,3 +265,33 @@ def test_the_permissions_of_many_projects_are_read_in_little_time() -> None:
 def test_more_permissions_than_there_can_be_are_not_read(entries: object) -> None:
     """A megabyte of them held up everybody's reviews."""
     assert granular.read(entries, secret=make_token("g", "glpat-")) is None
+
+
+BOTH = Requirement(granular=("Code: Push", "Webhook: Create"))
+
+
+@pytest.mark.parametrize(
+    ("accesses", "outcome"),
+    [
+        (("selected_memberships", "selected_memberships"), Outcome.UNVERIFIED),
+        (("selected_memberships", "all_memberships"), Outcome.SUFFICIENT),
+        (("all_memberships", "all_memberships"), Outcome.SUFFICIENT),
+    ],
+)
+async def test_permissions_for_different_projects_are_none_for_one(
+    desk: Desk, accesses: tuple[str, str], outcome: Outcome
+) -> None:
+    """Where the URL names no place, all that is needed must be there together somewhere."""
+    desk.world.self_includes_granular_scopes = True
+    projects = desk.world.projects["acme/apps"].id, desk.world.projects["acme/platform/charts"].id
+    lines = [
+        GranularScope.model_validate(
+            {
+                "access": access,
+                "permissions": [permission],
+                "project_id": project if access == "selected_memberships" else None,
+            }
+        )
+        for access, permission, project in zip(accesses, ("push_code", "create_webhook"), projects, strict=True)
+    ]
+    assert (await desk.runtime(make(desk, ABOUT_ITSELF, *lines), "", BOTH)).outcome is outcome

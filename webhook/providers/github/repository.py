@@ -97,7 +97,7 @@ def look(question: Question, name: str, reply: Reply | NoAnswer, facts: Facts, *
     if reply.status == 404:
         reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
         return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
-    if reply.status != 200 or not isinstance(reply.body, Mapping):
+    if reply.status != 200 or not isinstance(reply.body, Mapping) or not isinstance(reply.body.get("full_name"), str):
         reason = f"answers {reply.status} when asked for {name}, which says nothing of the token"
         return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
     may_push, may_administer = rights(reply.body)

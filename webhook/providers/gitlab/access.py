@@ -259,19 +259,25 @@ async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_
     if fine_grained:
         calls.append(get(f"{group}?with_projects=false"))
     projects, *others = await together(*map(answer_of, calls))
-    level = _level(others[0]) if user is not None else 0
+    told = _level(others[0]) if user is not None else None
+    level = told or 0
     place = _group(others[-1]) if fine_grained else None
     if level >= needed:
         return Reached(path, needed, place, True, level, is_group=True)
     if isinstance(projects, NoAnswer) or projects.status != 200 or not isinstance(projects.body, list):
         return _unseen(path, needed, projects, is_group=True)
-    return Reached(path, needed, place, bool(projects.body), level, is_group=True)
+    # A group may have no project yet: that nothing is listed says something only beside a role that is told.
+    enough = True if projects.body else None if told is None else False
+    return Reached(path, needed, place, enough, level, is_group=True)
 
 
-def _level(reply: Reply | NoAnswer) -> int:
-    if not isinstance(reply, Reply) or reply.status != 200:
+def _level(reply: Reply | NoAnswer) -> int | None:
+    """A member's role, 0 for somebody who is none; None where that isn't told."""
+    if isinstance(reply, Reply) and reply.status == 404 and replies.text_of(reply).startswith("404"):
         return 0
-    return replies.number(replies.mapping(reply).get("access_level")) or 0
+    if not isinstance(reply, Reply) or reply.status != 200:
+        return None
+    return replies.number(replies.mapping(reply).get("access_level"))
 
 
 def _group(reply: Reply | NoAnswer) -> Group | None:

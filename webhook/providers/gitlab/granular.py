@@ -16,6 +16,7 @@ from webhook.findings import Finding, Outcome
 from webhook.providers.gitlab import replies
 from webhook.providers.text import plain
 from webhook.requirements import Requirement
+from webhook.wording import join
 
 _WORDS = re.compile(r"[a-z0-9]+")
 _MOST_NAMES = 8
@@ -163,6 +164,19 @@ def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | No
         reason = f"says that this fine-grained token has {name} for other places than {path}"
         return Finding(Outcome.INSUFFICIENT, reason=reason)
     return None
+
+
+def apart(names: tuple[str, ...], lines: tuple[Line, ...]) -> Finding | None:
+    """Why a token that has all these permissions may have them nowhere together, where no place is named that could be
+    looked at; None where it has."""
+    bound = [name for name in names if not any(line.access in _ANYWHERE and line.holds(name) for line in lines)]
+    if any(all(line.holds(name) for name in bound) for line in lines):
+        return None
+    reason = (
+        f"says that this fine-grained token has {join(bound)} for different places; whether it has them "
+        "together in any can be told for a URL that names one"
+    )
+    return Finding(Outcome.UNVERIFIED, reason=reason)
 
 
 def _unconfigured(lines: tuple[Line, ...]) -> str:

@@ -47,7 +47,8 @@ def reach(
     for role, finding in findings.items():
         if finding.outcome is Outcome.SUFFICIENT:
             problems = [(one, problem) for one, problem in places[role] if problem is not None]
-            findings[role] = _combined(problem for _, problem in problems) or finding
+            combined = _combined(problem for _, problem in problems)
+            findings[role] = combined or _apart(question, role, heard, secret=secret) or finding
             low += [one for one, problem in problems if problem.outcome is Outcome.INSUFFICIENT and not one.enough]
     facts = _warned(question, heard, grant.facts, repositories, findings)
     remedy = _remedy(question, heard, findings, low)
@@ -151,6 +152,13 @@ def _problem(
         return problem
     names = granular.for_access(needed.granular, reads_only=reached.reads_only)
     return granular.elsewhere(names, lines, reached.place, reached.path)
+
+
+def _apart(question: Question, role: Role, heard: Heard, *, secret: str) -> Finding | None:
+    """Why a fine-grained token may do nowhere all that it has to, where its URL names no place."""
+    if not heard.fine_grained or heard.place is not None:
+        return None
+    return granular.apart(question.requirements[role].granular, _lines(heard, secret=secret) or ())
 
 
 def _combined(problems: Iterable[Finding]) -> Finding | None:
