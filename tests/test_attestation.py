@@ -442,6 +442,12 @@ class TestWhatIsAttested:
         asked = make_asked(ENTRY, finding=Finding(outcome, reason="answered 502"))
         assert attest(SECRET, (Role.USER,), (asked,), RING, NOW) is None
 
+    def test_no_answer_that_time_cut_short(self) -> None:
+        """Repositories that weren't asked for in time are asked for again."""
+        asked = make_asked(ENTRY)
+        cut = dataclasses.replace(asked, answer=dataclasses.replace(asked.answer, complete=False))
+        assert attest(SECRET, (Role.USER,), (cut,), RING, NOW) is None
+
     def test_only_what_can_be_asked_about(self) -> None:
         """Of what is malformed or unsupported there is nothing that could have been asked."""
         attestation = read(written())

@@ -293,7 +293,10 @@ def _is_fresh(moment: datetime, now: datetime, max_age: timedelta) -> bool:
 
 
 def _is_answer(asked: Asked) -> bool:
-    return all(asked.answer.findings[role].outcome in _ANSWERS for role in asked.question.requirements)
+    """Whether nothing is left that the next one who asks may learn."""
+    return asked.answer.complete and all(
+        asked.answer.findings[role].outcome in _ANSWERS for role in asked.question.requirements
+    )
 
 
 def _shortened(attested: AttestedEntry, digest: str) -> AttestedEntry:
