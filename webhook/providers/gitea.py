@@ -246,22 +246,34 @@ def _missing(said: Said) -> str:
 
 def _told(heard: _Heard, *, secret: str) -> tuple[str, ...] | None:
     """All scopes of the token, where any reply tells them: Gitea since 2026 by itself, since 1.23 in each refusal."""
-    body = heard.itself.body if isinstance(heard.itself, Reply) and heard.itself.status == 200 else None
-    listed = body.get("scopes") if isinstance(body, Mapping) else None
-    refusals = (refused["held"] for said in heard.about_token if (refused := _refused(said)) is not None)
-    if not isinstance(listed, list) or not all(isinstance(scope, str) for scope in listed):
+    listed = _itself(heard)[0]
+    if listed is None:
+        refusals = (refused["held"] for said in heard.about_token if (refused := _refused(said)) is not None)
         held = next((held for held in refusals if held is not None), None)
         listed = None if held is None else held.split(",")
     return None if listed is None else tuple(scope for scope in listed if plain(scope, secret=secret))
 
 
 def _account(heard: _Heard, *, secret: str) -> str | None:
-    for said, member in ((heard.itself, "user"), (heard.probes.get("read:user"), None)):
-        body = said.body if isinstance(said, Reply) and said.status == 200 else None
-        person = body.get(member) if isinstance(body, Mapping) and member is not None else body
-        if isinstance(person, Mapping) and (login := plain(person.get("login"), secret=secret)):
-            return login
-    return None
+    names = (_itself(heard)[1], _login(heard.probes.get("read:user")))
+    return next(filter(None, (plain(name, secret=secret) for name in names)), None)
+
+
+def _itself(heard: _Heard) -> tuple[list[str], str] | tuple[None, None]:
+    """The token's scopes and its owner, by ``GET /token``; neither where the reply isn't whole."""
+    body = heard.itself.body if isinstance(heard.itself, Reply) and heard.itself.status == 200 else None
+    scopes, person = (body.get("scopes"), body.get("user")) if isinstance(body, Mapping) else (None, None)
+    login = person.get("login") if isinstance(person, Mapping) else None
+    if not isinstance(login, str) or not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
+        return None, None
+    return scopes, login
+
+
+def _login(said: Said | None) -> str | None:
+    """Whose the token is, by ``GET /user``."""
+    body = said.body if isinstance(said, Reply) and said.status == 200 else None
+    login = body.get("login") if isinstance(body, Mapping) else None
+    return login if isinstance(login, str) else None
 
 
 def _has(scope: str, heard: _Heard, told: tuple[str, ...] | None) -> bool | str:
@@ -280,9 +292,7 @@ def _has(scope: str, heard: _Heard, told: tuple[str, ...] | None) -> bool | str:
 
 def _passed(reply: Reply) -> bool:
     """Whether a probe came as far as only a token with its scope does."""
-    if reply.status == 200:
-        return isinstance(reply.body, Mapping) and isinstance(reply.body.get("login"), str)
-    return _is_public_only(reply) or (reply.status in (404, 422) and _is_giteas(reply))
+    return _login(reply) is not None or _is_public_only(reply) or (reply.status in (404, 422) and _is_giteas(reply))
 
 
 def _with_categories(version: Said) -> bool | str:

@@ -108,16 +108,26 @@ async def test_the_endpoint_that_tells_of_tokens_may_fail(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("scopes", ["null", "[1]", '["all", 1]', '"all"', "{}", '[["all"]]'])
-async def test_scopes_that_are_no_list_of_names_tell_nothing(desk: Desk, scopes: str) -> None:
+@pytest.mark.parametrize("person", ['{"login": "octocat"}', "null"])
+async def test_scopes_that_are_no_list_of_names_tell_nothing(desk: Desk, scopes: str, person: str) -> None:
     """As if they had not been told."""
-    desk.fail(Status(status=200, body=f'{{"scopes": {scopes}}}'), "/token")
+    desk.fail(Status(status=200, body=f'{{"user": {person}, "scopes": {scopes}}}'), "/token")
+    assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
+    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
+
+
+@pytest.mark.parametrize("scopes", ["[]", '["all"]', '["read:user"]'])
+async def test_scopes_that_are_nobodys_tell_nothing(desk: Desk, scopes: str) -> None:
+    """A token of Gitea's has an owner; whatever answers without one is something else."""
+    desk.fail(Status(status=200, body=f'{{"message": "OK", "scopes": {scopes}}}'), "/token")
     assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
     assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
 
 
 async def test_unknown_scopes_are_shown_and_mean_nothing(desk: Desk) -> None:
     """A newer Gitea may have categories that we don't know."""
-    desk.fail(Status(status=200, body='{"scopes": ["write:repository", "read:future", "read:user"]}'), "/token")
+    scopes = '["write:repository", "read:future", "read:user"]'
+    desk.fail(Status(status=200, body=f'{{"user": {{"login": "octocat"}}, "scopes": {scopes}}}'), "/token")
     answer = await desk.inspect("gitea-good-runtime")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert answer.facts.holds == ("write:repository", "read:future", "read:user")
