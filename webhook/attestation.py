@@ -329,7 +329,8 @@ def requirement_digest(question: Question, role: Role) -> str:
     settings make of that (the host, its API) is in this one.
     """
     host, requirement = question.host, question.requirements[role]
-    needs = question.repositories if role is Role.RUNTIME else ()
+    # What is only perhaps needed decides nothing, and changes whenever somebody adds an Argo CD Application.
+    needs = [need for need in question.repositories if need.certain] if role is Role.RUNTIME else []
     stated = [
         role,
         [host.name, host.kind, host.api_url],

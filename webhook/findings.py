@@ -73,10 +73,12 @@ class RepositoryNeed:
     Attributes:
         path: as in its URL: ``("acme", "apps")``.
         access: to read, or to write.
+        certain: False where perhaps another credential is used there, so that it is worth a warning and no denial.
     """
 
     path: tuple[str, ...]
     access: Level
+    certain: bool = True
 
     @property
     def name(self) -> str:

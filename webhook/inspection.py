@@ -250,7 +250,7 @@ class Inspector:
         for role in sorted(question.requirements):
             parts += (role, _stated(question.requirements[role]))
         for need in question.repositories:
-            parts += (need.access, str(len(need.path)), *need.path)
+            parts += (need.access, str(need.certain), str(len(need.path)), *need.path)
         return self._digest(parts)
 
     def _credential_digest(self, question: Question) -> bytes:

@@ -56,8 +56,40 @@ async def look(
 def add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
     """The answer with what its runtime finding owes to these repositories.
 
-    What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first.
+    What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first. For a
+    repository that is perhaps none of the token's there is a warning and no verdict.
     """
+    answer = _add(answer, question, [(need, fate) for need, fate in fates if need.certain])
+    doubtful = [(need, fate) for need, fate in fates if not need.certain]
+    return _doubted(question, answer, _add(answer, question, doubtful)) if doubtful else answer
+
+
+def doubting(question: Question, judge: Callable[[Question], Answer]) -> Answer:
+    """The same for a provider that puts its findings together itself.
+
+    Args:
+        judge: what the replies mean for these of the question's repositories; pure, and called twice.
+    """
+    sure = tuple(need for need in question.repositories if need.certain)
+    answer = judge(replace(question, repositories=sure))
+    return answer if sure == question.repositories else _doubted(question, answer, judge(question))
+
+
+def _doubted(question: Question, answer: Answer, doubtful: Answer) -> Answer:
+    """The answer with a warning of what is worse in another one, which counts repositories that are perhaps needed."""
+    own, other = answer.findings.get(Role.RUNTIME), doubtful.findings.get(Role.RUNTIME)
+    warnings = dict.fromkeys((*answer.facts.warnings, *doubtful.facts.warnings))
+    if own is not None and other is not None and own.outcome is Outcome.SUFFICIENT and other != own:
+        what = other.reason or f"says that this token also needs {join(other.lacks)} elsewhere"
+        warnings[f"{question.host.name} {what}; {_PERHAPS}."] = None
+    facts = replace(answer.facts, warnings=tuple(warnings))
+    return replace(answer, facts=facts, complete=answer.complete and doubtful.complete)
+
+
+_PERHAPS = "Argo CD syncs from there, with this token unless another credential's URL is longer"
+
+
+def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
     own = answer.findings.get(Role.RUNTIME)
     if own is None:
         return answer

@@ -17,6 +17,7 @@ from webhook.providers.bitbucket import kinds, links, places, reach, replies, sc
 from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
 from webhook.providers.bitbucket.places import Place
 from webhook.providers.bitbucket.repository import Heard
+from webhook.providers.reach import doubting
 from webhook.providers.rounds import answer_of, both, together, together_in_time
 from webhook.requirements import Level
 from webhook.wording import join
@@ -150,6 +151,10 @@ def judge(question: Question, credential: TokenCredential, heard: Round) -> Answ
     Raises:
         NoAnswer: nothing was learnt.
     """
+    return doubting(question, lambda asked: _judge(asked, credential, heard))
+
+
+def _judge(question: Question, credential: TokenCredential, heard: Round) -> Answer:
     secret = credential.token.get_secret_value()
     guessed = kinds.by_prefix(secret)
     token = _told(heard, guessed, secret)

@@ -14,6 +14,7 @@ from webhook.providers.bitbucket_server.places import Place, locate
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.proofs import Proofs, is_archived
 from webhook.providers.bitbucket_server.replies import DESCRIBED, Owner
+from webhook.providers.reach import doubting
 from webhook.providers.text import plain
 from webhook.requirements import Level, Role, union
 from webhook.wording import join
@@ -58,7 +59,7 @@ def judge(question: Question, place: Place, owner: Owner, seen: Seen, token: str
             needed = tuple(permission for permission in needed if permission[0] != PROJECT)
         findings[role] = proofs.judge(needed, facts.described, seen.probed())
     answer = Answer(findings, facts, links.new_token(question, place))
-    return reach.judge(question, answer, seen.reached)
+    return doubting(question, lambda asked: reach.judge(asked, answer, seen.reached))
 
 
 def _note_what_was_not_found(proofs: Proofs, place: Place, seen: Seen) -> None:

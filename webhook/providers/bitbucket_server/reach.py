@@ -71,7 +71,8 @@ async def ask(question: Question, api: Api, token: str) -> list[Reached]:
 
 
 def judge(question: Question, answer: Answer, reached: Sequence[Reached]) -> Answer:
-    """The same answer with what is known of these repositories."""
+    """The same answer with what is known of these repositories, as far as the question is about them."""
+    reached = [one for one in reached if one.need in question.repositories]
     late = [one for one in reached if one.came_too_late]
     if late:
         host = question.host.name

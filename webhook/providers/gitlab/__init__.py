@@ -25,6 +25,7 @@ from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
 from webhook.providers.gitlab import links, replies, shapes, verdict
 from webhook.providers.gitlab.inquiry import Inquiry, Refused
 from webhook.providers.gitlab.profile import PROFILE
+from webhook.providers.reach import doubting
 from webhook.providers.rounds import Counted
 
 
@@ -46,7 +47,13 @@ class GitLab:
         counted = Counted(api)
         now = self._clock()
         heard, repositories = await Inquiry(question, secret, counted, now).ask()
-        answer = verdict.reach(question, heard, repositories, now, secret=secret)
+
+        def judge(asked: Question) -> Answer:
+            told = zip(question.repositories, repositories, strict=True)
+            reached = [one for need, one in told if need in asked.repositories]
+            return verdict.reach(asked, heard, reached, now, secret=secret)
+
+        answer = doubting(question, judge)
         if isinstance(heard, Refused) and heard.finding.outcome is Outcome.INVALID:
             named = shapes.of_username(secret, question.credential.username)
             answer = answer if named is None else same_for_all(question, named.finding, named.facts)
