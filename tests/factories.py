@@ -79,9 +79,20 @@ def make_subject(
 def patched(secret: SecretObject, patch: Sequence[PatchOperation]) -> SecretObject:
     """The Secret with a patch applied as the API server would: absent maps are absent."""
     metadata = {"labels": dict(secret.labels), "annotations": dict(secret.annotations)}
-    document = {"metadata": {name: value for name, value in metadata.items() if value}}
-    result = jsonpatch.apply_patch(document, [dict(operation) for operation in patch])["metadata"]
-    return replace(secret, labels=result.get("labels", {}), annotations=result.get("annotations", {}))
+    in_string_data = {key: secret.data[key] for key in secret.in_string_data}
+    document = {
+        "metadata": {name: value for name, value in metadata.items() if value},
+        "data": {key: value for key, value in secret.data.items() if key not in in_string_data},
+        "stringData": {key: base64.b64decode(value).decode() for key, value in in_string_data.items()},
+    }
+    result = jsonpatch.apply_patch(document, [dict(operation) for operation in patch])
+    return replace(
+        secret,
+        labels=result["metadata"].get("labels", {}),
+        annotations=result["metadata"].get("annotations", {}),
+        data=result["data"] | {key: encode(value) for key, value in result["stringData"].items()},
+        in_string_data=frozenset(),
+    )
 
 
 class FakeProvider:

@@ -145,7 +145,6 @@ def test_a_value_that_somebody_else_encrypted_is_external() -> None:
     judged = Judged(
         Entry("token", External("is a JWE")),
         {Role.USER: Finding(Outcome.UNSUPPORTED, reason="is a JWE")},
-        external=True,
     )
     result = mark(create(), {"token": decide(judged, Settings(), NOW)})
     assert result.annotations[P + "encryption"] == "external"

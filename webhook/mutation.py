@@ -1,4 +1,5 @@
-"""The labels and annotations that say what was found: true when written, idempotent, and nobody else's.
+"""The labels and annotations that say what was found: true when written, idempotent, and nobody else's; and with
+them the values that are sealed.
 
 A user who sends them gets ours. What the UPDATE left unchecked keeps what was last found, as the stored Secret
 has it, and not as the request has it.
@@ -10,14 +11,16 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from webhook.admission.jsonpatch import metadata_patch
-from webhook.credentials import Entry
+from webhook.admission.jsonpatch import data_patch, metadata_patch
+from webhook.credentials import Entry, External
 from webhook.decision import PatchOperation
 from webhook.exemptions import ANNOTATION as SKIP_ANNOTATION
 from webhook.findings import Outcome
 from webhook.known_hosts import Hosts
 from webhook.policy import Judged, Validation, Verdict, worst
 from webhook.requirements import Role
+from webhook.sealed_writes import Sealed
+from webhook.sealing import ALGORITHM
 from webhook.subject import Operation, SecretObject, Subject
 
 PREFIX = "git-token-webhook/"
@@ -38,6 +41,7 @@ def patch_for(
     entries: Mapping[str, Entry],
     hosts: Hosts,
     attestation: str | None = None,
+    sealed: Sealed | None = None,
 ) -> tuple[PatchOperation, ...]:
     """The patch that makes the Secret say what was found.
 
@@ -46,24 +50,28 @@ def patch_for(
         verdicts: by key, of the entries that were judged now.
         entries: by key, all that the Secret has; those without a verdict are as they were.
         hosts: by which the provider of an entry is known that wasn't judged.
+        sealed: the values that are sealed by this patch.
     """
     secret = subject.object
     if secret is None:
         return ()
+    sealed = sealed or Sealed()
+    kids = {key: entry.kid for key, entry in entries.items() if entry.kid} | dict(sealed.kids)
     never_checked = not verdicts and subject.old is not None and PREFIX + "validation" not in subject.old.labels
     if never_checked:
-        labels, annotations = _Marks(), _Marks()
+        labels, annotations = _Marks(), _encryption(entries, kids) if kids else _Marks()
     else:
         before = _Before(subject.old, [key for key in entries if key not in verdicts])
         labels, annotations = _marks(roles, verdicts, entries, before, hosts)
         if not verdicts and subject.old is not None:
             attestation = subject.old.annotations.get(ATTESTATION)
+        annotations |= _encryption(entries, kids)
         if attestation is not None:
             annotations["attestation"] = attestation
     label_changes = _changes(secret.labels, labels)
     if subject.operation is Operation.CREATE and (secret.name or secret.generate_name).startswith(_PLATFORM_NAME):
         label_changes |= {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}
-    return _patch(secret, label_changes, _changes(secret.annotations, annotations))
+    return _patch(secret, label_changes, _changes(secret.annotations, annotations), sealed)
 
 
 def removal_for(subject: Subject) -> tuple[PatchOperation, ...]:
@@ -74,15 +82,25 @@ def removal_for(subject: Subject) -> tuple[PatchOperation, ...]:
     return _patch(secret, _changes(secret.labels, {}), _changes(secret.annotations, {}))
 
 
+def sealing_for(subject: Subject, sealed: Sealed) -> tuple[PatchOperation, ...]:
+    """The patch that seals and says nothing of what it seals: nobody has judged it."""
+    return _patch(subject.object, {}, {}, sealed) if subject.object is not None else ()
+
+
 def _patch(
-    secret: SecretObject, label_changes: Mapping[str, str | None], annotation_changes: Mapping[str, str | None]
+    secret: SecretObject,
+    label_changes: Mapping[str, str | None],
+    annotation_changes: Mapping[str, str | None],
+    sealed: Sealed | None = None,
 ) -> tuple[PatchOperation, ...]:
-    return metadata_patch(
+    sealed = sealed or Sealed()
+    metadata = metadata_patch(
         labels=secret.labels,
         annotations=secret.annotations,
         label_changes=label_changes,
-        annotation_changes=annotation_changes,
+        annotation_changes={**annotation_changes, **sealed.last_applied},
     )
+    return (*metadata, *data_patch(secret.data, sealed.values, secret.in_string_data))
 
 
 class _Before:
@@ -160,7 +178,6 @@ _NAMES = (
     "probed",
     "validated-at",
     "skip-reason",
-    "encryption",
 )
 
 
@@ -177,9 +194,31 @@ def _found(verdict: Verdict) -> _Marks:
         "probed": facts.probed or "",
         "validated-at": _rfc3339(judged.checked_at) if _was_asked(judged) else "",
         "skip-reason": "; ".join(sorted({skip.reason for skip in judged.skips.values()})),
-        "encryption": "external" if judged.external else "none",
     }
     return {name: value for name, value in marks.items() if value}
+
+
+def _encryption(entries: Mapping[str, Entry], kids: Mapping[str, str]) -> _Marks:
+    """How each value is stored, and which key opens it.
+
+    Args:
+        kids: by key, of the values that are sealed, also those that nobody can judge because something else is wrong.
+    """
+    stored = {key: "external" if isinstance(entry.content, External) else "none" for key, entry in entries.items()}
+    stored |= dict.fromkeys(kids, "sealed")
+    marks = {
+        "encryption": stored,
+        "encryption-algorithm": dict.fromkeys(kids, ALGORITHM),
+        "encryption-key-id": kids,
+    }
+    hidden = {key for key, entry in entries.items() if entry.hidden}
+    if len(stored) == 1:
+        found = {name: value for name, by_key in marks.items() for value in by_key.values()}
+    else:
+        by_name = {name: {k: v for k, v in by_key.items() if k not in hidden} for name, by_key in marks.items()}
+        found = {name: _compact(by_key) for name, by_key in by_name.items() if by_key}
+    keys = ",".join(sorted(kids.keys() - hidden))
+    return found | ({"encrypted-keys": keys} if keys else {})
 
 
 def _was_asked(judged: Judged) -> bool:

@@ -66,7 +66,6 @@ class Judged:
         coalesced: somebody else had asked a moment before, and the answer came for both.
         asked: what the provider was asked, and what it said, whenever that was.
         attested: nobody was asked, because the mutating call has signed what it heard.
-        external: somebody else has encrypted it.
     """
 
     entry: Entry
@@ -82,7 +81,6 @@ class Judged:
     coalesced: bool = False
     asked: Asked | None = field(default=None, repr=False)
     attested: bool = False
-    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)

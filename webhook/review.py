@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from webhook import wording
+from webhook.applications import ApiServer, needs_of
 from webhook.attestation import FRESH, Asked, Attestation, Untrusted, attest, verify
 from webhook.credentials import (
     Entry,
@@ -25,16 +26,19 @@ from webhook.credentials import (
     url_of,
 )
 from webhook.decision import Allow, Cause, Decision, Deny, Stage
-from webhook.exemptions import Cluster, Exemptions, find_exemptions
+from webhook.exemptions import Exemptions, find_exemptions
 from webhook.findings import Finding, Outcome, Question
+from webhook.git_url import GitUrl
 from webhook.hosts import Kind
 from webhook.inspection import Inspected, Inspector
 from webhook.keyring.ring import KeyRing
 from webhook.matching import Match, classify
-from webhook.mutation import ATTESTATION, patch_for, removal_for
+from webhook.mutation import ATTESTATION, patch_for, removal_for, sealing_for
+from webhook.opening import Opener
 from webhook.policy import Judged, Verdict, decide, worst
 from webhook.providers import PROVIDERS
 from webhook.requirements import Requirement, Role, union
+from webhook.sealed_writes import Sealed, seal_values, unsealed_causes
 from webhook.settings import RequirementSettings, Settings
 from webhook.subject import Operation, SecretObject, Subject
 
@@ -86,17 +90,19 @@ class Reviewer:
         self,
         settings: Settings,
         inspector: Inspector,
-        cluster: Cluster | None = None,
+        cluster: ApiServer | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         ring: Callable[[], KeyRing] | None = None,
     ) -> None:
         """
         Args:
             cluster: the API server, where there is one.
-            ring: the keys of the moment, by which attestations are signed and believed; without, none are.
+            ring: the keys of the moment, by which attestations are signed and believed, and values sealed and opened;
+                without, none are.
         """
         self._settings = settings
         self._ring = ring
+        self._seals = settings.encryption.mode == "seal"
         self._rules = settings.all_rules
         self._rules_by_url = any(rule.urls for rule in self._rules)
         self._hosts = settings.hosts()
@@ -119,16 +125,22 @@ class Reviewer:
         if not match:
             was_ours = bool(self._classify(subject.old)) and stage is Stage.MUTATE
             return Reviewed(Allow(patch=removal_for(subject))) if was_ours else _ALLOWED
+        opener = Opener(self._ring()) if self._ring is not None else None
         try:
-            entries = extract(secret, match)
+            entries = extract(secret, match, opener)
         except Undecodable as error:
             return Reviewed(self._refuse(f"{error}.", Outcome.MALFORMED), match.roles)
-        changed = self._changed(subject, match, entries)
+        changed = self._changed(subject, match, entries, opener)
         if not changed:
-            return self._conclude(subject, stage, match.roles, {}, entries, Exemptions())
+            return self._conclude(subject, stage, match, {}, entries, Exemptions(), opener)
         exemptions = await self._exemptions(subject, match.roles, deadline)
         if (excess := self._excess(match, changed, exemptions)) is not None:
-            return Reviewed(Allow() if stage is Stage.MUTATE else self._refuse(excess, Outcome.MALFORMED), match.roles)
+            decision = self._refuse(excess, Outcome.MALFORMED)
+            if stage is Stage.MUTATE:
+                let_in = isinstance(decision, Allow)
+                sealed = self._seal(subject, match, opener) if let_in else Sealed()
+                decision = Allow(sealed.warnings, sealing_for(subject, sealed))
+            return Reviewed(decision, match.roles)
         end = deadline - _MARGIN
         attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
         first, *others = changed.values()
@@ -144,7 +156,7 @@ class Reviewer:
             judged = [await self._judge(first, match, exemptions, attestation, end)]
         now = self._clock()
         verdicts = {found.entry.key: decide(found, self._settings, now) for found in judged}
-        return self._conclude(subject, stage, match.roles, verdicts, entries, exemptions)
+        return self._conclude(subject, stage, match, verdicts, entries, exemptions, opener)
 
     def late(self, subject: Subject, stage: Stage) -> Decision:
         """The decision where none stood in time: what isn't known is not called good."""
@@ -163,16 +175,18 @@ class Reviewer:
         url = url_of(secret) if secret is not None and self._rules_by_url else None
         return classify(secret, self._rules, url)
 
-    def _changed(self, subject: Subject, match: Match, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
-        """The entries to judge: those that aren't as they were; all, where more is asked of the Secret than before: in
-        another role, or by a rule with a requirement of its own."""
+    def _changed(
+        self, subject: Subject, match: Match, entries: Mapping[str, Entry], opener: Opener | None
+    ) -> Mapping[str, Entry]:
+        """The entries to judge: those that aren't as they were, sealed or not; all, where more is asked of the Secret
+        than before: in another role, or by a rule with a requirement of its own."""
         if subject.old is None:
             return entries
         before = _asked_by(self._classify(subject.old))
         if any(asked not in before for asked in _asked_by(match)):
             return entries
         try:
-            old = extract(subject.old, match)
+            old = extract(subject.old, match, opener)
         except Undecodable:
             return entries
         return {key: entry for key, entry in entries.items() if old.get(key) != entry}
@@ -204,9 +218,9 @@ class Reviewer:
         asked = [role for role in Role if role in match.roles and role not in skips]
         skipped = {role: Finding(Outcome.SKIPPED, reason=skip.reason) for role, skip in skips.items()}
 
-        def unasked(outcome: Outcome, reason: str, *, host: str = "", external: bool = False) -> Judged:
+        def unasked(outcome: Outcome, reason: str, *, host: str = "") -> Judged:
             findings = {role: Finding(outcome, reason=reason) for role in asked}
-            return Judged(entry, skipped | findings, host_name=host, skips=skips, external=external)
+            return Judged(entry, skipped | findings, host_name=host, skips=skips)
 
         content = entry.content
         match content:
@@ -215,7 +229,7 @@ class Reviewer:
             case Unsupported():
                 return unasked(Outcome.UNSUPPORTED, f"is {content.what}")
             case External():
-                return unasked(Outcome.UNSUPPORTED, content.how, external=True)
+                return unasked(Outcome.UNSUPPORTED, content.how)
         target = resolve(content, self._hosts, self._settings.defaults.user_host)
         match target:
             case Malformed():
@@ -229,6 +243,10 @@ class Reviewer:
             return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
         requirements = {role: self._requirement(host.kind, role, match) for role in asked}
         reached = self._repositories.get(host.name, ()) if Role.RUNTIME in requirements else ()
+        if self._settings.repositories.applications and Role.RUNTIME in requirements:
+            url = GitUrl("https", host.name, target.path, target.insecure)
+            synced, doubts = await needs_of(url, reached, self._cluster, deadline)
+            reached, warnings = (*reached, *synced), (*warnings, *doubts)
         question = Question(content.credential, host, target.path, requirements, reached)
         attested = attestation.answer(entry, question, self._clock()) if attestation is not None else None
         if attested is not None:
@@ -288,6 +306,10 @@ class Reviewer:
         before = self._attestation(subject.old, roles, old=True)
         return attest(secret, roles, asked, self._ring(), self._clock(), before=before, unchanged=unchanged)
 
+    def _seal(self, subject: Subject, match: Match, opener: Opener | None) -> Sealed:
+        """What has to change so that no user's token is stored in plain text, where the settings want that."""
+        return seal_values(subject, match, opener, self._clock()) if self._seals and opener is not None else Sealed()
+
     def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
         """What the role needs; where several rules of it match, what all of them need."""
         cells = [rule.requirements.get(kind) for rule in match.rules if rule.role is role]
@@ -303,11 +325,13 @@ class Reviewer:
         self,
         subject: Subject,
         stage: Stage,
-        roles: frozenset[Role],
+        match: Match,
         verdicts: Mapping[str, Verdict],
         entries: Mapping[str, Entry],
         exemptions: Exemptions,
+        opener: Opener | None,
     ) -> Reviewed:
+        roles = match.roles
         audit = _audit_annotations(roles, verdicts, exemptions)
         warnings = [wording.skipped(skipped, reason) for reason, skipped in _by_reason(exemptions).items()]
         warnings += exemptions.reports
@@ -321,8 +345,17 @@ class Reviewer:
         warnings += [f"{cause.field}: {cause.message}" for cause in told]
         if stage is Stage.MUTATE:
             attestation = self._attest(subject, roles, verdicts, entries)
-            patch = patch_for(subject, roles, verdicts, entries, self._hosts, attestation)
+            sealed = self._seal(subject, match, opener)
+            warnings += sealed.warnings
+            patch = patch_for(subject, roles, verdicts, entries, self._hosts, attestation, sealed)
             return Reviewed(Allow(tuple(warnings), patch, audit), roles, verdicts, exemptions)
+        if self._seals and opener is not None:
+            named = {cause.field for cause in causes}
+            unsealed = [cause for cause in unsealed_causes(subject, match, opener) if cause.field not in named]
+            if enforced:
+                causes += unsealed
+            else:
+                warnings += [f"{cause.field}: {cause.message}" for cause in unsealed]
         # The label says `warned` of what would have been denied; here it was.
         denied = audit | {"validation": "denied"}
         if exemptions.forbidden and enforced:

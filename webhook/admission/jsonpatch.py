@@ -1,8 +1,10 @@
-"""Wanted labels and annotations to RFC 6902 operations: the fewest that do it, in an order that never varies."""
+"""Wanted labels, annotations and values to RFC 6902 operations: the fewest that do it, in an order that never
+varies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Collection, Mapping
 
 from webhook.decision import PatchOperation
 
@@ -25,6 +27,26 @@ def metadata_patch(
     return (
         *map_patch("/metadata/labels", labels, label_changes or {}),
         *map_patch("/metadata/annotations", annotations, annotation_changes or {}),
+    )
+
+
+def data_patch(
+    data: Mapping[str, str], changes: Mapping[str, str], in_string_data: Collection[str] = ()
+) -> tuple[PatchOperation, ...]:
+    """What makes values of a Secret that are there hold other texts; nothing where they do already.
+
+    Args:
+        data: the current values, in base64.
+        changes: the text that a value shall have.
+        in_string_data: keys whose value stands in ``stringData``, where it is no base64 and wins over ``data``.
+    """
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in changes.items()}
+    return tuple(
+        {"op": "replace", "path": f"/stringData/{escape(key)}", "value": changes[key]}
+        if key in in_string_data
+        else {"op": "replace", "path": f"/data/{escape(key)}", "value": encoded[key]}
+        for key in sorted(changes)
+        if data.get(key) != encoded[key]
     )
 
 

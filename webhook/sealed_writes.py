@@ -1,0 +1,259 @@
+"""What a write of users' tokens looks like where they are sealed: `/mutate` makes it so, `/validate` sees that it is.
+
+A sealed value is random, so that the same token is never sealed twice: what the Secret has already, and what the
+request brings sealed, stays byte for byte. What is stored as immutable stays as it is, for the API server would refuse
+the whole write.
+
+``kubectl apply`` keeps the manifest, token and all, in an annotation. What is sealed there is replaced by what is
+stored; kubectl only goes by the annotation's keys, so that its next apply has nothing to change (KUBERNETES.md §1.8).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from pydantic import SecretStr
+
+from webhook.credentials import Undecodable, UserValue, user_values
+from webhook.decision import Cause
+from webhook.matching import Match
+from webhook.opening import Opener
+from webhook.sealing import LONGEST, Place, TooLong, seal, seal_or_keep, sealing_key
+from webhook.subject import SecretObject, Subject
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+# Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
+_LONGEST_LAST_APPLIED = 131072
+# What is shorter may stand anywhere by chance.
+_SHORTEST_SECRET = 8
+
+_MISSED = (
+    "This token is in plain text, and this webhook admits only what it has sealed: its mutating call was missed, or "
+    "another webhook put this value in after it. Write it again; where that doesn't help, see that the "
+    "MutatingWebhookConfiguration is in place."
+)
+_REMOVED = (
+    f"The annotation {LAST_APPLIED} would have kept a token in plain text, so that it was taken away: the next kubectl "
+    "apply warns that it is missing, and doesn't delete keys that the manifest doesn't have any more."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What is to be changed.
+
+    Attributes:
+        values: the new text of a value by its key, sealed.
+        kids: the key that each of them is sealed by.
+        last_applied: the annotation as it shall be; None where it shall not be there. Without a change, absent.
+        warnings: whole sentences.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    kids: Mapping[str, str] = field(default_factory=dict)
+    last_applied: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -> Sealed:
+    """What makes a write hold no user's token in plain text; of one that can't be sealed, `unsealed_causes` speaks."""
+    secret = subject.object
+    if secret is None:
+        return Sealed()
+    sealer = _Sealer(subject.old, secret.namespace, opener, now)
+    users = user_values(secret, match, opener)
+    texts = {key: sealer.sealed(value) for key, value in users.items() if not value.kid}
+    values = {key: text for key, text in texts.items() if text is not None}
+    kids = {key: kid for key, text in values.items() if (kid := sealing_key(text)) is not None}
+    written = {key: values.get(key) or _text(secret, key) for key in users if key in values or users[key].kid}
+    last_applied, warnings = _without_tokens(secret, match, sealer, users, written)
+    return Sealed(values, kids, last_applied, warnings)
+
+
+def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Cause]:
+    """What is wrong with a write that `seal_values` would have changed."""
+    secret = subject.object
+    if secret is None or _is_frozen(subject.old):
+        return []
+    return [
+        Cause(value.field, _why_unsealed(value))
+        for value in user_values(secret, match, opener).values()
+        if not value.kid
+    ]
+
+
+def _why_unsealed(value: UserValue) -> str:
+    if len(value.plaintext.get_secret_value().encode()) > LONGEST:
+        return f"This value is longer than {LONGEST} bytes, which can't be sealed; write the token alone."
+    return _MISSED
+
+
+def _is_frozen(old: SecretObject | None) -> bool:
+    return old is not None and old.immutable
+
+
+def _text(secret: SecretObject, key: str) -> str:
+    return base64.b64decode(secret.data[key]).decode()
+
+
+class _Sealer:
+    """Seals the values of one write."""
+
+    def __init__(self, old: SecretObject | None, namespace: str, opener: Opener, now: datetime) -> None:
+        self._stored = old.data if old is not None else {}
+        self._kids = opener.open(old).kids if old is not None else {}
+        self._frozen = _is_frozen(old)
+        self._namespace = namespace
+        self.opener = opener
+        self._now = now
+
+    def sealed(self, value: UserValue) -> str | None:
+        """The text that shall be stored; None where the plain one has to stay."""
+        place, ring = Place(self._namespace, value.key), self.opener.ring
+        stored = base64.b64decode(self._stored[value.key]).decode() if value.key in self._kids else None
+        try:
+            text = seal_or_keep(value.plaintext, stored, place, ring, self._now)
+        except TooLong:
+            return None
+        return None if self._frozen and text != stored else text
+
+    def sealed_aside(self, value: UserValue) -> str:
+        """The text for a value that the Secret itself doesn't have, or not any more; none of one that is too long."""
+        try:
+            return seal(value.plaintext, Place(self._namespace, value.key), self.opener.ring.active(self._now))
+        except TooLong:
+            return ""
+
+
+# The annotation of kubectl.
+
+
+def _without_tokens(
+    secret: SecretObject, match: Match, sealer: _Sealer, users: Mapping[str, UserValue], written: Mapping[str, str]
+) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """The annotation, as far as it has to change, and what is to be said of it.
+
+    Args:
+        written: the sealed text of each value of the Secret, except of those that stay plain.
+    """
+    text = secret.annotations.get(LAST_APPLIED)
+    if text is None:
+        return {}, ()
+    try:
+        applied = _Applied(text, secret)
+        values = user_values(applied.secret, match, sealer.opener)
+    except (_Unreadable, Undecodable):
+        return ({LAST_APPLIED: None}, (_REMOVED,)) if _holds_any(text, users, written) else ({}, ())
+    for key, value in values.items():
+        if value.kid or (key in users and key not in written):
+            continue  # sealed already, or in plain text in the Secret itself
+        same = key in written and _same(users[key].plaintext, value.plaintext)
+        applied.put(key, written[key] if same else sealer.sealed_aside(value))
+    changed = applied.text()
+    if changed == text:
+        return {}, ()
+    if len(changed) > _LONGEST_LAST_APPLIED:
+        return {LAST_APPLIED: None}, (_REMOVED,)
+    return {LAST_APPLIED: changed}, ()
+
+
+def _same(one: SecretStr, other: SecretStr) -> bool:
+    return hmac.compare_digest(one.get_secret_value().encode(), other.get_secret_value().encode())
+
+
+class _Unreadable(ValueError):
+    """It is no manifest of a Secret as kubectl writes them."""
+
+
+class _Applied:
+    """The manifest in kubectl's annotation."""
+
+    def __init__(self, text: str, secret: SecretObject) -> None:
+        """
+        Raises:
+            _Unreadable: what it holds can't be told.
+        """
+        self._original = text
+        self._document = _parsed(text)
+        self._data, self._string_data = self._section("data"), self._section("stringData")
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in self._string_data.items()}
+        self.secret = replace(secret, data={**self._data, **encoded})
+        # In both: kubectl sends both, and of `data` nothing is ever stored.
+        self._changed = False
+        for key in self._data.keys() & self._string_data.keys():
+            self._put(self._data, key, "")
+
+    def put(self, key: str, value: str) -> None:
+        """Put another text in place of a value's."""
+        if key in self._string_data:
+            self._put(self._string_data, key, value)
+        else:
+            self._put(self._data, key, base64.b64encode(value.encode()).decode())
+
+    def text(self) -> str:
+        """The annotation; as it was where nothing was put into it."""
+        if not self._changed:
+            return self._original
+        # As kubectl writes it: in one line, with a line break at the end.
+        end = "\n" if self._original.endswith("\n") else ""
+        return json.dumps(self._document, separators=(",", ":"), ensure_ascii=self._original.isascii()) + end
+
+    def _put(self, section: dict[str, str], key: str, value: str) -> None:
+        self._changed |= section[key] != value
+        section[key] = value
+
+    def _section(self, name: str) -> dict[str, str]:
+        section = self._document.get(name)
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            raise _Unreadable
+        for key, value in section.items():
+            if value is None:
+                section[key] = ""
+            elif not isinstance(value, str):
+                raise _Unreadable
+        return section
+
+
+def _parsed(text: str) -> dict[str, object]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        document = dict(pairs)
+        if len(document) != len(pairs):
+            raise _Unreadable
+        return document
+
+    try:
+        document = json.loads(text, object_pairs_hook=unique)
+        # What can't be encoded can't be sent back either.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise _Unreadable from None
+    if not isinstance(document, dict):
+        raise _Unreadable
+    return document
+
+
+def _holds_any(text: str, users: Mapping[str, UserValue], written: Mapping[str, str]) -> bool:
+    """Whether a text shows one of the values that are sealed."""
+    return any(form in text for key in written for form in _forms(users[key].plaintext.get_secret_value()))
+
+
+def _forms(plaintext: str) -> list[str]:
+    """What a value may look like in a manifest: as it is, escaped, in base64, and of JSON the texts in it."""
+    texts = [plaintext]
+    try:
+        document = json.loads(plaintext)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        texts += [value for value in document.values() if isinstance(value, str)]
+    forms = [form for text in texts for form in (text, json.dumps(text)[1:-1])]
+    forms.append(base64.b64encode(plaintext.encode(errors="replace")).decode().rstrip("="))
+    return [form for form in forms if len(form) >= _SHORTEST_SECRET]
