@@ -11,6 +11,7 @@ from typing import Any
 import jsonpatch
 from pydantic import SecretStr
 
+from webhook.applications import Synced
 from webhook.decision import Allow, Decision, Deny, PatchOperation, Stage
 from webhook.exemptions import Unavailable
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential
@@ -158,11 +159,13 @@ class _NoApi:
 
 @dataclass
 class FakeCluster:
-    """An API server: what Namespace and ConfigMap say, who may skip, and whether it answers."""
+    """An API server: what Namespace and ConfigMap say, who may skip, what Applications sync, whether it answers."""
 
     namespace_annotation: str | None = None
     flag: str | None = None
     may: frozenset[str] = frozenset()
+    synced: tuple[str, ...] = ()
+    synced: tuple[str, ...] = ()
     down: bool = False
     asked: list[str] = field(default_factory=list)
 
@@ -182,6 +185,10 @@ class FakeCluster:
     async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
         self._note("access")
         return requester.username in self.may
+
+    async def synced_repositories(self) -> Synced:
+        self._note("applications")
+        return Synced.of(self.synced)
 
 
 class Desk:

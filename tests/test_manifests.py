@@ -123,6 +123,7 @@ def test_the_server_has_only_the_rights_that_it_uses() -> None:
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [PLATFORM_CONFIG_MAP], "verbs": ["get"]},
         {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+        {"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list"]},
     ]
 
 

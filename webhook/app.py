@@ -16,10 +16,10 @@ from aiohttp import web
 
 from webhook import __version__, logs
 from webhook.admission.handler import MAX_BODY, AdmissionHandler
+from webhook.applications import ApiServer
 from webhook.cluster import KubernetesCluster
 from webhook.decision import Decision, Stage
 from webhook.errors import ConfigurationError
-from webhook.exemptions import Cluster
 from webhook.inspection import Bug, Inspector
 from webhook.keyring.files import load_keyring
 from webhook.keyring.ring import KeyRing, ephemeral_keyring
@@ -114,7 +114,7 @@ class Lasting:
 
     metrics: Metrics
     log: Logger
-    cluster: Cluster | None = None
+    cluster: ApiServer | None = None
     keys: Keys = field(default_factory=lambda: Keys(Settings()))
     courtesy: Courtesy = field(default_factory=Courtesy)
     digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webhook.applications import Page, Synced, decode
 from webhook.errors import ConfigurationError
 from webhook.exemptions import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, Unavailable
 from webhook.subject import Requester
@@ -25,17 +26,22 @@ _TIMEOUT = 2.0
 _FRESH = 5.0
 """Seconds that an answer is used again: a flag that somebody sets works after that at the latest."""
 _MOST = 4096
+_FRESH_APPLICATIONS = 60.0
+"""The same for the Applications, which may be thousands and change less often."""
+_PAGE = 250
+_MOST_PAGES = 20
 
 
 class KubernetesCluster:
     """Asks the API server, with `kubernetes.aio`. Use as an asynchronous context manager."""
 
     def __init__(self, client: ApiClient) -> None:
-        from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api
+        from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api, CustomObjectsApi
 
         self._client: Any = client
         self._core: Any = CoreV1Api(client)
         self._authorization: Any = AuthorizationV1Api(client)
+        self._custom: Any = CustomObjectsApi(client)
         self._answers: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
 
     @classmethod
@@ -93,6 +99,40 @@ class KubernetesCluster:
         allowed: bool = await self._fresh(key, lambda: self._review_access(requester, namespace, name))
         return allowed
 
+    async def synced_repositories(self) -> Synced:
+        """See `applications.ApplicationsSource`. Where Argo CD isn't installed there are none."""
+        synced: Synced = await self._fresh(("applications",), self._list_applications, _FRESH_APPLICATIONS)
+        return synced
+
+    async def _list_applications(self) -> Synced:
+        urls: list[str] = []
+        following = ""
+        for _ in range(_MOST_PAGES):
+            page: Page | None = await self._ask(self._read_applications(following))
+            if page is None:
+                return Synced()
+            urls += page.urls()
+            following = page.metadata.next
+            if not following:
+                return Synced.of(urls)
+        return Synced.of(urls, complete=False)
+
+    async def _read_applications(self, following: str) -> Page | None:
+        # Each may be large, of which little is looked at: what isn't asked for, nobody need decode.
+        response = await self._custom.list_cluster_custom_object_without_preload_content(
+            "argoproj.io",
+            "v1alpha1",
+            "applications",
+            limit=_PAGE,
+            _continue=following or None,
+            _request_timeout=_TIMEOUT,
+        )
+        if response.status == 404:  # no such resource
+            return None
+        if response.status != 200:
+            raise Unavailable(f"the API server answers {response.status}")
+        return decode(await response.read())
+
     async def _read_annotation(self, namespace: str) -> str | None:
         found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))
         return (found.metadata.annotations or {}).get(ANNOTATION) if found is not None else None
@@ -135,6 +175,8 @@ class KubernetesCluster:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 return await request
+        except Unavailable:
+            raise
         except ApiException as error:
             if error.status == 404:
                 return None
@@ -145,7 +187,7 @@ class KubernetesCluster:
             # aiohttp's and the client's own errors may quote the request, whose header holds our own credentials.
             raise Unavailable(f"the API server can't be reached: {type(error).__name__}") from None
 
-    async def _fresh(self, key: Hashable, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def _fresh(self, key: Hashable, ask: Callable[[], Awaitable[Any]], seconds: float = _FRESH) -> Any:
         now = time.monotonic()
         expires, task = self._answers.get(key, (0.0, None))
         failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
@@ -153,7 +195,7 @@ class KubernetesCluster:
             if len(self._answers) >= _MOST:
                 self._answers = {key: kept for key, kept in self._answers.items() if not kept[1].done()}
             task = asyncio.ensure_future(ask())
-            self._answers[key] = (now + _FRESH, task)
+            self._answers[key] = (now + seconds, task)
         return await asyncio.shield(task)
 
 
