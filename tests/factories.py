@@ -165,7 +165,6 @@ class FakeCluster:
     flag: str | None = None
     may: frozenset[str] = frozenset()
     synced: tuple[str, ...] = ()
-    synced: tuple[str, ...] = ()
     down: bool = False
     asked: list[str] = field(default_factory=list)
 
