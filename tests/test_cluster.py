@@ -1,14 +1,21 @@
-"""What `serve` says of a kubeconfig that it can't use. What the API server answers is seen in `tests/cluster`."""
+"""What `serve` says of a kubeconfig that it can't use, and how it lists Applications. The rest of what an API server
+answers is seen in `tests/cluster`."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from webhook.cluster import KubernetesCluster
 from webhook.errors import ConfigurationError
+from webhook.exemptions import Unavailable
 
 
 @pytest.mark.parametrize(
@@ -36,3 +43,81 @@ def test_a_kubeconfig_that_is_missing_is_called_so(tmp_path: Path) -> None:
     """A typo in its name is what is wrong most often."""
     with pytest.raises(ConfigurationError, match=r"absent: can't be read: No such file or directory$"):
         asyncio.run(KubernetesCluster.connect(tmp_path / "absent"))
+
+
+# --- Applications ---------------------------------------------------------------------------------------------------
+
+
+class Lists:
+    """An API server that gives out as many pages of Applications as it is told, or answers something else."""
+
+    def __init__(self, pages: int = 1, status: int = 200, text: str | None = None) -> None:
+        self.pages, self.status, self.text = pages, status, text
+        self.asked: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path_qs)
+        if self.status != 200 or self.text is not None:
+            return web.Response(status=self.status, text=self.text or "{}", content_type="application/json")
+        number = int(request.query.get("continue", "0"))
+        following = str(number + 1) if number + 1 < self.pages else ""
+        source = {"repoURL": f"https://github.com/acme/app-{number}"}
+        document = {"items": [{"spec": {"source": source}}], "metadata": {"continue": following}}
+        return web.json_response(document)
+
+
+@asynccontextmanager
+async def cluster_of(lists: Lists) -> AsyncIterator[KubernetesCluster]:
+    from kubernetes.aio.client import ApiClient, Configuration
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", lists.answer)
+    async with TestServer(application) as server:
+        make_configuration: Any = Configuration
+        client: Any = ApiClient(configuration=make_configuration(host=str(server.make_url("")).rstrip("/")))
+        async with KubernetesCluster(client) as cluster:
+            yield cluster
+
+
+async def test_applications_are_listed_part_by_part_and_remembered() -> None:
+    """However many ask at once, and again within a minute."""
+    lists = Lists(pages=3)
+    async with cluster_of(lists) as cluster:
+        synced, again = await asyncio.gather(cluster.synced_repositories(), cluster.synced_repositories())
+        assert await cluster.synced_repositories() is synced is again
+    assert [str(url) for url in synced.by_host["github.com"]] == [f"https://github.com/acme/app-{n}" for n in range(3)]
+    assert synced.complete
+    path = "/apis/argoproj.io/v1alpha1/applications?limit=250"
+    assert [one.replace("continue=1&", "").replace("continue=2&", "") for one in lists.asked] == [path] * 3
+
+
+async def test_a_list_without_end_has_an_end() -> None:
+    """What more there is, is told to be there."""
+    lists = Lists(pages=1000)
+    async with cluster_of(lists) as cluster:
+        assert not (await cluster.synced_repositories()).complete
+    assert len(lists.asked) == 20
+
+
+async def test_without_argo_cd_there_are_no_applications() -> None:
+    """The API server knows no such resource."""
+    async with cluster_of(Lists(status=404)) as cluster:
+        synced = await cluster.synced_repositories()
+        assert (dict(synced.by_host), synced.complete) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    ("lists", "why"),
+    [
+        (Lists(status=403), "the API server answers 403"),
+        (Lists(status=500), "the API server answers 500"),
+        (Lists(text="<html>"), "what the API server says of them can't be read"),
+    ],
+)
+async def test_applications_that_can_not_be_listed_are_unknown(lists: Lists, why: str) -> None:
+    """Which is said, and asked again the next time."""
+    async with cluster_of(lists) as cluster:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=f"^{why}$"):
+                await cluster.synced_repositories()
+    assert len(lists.asked) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -30,10 +31,17 @@ def question(*needs: RepositoryNeed, roles: Sequence[Role] = (Role.RUNTIME,)) ->
     return Question(TokenCredential(SecretStr("")), HOST, (), dict.fromkeys(roles, Requirement()), needs)
 
 
-def added(fates: Mapping[str, Fate], own: Finding = GOOD, user: Finding | None = None) -> Answer:
+def added(
+    fates: Mapping[str, Fate],
+    own: Finding = GOOD,
+    user: Finding | None = None,
+    *,
+    perhaps: Mapping[str, Fate] | None = None,
+) -> Answer:
     findings = {Role.RUNTIME: own} if user is None else {Role.RUNTIME: own, Role.USER: user}
     answer = Answer(findings, Facts("classic"), remedy="Make one.")
     told = [(need(name), fate) for name, fate in fates.items()]
+    told += [(replace(need(name), certain=False), fate) for name, fate in (perhaps or {}).items()]
     return reach.add(answer, question(*(one for one, _ in told)), told)
 
 
@@ -164,6 +172,49 @@ def test_a_better_token_for_another_role_stays_the_remedy() -> None:
     answer = added({"a/b": READ_ONLY}, user=Finding(Outcome.INSUFFICIENT, ("repo",)))
     assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
     assert answer.remedy == "Make one."
+
+
+def test_what_is_perhaps_another_credentials_is_a_warning() -> None:
+    """Never a verdict; those that share a reason are named together, and those that are certain are judged as ever."""
+    fates: dict[str, Fate] = {"a/b": READ_ONLY, "c/d": READ_ONLY, "e/f": None}
+    answer = added({"x/y": None}, perhaps=fates)
+    assert (answer.findings, answer.remedy, answer.complete) == ({Role.RUNTIME: GOOD}, "Make one.", True)
+    assert answer.facts.warnings == (
+        "github.com says that octocat may not push to a/b and c/d; Argo CD syncs from there, with this token unless "
+        "another credential's URL is longer.",
+    )
+    denied = added({"x/y": HIDDEN}, perhaps=fates)
+    assert denied.findings[Role.RUNTIME] == Finding(Outcome.UNVERIFIED, reason="says 404 for x/y")
+    assert denied.facts.warnings == ()
+
+
+def test_what_is_perhaps_needed_and_too_late_is_not_remembered() -> None:
+    """The next review asks again."""
+    answer = added({}, perhaps={"a/b": TooLate("late")})
+    assert answer.facts.warnings == ("There was no time to ask github.com whether this token reaches a/b.",)
+    assert not answer.complete
+
+
+def test_a_provider_that_judges_itself_is_asked_twice() -> None:
+    """Once without what is perhaps another credential's, which decides, and once with it, for the warning."""
+    perhaps = replace(need("a/b"), certain=False)
+
+    def judge(asked: Question) -> Answer:
+        seen.append(asked.repositories)
+        bad = Finding(Outcome.INSUFFICIENT, reason=f"says no to {asked.repositories[-1].name}")
+        finding = bad if perhaps in asked.repositories else GOOD
+        return Answer({Role.RUNTIME: finding}, Facts(warnings=("Mind this.",)), complete=finding is GOOD)
+
+    seen: list[tuple[RepositoryNeed, ...]] = []
+    answer = reach.doubting(question(need("x/y"), perhaps), judge)
+    assert seen == [(need("x/y"),), (need("x/y"), perhaps)]
+    assert answer.findings[Role.RUNTIME] == GOOD
+    assert answer.facts.warnings[0] == "Mind this."
+    assert answer.facts.warnings[1].startswith("github.com says no to a/b; Argo CD syncs from there")
+    assert not answer.complete
+    seen.clear()
+    reach.doubting(question(need("x/y")), judge)
+    assert seen == [(need("x/y"),)]
 
 
 def test_a_person_needs_no_other_repository() -> None:
