@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import SecretStr
 
@@ -237,3 +239,13 @@ async def test_an_access_token_without_its_prefix_is_asked_as_one_in_the_second_
     answer = await desk.inspect("repo-token", APPS)
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert len(desk.asked()) == 3
+
+
+async def test_what_is_perhaps_another_credentials_is_a_warning(desk: Desk) -> None:
+    """An Argo CD Application syncs it; whose credential it uses, nobody here knows."""
+    perhaps = [replace(need(name), certain=False) for name in ("acme/nothing", "acme/website")]
+    answer = await desk.inspect("good-runtime", APPS, repositories=perhaps)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    (doubt,) = (one for one in answer.facts.warnings if "unless another credential's URL is longer" in one)
+    assert "acme/nothing" in doubt
+    assert "acme/website" not in doubt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.providers.bitbucket_server.conftest import PROJECT, REPOSITORY, RUNTIME, USER, Desk, needs
@@ -102,3 +104,13 @@ async def test_a_persons_token_need_not_reach_them(desk: Desk) -> None:
     answer = await desk.inspect("server-good-runtime", REPOSITORY, roles=roles, repositories=(WRITTEN_RUNBOOKS,))
     assert answer.findings[Role.USER] == GOOD
     assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
+
+
+async def test_what_is_perhaps_another_credentials_is_a_warning(desk: Desk) -> None:
+    """An Argo CD Application syncs it; whose credential it uses, nobody here knows."""
+    perhaps = (replace(NONE, certain=False), replace(RUNBOOKS, certain=False))
+    answer = await reach(desk, "server-good-runtime", *perhaps)
+    assert answer.findings[Role.RUNTIME] == GOOD
+    (doubt,) = (one for one in answer.facts.warnings if "unless another credential's URL is longer" in one)
+    assert f"reaches {NONE.name} (it says that there is no such repository)" in doubt
+    assert RUNBOOKS.name not in doubt

@@ -188,3 +188,13 @@ async def test_what_brought_nothing_is_left_open(desk: Desk) -> None:
     odd = RepositoryNeed(("acme",), Level.READ)
     finding = (await desk.inspect("gitea-good-runtime", repositories=(odd,))).findings[Role.RUNTIME]
     assert finding.reason == "can't be asked for acme, which is no repository's name there"
+
+
+async def test_what_is_perhaps_another_credentials_is_a_warning(desk: Desk) -> None:
+    """An Argo CD Application syncs it; whose credential it uses, nobody here knows."""
+    perhaps = (RepositoryNeed(("acme", "nothing"), Level.READ, certain=False), replace(CONFIGURATION, certain=False))
+    answer = await desk.inspect("gitea-good-runtime", repositories=perhaps)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    (doubt,) = (one for one in answer.facts.warnings if "unless another credential's URL is longer" in one)
+    assert "acme/nothing" in doubt
+    assert CONFIGURATION.name not in doubt

@@ -87,6 +87,7 @@ class Desk:
         role: Role = Role.RUNTIME,
         reads: tuple[str, ...] = (),
         writes: tuple[str, ...] = (),
+        perhaps: tuple[str, ...] = (),
         patience: float = 10,
     ) -> Answer:
         """Everything that is found out about a credential that is for `path` and must reach other repositories, too."""
@@ -95,6 +96,7 @@ class Desk:
         segments = tuple(path.split("/")) if path else ()
         others = [RepositoryNeed(tuple(name.split("/")), Level.WRITE) for name in writes]
         others += [RepositoryNeed(tuple(name.split("/")), Level.READ) for name in reads]
+        others += [RepositoryNeed(tuple(name.split("/")), Level.READ, certain=False) for name in perhaps]
         question = Question(credential, self.host, segments, {role: needs}, tuple(others))
         provider = GitHub(lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.clock_ahead, UTC))
         now = asyncio.get_running_loop().time()

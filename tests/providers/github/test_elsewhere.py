@@ -165,7 +165,8 @@ async def test_a_scope_that_suffices_there_is_needed(
 @pytest.mark.parametrize(("private", "outcome"), [("true", Outcome.INSUFFICIENT), ("null", Outcome.UNVERIFIED)])
 async def test_private_code_is_for_one_scope_alone(desk: Desk, private: str, outcome: Outcome) -> None:
     """Others show that there is a repository, and not what is in it."""
-    desk.simulator.faults.add(Status(status=200, body=f'{{"private": {private}}}'), path="/repos/.*")
+    shown = f'{{"full_name": "{SHARED}", "private": {private}}}'
+    desk.simulator.faults.add(Status(status=200, body=shown), path="/repos/.*")
     desk.world.tokens["good-classic"].scopes = ["public_repo"]
     needs = Requirement(scopes=("public_repo",))
     assert runtime(await desk.inspect("good-classic", "", needs=needs, reads=(SHARED,))).outcome is outcome
@@ -378,3 +379,15 @@ async def test_no_answer_quotes_a_token(desk: Desk) -> None:
         credential = desk.credential(name)
         assert isinstance(getattr(credential, "token", None), SecretStr)
         assert desk.world.tokens[name].value not in repr(answer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_perhaps_another_credentials_is_a_warning(desk: Desk, kind: str) -> None:
+    """An Argo CD Application syncs it; whose credential it uses, nobody here knows."""
+    answer = await desk.inspect(kind, APPS, perhaps=("acme/nothing", "acme/what~ever", SHARED))
+    assert runtime(answer) == Finding(Outcome.SUFFICIENT)
+    doubts = [warning for warning in answer.facts.warnings if "unless another credential's URL is longer" in warning]
+    assert len(doubts) == 1
+    assert "acme/nothing" in doubts[0]
+    assert "acme/what~ever" in doubts[0]
+    assert SHARED not in doubts[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk, reads, writes
@@ -271,3 +273,12 @@ async def test_a_users_token_is_not_judged_by_repositories(desk: Desk) -> None:
     answer = await desk.inspect("gitlab-reporter", roles=roles, repositories=writes("acme/apps"))
     assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
     assert answer.findings[Role.USER].outcome is Outcome.SUFFICIENT
+
+
+async def test_what_is_perhaps_another_credentials_is_a_warning(desk: Desk) -> None:
+    """An Argo CD Application syncs it; whose credential it uses, nobody here knows."""
+    perhaps = tuple(replace(need, certain=False) for need in reads("acme/nothing", "acme/apps"))
+    answer = await desk.inspect("gitlab-good-runtime", "acme", repositories=perhaps)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    (doubt,) = (one for one in answer.facts.warnings if "unless another credential's URL is longer" in one)
+    assert doubt.startswith("gitlab.com says 404 for acme/nothing: ")
