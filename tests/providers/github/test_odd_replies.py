@@ -34,7 +34,7 @@ FINE_GRAINED = TokenCredential(SecretStr(make_token("A1b2C3d4E5", "github_" + "p
 CLASSIC = TokenCredential(SecretStr(make_token("z")))
 ME = Reply(200, {}, {"login": "octocat"})
 NOT_FOUND = Reply(404, {}, {"message": "Not Found"})
-INVALID = Reply(422, {}, {"message": "Invalid request."})
+INVALID = Reply(422, {}, {"message": "Invalid request.", "documentation_url": "https://docs.github.com/rest"})
 REFUSED = Reply(403, {}, {"message": "Resource not accessible by personal access token"})
 
 Script = Mapping[str, Reply | NoAnswer]

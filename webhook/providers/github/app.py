@@ -109,6 +109,7 @@ def judge(
     about = answers["/app"]
     facts = Facts("app", _DESCRIBED)
     if about.status == 401:
+        replies.refuse_foreign(about)
         return same_for_all(question, Finding(Outcome.INVALID, reason=_refused_jwt(about)), facts, remedy=_KEY_REMEDY)
     if about.status == 404 and "integration not found" in replies.message_of(about):
         reason = f"knows no {_DESCRIBED} with this ID"
@@ -201,7 +202,8 @@ def _no_installation(
         reason = f"knows several installations of this {_DESCRIBED}, of which the URL names none"
         finding = Finding(Outcome.UNVERIFIED, reason=f"{reason} (add githubAppInstallationID)")
         return same_for_all(question, finding, facts)
-    odd = [one.status for one in _candidates(credential, answers) if one.status != 404 or one is listing]
+    found = _candidates(credential, answers)
+    odd = [one.status for one in found if one.status != 404 or one is listing or not replies.is_own(one)]
     if odd and listed != []:
         raise NoAnswer(f"answers {odd[0]} when asked for the App's installation, which says nothing of it")
     number = credential.installation_id
@@ -228,7 +230,7 @@ def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, 
     """Whether the installation that will be used reaches the repository."""
     if reply is None:
         return None
-    if reply.status == 404:
+    if reply.status == 404 and replies.is_own(reply):
         if installation.get("repository_selection") == "selected":
             reason = f"says that {name} is not among the repositories that were selected for this {_DESCRIBED}"
             return Finding(Outcome.INSUFFICIENT, reason=f"{reason}, or doesn't exist")
@@ -236,10 +238,11 @@ def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, 
             f"says 404 for the installation of this {_DESCRIBED} at {name}: it may not exist, or be somebody else's"
         )
         return Finding(Outcome.UNVERIFIED, reason=reason)
-    if reply.status != 200 or not isinstance(reply.body, Mapping):
-        reason = f"answers {reply.status} when asked whether the App reaches {name}"
+    number = installations.number_in(reply)
+    if number is None:
+        reason = f"answers {reply.status} when asked whether the App reaches {name}, which says nothing of it"
         return Finding(Outcome.UNVERIFIED, reason=reason)
-    if reply.body.get("id") != installation.get("id"):
+    if number != installation.get("id"):
         return Finding(Outcome.INSUFFICIENT, reason=f"says that another installation of the App is the one for {name}")
     return None
 

@@ -35,7 +35,7 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, whom: str, *, s
         return problem
     if reply.status == 404:
         return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or not to be seen by {whom}")
-    if reply.status != 200 or not isinstance(reply.body, Mapping):
+    if not repository.is_shown(reply):
         reason = f"answers {reply.status} when asked for {{}}, which says nothing of the token"
         return Unreached(Outcome.UNVERIFIED, reason)
     return None

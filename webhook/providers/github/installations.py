@@ -8,6 +8,7 @@ from typing import Any
 
 from webhook.findings import GitHubAppCredential, Outcome, RepositoryNeed
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.github import replies
 from webhook.providers.github.vocabulary import display
 from webhook.providers.reach import Fate, Unreached
 from webhook.providers.rounds import answer_of
@@ -53,10 +54,16 @@ def _suffices(installation: object, needed: Level) -> bool:
     return held is not None and held.includes(needed)
 
 
+def number_in(reply: Reply) -> int | None:
+    """The installation that a reply shows, or None where it shows none."""
+    number = reply.body.get("id") if reply.status == 200 and isinstance(reply.body, Mapping) else None
+    return number if isinstance(number, int) else None
+
+
 def _is_meant(credential: GitHubAppCredential, reply: Reply) -> bool:
     """Whether that is the installation that will be used: the named one, or else each repository's own, as Argo CD
     finds it by the owner."""
-    number = reply.body.get("id") if reply.status == 200 and isinstance(reply.body, Mapping) else None
+    number = number_in(reply)
     return number is not None and credential.installation_id in (None, str(number))
 
 
@@ -84,7 +91,7 @@ class Used:
             return None
         if _is_meant(self.credential, reply):
             return self._from(need, reply.body)
-        if reply.status not in (200, 404):
+        if number_in(reply) is None and not (reply.status == 404 and replies.is_own(reply)):
             return Unreached(Outcome.UNVERIFIED, f"answers {reply.status} when asked whether the App reaches {{}}")
         return self._unreached(need, reply)
 

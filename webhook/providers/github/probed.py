@@ -141,7 +141,7 @@ def judge(
             answer, question, others, lambda need, probes: _fate(question, need, probes, answer.facts, token)
         )
 
-    reached = next((one for one in probed if isinstance(one.found, Reply) and one.found.status == 200), None)
+    reached = next((one for one in probed if repository.is_shown(one.found)), None)
     for one in [reached] if reached else probed:
         for reply in one.all:
             if isinstance(reply, Reply) and reply.status == 403:

@@ -71,14 +71,15 @@ def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read
     if status == 403:
         return _forbidden(permission, reply)
     if level is Level.READ:
-        if status == 200 or (permission == "contents" and status == 409):  # 409: the repository is empty
+        empty = permission == "contents" and status == 409 and replies.is_own(reply)
+        if empty or (status == 200 and isinstance(reply.body, list)):
             if permission == "contents" and not private:
                 return "the repository is public, so that anybody may read it"
             return True
         return f"GitHub answers {status}"
     if not read_held and (private or permission != "contents"):
         return "reading isn't proven either"
-    return True if status in (400, 422) else f"GitHub answers {status}"
+    return True if status in (400, 422) and replies.is_own(reply) else f"GitHub answers {status}"
 
 
 def _forbidden(permission: str, reply: Reply) -> bool | str:

@@ -56,6 +56,17 @@ def message_of(reply: Reply) -> str:
     return message.lower() if isinstance(message, str) else ""
 
 
+def is_own(reply: Reply) -> bool:
+    """Whether an error is told as GitHub does it, which a gateway or a sign-in page before it doesn't.
+
+    Every error of its API has a text and a link to its documentation, and every reply a request's id (recorded
+    responses).
+    """
+    if not message_of(reply) or not isinstance(reply.body, Mapping):
+        return False
+    return isinstance(reply.body.get("documentation_url"), str) or "x-github-request-id" in reply.headers
+
+
 def accepted_permissions(reply: Reply) -> frozenset[str]:
     """The permissions that ``X-Accepted-GitHub-Permissions`` names; none where it says nothing.
 
@@ -89,6 +100,16 @@ def _number(text: str | None) -> float | None:
     return float(text) if text is not None and re.fullmatch(r"[0-9]{1,12}", text.strip()) else None
 
 
+def refuse_foreign(reply: Reply) -> None:
+    """Take no 401 for GitHub's that isn't.
+
+    Raises:
+        NoAnswer: it is somebody else's.
+    """
+    if not is_own(reply) and "bad credentials" not in message_of(reply):
+        raise NoAnswer("answers 401 in words that aren't GitHub's; a proxy between may want a sign-in of its own")
+
+
 def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> tuple[Finding, str] | None:
     """What a 401 or 403 that is not about a missing permission means, and what to do; None where it is none.
 
@@ -105,6 +126,7 @@ def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> 
         if "otp" in text or "x-github-otp" in reply.headers:
             reason = "asks for a second factor, as it does for passwords: this is none of its tokens"
             return Finding(Outcome.INVALID, reason=reason), ""
+        refuse_foreign(reply)
         return Finding(Outcome.INVALID, reason=f"refuses this {described}: it is wrong, revoked or expired"), ""
     if reply.status != 403:
         return None

@@ -82,6 +82,13 @@ def too_low(name: str, account: str, needed: Rights, rights: Rights) -> Finding 
     return None
 
 
+def is_shown(reply: Reply | NoAnswer) -> bool:
+    """Whether a reply to ``GET /repos/{name}`` shows a repository, and isn't just any document."""
+    if not isinstance(reply, Reply) or reply.status != 200 or not isinstance(reply.body, Mapping):
+        return False
+    return isinstance(reply.body.get("full_name"), str)
+
+
 def look(question: Question, name: str, reply: Reply | NoAnswer, facts: Facts, *, secret: str) -> Seen:
     """What the reply to ``GET /repos/{name}`` means, where the token itself was accepted."""
     account = facts.account or "its account"
@@ -97,7 +104,7 @@ def look(question: Question, name: str, reply: Reply | NoAnswer, facts: Facts, *
     if reply.status == 404:
         reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
         return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
-    if reply.status != 200 or not isinstance(reply.body, Mapping) or not isinstance(reply.body.get("full_name"), str):
+    if not is_shown(reply) or not isinstance(reply.body, Mapping):
         reason = f"answers {reply.status} when asked for {name}, which says nothing of the token"
         return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
     may_push, may_administer = rights(reply.body)
