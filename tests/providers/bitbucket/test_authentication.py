@@ -78,7 +78,7 @@ async def test_a_refusal_in_two_places_needs_no_confirmation(desk: Desk) -> None
 @pytest.mark.parametrize("path", ["", "acme/apps"])
 async def test_an_access_token_that_only_user_refuses_is_judged_by_another_reply(desk: Desk, path: str) -> None:
     """Should `/user` be "not supported for this endpoint", the scopes stand in every other reply."""
-    desk.simulator.faults.add(Status(status=401), path="/2.0/user")
+    desk.simulator.faults.add(Status(status=401, body='{"type": "error"}'), path="/2.0/user")
     assert (await desk.find("repo-token", path)).outcome is Outcome.SUFFICIENT
     assert len(desk.asked()) == 2
 

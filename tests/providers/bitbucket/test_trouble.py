@@ -83,7 +83,8 @@ async def test_scopes_are_read_from_the_repository_where_user_doesn_t_answer(des
 
 async def test_a_refusal_in_one_place_and_not_in_another_is_no_verdict(desk: Desk) -> None:
     """Nobody knows what that means, so nobody says that the token is bad."""
-    desk.simulator.faults.add(Status(status=401), path="/2.0/user")
+    refused = Status(status=401, headers={"WWW-Authenticate": 'Basic realm="Bitbucket.org HTTP"'})
+    desk.simulator.faults.add(refused, path="/2.0/user")
     desk.simulator.faults.add(StripHeaders(), path="/2.0/repositories/.*")
     with pytest.raises(NoAnswer, match="in one place"):
         await desk.find("repo-token", "acme/apps")

@@ -48,6 +48,16 @@ def message_of(reply: Reply) -> str:
     return message.lower() if isinstance(message, str) else ""
 
 
+def is_own_refusal(reply: Reply) -> bool:
+    """Whether a 401 is Bitbucket's, and not that of a gateway or a sign-in page before it.
+
+    It comes as Bitbucket's error document, or as plain text with Bitbucket's own realm (both recorded).
+    """
+    own_document = isinstance(reply.body, Mapping) and reply.body.get("type") == "error"
+    own_realm = "bitbucket.org" in reply.headers.get("www-authenticate", "").lower()
+    return reply.status == 401 and (own_document or own_realm)
+
+
 def lacks_scopes(reply: Reply) -> bool:
     """Whether a 403 says that it is a scope that is missing, and not the account's permission (recorded)."""
     if reply.status != 403:

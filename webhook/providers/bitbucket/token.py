@@ -51,8 +51,7 @@ class Round:
     @property
     def refusals(self) -> int:
         """How many refused the token; 0 where another did not."""
-        statuses = [reply.status for reply in self.replies]
-        return len(statuses) if set(statuses) == {401} else 0
+        return len(self.replies) if all(map(replies.is_own_refusal, self.replies)) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +211,8 @@ def _not_told(question: Question, credential: TokenCredential, heard: Round, gue
         return _refused(question, credential, heard, guessed)
     if isinstance(heard.user, NoAnswer):
         raise heard.user
+    if any(reply.status == 401 and not replies.is_own_refusal(reply) for reply in heard.replies):
+        raise NoAnswer("answers 401 in words that aren't Bitbucket's; a proxy between may want a sign-in of its own")
     if any(reply.status == 401 for reply in heard.replies):
         raise NoAnswer("refuses this token in one place and answers in another, without saying what it may do")
     if heard.user.headers.get("x-credential-type", "").strip().lower() == kinds.ANONYMOUS:
