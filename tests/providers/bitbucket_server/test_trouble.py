@@ -295,7 +295,7 @@ async def test_a_401_that_names_who_signed_in_is_no_failed_sign_in() -> None:
 )
 async def test_what_was_not_asked_for_proves_nothing(part: str, level: str) -> None:
     """Something else in the place of a project, a repository or a list, as a proxy or another program has it."""
-    shown = {"key": "ACME", "slug": "apps", "values": [], "version": "9.0.0"}
+    shown = {"key": "ACME", "slug": "apps", "values": [], "isLastPage": True, "version": "9.0.0"}
 
     def script(odd: object) -> Script:
         return lambda path: Reply(200, {"x-ausername": "jane"}, odd if path.endswith(part) else shown)

@@ -21,6 +21,8 @@ _WRONG = frozenset({"IncorrectPasswordAuthenticationException", "AuthenticationE
 _CAPTCHA = "CaptchaRequiredAuthenticationException"
 _UNLICENSED = "NoAccessAuthenticationException"
 _INACTIVE = "InactiveUserAuthenticationException"
+_TELLING = frozenset({_CAPTCHA, _UNLICENSED, _INACTIVE})
+"""What says more than that a token is wrong, whichever request it is told to."""
 
 # Every reply of Bitbucket's own has it; that of a proxy that asks for a sign-in of its own has none.
 _OWN = "x-arequestid"
@@ -76,6 +78,9 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Fi
         return Owner()
     if isinstance(server, NoAnswer):
         raise server
+    telling = (reply for reply in (server, *others) if isinstance(reply, Reply) and exceptions_of(reply) & _TELLING)
+    if (refused := next(telling, None)) is not None:
+        return _refusal(refused)
     if server.status == 401:
         return _refusal(server)
     if server.status == 404:
@@ -87,8 +92,6 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Fi
         shown = ".".join(map(str, version))
         reason = f"is Bitbucket Server {shown}, which knows no HTTP access tokens: they came with 5.5"
         return Finding(Outcome.INVALID, reason=reason)
-    if any(exceptions_of(reply) & {_CAPTCHA, _UNLICENSED, _INACTIVE} for reply in others):
-        return _refusal(next(reply for reply in others if exceptions_of(reply) and isinstance(reply, Reply)))
     if _OWN not in server.headers:
         raise NoAnswer("does not tell who signed in; a proxy between may have taken that header away")
     reason = f"answers as if nobody had signed in: this {DESCRIBED} is wrong, revoked or expired"
@@ -137,8 +140,8 @@ def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bo
 
 
 def a_page(body: Mapping[object, object]) -> bool:
-    """Whether this is one page of a list."""
-    return isinstance(body.get("values"), list)
+    """Whether this is one page of a list (Atlassian: REST API, paged APIs)."""
+    return isinstance(body.get("values"), list) and isinstance(body.get("isLastPage"), bool)
 
 
 def called(member: str, name: str) -> Callable[[Mapping[object, object]], bool]:
