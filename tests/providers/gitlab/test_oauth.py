@@ -81,5 +81,5 @@ async def test_what_is_not_told_is_no_verdict(desk: Desk, effect: Outage | Statu
 
 async def test_scopes_may_be_one_text(desk: Desk) -> None:
     """As RFC 6749 has them."""
-    desk.simulator.faults.add(Status(status=200, body='{"scopes": "api read_user"}'), path=INFO)
+    desk.simulator.faults.add(Status(status=200, body='{"scopes": "api read_user", "application": {}}'), path=INFO)
     assert (await desk.inspect("gitlab-oauth")).facts.holds == ("api", "read_user")

@@ -183,7 +183,7 @@ async def test_facts_tell_account_scopes_and_end(desk: Desk) -> None:
 )
 async def test_a_token_that_says_that_it_ended_is_invalid(desk: Desk, members: str, said: str) -> None:
     """Should GitLab answer for such a one at all."""
-    desk.spoil("/personal_access_tokens/self", Status(status=200, body=f'{{"scopes": ["api"], {members}}}'))
+    desk.spoil("/personal_access_tokens/self", Status(status=200, body=f'{{"id": 7, "scopes": ["api"], {members}}}'))
     finding = await desk.runtime("gitlab-good-runtime")
     assert finding.outcome is Outcome.INVALID
     assert said in finding.reason

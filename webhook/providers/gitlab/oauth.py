@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from webhook.findings import Facts, Question
@@ -35,6 +36,8 @@ def grant(question: Question, reply: Reply, owner: Owner, now: datetime, *, secr
     """
     body = replies.mapping(reply)
     scopes = replies.scopes_of(body.get("scope", body.get("scopes"))) if reply.status == 200 else None
+    if not isinstance(body.get("application"), Mapping):  # whatever else has a list of that name
+        scopes = None
     if scopes is None:
         raise NoAnswer("knows this token neither as a personal access token nor as an OAuth token")
     scopes = tuple(scope for scope in scopes if plain(scope, secret=secret))

@@ -54,7 +54,7 @@ def read(reply: Reply, *, secret: str) -> Itself:
     """
     body = replies.mapping(reply)
     scopes = replies.scopes_of(body.get("scopes"))
-    if scopes is None:
+    if scopes is None or replies.number(body.get("id")) is None:  # whatever else has a list of that name
         raise NoAnswer("did not say which scopes this token has")
     return Itself(
         replies.number(body.get("id")),
