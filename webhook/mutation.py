@@ -100,7 +100,7 @@ def _patch(
         label_changes=label_changes,
         annotation_changes={**annotation_changes, **sealed.last_applied},
     )
-    return (*metadata, *data_patch(secret.data, sealed.values, secret.in_string_data))
+    return (*metadata, *data_patch(sealed.values, secret.in_string_data))
 
 
 class _Before:

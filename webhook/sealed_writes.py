@@ -11,13 +11,10 @@ stored; kubectl only goes by the annotation's keys, so that its next apply has n
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-
-from pydantic import SecretStr
 
 from webhook.credentials import Undecodable, UserValue, user_values
 from webhook.decision import Cause
@@ -124,7 +121,7 @@ class _Sealer:
         return None if self._frozen and text != stored else text
 
     def sealed_aside(self, value: UserValue) -> str:
-        """The text for a value that the Secret itself doesn't have, or not any more; none of one that is too long."""
+        """The text for a value of a key that the Secret doesn't have any more; none of one that is too long."""
         try:
             return seal(value.plaintext, Place(self._namespace, value.key), self.opener.ring.active(self._now))
         except TooLong:
@@ -153,18 +150,13 @@ def _without_tokens(
     for key, value in values.items():
         if value.kid or (key in users and key not in written):
             continue  # sealed already, or in plain text in the Secret itself
-        same = key in written and _same(users[key].plaintext, value.plaintext)
-        applied.put(key, written[key] if same else sealer.sealed_aside(value))
+        applied.put(key, written.get(key) or sealer.sealed_aside(value))
     changed = applied.text()
     if changed == text:
         return {}, ()
     if len(changed) > _LONGEST_LAST_APPLIED:
         return {LAST_APPLIED: None}, (_REMOVED,)
     return {LAST_APPLIED: changed}, ()
-
-
-def _same(one: SecretStr, other: SecretStr) -> bool:
-    return hmac.compare_digest(one.get_secret_value().encode(), other.get_secret_value().encode())
 
 
 class _Unreadable(ValueError):

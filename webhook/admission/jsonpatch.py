@@ -30,23 +30,18 @@ def metadata_patch(
     )
 
 
-def data_patch(
-    data: Mapping[str, str], changes: Mapping[str, str], in_string_data: Collection[str] = ()
-) -> tuple[PatchOperation, ...]:
-    """What makes values of a Secret that are there hold other texts; nothing where they do already.
+def data_patch(texts: Mapping[str, str], in_string_data: Collection[str] = ()) -> tuple[PatchOperation, ...]:
+    """What makes values of a Secret, which it has already, hold other texts.
 
     Args:
-        data: the current values, in base64.
-        changes: the text that a value shall have.
+        texts: by key.
         in_string_data: keys whose value stands in ``stringData``, where it is no base64 and wins over ``data``.
     """
-    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in changes.items()}
     return tuple(
-        {"op": "replace", "path": f"/stringData/{escape(key)}", "value": changes[key]}
+        {"op": "replace", "path": f"/stringData/{escape(key)}", "value": text}
         if key in in_string_data
-        else {"op": "replace", "path": f"/data/{escape(key)}", "value": encoded[key]}
-        for key in sorted(changes)
-        if data.get(key) != encoded[key]
+        else {"op": "replace", "path": f"/data/{escape(key)}", "value": base64.b64encode(text.encode()).decode()}
+        for key, text in sorted(texts.items())
     )
 
 
