@@ -107,6 +107,11 @@ def test_only_git_over_https_counts() -> None:
     assert Synced.of(urls).by_host == {"github.com": (parse_git_url("https://github.com/acme/apps"),)}
 
 
+def test_a_url_that_shows_a_token_is_passed_over() -> None:
+    """Whoever writes a Secret would read it in a warning."""
+    assert Synced.of([f"https://github.com/acme/{TOKEN}"]) == Synced()
+
+
 # --- whose they are -------------------------------------------------------------------------------------------------
 
 

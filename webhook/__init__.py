@@ -12,6 +12,7 @@ How one write is judged, and where to read about it, from the edge inwards:
       credentials              the tokens inside one, and where each of them goes
         other_services         hosts that answer no question about their tokens
       exemptions, cluster      who may skip the check; the API server that is asked about that
+      applications             repositories that Argo CD syncs, perhaps with the credential at hand
       inspection               one question to a provider: cached, asked once, in time
       policy                   findings and settings to a verdict: pure, without I/O or clock
       wording                  the sentences that people read

@@ -18,6 +18,7 @@ from webhook.exemptions import Cluster, Unavailable
 from webhook.findings import RepositoryNeed
 from webhook.git_url import GitUrl, MalformedUrl, parse_git_url
 from webhook.requirements import Level
+from webhook.token_shapes import name_holds_token
 
 MOST = 100
 """Repositories that one credential is asked about, at most."""
@@ -37,14 +38,15 @@ class Synced:
 
     @classmethod
     def of(cls, urls: Iterable[str], *, complete: bool = True) -> Synced:
-        """What these URLs name; what is no URL of a Git repository over HTTPS uses no token that we know."""
+        """What these URLs name, apart from those that show a token, by somebody's slip, and so must not be shown. What
+        is no URL of a Git repository over HTTPS uses none that we know."""
         found: dict[str, dict[GitUrl, None]] = {}
         for url in urls:
             try:
                 parsed = parse_git_url(url)
             except MalformedUrl:
                 continue
-            if parsed.uses_token:
+            if parsed.uses_token and not name_holds_token(url):
                 found.setdefault(parsed.host, {})[parsed] = None
         return cls({host: tuple(found[host]) for host in found}, complete)
 
