@@ -7,9 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from tests.factories import (
@@ -28,12 +31,16 @@ from tests.factories import (
     marks,
     patched,
 )
+from webhook.credentials import extract
 from webhook.decision import Stage
 from webhook.keyring.key import derive_key
 from webhook.keyring.ring import ALWAYS, KeyRing
+from webhook.matching import classify
+from webhook.opening import Opener
+from webhook.requirements import Role
 from webhook.sealed_writes import LAST_APPLIED
 from webhook.sealing import LONGEST, Place, open_value, seal
-from webhook.settings import Settings, parse_settings
+from webhook.settings import Encryption, parse_settings
 from webhook.subject import SecretObject
 
 ADA, BOB, WEAK, UNKNOWN = (make_token(name) for name in ("a", "b", "w", "x"))
@@ -53,13 +60,9 @@ RING = ring_of(1)
 KID = RING.keys[0].kid
 
 
-def sealing(text: str = "") -> Settings:
-    settings = parse_settings(text)
-    return settings.model_copy(update={"encryption": settings.encryption.model_copy(update={"mode": "seal"})})
-
-
 def desk(text: str = "", *, ring: KeyRing = RING, cluster: FakeCluster | None = None) -> Desk:
-    return Desk(TOKENS, sealing(text), cluster, ring=ring)
+    settings = parse_settings(text).model_copy(update={"encryption": Encryption(mode="seal", keys_dir=Path("keys"))})
+    return Desk(TOKENS, settings, cluster, ring=ring)
 
 
 def stored_value(secret: SecretObject, name: str) -> str:
@@ -290,6 +293,15 @@ async def test_a_value_that_was_changed_is_refused() -> None:
     value = seal(SecretStr(ADA), Place("runtime", "token"), key(1))
     secret = make_user_secret({"token": value[:-1] + ("A" if value[-1] != "A" else "Q")})
     assert "was changed or cut off" in denied((await desk().write(secret))[1]).message
+
+
+@pytest.mark.parametrize("plaintext", [ADA, ""])
+async def test_what_is_sealed_for_elsewhere_is_never_sealed_again(plaintext: str) -> None:
+    """Where everything is let in, it stays as it is."""
+    value = seal(SecretStr(plaintext), Place("team", "token"), key(1))
+    stored = await desk("mode: warn").store(make_user_secret({"token": value}))
+    assert stored_value(stored, "token") == value
+    assert marks(stored.annotations)["encryption"] == "none"
 
 
 async def test_a_value_that_is_too_long_to_be_sealed_is_refused() -> None:
@@ -547,6 +559,7 @@ async def test_a_token_of_before_in_kubectls_annotation_is_sealed_as_well() -> N
     stored = await sealing_desk.store(replace(before, data={"token": encode(BOB)}), before)
     assert_holds_none_of(stored, ADA, BOB)
     assert json.loads(stored.annotations[LAST_APPLIED])["data"].keys() == {"token", "password"}
+    assert await sealing_desk.store(stored, stored) == stored
 
 
 @pytest.mark.parametrize(
@@ -589,3 +602,87 @@ async def test_an_annotation_that_sealing_makes_too_large_is_taken_away() -> Non
     stored, decision = await skipping.write(applied(make_user_secret(users)))
     allowed(decision)
     assert LAST_APPLIED not in stored.annotations
+
+
+# --- Any Secret -------------------------------------------------------------------------------------------------------
+
+
+keys = st.sampled_from("token password username url host provider type encryptionIV bob carol".split()) | st.text(
+    "abcdefghijklmnopqrstuvwxyz-._0123456789", min_size=1, max_size=20
+)
+sealed_values = st.builds(
+    lambda token, name, number: seal(SecretStr(token), Place("runtime", name), key(number)),
+    st.sampled_from([ADA, WEAK, ""]),
+    st.sampled_from(["token", "bob", "username"]),
+    st.sampled_from([1, 2]),
+)
+values = (
+    st.binary(max_size=20)
+    | st.sampled_from([ADA, BOB, WEAK, UNKNOWN, "https://github.com/acme", "helm", "github", ""]).map(str.encode)
+    | st.sampled_from([ADA, WEAK]).map(lambda token: json.dumps({"token": token}).encode())
+    | sealed_values.map(str.encode)
+)
+
+
+@given(
+    st.dictionaries(keys, values, max_size=5),
+    st.sampled_from([make_runtime_secret({}), make_user_secret({}), make_runtime_secret({}, name="git-default-1")]),
+    st.sampled_from(["mode: warn", ""]),
+)
+async def test_sealing_changes_no_entry_and_nothing_the_second_time(
+    data: dict[str, bytes], kind: SecretObject, text: str
+) -> None:
+    """Whatever a Secret holds: sealed, it is the same Secret, and nothing is left to seal."""
+    sealing_desk = desk(text)
+    plain = replace(kind, data={name: encode(value) for name, value in data.items()})
+    secret = applied(plain)
+    stored, decision = await sealing_desk.write(secret)
+    match = classify(secret, sealing_desk.settings.all_rules)
+    assert extract(stored, match, Opener(RING)) == extract(secret, match, Opener(RING))
+    assert "in plain text" not in repr(decision)
+    for again in (
+        make_subject(stored),
+        make_subject(stored, stored),
+        make_subject(written_again(plain, stored), stored),
+    ):
+        mutated = allowed(await sealing_desk.decide(again, Stage.MUTATE))
+        assert patched(again.secret, mutated.patch).data == stored.data
+    if Role.RUNTIME in match.roles:
+        assert {name: stored.data[name] for name in data if name in ("password", "url", "username")} == {
+            name: plain.data[name] for name in data if name in ("password", "url", "username")
+        }
+    elif "encryptionIV" not in data:
+        assert_holds_none_of(stored, ADA, BOB, WEAK, UNKNOWN)
+
+
+# --- What leaves ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"token": UNKNOWN},
+        {"ada": json.dumps({"token": UNKNOWN, "url": "https://github.com/acme"})},
+        {"ada": f'{{"token": "{UNKNOWN}'},
+        {"token": f"{UNKNOWN}\n"},
+        {"token": UNKNOWN, "username": UNKNOWN},
+        {"url": f"https://x:{UNKNOWN}@github.com/acme", "token": UNKNOWN},
+        {"ada": json.dumps({"token": UNKNOWN, "note": "x" * LONGEST})},
+    ],
+    ids=["token", "JSON", "broken JSON", "line break", "username", "url", "too long"],
+)
+@pytest.mark.parametrize("text", ["", "mode: warn"], ids=["enforce", "warn"])
+async def test_nothing_but_the_sealed_value_leaves(text: str, values: dict[str, str], stage: Stage) -> None:
+    """Neither a patch nor a message nor a log line holds the token, also where kubectl's annotation did."""
+    plain = make_user_secret(values)
+    for secret in (
+        applied(plain),
+        applied(plain, string_data=values),
+        replace(plain, annotations={LAST_APPLIED: UNKNOWN}),
+    ):
+        reviewed = await desk(text).review(make_subject(secret), stage)
+        said = f"{reviewed.decision!r} {reviewed.describe()!r} {reviewed!r}"
+        assert UNKNOWN not in said
+        for token in (UNKNOWN, *values.values()):
+            assert encode(token).rstrip("=") not in said

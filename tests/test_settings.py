@@ -387,9 +387,10 @@ def test_mode_warn_denies_nothing(outcome: Outcome) -> None:
     assert parse_settings(f"{strict}mode: warn").effect(outcome) == "warn"
 
 
-def test_sealing_is_refused_until_it_exists() -> None:
-    """Nobody believes that tokens are sealed which aren't."""
-    assert "encryption.mode" in error_of("encryption: {mode: seal}")
+def test_sealing_needs_keys_that_last() -> None:
+    """What an ephemeral key sealed could never be opened again."""
+    assert error_of("encryption: {mode: seal}").startswith("encryption: mode: seal needs keysDir")
+    assert parse_settings("encryption: {mode: seal, keysDir: /keys}").encryption.mode == "seal"
 
 
 def test_a_ca_file_that_is_not_there_is_reported(tmp_path: Path) -> None:

@@ -361,12 +361,14 @@ class Encryption(_Section):
     key_activation: Duration = _by_default("3m")
     """How long after it appeared a new key seals and signs: until then, other replicas may not have it yet."""
 
-    @field_validator("mode")
-    @classmethod
-    def _no_sealing_yet(cls, value: str) -> str:
-        if value == "seal":
-            raise ValueError("this version can't seal; only 'annotate' is possible")
-        return value
+    @model_validator(mode="after")
+    def _seals_by_keys_that_last(self) -> Self:
+        if self.mode == "seal" and self.keys_dir is None:
+            raise ValueError(
+                "mode: seal needs keysDir, since what an ephemeral key sealed could never be opened again; "
+                "make a key ring with `git-token-webhook keys generate`"
+            )
+        return self
 
 
 class Limits(_Section):
