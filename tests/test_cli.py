@@ -94,7 +94,17 @@ def test_wrong_usage_ends_with_two(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["serve"], ["demo"], ["config", "check"], ["config", "schema"], ["certs", "generate"]]
+    "command",
+    [
+        ["serve"],
+        ["demo"],
+        ["config", "check"],
+        ["config", "schema"],
+        ["certs", "generate"],
+        ["unseal"],
+        ["reseal"],
+        ["keys", "retire"],
+    ],
 )
 def test_help_shows_an_example(command: list[str]) -> None:
     """Each command's help ends with a line to copy."""

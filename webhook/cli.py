@@ -17,6 +17,7 @@ import typer
 from webhook import __version__
 from webhook.errors import ConfigurationError
 from webhook.keyring.commands import app as keys_app
+from webhook.sealed_commands import reseal, unseal
 
 if TYPE_CHECKING:
     from webhook.listener import Address
@@ -35,6 +36,8 @@ certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
 app.add_typer(keys_app, name="keys")
+app.command(epilog="Example: git-token-webhook unseal platform/git-default-alice --keys keys | pbcopy")(unseal)
+app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys keys --dry-run")(reseal)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""``git-token-webhook keys``: make a ring, look at it, and add a key to it. No command shows a key."""
+"""``git-token-webhook keys``: make a ring, look at it, add a key to it and take one away. No command shows a key."""
 
 from __future__ import annotations
 
@@ -89,6 +89,53 @@ def list_keys(
         widths = {column: max(len(row[column]) for row in rows) for column in titles}
         for row in rows:
             typer.echo("  ".join(row[column].ljust(widths[column]) for column in titles).rstrip())
+
+
+@app.command(epilog="Example: git-token-webhook keys retire keys 2026-11")
+def retire(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The file of the key that shall go.")],
+    settled: Annotated[
+        bool,
+        typer.Option("--settled", help="No server has just been started, and none will be before the key is gone."),
+    ] = False,
+    activation: Activation = "3m",
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="How to reach the API server; as kubectl does without one.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="The context of the kubeconfig; its current one without one.")
+    ] = None,
+) -> None:
+    """Delete a key of which nothing in the cluster has any need."""
+    import asyncio
+
+    from webhook.keyring.files import load_keyring_by_file_times
+    from webhook.keyring.retirement import key_to_retire, places_that_need
+    from webhook.stored_secrets import NotDone, StoredSecrets
+
+    async def needed(kid: str) -> list[str]:
+        async with await StoredSecrets.connect(kubeconfig, context) as secrets:
+            return await places_that_need(secrets, kid)
+
+    ring = load_keyring_by_file_times(folder, activation=_duration(activation))
+    key = key_to_retire(ring, name, datetime.now(UTC), settled=settled)
+    try:
+        places = asyncio.run(needed(key.kid))
+    except NotDone as error:
+        typer.echo(f"git-token-webhook: {name} stays: not all Secrets could be seen: {error}.", err=True)
+        raise typer.Exit(3) from None
+    if places:
+        typer.echo(f"{name} stays: values sealed by {key.kid} are in", err=True)
+        for place in places:
+            typer.echo(f"  {place}", err=True)
+        typer.echo("Move them first: git-token-webhook reseal --all-namespaces", err=True)
+        raise typer.Exit(1)
+    try:
+        (folder / name).unlink()
+    except OSError as error:
+        raise ConfigurationError(f"{folder / name}: can't be deleted: {error.strerror}") from None
+    typer.echo(f"Deleted key {key.kid}, {folder / name}. Take it out of the Secret that servers mount as well.")
 
 
 def _described(ring: KeyRing, now: datetime) -> list[dict[str, str]]:

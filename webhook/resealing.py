@@ -1,0 +1,204 @@
+"""Move what older keys have sealed and signed to the one that seals now, so that they can go.
+
+The tokens don't change, so that the webhook, through which these writes go as any others, asks nobody. What is sealed
+by the active key already is passed over: stopped at any time and run again, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from webhook.attestation import Untrusted, attest, verify
+from webhook.credentials import Undecodable, extract
+from webhook.keyring.key import Key
+from webhook.keyring.ring import KeyRing
+from webhook.matching import Match
+from webhook.mutation import ATTESTATION, PREFIX
+from webhook.opening import Opener
+from webhook.sealed_writes import LAST_APPLIED
+from webhook.sealing import Closed, Place, TooLong, open_value, seal, sealing_key
+from webhook.settings import Rule
+from webhook.stored_secrets import FIELD_MANAGER, Conflict, NotDone, Stored, StoredSecrets
+from webhook.subject import SecretObject
+from webhook.unsealing import sealed_keys
+
+KEY_ID = PREFIX + "encryption-key-id"
+
+_MOST_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done about one Secret.
+
+    Attributes:
+        data: base64 text by key, sealed anew.
+        annotations: those that have to change with it.
+        left: why a value stays as it is that the active key hasn't sealed: clauses that stand after "a value".
+    """
+
+    data: Mapping[str, str] = field(default_factory=dict, repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
+    left: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> dict[str, Any]:
+        """As a merge patch; empty where nothing is to be done."""
+        change: dict[str, Any] = {"data": dict(self.data)} if self.data else {}
+        return change | ({"metadata": {"annotations": dict(self.annotations)}} if self.annotations else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What has become of one Secret.
+
+    Attributes:
+        values: how many are, or without `dry_run` would not be, sealed by the active key now and weren't before.
+        signed: its attestation is signed by the active key now, and wasn't before.
+        left: as in `Plan`.
+        failed: what went wrong when it was written: a clause. Empty where nothing did.
+    """
+
+    place: str
+    values: int = 0
+    signed: bool = False
+    left: tuple[str, ...] = ()
+    failed: str = ""
+
+
+def plan(secret: SecretObject, ring: KeyRing, now: datetime) -> Plan:
+    """What moves a Secret to the active key. Without I/O."""
+    active = ring.active(now)
+    older = {key.kid for key in ring.keys if key.name < active.name}
+    known = {key.kid for key in ring.keys}
+    sealed, left = sealed_keys(secret), list[str]()
+    renewed: dict[str, str] = {}
+    for key, text in sealed.items():
+        kid = sealing_key(text)
+        if kid in known and kid not in older:
+            continue
+        place = Place(secret.namespace, key)
+        try:
+            renewed[key] = seal(open_value(text, place, ring).plaintext, place, active)
+        except (Closed, TooLong) as error:
+            left.append(str(error))
+    if secret.immutable:
+        if renewed:
+            left.append("can't be changed, because its Secret is immutable: delete that, and create it again")
+        renewed = {}
+    annotations = _renamed(secret, renewed, active) | _rewritten(secret, sealed, renewed)
+    attestation = _signed_anew(secret, ring, now, older)
+    if attestation is not None:
+        annotations[ATTESTATION] = attestation
+    data = {key: _encoded(text) for key, text in renewed.items()}
+    return Plan(data, annotations, tuple(left))
+
+
+async def reseal(
+    secrets: StoredSecrets, stored: Stored, ring: KeyRing, now: datetime, *, dry_run: bool = False
+) -> Moved:
+    """Move one Secret. Where somebody else changes it meanwhile, it is read again."""
+    for _ in range(_MOST_TRIES):
+        planned = plan(stored.secret, ring, now)
+        wanted = planned.annotations.get(ATTESTATION)
+        if not planned.change or dry_run:
+            return Moved(stored.place, len(planned.data), wanted is not None, planned.left)
+        try:
+            written = await secrets.change(stored, planned.change)
+        except Conflict:
+            again = await secrets.read(stored.secret.namespace, stored.secret.name)
+            if again is None:
+                return Moved(stored.place)
+            stored = again
+            continue
+        except NotDone as error:
+            gone = error.status == 404
+            return Moved(stored.place) if gone else Moved(stored.place, left=planned.left, failed=str(error))
+        signed = wanted is not None and written.secret.annotations.get(ATTESTATION) == wanted
+        failed = await _give_back(secrets, stored, written)
+        return Moved(stored.place, len(planned.data), signed, planned.left, failed)
+    return Moved(stored.place, failed="others change it all the time")
+
+
+async def reseal_all(
+    secrets: StoredSecrets, namespace: str | None, ring: KeyRing, now: datetime, *, dry_run: bool = False
+) -> AsyncIterator[tuple[Moved, int]]:
+    """Move all Secrets of a namespace or of the cluster: what has become of each, and how many come after it.
+    Some may come twice.
+
+    Raises:
+        NotDone: they can't be listed.
+    """
+    async for page in secrets.pages(namespace):
+        after = page.remaining + len(page.secrets)
+        for stored in page.secrets:
+            after -= 1
+            try:
+                yield await reseal(secrets, stored, ring, now, dry_run=dry_run), after
+            except NotDone as error:
+                yield Moved(stored.place, failed=str(error)), after
+
+
+async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) -> str:
+    """Leave the fields to those who have applied them on the server's side: their next apply would be a conflict with
+    us, who want nothing of them. Where that fails, what to say of it."""
+    if not any(entry.get("operation") == "Apply" for entry in before.managed):
+        return ""
+    try:
+        await secrets.change(written, {"metadata": {"managedFields": [dict(entry) for entry in before.managed]}})
+    except NotDone:
+        return f"is moved; the next server-side apply of it conflicts with {FIELD_MANAGER}, and has to be forced"
+    return ""
+
+
+def _renamed(secret: SecretObject, renewed: Mapping[str, str], active: Key) -> dict[str, str]:
+    """The annotation that says which key opens what: the kid of the only entry, or a JSON object by entry."""
+    value = secret.annotations.get(KEY_ID)
+    if value is None or not renewed:
+        return {}
+    if not value.startswith("{"):
+        return {KEY_ID: active.kid}
+    try:
+        kids = json.loads(value)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(kids, dict):
+        return {}
+    kids |= dict.fromkeys(kids.keys() & renewed.keys(), active.kid)
+    return {KEY_ID: json.dumps(kids, separators=(",", ":"), sort_keys=True)}
+
+
+def _rewritten(secret: SecretObject, sealed: Mapping[str, str], renewed: Mapping[str, str]) -> dict[str, str]:
+    """kubectl's annotation with the new values in place of the old ones, in whichever form it has them. A sealed value
+    has nothing in it that JSON would escape, and stands nowhere by chance."""
+    text = before = secret.annotations.get(LAST_APPLIED, "")
+    for key, new in renewed.items():
+        text = text.replace(sealed[key], new).replace(_encoded(sealed[key]), _encoded(new))
+    return {LAST_APPLIED: text} if text != before else {}
+
+
+def _signed_anew(secret: SecretObject, ring: KeyRing, now: datetime, older: set[str]) -> str | None:
+    """The attestation, signed by the active key, where an older one has signed it: it says what it said."""
+    text = secret.annotations.get(ATTESTATION)
+    if text is None:
+        return None
+    try:
+        before = verify(text, secret, (), ring, now, max_age=None)
+        if before.key.kid not in older:
+            return None
+        roles = before.claims.roles
+        # The roles are all that is read of a match.
+        match = Match(tuple(Rule(name=role, role=role, names=("*",)) for role in roles))
+        entries = extract(secret, match, Opener(ring))
+    except (Untrusted, Undecodable):
+        return None
+    return attest(secret, roles, (), ring, now, before=before, unchanged=entries.values())
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,244 @@
+"""``git-token-webhook unseal`` and ``reseal``: what people do with sealed tokens, by their own rights in the cluster.
+
+Exit codes as everywhere: 1 where something stays closed or behind, 3 where the API server doesn't do its part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webhook.keyring.ring import KeyRing
+    from webhook.resealing import Moved
+    from webhook.stored_secrets import StoredSecrets
+
+Keys = Annotated[Path, typer.Option("--keys", help="The key ring: a folder with one file for each key.")]
+Kubeconfig = Annotated[Path | None, typer.Option(help="How to reach the API server; as kubectl does without one.")]
+Context = Annotated[str | None, typer.Option(help="The context of the kubeconfig; its current one without one.")]
+
+
+def unseal(
+    secret: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The Secret.")],
+    keys: Keys,
+    key: Annotated[str | None, typer.Argument(help="The key of its data, where several are sealed.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the token even where people may look on.")] = False,
+    without_event: Annotated[
+        bool, typer.Option("--without-event", help="Print the token even where the Event about it can't be written.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Print one sealed token, and write an Event that it was seen and by whom."""
+    from webhook.keyring.files import load_keyring_by_file_times
+
+    namespace, name = _place(secret)
+    if sys.stdout.isatty() and not show:
+        raise ConfigurationError("this would show the token on a terminal; send it to a program, or say --show")
+    ring = load_keyring_by_file_times(keys)
+    token = asyncio.run(_unsealed(namespace, name, key, ring, kubeconfig, context, needs_event=not without_event))
+    sys.stdout.write(token + ("\n" if sys.stdout.isatty() else ""))
+    sys.stdout.flush()
+
+
+async def _unsealed(
+    namespace: str,
+    name: str,
+    key: str | None,
+    ring: KeyRing,
+    kubeconfig: Path | None,
+    context: str | None,
+    *,
+    needs_event: bool,
+) -> str:
+    from webhook.stored_secrets import NotDone, StoredSecrets
+    from webhook.unsealing import NoSuchValue, StaysClosed, open_one, write_event
+
+    async with await StoredSecrets.connect(kubeconfig, context) as secrets:
+        try:
+            stored = await secrets.read(namespace, name)
+        except NotDone as error:
+            _end(f"{namespace}/{name} can't be read: {error}.", code=3)
+        if stored is None:
+            raise ConfigurationError(f"there is no Secret {namespace}/{name}")
+        try:
+            key, opened = open_one(stored.secret, key, ring)
+        except NoSuchValue as error:
+            raise ConfigurationError(str(error)) from None
+        except StaysClosed as error:
+            _end(str(error), code=1)
+        try:
+            await write_event(secrets, stored, key, opened, datetime.now(UTC))
+        except NotDone as error:
+            problem = f"The Event that this token was unsealed can't be written: {error}."
+            if needs_event:
+                _end(f"{problem} So it isn't shown; to see it all the same, say --without-event.", code=3)
+            typer.echo(f"git-token-webhook: {problem}", err=True)
+        return opened.plaintext.get_secret_value()
+
+
+def reseal(
+    keys: Keys,
+    secret: Annotated[str | None, typer.Argument(metavar="[NAMESPACE/NAME]", help="One Secret.")] = None,
+    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="All Secrets of a namespace.")] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved, and write nothing.")] = False,
+    activation: Annotated[
+        str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
+    ] = "3m",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Move what older keys have sealed to the active one. Can be stopped, and run again."""
+    from webhook.keyring.files import load_keyring_by_file_times
+    from webhook.settings import parse_duration
+
+    if [secret is not None, namespace is not None, everywhere].count(True) != 1:
+        raise ConfigurationError("say which Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")
+    place = _place(secret) if secret is not None else None
+    try:
+        ring = load_keyring_by_file_times(keys, activation=parse_duration(activation))
+    except ValueError as error:
+        raise ConfigurationError(f"--activation: {error}") from None
+    now = datetime.now(UTC)
+    last, active = ring.keys[-1], ring.active(now)
+    if last is not active:
+        typer.echo(
+            f"{last.name} isn't in use before {ring.active_from(last):%H:%M:%S} UTC; until then {active.name} seals.",
+            err=True,
+        )
+    report = _Report(dry_run=dry_run, key=f"{active.kid} ({active.name})")
+    try:
+        asyncio.run(_resealed(place, namespace, ring, now, report, kubeconfig, context, dry_run=dry_run))
+    except KeyboardInterrupt:
+        report.failed = True
+        typer.echo("Stopped. Run it again, and it goes on from here.", err=True)
+    report.conclude()
+
+
+async def _resealed(
+    place: tuple[str, str] | None,
+    namespace: str | None,
+    ring: KeyRing,
+    now: datetime,
+    report: _Report,
+    kubeconfig: Path | None,
+    context: str | None,
+    *,
+    dry_run: bool,
+) -> None:
+    from webhook.resealing import reseal as reseal_one
+    from webhook.stored_secrets import NotDone, StoredSecrets
+
+    async with await StoredSecrets.connect(kubeconfig, context) as secrets:
+        if place is None:
+            await _reseal_each(secrets, namespace, ring, now, report, dry_run=dry_run)
+            return
+        try:
+            stored = await secrets.read(*place)
+            if stored is None:
+                raise ConfigurationError(f"there is no Secret {place[0]}/{place[1]}")
+            report.add(await reseal_one(secrets, stored, ring, now, dry_run=dry_run))
+        except NotDone as error:
+            report.stop(f"{place[0]}/{place[1]}: {error}.")
+
+
+async def _reseal_each(
+    secrets: StoredSecrets, namespace: str | None, ring: KeyRing, now: datetime, report: _Report, *, dry_run: bool
+) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from webhook.resealing import reseal_all
+    from webhook.stored_secrets import NotDone
+
+    columns = (TextColumn("Secrets"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task, done = progress.add_task("", total=None), 0
+        try:
+            async for moved, after in reseal_all(secrets, namespace, ring, now, dry_run=dry_run):
+                report.add(moved)
+                done += 1
+                progress.update(task, completed=done, total=done + after)
+        except NotDone as error:
+            report.stop(f"The Secrets can't be listed: {error}. Run it again, and it goes on from here.")
+
+
+class _Report:
+    """What has been done so far, and how it ends."""
+
+    def __init__(self, *, dry_run: bool, key: str) -> None:
+        self._dry_run = dry_run
+        self._key = key
+        self._values: dict[str, int] = {}
+        self._signed: set[str] = set()
+        self._said: set[str] = set()
+        self.failed = self._found = False
+
+    def add(self, moved: Moved) -> None:
+        """Count one Secret; say at once what is wrong with it, or in a dry run, what would be done."""
+        place = moved.place
+        if moved.values and place not in self._values:
+            self._values[place] = moved.values
+            if self._dry_run:
+                self._found = True
+                typer.echo(f"{place}: {_counted(moved.values, 'value')}")
+        if moved.signed:
+            self._signed.add(place)
+        for reason in dict.fromkeys(moved.left):
+            self._found = True
+            self._say(f"{place}: A value {reason}.")
+        if moved.failed:
+            self.failed = True
+            self._say(f"{place}: {moved.failed}.")
+
+    def stop(self, sentence: str) -> None:
+        """It can't go on."""
+        self.failed = True
+        self._say(sentence)
+
+    def conclude(self) -> None:
+        """Sum up, and end the command."""
+        values, secrets = sum(self._values.values()), len(self._values)
+        moved = f"{_counted(values, 'value')} of {_counted(secrets, 'Secret')}"
+        if not values:
+            typer.echo(f"Nothing to move to the key {self._key}.")
+        elif self._dry_run:
+            typer.echo(f"{moved} would be moved to the key {self._key}.")
+        else:
+            typer.echo(f"Moved {moved} to the key {self._key}.")
+        if self._signed:
+            would = "would be" if self._dry_run else "were"
+            typer.echo(f"{_counted(len(self._signed), 'attestation')} {would} signed anew.")
+        code = 3 if self.failed else 1 if self._found else 0
+        if code:
+            raise typer.Exit(code)
+
+    def _say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            typer.echo(line, err=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _place(text: str) -> tuple[str, str]:
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise ConfigurationError(f"{text!r} must be NAMESPACE/NAME")
+    return namespace, name
+
+
+def _end(message: str, *, code: int) -> NoReturn:
+    typer.echo(f"git-token-webhook: {message}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,333 @@
+"""The Secrets of a cluster as a person's own rights show them: for commands that read and change what is stored.
+
+The admission server has no right to read Secrets, and uses nothing of this. Of the API server's errors only the status
+is told: their text may quote what was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from webhook.errors import ConfigurationError
+from webhook.subject import SecretObject
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kubernetes.aio.client import ApiClient
+
+PAGE = 250
+"""Secrets of one page: each may have a megabyte, and few do."""
+FIELD_MANAGER = "git-token-webhook"
+
+_TIMEOUT = 30.0
+"""Seconds for one request: a write waits for admission webhooks, ours among them."""
+_MOST_BEGINNINGS = 10
+_MERGE_PATCH = "application/merge-patch+json"
+
+_T = TypeVar("_T")
+
+
+class NotDone(Exception):
+    """The API server didn't do what it was asked for; the text is a clause about it, and quotes nothing of it.
+
+    Attributes:
+        status: what it answered; 0 where it didn't.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Conflict(NotDone):
+    """Somebody else has changed the Secret since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A Secret as it is stored.
+
+    Attributes:
+        version: its resourceVersion, by which a change is refused that knows nothing of another one.
+        managed: its managedFields as they are.
+    """
+
+    secret: SecretObject
+    version: str
+    uid: str
+    managed: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def place(self) -> str:
+        """As people name it."""
+        return f"{self.secret.namespace}/{self.secret.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the Secrets, and how many come after them, as far as the API server says so."""
+
+    secrets: tuple[Stored, ...]
+    remaining: int
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    name: str
+    namespace: str
+    resource_version: str
+    uid: str
+    generate_name: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deletion_timestamp: str = ""
+    managed_fields: list[dict[str, Any]] = []
+
+
+class _Secret(msgspec.Struct):
+    metadata: _Metadata
+    data: dict[str, str | None] | None = None
+    type: str = "Opaque"
+    immutable: bool | None = None
+
+    def stored(self) -> Stored:
+        found = self.metadata
+        secret = SecretObject(
+            found.namespace,
+            found.name,
+            found.generate_name,
+            found.labels,
+            found.annotations,
+            {key: value or "" for key, value in (self.data or {}).items()},
+            self.type,
+            deleting=bool(found.deletion_timestamp),
+            immutable=bool(self.immutable),
+        )
+        return Stored(secret, found.resource_version, found.uid, tuple(found.managed_fields))
+
+
+class _ListMetadata(msgspec.Struct, rename="camel"):
+    following: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int = 0
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMetadata
+    items: list[_Secret] | None = None
+
+
+class _UserInfo(msgspec.Struct):
+    username: str = ""
+
+
+class _ReviewStatus(msgspec.Struct, rename="camel"):
+    user_info: _UserInfo
+
+
+class _SelfReview(msgspec.Struct):
+    status: _ReviewStatus
+
+
+class StoredSecrets:
+    """Reads and changes Secrets with `kubernetes.aio`. Use as an asynchronous context manager."""
+
+    def __init__(self, client: ApiClient, *, page: int = PAGE) -> None:
+        from kubernetes.aio.client import AuthenticationV1Api, CoreV1Api
+
+        self._client: Any = client
+        self._core: Any = CoreV1Api(client)
+        self._authentication: Any = AuthenticationV1Api(client)
+        self._page = page
+
+    @classmethod
+    async def connect(
+        cls, kubeconfig: Path | None = None, context: str | None = None, *, page: int = PAGE
+    ) -> StoredSecrets:
+        """The cluster that kubectl would use; in a pod without a kubeconfig, its own.
+
+        Raises:
+            ConfigurationError: there is none, or what there is can't be used.
+        """
+        from kubernetes.aio import config
+        from kubernetes.aio.client import ApiClient, Configuration
+
+        # The client has no types of its own.
+        load_kube_config: Any = config.load_kube_config
+        load_incluster_config: Any = config.load_incluster_config
+
+        where = _kubeconfig(kubeconfig, context)
+        configuration = Configuration()
+        try:
+            if where is None:
+                load_incluster_config(client_configuration=configuration)
+            else:
+                # Nothing that the file's own plugins answer is written back into it.
+                options = {"context": context, "client_configuration": configuration, "persist_config": False}
+                await load_kube_config(where, **options)
+        except Exception as error:  # the client checks no shape: a file that is none ends in any of them
+            what = type(error).__name__  # its text may quote the file
+            wanted = f" with the context {context}" if context else ""
+            named = where or "the pod's ServiceAccount"
+            raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server ({what})") from None
+        return cls(ApiClient(configuration=configuration), page=page)
+
+    async def __aenter__(self) -> StoredSecrets:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def read(self, namespace: str, name: str) -> Stored | None:
+        """One Secret; None where there is none.
+
+        Raises:
+            NotDone: it can't be read.
+        """
+        request = self._core.read_namespaced_secret_without_preload_content
+        try:
+            answer = await _asked(request(name, namespace, _request_timeout=_TIMEOUT))
+        except NotDone as error:
+            if error.status == 404:
+                return None
+            raise
+        return _decoded(answer, _Secret).stored()
+
+    async def pages(self, namespace: str | None = None) -> AsyncIterator[Page]:
+        """All Secrets of a namespace, or of the cluster. Where the API server has forgotten in between where we were
+        (410), it begins anew, so that some come again.
+
+        Raises:
+            NotDone: they can't be listed to the end.
+        """
+        following, beginnings = "", 1
+        while True:
+            try:
+                found = await self._listed(namespace, following)
+            except NotDone as error:
+                if error.status != 410 or beginnings == _MOST_BEGINNINGS:
+                    raise
+                following, beginnings = "", beginnings + 1
+                continue
+            yield Page(tuple(item.stored() for item in found.items or ()), found.metadata.remaining_item_count)
+            following = found.metadata.following
+            if not following:
+                return
+
+    async def change(self, stored: Stored, change: Mapping[str, Any]) -> Stored:
+        """The Secret as it is after a merge patch of what was read.
+
+        Raises:
+            Conflict: it isn't any more what was read.
+            NotDone: it was not changed.
+        """
+        metadata = {**change.get("metadata", {}), "resourceVersion": stored.version, "uid": stored.uid}
+        request = self._core.patch_namespaced_secret_without_preload_content(
+            stored.secret.name,
+            stored.secret.namespace,
+            {**change, "metadata": metadata},
+            field_manager=FIELD_MANAGER,
+            _content_type=_MERGE_PATCH,
+            _request_timeout=_TIMEOUT,
+        )
+        return _decoded(await _asked(request), _Secret).stored()
+
+    async def username(self) -> str:
+        """Who asks, as the API server knows it (SelfSubjectReview).
+
+        Raises:
+            NotDone: it doesn't say.
+        """
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        request = self._authentication.create_self_subject_review_without_preload_content
+        answer = await _asked(request(review, _request_timeout=_TIMEOUT))
+        return _decoded(answer, _SelfReview).status.user_info.username
+
+    async def record(self, stored: Stored, reason: str, message: str, now: datetime) -> None:
+        """Write an Event about a Secret.
+
+        Raises:
+            NotDone: it could not be written.
+        """
+        secret, moment = stored.secret, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": "git-token-webhook-", "namespace": secret.namespace},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "namespace": secret.namespace,
+                "name": secret.name,
+                "uid": stored.uid,
+                "resourceVersion": stored.version,
+            },
+            "type": "Normal",
+            "reason": reason,
+            "message": message,
+            "source": {"component": FIELD_MANAGER},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+        request = self._core.create_namespaced_event_without_preload_content
+        await _asked(request(secret.namespace, event, _request_timeout=_TIMEOUT))
+
+    async def _listed(self, namespace: str | None, following: str) -> _List:
+        options = {"limit": self._page, "_continue": following or None, "_request_timeout": _TIMEOUT}
+        if namespace is None:
+            request = self._core.list_secret_for_all_namespaces_without_preload_content(**options)
+        else:
+            request = self._core.list_namespaced_secret_without_preload_content(namespace, **options)
+        return _decoded(await _asked(request), _List)
+
+
+def _kubeconfig(chosen: Path | None, context: str | None) -> str | None:
+    """The file or files to go by; None in a pod that has none, and so has its own cluster."""
+    if chosen is not None:
+        return str(chosen)
+    usual = Path.home() / ".kube" / "config"
+    where = os.environ.get("KUBECONFIG") or str(usual)
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+    if in_pod and context is None and where == str(usual) and not usual.exists():
+        return None
+    return where
+
+
+async def _asked(request: Awaitable[Any]) -> bytes:
+    """What the API server answers.
+
+    Raises:
+        NotDone: it isn't what was asked for.
+    """
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            response = await request
+            body: bytes = await response.read()
+    except TimeoutError:
+        raise NotDone("the API server doesn't answer in time") from None
+    except Exception as error:
+        # aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials.
+        raise NotDone(f"the API server can't be reached: {type(error).__name__}") from None
+    status: int = response.status
+    if status == 409:
+        raise Conflict("the API server answers 409: somebody else is changing it", status)
+    if not 200 <= status < 300:
+        raise NotDone(f"the API server answers {status}", status)
+    return body
+
+
+def _decoded(answer: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.DecodeError:
+        raise NotDone("the API server answers what this version doesn't understand") from None
