@@ -436,7 +436,13 @@ def test_json_that_no_token_can_be_taken_from_is_malformed(text: str) -> None:
     assert isinstance(user({"bob": text})["bob"].content, Malformed)
 
 
-@pytest.mark.parametrize("text", ['["x"]', '"x"', ' ["x"]'])
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_token_in_quotes_is_malformed(quote: str) -> None:
+    """They are a slip of whoever wrote the manifest, and Git would send them along."""
+    assert "is in quotes" in why(user({"token": f"{quote}{make_token()}{quote}"})["token"].content)
+
+
+@pytest.mark.parametrize("text", ['["x"]', ' "x', ' ["x"]'])
 def test_other_json_is_no_token(text: str) -> None:
     """It would be sent to the provider as if it were one."""
     assert why(user({"token": text})["token"].content) == "is JSON, which no token is"

@@ -439,3 +439,25 @@ def test_defaults_in_the_schema_are_durations_as_the_file_has_them() -> None:
     defaults = [one["default"] for one in limits if one["type"] == "string"]
     assert "P14D" not in json.dumps(schema())
     assert defaults == ["4s", "8s", "60s"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "doubtful"),
+    [
+        ("gitlab", "https://git.acme.dev/gitlab", True),
+        ("gitlab", "https://git.acme.dev/gitlab/api/v4", False),
+        ("github", "https://git.acme.dev", True),
+        ("bitbucket-server", "https://git.acme.dev/bitbucket/rest/api/1.0", True),
+        ("bitbucket-server", "https://git.acme.dev/bitbucket", False),
+    ],
+)
+def test_an_api_url_that_can_hardly_be_one_is_doubted(kind: str, url: str, doubtful: bool) -> None:
+    """It may be right behind a proxy, and is usually a slip."""
+    doubts = parse_settings(f"providers: [{{host: git.acme.dev, kind: {kind}, apiUrl: '{url}'}}]").doubts()
+    assert any("apiUrl" in doubt for doubt in doubts) is doubtful
+
+
+def test_the_default_host_must_be_known() -> None:
+    """A slip there would let in users' tokens unchecked."""
+    assert "defaults.userHost" in error_of("defaults: {userHost: nowhere.acme.dev}")
+    parse_settings("{defaults: {userHost: git.acme.dev}, providers: [{host: git.acme.dev, kind: gitea}]}")

@@ -709,6 +709,8 @@ def _unusable(token: str) -> str | None:
         return "is empty"
     if token != token.rstrip("\r\n"):
         return "ends in a line break, which Git would send along; write it without (echo -n, printf)"
+    if len(token) > 1 and token[0] in "\"'" and token[-1] == token[0]:
+        return "is in quotes, which Git would send along; write it without"
     if token.lstrip()[:1] in {"{", "[", '"'}:
         return "is JSON, which no token is"
     if not token.isascii() or not token.isprintable() or " " in token:

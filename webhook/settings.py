@@ -12,6 +12,7 @@ from collections.abc import Hashable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -193,6 +194,18 @@ class ProviderSettings(_Section):
         if parsed.scheme != "https" or parsed.insecure:
             raise ValueError("must begin with https://: tokens are never sent in clear")
         return value.rstrip("/")
+
+    def doubt_about_api_url(self) -> str | None:
+        """A whole sentence where `api_url` can hardly be where an API of this kind begins."""
+        if self.api_url is None:
+            return None
+        usual = urlsplit(derived_api_url(self.host, self.kind)).path
+        own = urlsplit(self.api_url).path
+        if usual and not own.endswith(usual):
+            return f"{self.host}: the apiUrl of a {self.kind} host usually ends in {usual}; this one doesn't."
+        if not usual and f"{own}/".partition("/rest/")[1]:
+            return f"{self.host}: the apiUrl of a {self.kind} host ends before /rest; this one doesn't."
+        return None
 
     def as_host(self) -> Host:
         """The host that this declares."""
@@ -464,10 +477,14 @@ class Settings(_Section):
         return value
 
     @model_validator(mode="after")
-    def _repositories_are_somewhere(self) -> Self:
+    def _hosts_are_known(self) -> Self:
         hosts = self.hosts()
         if unknown := sorted(name for name in self.repositories.needs() if hosts.find(name) is None):
             raise ValueError(f"repositories: {', '.join(unknown)} is no known host; declare it under providers")
+        if hosts.find(self.defaults.user_host) is None:
+            raise ValueError(
+                f"defaults.userHost: {self.defaults.user_host} is no known host; declare it under providers"
+            )
         return self
 
     @property
@@ -516,6 +533,8 @@ class Settings(_Section):
         for provider in self.providers:
             if provider.ca_file is not None and not provider.ca_file.is_file():
                 doubts.append(f"{provider.host}: there is no caFile {provider.ca_file}, so it can't be asked.")
+            if (doubt := provider.doubt_about_api_url()) is not None:
+                doubts.append(doubt)
         builtin = {rule.name for rule in BUILTIN_RULES} if self.builtin_rules else set()
         for name in sorted(builtin & {rule.name for rule in self.rules}):
             doubts.append(

@@ -129,7 +129,7 @@ def _marks(answer: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         for key, text in values.items():
             mark = key.removeprefix("git-token-webhook/")
             if text is not None and mark not in _EVERYWHERE:
-                marks.setdefault(where, {})[mark] = text
+                marks.setdefault(where, {})[mark] = f"{text[:3]}… (signed)" if mark == "attestation" else text
     return marks
 
 
@@ -152,7 +152,7 @@ def invite(console: Console, url: str, place: Path) -> None:
     console.print("The server stays up until Ctrl-C. Try:\n")
     for stage in ("validate", "mutate"):
         command = (
-            f"curl --cacert {shlex.quote(str(place / 'ca.crt'))} -H 'Content-Type: application/json' "
+            f"curl --cacert {shlex.quote(str(place / 'ca.crt'))} -w '\\n' -H 'Content-Type: application/json' "
             f"--data @{shlex.quote(str(place / 'review.json'))} '{url}/{stage}?timeout=10s'"
         )
         console.print(f"  {command}", soft_wrap=True)
