@@ -73,8 +73,10 @@ async def test_a_selection_is_found_among_repositories_outside_of_it(desk: Desk)
 @pytest.mark.parametrize("name", ["pending-fine-grained", "public-fine-grained"])
 @pytest.mark.parametrize("path", ["", "acme", REPOSITORY])
 async def test_a_token_that_reaches_no_private_repository_is_unverified(desk: Desk, name: str, path: str) -> None:
-    """An organisation's approval may be pending: that is no proof of what the token lacks."""
-    assert (await desk.find(name, path)).outcome is Outcome.UNVERIFIED
+    """An organisation's approval may be pending: that is no proof of what the token lacks, and said."""
+    finding = await desk.find(name, path)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert path != REPOSITORY or "or not yet approved for it" in finding.reason
 
 
 async def test_another_owners_token_is_unverified(desk: Desk) -> None:

@@ -25,8 +25,12 @@ def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
     return here, replace(question, repositories=tuple(need for need in question.repositories if need not in here))
 
 
-def out_of_sight(question: Question, reply: Reply, facts: Facts, whom: str, *, secret: str) -> Fate:
-    """Why the reply to ``GET /repos/…`` shows no repository; None where it does."""
+def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *, secret: str) -> Fate:
+    """Why the reply to ``GET /repos/…`` shows no repository; None where it does.
+
+    Args:
+        hidden: what it may be where it is there all the same.
+    """
     try:
         problem = blocked(question, reply, facts, secret=secret)
     except NoAnswer as silence:
@@ -34,7 +38,7 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, whom: str, *, s
     if problem is not None:
         return problem
     if reply.status == 404:
-        return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or not to be seen by {whom}")
+        return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or {hidden}")
     if not repository.is_shown(reply):
         reason = f"answers {reply.status} when asked for {{}}, which says nothing of the token"
         return Unreached(Outcome.UNVERIFIED, reason)

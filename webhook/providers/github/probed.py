@@ -180,7 +180,7 @@ def _unreached(question: Question, described: str, account: str | None, probed: 
         if isinstance(found, NoAnswer):
             return f"{found} when asked for {named}"
         if found.status == 404:
-            return f"says 404 for {named}: either there is no such repository, or this {described} may not see it"
+            return f"says 404 for {named}: either not there, or {_hidden(described)}"
         return f"answers {found.status} when asked for {named}, which says nothing of the token"
     where = f" of {question.path[0]}" if question.path else ""
     return f"shows this {described} no private repository{where} on which its permissions could be proven"
@@ -192,6 +192,13 @@ def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[st
         for name, _ in needed.permissions
         if (name, Level.READ) in held
     ]
+
+
+def _hidden(described: str) -> str:
+    """Why a repository may not be seen that is there."""
+    if described == _KINDS["github_pat_"][1]:
+        return f"not selected for this {described}, or not yet approved for it by its organisation"
+    return f"not to be seen by this {described}"
 
 
 def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
@@ -227,7 +234,7 @@ def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts
     silent = next((reply for reply in probes.all if isinstance(reply, TooLate)), probes.found)
     if isinstance(silent, NoAnswer):
         return silent
-    hidden = elsewhere.out_of_sight(question, silent, facts, f"this {facts.described}", secret=secret)
+    hidden = elsewhere.out_of_sight(question, silent, facts, _hidden(facts.described), secret=secret)
     if hidden is not None or not isinstance(silent.body, Mapping):
         return hidden
     for reply in probes.all:

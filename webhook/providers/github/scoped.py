@@ -107,7 +107,7 @@ def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
 def _fate(question: Question, need: RepositoryNeed, reply: Reply, facts: Facts, secret: str) -> Fate:
     """What the reply for a repository means that the token must also reach."""
     account = facts.account or "its account"
-    hidden = elsewhere.out_of_sight(question, reply, facts, account, secret=secret)
+    hidden = elsewhere.out_of_sight(question, reply, facts, f"not to be seen by {account}", secret=secret)
     if hidden is not None or not isinstance(reply.body, Mapping):
         return hidden
     return (
