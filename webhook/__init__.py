@@ -25,6 +25,9 @@ How one write is judged, and where to read about it, from the edge inwards:
 The words that all of them share: `subject` (what is reviewed), `findings` (what a provider said), `requirements`
 (what a role needs), `decision` (how it ends), `hosts` and `git_url` (where a token may be sent), `settings`.
 
+People's own commands for sealed tokens: `sealed_commands`, with `resealing` and `unsealing`, and `stored_secrets` to
+read and change them; the server uses none of these.
+
 Beside it: `simulator` imitates providers over HTTPS and imports nothing of the rest; `demo` shows the whole.
 Imports go downwards in this list only; ``./dev lint`` checks it.
 """

@@ -105,9 +105,9 @@ async def reseal(
     """Move one Secret. Where somebody else changes it meanwhile, it is read again."""
     for _ in range(_MOST_TRIES):
         planned = plan(stored.secret, ring, now)
-        wanted = planned.annotations.get(ATTESTATION)
+        signs = ATTESTATION in planned.annotations
         if not planned.change or dry_run:
-            return Moved(stored.place, len(planned.data), wanted is not None, planned.left)
+            return Moved(stored.place, len(planned.data), signs, planned.left)
         try:
             written = await secrets.change(stored, planned.change)
         except Conflict:
@@ -119,7 +119,8 @@ async def reseal(
         except NotDone as error:
             gone = error.status == 404
             return Moved(stored.place) if gone else Moved(stored.place, left=planned.left, failed=str(error))
-        signed = wanted is not None and written.secret.annotations.get(ATTESTATION) == wanted
+        # The webhook has the last word about attestations: it may keep the stored one, or sign it itself.
+        signed = signs and _attesting_key(written.secret, ring, now) == ring.active(now).kid
         failed = await _give_back(secrets, stored, written)
         return Moved(stored.place, len(planned.data), signed, planned.left, failed)
     return Moved(stored.place, failed="others change it all the time")
@@ -180,6 +181,14 @@ def _rewritten(secret: SecretObject, sealed: Mapping[str, str], renewed: Mapping
     for key, new in renewed.items():
         text = text.replace(sealed[key], new).replace(_encoded(sealed[key]), _encoded(new))
     return {LAST_APPLIED: text} if text != before else {}
+
+
+def _attesting_key(secret: SecretObject, ring: KeyRing, now: datetime) -> str | None:
+    """The kid of the key that has signed the attestation; None where there is none, or it proves nothing."""
+    try:
+        return verify(secret.annotations.get(ATTESTATION, ""), secret, (), ring, now, max_age=None).key.kid
+    except Untrusted:
+        return None
 
 
 def _signed_anew(secret: SecretObject, ring: KeyRing, now: datetime, older: set[str]) -> str | None:

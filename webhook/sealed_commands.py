@@ -118,8 +118,7 @@ def reseal(
     try:
         asyncio.run(_resealed(place, namespace, ring, now, report, kubeconfig, context, dry_run=dry_run))
     except KeyboardInterrupt:
-        report.failed = True
-        typer.echo("Stopped. Run it again, and it goes on from here.", err=True)
+        report.stop("Stopped. Run it again, and it goes on from here.")
     report.conclude()
 
 
@@ -180,37 +179,40 @@ class _Report:
         self._key = key
         self._values: dict[str, int] = {}
         self._signed: set[str] = set()
-        self._said: set[str] = set()
-        self.failed = self._found = False
+        self._problems: dict[str, None] = {}
+        self._failed = self._found = False
 
     def add(self, moved: Moved) -> None:
-        """Count one Secret; say at once what is wrong with it, or in a dry run, what would be done."""
+        """Count one Secret; where it comes again, as it was when it was moved."""
         place = moved.place
-        if moved.values and place not in self._values:
-            self._values[place] = moved.values
-            if self._dry_run:
-                self._found = True
-                typer.echo(f"{place}: {_counted(moved.values, 'value')}")
+        if moved.values:
+            self._found |= self._dry_run
+            self._values.setdefault(place, moved.values)
         if moved.signed:
             self._signed.add(place)
         for reason in dict.fromkeys(moved.left):
             self._found = True
-            self._say(f"{place}: A value {reason}.")
+            self._problems[f"{place}: A value {reason}."] = None
         if moved.failed:
-            self.failed = True
-            self._say(f"{place}: {moved.failed}.")
+            self._failed = True
+            self._problems[f"{place}: {moved.failed}."] = None
 
     def stop(self, sentence: str) -> None:
         """It can't go on."""
-        self.failed = True
-        self._say(sentence)
+        self._failed = True
+        self._problems[sentence] = None
 
     def conclude(self) -> None:
-        """Sum up, and end the command."""
+        """Say what is wrong, and in a dry run what would be done; sum up, and end the command."""
+        for problem in self._problems:
+            typer.echo(problem, err=True)
+        for place, number in self._values.items() if self._dry_run else ():
+            typer.echo(f"{place}: {_counted(number, 'value')}")
         values, secrets = sum(self._values.values()), len(self._values)
         moved = f"{_counted(values, 'value')} of {_counted(secrets, 'Secret')}"
         if not values:
-            typer.echo(f"Nothing to move to the key {self._key}.")
+            nothing = "Moved nothing" if self._problems else "Nothing to move"
+            typer.echo(f"{nothing} to the key {self._key}.")
         elif self._dry_run:
             typer.echo(f"{moved} would be moved to the key {self._key}.")
         else:
@@ -218,14 +220,9 @@ class _Report:
         if self._signed:
             would = "would be" if self._dry_run else "were"
             typer.echo(f"{_counted(len(self._signed), 'attestation')} {would} signed anew.")
-        code = 3 if self.failed else 1 if self._found else 0
+        code = 3 if self._failed else 1 if self._found else 0
         if code:
             raise typer.Exit(code)
-
-    def _say(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            typer.echo(line, err=True)
 
 
 def _counted(number: int, what: str) -> str:

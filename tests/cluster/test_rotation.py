@@ -8,11 +8,12 @@ import pty
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import typer.testing
@@ -28,6 +29,7 @@ from webhook.stored_secrets import StoredSecrets
 
 from ..keyring.rings import write_key
 from .control_plane import ControlPlane
+from .webhook_process import Installer, Simulation, accepted, user_secret
 
 PREFIX = "git-token-webhook/"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -137,12 +139,15 @@ def new_token() -> str:
     return "ghp_" + secrets.token_hex(18)
 
 
-def on_terminal(*arguments: str) -> tuple[int, str]:
-    """A command whose output a person sees: its exit code, and what is seen."""
+def on_terminal(*arguments: str, stdout: IO[bytes] | None = None) -> tuple[int, str]:
+    """A command whose output a person sees, or of which only stdout goes elsewhere: its exit code, and what is seen."""
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         command = [sys.executable, "-m", "webhook", *arguments]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stdout or theirs, stderr=theirs, env=environment
+        )
         os.close(theirs)
         seen = b""
         with contextlib.suppress(OSError):  # how Linux says that nobody has the other end open any more
@@ -185,6 +190,20 @@ class TestReseal:
         assert result.exit_code == 1
         assert f"{cluster.namespace}/some: 1 value\n1 value of 1 Secret would be moved" in result.output
         assert cluster.stored("some") == before
+
+    def test_a_terminal_sees_progress_and_a_file_the_rest(self, cluster: Cluster) -> None:
+        """Each gets its own, also where they are apart."""
+        cluster.create("some", {"token": cluster.sealed(new_token())})
+        kubeconfig = str(cluster.control_plane.kubeconfig())
+        where = ["-n", cluster.namespace, "--keys", str(cluster.keys), "--kubeconfig", kubeconfig]
+        with tempfile.TemporaryFile() as file:
+            code, seen = on_terminal("reseal", *where, "--dry-run", stdout=file)
+            file.seek(0)
+            written = file.read().decode()
+        assert code == 1
+        assert f"{cluster.namespace}/some: 1 value\n" in written
+        assert "1/1" in seen
+        assert "1 value" not in seen
 
     def test_one_secret_or_the_cluster(self, cluster: Cluster) -> None:
         """As it is asked for."""
@@ -252,7 +271,9 @@ class TestReseal:
         result = cluster.reseal(user="bob")
         assert result.exit_code == 3
         assert f"{cluster.namespace}/some: the API server answers 403." in result.output
-        assert "Nothing to move" not in cluster.reseal("-A", user="bob").stderr
+        assert "Moved nothing to the key" in result.output
+        everywhere = cluster.reseal("-A", user="bob")
+        assert (everywhere.exit_code, "can't be listed: the API server answers 403" in everywhere.stderr) == (3, True)
 
     def test_server_side_apply_goes_on_without_a_conflict(self, cluster: Cluster) -> None:
         """We want nothing of the fields that we changed: they stay with those who applied them."""
@@ -290,6 +311,18 @@ class TestReseal:
             all_of_them = reseal_all(stored_secrets, cluster.namespace, cluster.ring, now)
             seen = [(moved.values, after) async for moved, after in all_of_them]
         assert seen == [(1, 4), (1, 3), (1, 2), (1, 1), (1, 0)]
+
+    def test_wrong_usage_names_what_is_right(self, cluster: Cluster) -> None:
+        """Everything is never moved by a slip."""
+        for arguments, reason in (
+            (("--dry-run",), "say which Secrets"),
+            (("-A", "-n", cluster.namespace), "say which Secrets"),
+            (("some",), "must be NAMESPACE/NAME"),
+            ((f"{cluster.namespace}/absent",), "there is no Secret"),
+        ):
+            result = cluster.reseal(*arguments)
+            assert isinstance(result.exception, ConfigurationError)
+            assert reason in str(result.exception)
 
     def test_others_who_write_meanwhile_lose_nothing(self, cluster: Cluster) -> None:
         """A value that changes between reading and writing is never put back."""
@@ -430,3 +463,29 @@ class TestRetire:
             assert isinstance(result.exception, ConfigurationError)
             assert reason in str(result.exception)
         assert {file.name for file in cluster.keys.iterdir()} == {OLD, NEW}
+
+
+class TestThroughTheWebhook:
+    def test_a_rotation_asks_no_provider(self, cluster: Cluster, installer: Installer, github: Simulation) -> None:
+        """What `/mutate` has sealed is moved through it: the labels and annotations stay true, and who applies the same
+        manifest again changes nothing."""
+        encryption = {"mode": "seal", "keysDir": str(cluster.keys)}
+        with installer.installed({"limits": {"cacheTtl": "0s"}, "encryption": encryption}) as installation:
+            place, token = installation.new_namespace(), github.good_token()
+            cluster.namespace = place.namespace
+            name, manifest = "git-default-octocat", user_secret(token)
+            accepted(place.apply(manifest))
+            assert cluster.sealed_by(name) == OLD  # a server that has just started
+            before = place.marks(name)
+            result = cluster.reseal()
+            assert (result.exit_code, cluster.sealed_by(name), cluster.token(name)) == (0, NEW, token)
+            after = place.marks(name)
+            changed = {mark for mark in before.keys() | after.keys() if before.get(mark) != after.get(mark)}
+            assert changed - {"attestation"} == {"encryption-key-id"}
+            assert after["encryption-key-id"] == cluster.kid(NEW)
+            again = place.apply(manifest)
+            assert (again.returncode, github.requests(token)) == (0, 1)
+            assert cluster.sealed_by(name) == NEW
+            assert token not in json.dumps(place.stored(name))
+            assert cluster.retire(OLD, "--settled").exit_code == 0
+            assert cluster.unseal(name).stdout == token
