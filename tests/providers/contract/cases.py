@@ -156,6 +156,10 @@ def granular(needed: Requirement) -> tuple[str, ...]:
     return needed.granular
 
 
+def _revoke(world: World) -> None:
+    world.token(MADE).revoked = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKind:
     """One kind of token.
@@ -163,14 +167,18 @@ class TokenKind:
     Attributes:
         make: puts one called `MADE` into the world, which holds exactly this.
         cells: by role.
-        path: what its Secret's URL names.
+        path: the repository that its Secret's URL names.
+        owner: whose that is, for a URL that names no more.
+        revoke: makes that one worthless.
         stated: what of a requirement is about tokens of this kind.
         repositories: two more that such a token reaches, to read and to write.
     """
 
     make: Callable[[World, tuple[str, ...]], None]
     cells: Mapping[Role, Cell | Refused]
-    path: str = ""
+    path: str
+    owner: str = "acme"
+    revoke: Callable[[World], None] = _revoke
     stated: Callable[[Requirement], tuple[str, ...]] = _scopes
     repositories: tuple[RepositoryNeed, ...] = ()
 

@@ -53,13 +53,13 @@ async def test_a_decision_costs_what_was_promised(bench: Bench, kind: Kind) -> N
 
 @pytest.mark.parametrize("kind", PROVIDERS)
 async def test_never_more_than_two_requests_in_sequence(bench: Bench, kind: Kind) -> None:
-    """For every kind of token in every role: with a URL that names a repository and more repositories to reach, and
-    with a URL that names none."""
+    """For every kind of token in every role: with more repositories to reach, and a URL that names one, only whose
+    they are, or nobody."""
     fixtures = fixtures_of(kind)
     for token in fixtures.token_kinds():
         for role in token.cells:
             there = _case(token, role)
-            for case in (there, replace(there, path="")):
+            for case in (there, replace(there, path=token.owner), replace(there, path="")):
                 seen = await timed(bench, fixtures, case, 2)
                 asked = [f"{one.method} {one.path}" for one in seen.requests]
                 assert 1 <= seen.rounds <= 2, f"{case}: {asked}"

@@ -7,7 +7,7 @@ case for is a failure in `test_fixtures`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.providers.contract.fixtures import FIXTURES
 from webhook.findings import Outcome
 from webhook.providers import PROVIDERS
 from webhook.requirements import Role
+from webhook.simulator import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,6 +77,20 @@ async def test_a_kind_of_token_that_is_too_narrow_is_refused(bench: Bench, squar
     seen = await bench.ask(square.fixtures, square.kind.case(square.role, square.cell.holds))
     assert seen.finding.outcome is Outcome.INSUFFICIENT
     assert seen.verdict.denied and square.cell.says in seen.sentence
+
+
+@pytest.mark.parametrize("square", TABLE, ids=str)
+async def test_a_revoked_token_of_each_kind_is_invalid(bench: Bench, square: Square) -> None:
+    """Whatever it held, and whatever its URL names."""
+    case = square.kind.case(square.role, square.cell.holds)
+
+    def arrange(world: World) -> None:
+        case.arrange(world)
+        square.kind.revoke(world)
+
+    for path in (square.kind.path, square.kind.owner, ""):
+        seen = await bench.ask(square.fixtures, replace(case, path=path, arrange=arrange))
+        assert seen.finding.outcome is Outcome.INVALID, f"{seen.case}: {seen.finding}"
 
 
 @pytest.mark.parametrize("square", [one for one in CELLS if one.role is Role.RUNTIME], ids=str)
