@@ -17,9 +17,11 @@ from tests.factories import (
     make_user_secret,
     patched,
 )
+from webhook.attestation import verify
 from webhook.decision import Stage
-from webhook.keyring.ring import KeyRing, ephemeral_keyring
+from webhook.keyring.ring import ALWAYS, KeyRing, ephemeral_keyring
 from webhook.mutation import ATTESTATION
+from webhook.requirements import Role
 from webhook.subject import SecretObject
 
 GOOD, OTHER, WEAK = make_token("r"), make_token("o"), make_token("w")
@@ -130,7 +132,6 @@ async def test_a_rotated_token_leaves_the_others_attested(ring: KeyRing) -> None
     """An audit still recognises those that this write left alone, after any time."""
     from datetime import timedelta
 
-    from webhook.attestation import verify
     from webhook.credentials import extract
     from webhook.matching import classify
 
@@ -162,3 +163,16 @@ async def test_the_attestation_holds_no_token(ring: KeyRing) -> None:
     text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
     assert GOOD not in text
     assert json.loads(text)["namespace"] == "runtime"
+
+
+async def test_an_older_keys_attestation_is_signed_anew(ring: KeyRing) -> None:
+    """By any write, so that the older key can go; nobody is asked for it."""
+    newer = ephemeral_keyring().keys[0]
+    both = replace(ring, keys=(ring.keys[0], replace(newer, name="zz")), since={**ring.since, newer.kid: ALWAYS})
+    stored = await mutated(replica(ring), data_of(GOOD))
+    later = replica(both)
+    again = await mutated(later, replace(stored, labels={**stored.labels, "team": "a"}), stored)
+    assert again.annotations[ATTESTATION] != stored.annotations[ATTESTATION]
+    only = replace(both, keys=both.keys[1:])
+    assert verify(again.annotations[ATTESTATION], again, [Role.RUNTIME], only, later.now, max_age=None).claims.entries
+    assert later.provider.asked == []

@@ -46,7 +46,7 @@ def patch_for(
     """The patch that makes the Secret say what was found.
 
     Args:
-        attestation: of what was judged now. Where nothing was, the stored one goes on being true.
+        attestation: of what was judged now. Where nothing was and there is none, the stored one goes on being true.
         verdicts: by key, of the entries that were judged now.
         entries: by key, all that the Secret has; those without a verdict are as they were.
         hosts: by which the provider of an entry is known that wasn't judged.
@@ -63,7 +63,7 @@ def patch_for(
     else:
         before = _Before(subject.old, [key for key in entries if key not in verdicts])
         labels, annotations = _marks(roles, verdicts, entries, before, hosts)
-        if not verdicts and subject.old is not None:
+        if attestation is None and not verdicts and subject.old is not None:
             attestation = subject.old.annotations.get(ATTESTATION)
         annotations |= _encryption(entries, kids)
         if attestation is not None:

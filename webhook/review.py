@@ -286,6 +286,17 @@ class Reviewer:
         except Untrusted:
             return None
 
+    def _signed_anew(self, subject: Subject, roles: frozenset[Role], entries: list[Entry]) -> str | None:
+        """What the stored Secret's attestation says, by the key of now where an older one has signed it, which may be
+        taken away some day; None where there is nothing to sign."""
+        before = self._attestation(subject.old, roles, old=True)
+        if before is None or self._ring is None or subject.object is None:
+            return None
+        ring, now = self._ring(), self._clock()
+        if before.key.name >= ring.active(now).name:
+            return None
+        return attest(subject.object, roles, (), ring, now, before=before, unchanged=entries)
+
     def _attest(
         self,
         subject: Subject,
@@ -296,9 +307,13 @@ class Reviewer:
         """The attestation of what was judged now, and of what was before and goes on being so."""
         secret = subject.object
         asked = [verdict.judged.asked for verdict in verdicts.values() if verdict.judged.asked is not None]
-        if self._ring is None or secret is None or not asked:
+        if self._ring is None or secret is None:
             return None
         unchanged = [entry for key, entry in entries.items() if key not in verdicts]
+        if not verdicts:
+            return self._signed_anew(subject, roles, unchanged)
+        if not asked:
+            return None
         # Called again for the same write, because another webhook changed something, we have nothing new to say.
         said = self._attestation(secret, roles)
         if said is not None and said.is_of(asked, unchanged, self._clock()):
