@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.factories import (
     make_subject,
     make_token,
     make_user_secret,
+    patched,
 )
 from tests.providers.servers import Authority, Handler, Site, https
 from tests.server_process import running_server
@@ -187,6 +189,35 @@ async def test_too_many_tokens_are_let_in_with_a_warning_where_everything_is() -
     skipping = 'app-proxy: {config: {skipGitPermissionValidation: "true"}}'
     assert "300 tokens" not in str(allowed(await Desk(configuration=skipping).decide(subject)).warnings)
     assert allowed(await Desk().decide(subject, Stage.MUTATE)) == Allow()
+
+
+async def stored(desk: Desk, users: int) -> SecretObject:
+    """A Secret with the tokens of so many users, as it is stored."""
+    tokens = tokens_of("good", users)
+    desk.provider.tokens |= dict.fromkeys(tokens.values(), ("repo",))
+    secret = make_user_secret(tokens)
+    return patched(secret, allowed(await desk.decide(make_subject(secret), Stage.MUTATE)).patch)
+
+
+async def test_a_label_on_a_secret_of_a_thousand_users_holds_up_nobody() -> None:
+    """What was found of each was looked up by reading all annotations anew, a second of everybody's time a label."""
+    desk = Desk(configuration="limits: {tokensPerWrite: 5000}")
+    old = await stored(desk, 1000)
+    started = time.process_time()
+    new = replace(old, labels={**old.labels, "team": "b"})
+    assert allowed(await desk.decide(make_subject(new, old), Stage.MUTATE)) == Allow(
+        audit_annotations={"roles": "user"}
+    )
+    assert time.process_time() - started < 0.5
+
+
+async def test_what_is_written_of_thousands_of_users_can_be_stored() -> None:
+    """The API server refuses more than 256 KiB of annotations, and nobody could have done anything about ours."""
+    desk = Desk(configuration="limits: {tokensPerWrite: 5000}")
+    secret = await stored(desk, 4000)
+    assert sum(len(name) + len(value) for name, value in secret.annotations.items()) <= 256 * 1024
+    assert secret.labels["git-token-webhook/validation"] == "passed"
+    assert len(json.loads(secret.annotations["git-token-webhook/validation"])) == 4000
 
 
 # Many tenants, one address.

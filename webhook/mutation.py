@@ -68,6 +68,7 @@ def patch_for(
         annotations |= _encryption(entries, kids)
         if attestation is not None:
             annotations["attestation"] = attestation
+    annotations = _fitting(annotations, {**secret.annotations, **sealed.last_applied})
     label_changes = _changes(secret.labels, labels)
     if subject.operation is Operation.CREATE and (secret.name or secret.generate_name).startswith(_PLATFORM_NAME):
         label_changes |= {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}
@@ -110,14 +111,16 @@ class _Before:
         self.keys = keys
         self._labels = old.labels if old else {}
         self._annotations = old.annotations if old else {}
+        # Each read once: there may be a thousand entries, and nobody else is served meanwhile.
+        ours = {name: value for name, value in self._annotations.items() if name.startswith(PREFIX)}
+        self._by_entry = {name: _by_entry(value) for name, value in ours.items()}
 
     def mark(self, name: str, key: str) -> str | None:
         """An annotation of one entry. A plain value is of the only entry there was: of several, nobody knows whose."""
-        value = self._annotations.get(PREFIX + name)
-        by_entry = None if value is None else _by_entry(value)
+        by_entry = self._by_entry.get(PREFIX + name)
         if by_entry is not None:
             return by_entry.get(key)
-        return value if len(self.keys) == 1 else None
+        return self._annotations.get(PREFIX + name) if len(self.keys) == 1 else None
 
     def validation(self, key: str) -> Validation:
         """What was last found of an entry; where nothing was, nobody has verified it."""
@@ -166,6 +169,38 @@ def _marks(
     if kinds:
         labels["provider"] = ".".join(sorted(kinds))
     return labels, annotations
+
+
+_MOST = 256 * 1024
+"""Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
+_LEAST_MISSED = (
+    "token-type",
+    "probed",
+    "scopes",
+    "account",
+    "expires-at",
+    "skip-reason",
+    "validated-at",
+    "attestation",
+    "host",
+    "validation",
+)
+
+
+def _fitting(ours: _Marks, current: Mapping[str, str | None]) -> _Marks:
+    """As many of our annotations as there is room for, so that a Secret with thousands of users can be stored."""
+    theirs = {name: value for name, value in current.items() if not name.startswith(PREFIX) or name in _THEIRS}
+    room = _MOST - sum(_size(name, value) for name, value in theirs.items() if value is not None)
+    fitting = dict(ours)
+    for name in _LEAST_MISSED:
+        if sum(_size(PREFIX + one, value) for one, value in fitting.items()) <= room:
+            break
+        fitting.pop(name, None)
+    return fitting
+
+
+def _size(name: str, value: str) -> int:
+    return sum(len(text.encode(errors="surrogatepass")) for text in (name, value))
 
 
 # What `_found` may say.
