@@ -114,7 +114,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class NotLookedAt:
-    """Something that may hold tokens and couldn't be judged: a SealedSecret, a SOPS file, a Secret that may not be read.
+    """Something that may hold tokens and couldn't be judged: a SealedSecret, a SOPS file, a Secret we may not read.
 
     Attributes:
         why: a whole sentence.
