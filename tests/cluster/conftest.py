@@ -5,9 +5,7 @@ The API server is shared, so a test that registers a webhook limits it to its na
 and allows 1-2 seconds, with `wait_until`, before a new webhook or role counts.
 """
 
-import os
 import secrets
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +13,8 @@ from pathlib import Path
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
-from .binaries import BinariesUnavailable, find_or_build
+from ..go_programs import BinariesUnavailable, progress_of, skip_or_fail
+from .binaries import find_or_build
 from .control_plane import ControlPlane, ControlPlaneFailed, Manifest, as_yaml
 from .webhook_process import forgetful as forgetful  # fixtures, which pytest finds here
 from .webhook_process import github as github
@@ -47,19 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """The running API server and etcd. Without the binaries for them: skipped, but an error where CI is set."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def report(line: str) -> None:
-        # Past pytest's capturing: who waits for minutes should see why.
-        with capture.global_and_fixture_disabled():
-            print(f"\n{line}", file=sys.stderr, flush=True)
-
     try:
-        binaries = find_or_build(report)
+        binaries = find_or_build(progress_of(request.config))
     except BinariesUnavailable as error:
-        if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
-        raise pytest.skip.Exception(str(error)) from None
+        skip_or_fail(str(error))
     with ExitStack() as stack:
         try:
             running = stack.enter_context(ControlPlane(binaries, users=USERS))

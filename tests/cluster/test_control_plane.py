@@ -15,8 +15,9 @@ import pytest
 import trustme
 from kubernetes.client import ApiClient, CoreV1Api, V1ObjectMeta, V1Secret, VersionApi
 
+from ..go_programs import BinariesUnavailable
 from . import control_plane as control_plane_module
-from .binaries import BinariesUnavailable, find_or_build, pinned_version
+from .binaries import find_or_build, pinned_version
 from .conftest import Apply
 from .control_plane import ControlPlane, ControlPlaneFailed, KubectlFailed, ServiceAddress, wait_until
 
