@@ -79,6 +79,10 @@ class Pauses:
             longest = max(longest, end - now)
         return longest
 
+    def longest(self) -> float:
+        """Seconds until everybody may be asked about everything again; 0 for now."""
+        return max(0.0, max(self._ends.values(), default=0.0) - self._clock())
+
     def _forget(self) -> None:
         now = self._clock()
         kept = sorted((item for item in self._ends.items() if item[1] > now), key=lambda item: item[1])
@@ -130,6 +134,11 @@ class SignIns:
         if refused is None or len(refused) < MOST_REFUSED or (host, credential) in self._accepted:
             return 0.0
         return max(0.0, next(iter(refused.values())) + REFUSED_WITHIN - self._clock())
+
+    def longest(self) -> float:
+        """Seconds until every tenant's credentials may be sent everywhere; 0 for now."""
+        first = [next(iter(refused.values())) for refused in self._refused.values() if len(refused) >= MOST_REFUSED]
+        return max(0.0, max(first, default=0.0) + REFUSED_WITHIN - self._clock()) if first else 0.0
 
 
 class Courtesy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from webhook.requirements import Level, Requirement
@@ -94,3 +94,15 @@ class Vocabulary:
             if there
         ]
         raise ValueError(f"its tokens have no {what}s; what they need is stated as {' or '.join(stated)}")
+
+
+def with_implied(scopes: Iterable[str], implied: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """These scopes, all that they imply, and all that those imply."""
+    found: set[str] = set()
+    waiting = list(scopes)
+    while waiting:
+        scope = waiting.pop()
+        if scope not in found:
+            found.add(scope)
+            waiting += implied.get(scope, ())
+    return frozenset(found)

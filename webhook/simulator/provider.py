@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from webhook.simulator.exchange import Call, Reply
 
 Clock = Callable[[], datetime]
+Found = TypeVar("Found")
 
 
 def utc_now() -> datetime:
@@ -50,11 +51,27 @@ class NamedToken(Protocol):
 class HostModel(Model):
     """One installation of a provider. Subclasses add their ``kind``, accounts, repositories and tokens."""
 
+    named_by: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By section of a file, the fields that its keys stand for; those of a key with a slash are two."""
+
     kind: str
     name: str
     """The host name that people use in URLs, such as ``github.com``."""
     _mutations: list[Mutation] = PrivateAttr(default_factory=list)
     _clock: Clock = PrivateAttr(default_factory=lambda: utc_now)
+    _last_id: int = PrivateAttr(default=900_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
+        if not isinstance(data, dict):
+            return data
+        filled = dict(data)
+        for section, fields in cls.named_by.items():
+            if isinstance(entries := filled.get(section), dict):
+                filled[section] = {key: _with_names(key, fields, entry) for key, entry in entries.items()}
+        return filled
 
     def now(self) -> datetime:
         """The time as this world sees it."""
@@ -68,6 +85,11 @@ class HostModel(Model):
     def use_clock(self, clock: Clock) -> None:
         """Tell another time, in tests."""
         self._clock = clock
+
+    def next_id(self) -> int:
+        """An id that nothing here has yet."""
+        self._last_id += 1
+        return self._last_id
 
     @property
     def mutations(self) -> list[Mutation]:
@@ -113,3 +135,16 @@ class Site(Protocol):
 
     def rate_limited(self, call: Call, limit: RateLimit) -> Reply:
         """What the provider says to a caller who asked too much."""
+
+
+def ignoring_case(entries: Mapping[str, Found], name: str) -> Found | None:
+    """The entry of this name, in any letter case."""
+    lowered = name.lower()
+    return next((entry for key, entry in entries.items() if key.lower() == lowered), None)
+
+
+def _with_names(key: Any, fields: tuple[str, ...], entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    first, _, second = key.partition("/") if len(fields) > 1 else (key, "", "")
+    return dict(zip(fields, (first, second), strict=False)) | entry

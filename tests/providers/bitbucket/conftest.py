@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import trustme
 from pydantic import SecretStr
 
 from webhook.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
@@ -25,25 +24,6 @@ from webhook.simulator.bitbucket import BitbucketHost, Token, TokenKind
 RUNTIME = PROFILE.defaults[Role.RUNTIME]
 USUAL = "(usual)"
 """Stands for the username that works: the owner's e-mail address, or x-token-auth."""
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    file = tmp_path / "ca.pem"
-    file.write_bytes(authority.cert_pem.bytes())
-    return file
 
 
 def need(name: str, access: Level = Level.READ) -> RepositoryNeed:

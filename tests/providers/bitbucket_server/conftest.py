@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import trustme
 from pydantic import SecretStr
 
 from webhook.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
@@ -35,25 +34,6 @@ SERVER = "bitbucket"
 def needs(*names: str) -> Requirement:
     """A requirement as `levels:` states it."""
     return Requirement(permissions=tuple(PROVIDERS[KIND].profile.vocabulary.level(name) for name in names))
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    file = tmp_path / "ca.pem"
-    file.write_bytes(authority.cert_pem.bytes())
-    return file
 
 
 @dataclass

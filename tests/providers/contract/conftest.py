@@ -10,42 +10,19 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import trustme
 
 from tests.providers.contract.bench import Bench
 from tests.providers.contract.cases import SHORT_TIMEOUT
+from tests.providers.servers import Authority
 from webhook.providers.http import ProviderClient
 from webhook.providers.limits import Courtesy, Limits
 from webhook.simulator import Simulator, example_world
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture(scope="session")
-def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _written(authority, tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
 def foreign_ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority that didn't sign the simulator's certificate."""
-    return _written(trustme.CA(), tmp_path_factory)
-
-
-def _written(authority: trustme.CA, folder: pytest.TempPathFactory) -> Path:
-    file = folder.mktemp("authority") / "ca.pem"
-    file.write_bytes(authority.cert_pem.bytes())
-    return file
+    return Authority(tmp_path_factory.mktemp("foreign")).file
 
 
 @asynccontextmanager

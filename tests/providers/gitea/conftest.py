@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from pydantic import SecretStr
 
 from webhook.findings import Answer, Credential, Finding, Question, RepositoryNeed, TokenCredential
@@ -38,25 +37,6 @@ WHOLE_ROUND = sorted(["GET /token", "GET /version", "GET /user", "POST /repos/-/
 def needs(*scopes: str) -> Requirement:
     """A requirement as `scopes:` states it."""
     return Requirement(scopes=scopes)
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    file = tmp_path / "ca.pem"
-    file.write_bytes(authority.cert_pem.bytes())
-    return file
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from webhook.providers.vocabulary import Vocabulary
+from webhook.providers.vocabulary import Vocabulary, with_implied
 from webhook.requirements import Requirement
 
 # `repository:admin` and `project:admin` imply nothing, not even to read. Of `account:write`, `team:write`,
@@ -146,14 +146,7 @@ def in_words_of(scopes: Iterable[str], *, api_token: bool) -> tuple[tuple[str, .
 
 def held(scopes: Iterable[str], *, api_token: bool) -> frozenset[str]:
     """These scopes and all that they imply: of an API token's, nothing."""
-    found: set[str] = set()
-    waiting = list(scopes)
-    while waiting:
-        scope = waiting.pop()
-        if scope not in found:
-            found.add(scope)
-            waiting += () if api_token else IMPLIED.get(scope, ())
-    return frozenset(found)
+    return frozenset(scopes) if api_token else with_implied(scopes, IMPLIED)
 
 
 def _is_implied(scope: str, others: Iterable[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webhook.providers.vocabulary import Vocabulary
+from webhook.providers.vocabulary import Vocabulary, with_implied
 from webhook.requirements import Level
 
 # What each scope brings along (GitHub docs: scopes-for-oauth-apps). That `repo` also lets hooks be managed is said
@@ -58,14 +58,7 @@ VOCABULARY = Vocabulary(
 
 def held(scopes: Iterable[str]) -> frozenset[str]:
     """These scopes and all that they imply."""
-    found: set[str] = set()
-    waiting = list(scopes)
-    while waiting:
-        scope = waiting.pop()
-        if scope not in found:
-            found.add(scope)
-            waiting += IMPLIED.get(scope, ())
-    return frozenset(found)
+    return with_implied(scopes, IMPLIED)
 
 
 def display(permission: str, level: Level) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from webhook.providers.vocabulary import Vocabulary
+from webhook.providers.vocabulary import Vocabulary, with_implied
 
 # What each scope brings along (lib/gitlab/auth.rb, abilities_for_scopes; GitLab docs: personal access token scopes).
 # For Git, that is: `write_repository` opens nothing of the API, not even what `read_repository` opens of it.
@@ -48,14 +48,7 @@ VOCABULARY = Vocabulary(
 
 def held(scopes: Iterable[str]) -> frozenset[str]:
     """These scopes and all that they imply."""
-    found: set[str] = set()
-    waiting = list(scopes)
-    while waiting:
-        scope = waiting.pop()
-        if scope not in found:
-            found.add(scope)
-            waiting += IMPLIED.get(scope, ())
-    return frozenset(found)
+    return with_implied(scopes, IMPLIED)
 
 
 def without_implied(scopes: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, SecretStr, model_validator
 
@@ -194,6 +194,12 @@ Found = TypeVar("Found", Workspace, Repository)
 class BitbucketHost(HostModel):
     """Bitbucket Cloud, of which there is one, with switches for what sources disagree on."""
 
+    named_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "accounts": ("nickname",),
+        "workspaces": ("slug",),
+        "tokens": ("name",),
+        "repositories": ("workspace", "slug"),
+    }
     kind: Literal["bitbucket"] = "bitbucket"
     name: str = "bitbucket.org"
 
@@ -221,23 +227,6 @@ class BitbucketHost(HostModel):
 
     _by_value: dict[str, str] = PrivateAttr(default_factory=dict)
     _made: int = PrivateAttr(default=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, data: Any) -> Any:
-        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        for section, key in (("accounts", "nickname"), ("workspaces", "slug"), ("tokens", "name")):
-            if isinstance(filled.get(section), dict):
-                filled[section] = {name: _named({key: name}, entry) for name, entry in filled[section].items()}
-        if isinstance(filled.get("repositories"), dict):
-            filled["repositories"] = {
-                full: _named({"workspace": full.partition("/")[0], "slug": full.partition("/")[2]}, entry)
-                for full, entry in filled["repositories"].items()
-            }
-        return filled
 
     def add(self, *things: Account | Workspace | Repository | Token) -> None:
         """Put accounts, workspaces, repositories and tokens into this host."""
@@ -292,10 +281,6 @@ class BitbucketHost(HostModel):
         if workspace is not None and workspace.members.get(nickname) == "owner":
             return Permission.ADMIN
         return repository.permissions.get(nickname, Permission.NONE)
-
-
-def _named(names: dict[str, str], entry: Any) -> Any:
-    return {**names, **entry} if isinstance(entry, dict) else entry
 
 
 def _found(entries: Mapping[str, Found], slug_or_uuid: str) -> Found | None:

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainSerializer, PrivateAttr, SecretStr, field_validator, model_validator
 
-from webhook.simulator.provider import HostModel, Model
+from webhook.simulator.provider import HostModel, Model, ignoring_case
 from webhook.simulator.tokenvalues import DIGITS, bitbucket_server_token, random_text
-
-Found = TypeVar("Found")
 
 # A world file is the one place a secret may be written to: made at run time, mode 0600, for another process to serve.
 StoredSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
@@ -174,6 +172,12 @@ def _token_value(number: str, seed: str, style: str) -> str:
 class BitbucketServerHost(HostModel):
     """One Bitbucket Server or Data Center."""
 
+    named_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "users": ("slug",),
+        "projects": ("key",),
+        "tokens": ("name",),
+        "repositories": ("project", "slug"),
+    }
     kind: Literal["bitbucket-server"] = "bitbucket-server"
     context_path: str = ""
     """``/bitbucket`` where it isn't at the root of its host."""
@@ -199,7 +203,6 @@ class BitbucketServerHost(HostModel):
     """So many bad passwords in a row lock an account behind a CAPTCHA; ``None``: never."""
 
     _by_value: dict[str, str] = PrivateAttr(default_factory=dict)
-    _next_id: int = PrivateAttr(default=900_000)
 
     @field_validator("context_path")
     @classmethod
@@ -207,23 +210,6 @@ class BitbucketServerHost(HostModel):
         if value and (not value.startswith("/") or value.endswith("/")):
             raise ValueError("a context path begins with a slash and doesn't end with one")
         return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, data: Any) -> Any:
-        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        for section, key in (("users", "slug"), ("projects", "key"), ("tokens", "name")):
-            if isinstance(entries := filled.get(section), dict):
-                filled[section] = {name: _with(entry, {key: name}) for name, entry in entries.items()}
-        if isinstance(entries := filled.get("repositories"), dict):
-            filled["repositories"] = {
-                full: _with(entry, {"project": full.partition("/")[0], "slug": full.partition("/")[2]})
-                for full, entry in entries.items()
-            }
-        return filled
 
     def add(self, *things: User | Project | Repository | Token) -> None:
         """Put people, projects, repositories and tokens into this host."""
@@ -241,14 +227,9 @@ class BitbucketServerHost(HostModel):
     def named_tokens(self) -> Mapping[str, Token]:
         return self.tokens
 
-    def next_id(self) -> int:
-        """An id that nothing here has yet."""
-        self._next_id += 1
-        return self._next_id
-
     def user(self, slug: str) -> User | None:
         """By slug, in any letter case."""
-        return _ignoring_case(self.users, slug)
+        return ignoring_case(self.users, slug)
 
     def user_signing_in(self, name: str) -> User | None:
         """By the name that people sign in with."""
@@ -256,11 +237,11 @@ class BitbucketServerHost(HostModel):
 
     def project(self, key: str) -> Project | None:
         """By key, in any letter case: clone URLs have it in lower case."""
-        return _ignoring_case(self.projects, key)
+        return ignoring_case(self.projects, key)
 
     def repository(self, key: str, slug: str) -> Repository | None:
         """By its project's key and its slug, in any letter case."""
-        return _ignoring_case(self.repositories, f"{key}/{slug}")
+        return ignoring_case(self.repositories, f"{key}/{slug}")
 
     def token_presented(self, secret: str) -> Token | None:
         """The token with this value, whatever its state."""
@@ -290,12 +271,3 @@ class BitbucketServerHost(HostModel):
         """
         since: dict[tuple[int, ...], tuple[int, ...]] = {(8, 9): (8, 9, 22), (8, 19): (8, 19, 12)}
         return self.release >= since.get(self.release[:2], (9, 3, 2))
-
-
-def _with(entry: Any, defaults: dict[str, str]) -> Any:
-    return {**defaults, **entry} if isinstance(entry, dict) else entry
-
-
-def _ignoring_case(entries: Mapping[str, Found], name: str) -> Found | None:
-    lowered = name.lower()
-    return next((entry for key, entry in entries.items() if key.lower() == lowered), None)

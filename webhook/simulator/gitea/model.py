@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 
-from webhook.simulator.provider import HostModel, Model
+from webhook.simulator.provider import HostModel, Model, ignoring_case
 from webhook.simulator.tokenvalues import gitea_token
-
-Found = TypeVar("Found")
 
 # A world file is the one place a secret may be written to: made at run time, mode 0600, for another process to serve.
 StoredSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
@@ -137,6 +135,12 @@ class Token(Model):
 class GiteaHost(HostModel):
     """One Gitea, or one Forgejo."""
 
+    named_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "users": ("login",),
+        "organizations": ("name",),
+        "tokens": ("name",),
+        "repositories": ("owner", "name"),
+    }
     kind: Literal["gitea"] = "gitea"
     flavour: Literal["gitea", "forgejo"] = "gitea"
     version: str = "1.22.6"
@@ -156,25 +160,6 @@ class GiteaHost(HostModel):
     push_to_create: bool = False
     """Whether a push to a repository that isn't there makes it (``ENABLE_PUSH_CREATE_USER`` and ``_ORG``)."""
 
-    _next_id: int = PrivateAttr(default=900_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, data: Any) -> Any:
-        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        for section, key in (("users", "login"), ("organizations", "name"), ("tokens", "name")):
-            if isinstance(entries := filled.get(section), dict):
-                filled[section] = {name: _with(entry, {key: name}) for name, entry in entries.items()}
-        if isinstance(entries := filled.get("repositories"), dict):
-            filled["repositories"] = {
-                full: _with(entry, {"owner": full.partition("/")[0], "name": full.partition("/")[2]})
-                for full, entry in entries.items()
-            }
-        return filled
-
     def add(self, *things: User | Organization | Repository | Token) -> None:
         """Put people, organisations, repositories and tokens into this host."""
         for thing in things:
@@ -191,22 +176,17 @@ class GiteaHost(HostModel):
     def named_tokens(self) -> Mapping[str, Token]:
         return self.tokens
 
-    def next_id(self) -> int:
-        """An id that nothing here has yet."""
-        self._next_id += 1
-        return self._next_id
-
     def user(self, login: str) -> User | None:
         """By login, in any letter case."""
-        return _ignoring_case(self.users, login)
+        return ignoring_case(self.users, login)
 
     def organization(self, name: str) -> Organization | None:
         """By name, in any letter case."""
-        return _ignoring_case(self.organizations, name)
+        return ignoring_case(self.organizations, name)
 
     def repository(self, owner: str, name: str) -> Repository | None:
         """By owner and name, in any letter case."""
-        return _ignoring_case(self.repositories, f"{owner}/{name}")
+        return ignoring_case(self.repositories, f"{owner}/{name}")
 
     def token_presented(self, secret: str) -> Token | None:
         """The token with this value, whatever its state."""
@@ -222,12 +202,3 @@ class GiteaHost(HostModel):
         if user.admin or user.login.lower() in (owner.lower() for owner in owners):
             return Role.OWNER
         return max(floor, repository.collaborators.get(user.login, Role.NONE))
-
-
-def _with(entry: Any, defaults: dict[str, str]) -> Any:
-    return {**defaults, **entry} if isinstance(entry, dict) else entry
-
-
-def _ignoring_case(entries: Mapping[str, Found], name: str) -> Found | None:
-    lowered = name.lower()
-    return next((entry for key, entry in entries.items() if key.lower() == lowered), None)

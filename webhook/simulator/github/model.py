@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -14,10 +14,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, Secre
 
 from webhook.simulator.exchange import Credentials
 from webhook.simulator.github.scopes import held, normalised
-from webhook.simulator.provider import HostModel, Model
+from webhook.simulator.provider import HostModel, Model, ignoring_case
 from webhook.simulator.tokenvalues import github_fine_grained, github_legacy, github_prefixed, github_stateless
-
-Found = TypeVar("Found")
 
 # A world file is the one place a secret may be written to: made at run time, mode 0600, for another process to serve.
 StoredSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
@@ -261,6 +259,13 @@ class Installation(Model):
 class GitHubHost(HostModel):
     """One GitHub: github.com, an Enterprise Server, or a tenant of ghe.com."""
 
+    named_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "accounts": ("login",),
+        "tokens": ("name",),
+        "apps": ("slug",),
+        "installations": ("id",),
+        "repositories": ("owner", "name"),
+    }
     kind: Literal["github"] = "github"
     name: str = "github.com"
     variant: Literal["github.com", "server", "ghe.com"] = "github.com"
@@ -291,30 +296,6 @@ class GitHubHost(HostModel):
     """After so many bad credentials from one address everybody there is refused for a minute; ``None``: never."""
 
     _by_value: dict[str, str] = PrivateAttr(default_factory=dict)
-    _next_id: int = PrivateAttr(default=900_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, data: Any) -> Any:
-        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        for section, key in (("accounts", "login"), ("tokens", "name"), ("apps", "slug"), ("installations", "id")):
-            entries = filled.get(section)
-            if isinstance(entries, dict):
-                filled[section] = {
-                    name: {key: name, **entry} if isinstance(entry, dict) else entry for name, entry in entries.items()
-                }
-        repositories = filled.get("repositories")
-        if isinstance(repositories, dict):
-            filled["repositories"] = {
-                full: {"owner": full.partition("/")[0], "name": full.partition("/")[2], **entry}
-                if isinstance(entry, dict)
-                else entry
-                for full, entry in repositories.items()
-            }
-        return filled
 
     def add(self, *things: Account | Repository | Token | App | Installation) -> None:
         """Put accounts, repositories, tokens, Apps and installations into this host."""
@@ -334,19 +315,14 @@ class GitHubHost(HostModel):
     def named_tokens(self) -> Mapping[str, Token]:
         return self.tokens
 
-    def next_id(self) -> int:
-        """An id that nothing here has yet."""
-        self._next_id += 1
-        return self._next_id
-
     def account(self, login: str) -> Account | None:
         """By login, in any letter case, as GitHub compares them."""
-        return self.accounts.get(login) or _ignoring_case(self.accounts, login)
+        return self.accounts.get(login) or ignoring_case(self.accounts, login)
 
     def repository(self, owner: str, name: str) -> Repository | None:
         """By owner and name, in any letter case."""
         full = f"{owner}/{name}"
-        return self.repositories.get(full) or _ignoring_case(self.repositories, full)
+        return self.repositories.get(full) or ignoring_case(self.repositories, full)
 
     def app(self, app_id: int) -> App | None:
         """By its number."""
@@ -396,8 +372,3 @@ class GitHubHost(HostModel):
         )
         self.add(token)
         return token
-
-
-def _ignoring_case(entries: Mapping[str, Found], name: str) -> Found | None:
-    lowered = name.lower()
-    return next((entry for key, entry in entries.items() if key.lower() == lowered), None)

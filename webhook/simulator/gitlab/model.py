@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, SecretStr, model_validator
 
 from webhook.simulator.gitlab.scopes import held
-from webhook.simulator.provider import HostModel, Model
+from webhook.simulator.provider import HostModel, Model, ignoring_case
 from webhook.simulator.tokenvalues import gitlab_legacy, gitlab_oauth, gitlab_routable
-
-Found = TypeVar("Found")
 
 # A world file is the one place a secret may be written to: made at run time, mode 0600, for another process to serve.
 StoredSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
@@ -234,6 +232,12 @@ def _token_value(kind: TokenKind, style: str, prefix: str | None, seed: str) -> 
 class GitLabHost(HostModel):
     """One GitLab: gitlab.com, or a self-managed one, possibly below a path of its host."""
 
+    named_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "accounts": ("username",),
+        "groups": ("path",),
+        "projects": ("path",),
+        "tokens": ("name",),
+    }
     kind: Literal["gitlab"] = "gitlab"
     name: str = "gitlab.com"
     version: str = "19.6.0-ee"
@@ -259,22 +263,6 @@ class GitLabHost(HostModel):
     """After so many bad Basic credentials for Git an address is banned for an hour; ``None``: never."""
 
     _by_value: dict[str, str] = PrivateAttr(default_factory=dict)
-    _next_id: int = PrivateAttr(default=900_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, data: Any) -> Any:
-        """In a file, ``tokens: {weak: {…}}`` need not say ``name: weak`` again."""
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        for section, key in (("accounts", "username"), ("groups", "path"), ("projects", "path"), ("tokens", "name")):
-            entries = filled.get(section)
-            if isinstance(entries, dict):
-                filled[section] = {
-                    name: {key: name, **entry} if isinstance(entry, dict) else entry for name, entry in entries.items()
-                }
-        return filled
 
     def add(self, *things: Account | Group | Project | Token) -> None:
         """Put users, groups, projects and tokens into this host."""
@@ -292,11 +280,6 @@ class GitLabHost(HostModel):
     def named_tokens(self) -> Mapping[str, Token]:
         return self.tokens
 
-    def next_id(self) -> int:
-        """An id that nothing here has yet."""
-        self._next_id += 1
-        return self._next_id
-
     def at_least(self, major: int, minor: int) -> bool:
         """Whether this GitLab is as new as that."""
         parts = self.version.split("-")[0].split(".")
@@ -304,24 +287,24 @@ class GitLabHost(HostModel):
 
     def account(self, username: str | None) -> Account | None:
         """By user name, in any letter case."""
-        return _ignoring_case(self.accounts, username) if username is not None else None
+        return ignoring_case(self.accounts, username) if username is not None else None
 
     def project(self, reference: str) -> Project | None:
         """By number, or by path in any letter case."""
         if reference.isdecimal():
             return next((one for one in self.projects.values() if one.id == int(reference)), None)
-        return _ignoring_case(self.projects, reference)
+        return ignoring_case(self.projects, reference)
 
     def group(self, reference: str) -> Group | None:
         """The same for a group."""
         if reference.isdecimal():
             return next((one for one in self.groups.values() if one.id == int(reference)), None)
-        return _ignoring_case(self.groups, reference)
+        return ignoring_case(self.groups, reference)
 
     def lineage(self, path: str) -> Iterator[Group]:
         """The group of this full path, where it is one, and all groups above it."""
         while path:
-            if (group := _ignoring_case(self.groups, path)) is not None:
+            if (group := ignoring_case(self.groups, path)) is not None:
                 yield group
             path = path.rpartition("/")[0]
 
@@ -366,8 +349,3 @@ class GitLabHost(HostModel):
             if attempt == 0:  # tokens may have been added or exchanged since the index was made
                 self._by_value = {token.value: name for name, token in self.tokens.items()}
         return None
-
-
-def _ignoring_case(entries: Mapping[str, Found], name: str) -> Found | None:
-    lowered = name.lower()
-    return entries.get(name) or next((entry for key, entry in entries.items() if key.lower() == lowered), None)
