@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import secrets
 import time
 import traceback
@@ -72,6 +73,14 @@ class Inspected:
     seconds: float = 0.0
 
 
+class Asker(Protocol):
+    """Who knows the answers; `Inspector` is it."""
+
+    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+        """See `Inspector.inspect`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     answer: Answer
@@ -98,6 +107,7 @@ class Inspector:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         on_error: Callable[[Bug], None] = lambda bug: None,
+        lasting: bool = False,
     ) -> None:
         """
         Args:
@@ -111,6 +121,8 @@ class Inspector:
             clock: the time of day, for people and for the expiry of tokens.
             monotonic: seconds, for how long answers are remembered.
             on_error: told of exceptions that providers should not raise.
+            lasting: remember every answer as long as there is room, refusals and silence too, until
+                `forget_unverified`: for a report, which asks once however long it takes.
         """
         self._providers = providers
         self._client = client
@@ -120,6 +132,7 @@ class Inspector:
         self._clock = clock
         self._monotonic = monotonic
         self._on_error = on_error
+        self._lasting = lasting
         self._secret = digest_key or secrets.token_bytes(32)
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._flights: dict[bytes, asyncio.Task[_Known]] = {}
@@ -162,6 +175,14 @@ class Inspector:
         known = flight.result()
         return Inspected(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
 
+    def digest(self, question: Question) -> bytes:
+        """A keyed digest of a question's credential at its host, by which the same one is known again."""
+        return self._credential_digest(question)
+
+    def forget_unverified(self) -> None:
+        """Ask again where there was no answer that means anything."""
+        self._known = OrderedDict((key, known) for key, known in self._known.items() if not _says_nothing(known.answer))
+
     async def aclose(self) -> None:
         """End all inspections under way, and begin no more."""
         self._closed = True
@@ -195,9 +216,11 @@ class Inspector:
 
     def _lifetime(self, answer: Answer) -> float:
         """Seconds that `answer` stays true enough; never beyond the token's own end."""
-        outcomes = {finding.outcome for finding in answer.findings.values()}
-        if Outcome.UNVERIFIED in outcomes or not answer.complete:
+        if self._lasting:
+            return math.inf
+        if _says_nothing(answer):
             return 0.0
+        outcomes = {finding.outcome for finding in answer.findings.values()}
         lifetime = self._ttl
         if not outcomes <= {Outcome.SUFFICIENT, Outcome.UNSUPPORTED}:
             lifetime = min(self._ttl / 6, LONGEST_BAD_NEWS)
@@ -277,6 +300,11 @@ def _optional(text: str | None) -> tuple[str, str]:
 @lru_cache(maxsize=256)
 def _stated(requirement: Requirement) -> str:
     return repr(requirement)
+
+
+def _says_nothing(answer: Answer) -> bool:
+    """Whether whoever asks again may learn more."""
+    return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
 
 
 def _unverified(question: Question, reason: str) -> Answer:

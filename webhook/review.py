@@ -30,7 +30,7 @@ from webhook.exemptions import Exemptions, find_exemptions
 from webhook.findings import Finding, Outcome, Question
 from webhook.git_url import GitUrl
 from webhook.hosts import Kind
-from webhook.inspection import Inspected, Inspector
+from webhook.inspection import Asker, Inspected
 from webhook.keyring.ring import KeyRing
 from webhook.matching import Match, classify
 from webhook.mutation import ATTESTATION, patch_for, removal_for, sealing_for
@@ -76,6 +76,24 @@ class Reviewed:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a Secret that is there already, whoever has written it.
+
+    Attributes:
+        match: falsy where it is no credential Secret.
+        verdicts: by entry; empty where it holds nothing that would have to be checked.
+        unreadable: why none of its entries can be read, a whole sentence; empty where they can.
+        unsealed: the fields of users' tokens that are stored in plain text, although the settings want them sealed.
+    """
+
+    match: Match
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict, repr=False)  # a key may be a token, by a slip
+    exemptions: Exemptions = field(default_factory=Exemptions)
+    unreadable: str = ""
+    unsealed: frozenset[str] = frozenset()
+
+
 _ALLOWED = Reviewed(Allow())
 # What is left between our own answer and the deadline, in seconds, so that it is encoded and sent in time.
 _MARGIN = 0.05
@@ -89,7 +107,7 @@ class Reviewer:
     def __init__(
         self,
         settings: Settings,
-        inspector: Inspector,
+        inspector: Asker,
         cluster: ApiServer | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         ring: Callable[[], KeyRing] | None = None,
@@ -143,20 +161,53 @@ class Reviewer:
             return Reviewed(decision, match.roles)
         end = deadline - _MARGIN
         attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
-        first, *others = changed.values()
-        if others:
+        verdicts = await self._verdicts(changed, match, exemptions, attestation, end)
+        return self._conclude(subject, stage, match, verdicts, entries, exemptions, opener)
+
+    def match(self, secret: SecretObject) -> Match:
+        """The rules that a Secret matches."""
+        return self._classify(secret)
+
+    async def judge(self, secret: SecretObject, deadline: float) -> Standing:
+        """Judge what stands there already, however many tokens it holds: for manifests and audits.
+
+        Args:
+            deadline: when the verdicts must stand, by the event loop's clock.
+        """
+        match = self._classify(secret)
+        if not match:
+            return Standing(match)
+        opener = Opener(self._ring()) if self._ring is not None else None
+        try:
+            entries = extract(secret, match, opener)
+        except Undecodable as error:
+            return Standing(match, unreadable=f"{error}.")
+        subject = Subject(Operation.CREATE, secret)
+        exemptions = await self._exemptions(subject, match.roles, deadline)
+        verdicts = await self._verdicts(entries, match, exemptions, None, deadline)
+        unsealed = unsealed_causes(subject, match, opener) if self._seals and opener is not None else []
+        return Standing(match, verdicts, exemptions, unsealed=frozenset(cause.field for cause in unsealed))
+
+    async def _verdicts(
+        self,
+        entries: Mapping[str, Entry],
+        match: Match,
+        exemptions: Exemptions,
+        attestation: Attestation | None,
+        deadline: float,
+    ) -> dict[str, Verdict]:
+        if len(entries) == 1:  # as usual, without the cost of a task
+            judged = [await self._judge(entry, match, exemptions, attestation, deadline) for entry in entries.values()]
+        else:
             turns = asyncio.Semaphore(_AT_ONCE)
 
             async def in_turn(entry: Entry) -> Judged:
                 async with turns:
-                    return await self._judge(entry, match, exemptions, attestation, end)
+                    return await self._judge(entry, match, exemptions, attestation, deadline)
 
-            judged = await asyncio.gather(*map(in_turn, (first, *others)))
-        else:  # as usual, without the cost of a task
-            judged = [await self._judge(first, match, exemptions, attestation, end)]
+            judged = await asyncio.gather(*map(in_turn, entries.values()))
         now = self._clock()
-        verdicts = {found.entry.key: decide(found, self._settings, now) for found in judged}
-        return self._conclude(subject, stage, match, verdicts, entries, exemptions, opener)
+        return {found.entry.key: decide(found, self._settings, now) for found in judged}
 
     def late(self, subject: Subject, stage: Stage) -> Decision:
         """The decision where none stood in time: what isn't known is not called good."""

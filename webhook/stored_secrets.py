@@ -149,9 +149,17 @@ class StoredSecrets:
 
     @classmethod
     async def connect(
-        cls, kubeconfig: Path | None = None, context: str | None = None, *, page: int = PAGE
+        cls,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        page: int = PAGE,
+        as_user: str | None = None,
     ) -> StoredSecrets:
         """The cluster that kubectl would use; in a pod without a kubeconfig, its own.
+
+        Args:
+            as_user: whom to act as, as kubectl's ``--as`` does.
 
         Raises:
             ConfigurationError: there is none, or what there is can't be used.
@@ -177,7 +185,16 @@ class StoredSecrets:
             wanted = f" with the context {context}" if context else ""
             named = where or "the pod's ServiceAccount"
             raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server ({what})") from None
-        return cls(ApiClient(configuration=configuration), page=page)
+        client: Any = ApiClient(configuration=configuration)
+        if as_user is not None:
+            client.set_default_header("Impersonate-User", as_user)
+        return cls(client, page=page)
+
+    @property
+    def client(self) -> ApiClient:
+        """The connection, for what else is asked of the same API server; it ends with this."""
+        client: ApiClient = self._client
+        return client
 
     async def __aenter__(self) -> StoredSecrets:
         return self
