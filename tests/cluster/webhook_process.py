@@ -23,7 +23,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,7 +36,7 @@ import pytest
 import trustme
 import yaml
 from cryptography.x509 import load_pem_x509_certificate
-from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api, V1ObjectMeta, V1Secret
+from kubernetes.client import Configuration
 
 from webhook.providers import PROVIDERS
 from webhook.simulator.faults import AnyEffect, Fault
@@ -46,61 +45,33 @@ from webhook.simulator.scenes import example_world
 from webhook.simulator.server import Simulator
 
 from ..ports import free_port
-from .control_plane import ADMIN, ControlPlane, Manifest, ServiceAddress, as_yaml, wait_until
+from ..writes import PREFIX as PREFIX
+from ..writes import Completed
+from ..writes import Place as AnyPlace
+from ..writes import Stream as Stream
+from ..writes import accepted as accepted
+from ..writes import annotated as annotated
+from ..writes import refused as refused
+from ..writes import runtime_secret as runtime_secret
+from ..writes import secret as secret
+from ..writes import user_secret as user_secret
+from .control_plane import ADMIN, ControlPlane, ServiceAddress, as_yaml, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 OWN_NAMESPACE = "git-token-webhook"
 ACCOUNT = "git-token-webhook"
-PREFIX = "git-token-webhook/"
 LABEL_OF_NAMESPACES = "git-token-webhook-test"
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
 
-Completed = subprocess.CompletedProcess[str]
 
-
-# --- Secrets ----------------------------------------------------------------------------------------------------------
-
-
-def runtime_secret(token: str, name: str = "runtime-repo-creds-secret", **more: str) -> dict[str, Any]:
-    """What the platform's installation writes: credentials of Argo CD for everything on github.com."""
-    data = {"url": "https://github.com", "type": "git", "username": "octocat", "password": token, **more}
-    labels = {"argocd.argoproj.io/secret-type": "repo-creds"}
-    return secret(data, name=name, labels=labels)
-
-
-def user_secret(token: str, name: str = "git-default-octocat", **more: str) -> dict[str, Any]:
-    """One person's token."""
-    return secret({"token": token, **more}, name=name)
-
-
-def secret(data: Mapping[str, str], **metadata: Any) -> dict[str, Any]:
-    """A Secret with this text in it."""
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(data)}
-
-
-def annotated(manifest: dict[str, Any], **annotations: str) -> dict[str, Any]:
-    """The same with annotations under our prefix; `_` in their names stands for `-`."""
-    marks = {PREFIX + name.replace("_", "-"): value for name, value in annotations.items()}
-    return {**manifest, "metadata": {**manifest["metadata"], "annotations": marks}}
-
-
-def accepted(result: Completed) -> str:
-    """Asserts that kubectl succeeded, and returns its stderr: the warnings."""
-    assert result.returncode == 0, f"{result.stdout}{result.stderr}"
-    return result.stderr
-
-
-def refused(result: Completed) -> str:
-    """Asserts that kubectl failed, and returns its stderr: the reason."""
-    assert result.returncode != 0, f"was not refused: {result.stdout}{result.stderr}"
-    return result.stderr
+# --- Where Secrets are written ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(AnyPlace):
     """A namespace that an installation watches."""
 
     control_plane: ControlPlane
@@ -110,39 +81,14 @@ class Place:
         """kubectl in this namespace, whatever comes of it."""
         return self.control_plane.kubectl("-n", self.namespace, *arguments, user=user, input=input, check=False)
 
-    def create(self, manifest: Manifest, *flags: str, user: str = ADMIN) -> Completed:
-        """`kubectl create -f -`."""
-        return self.kubectl("create", "-f", "-", *flags, user=user, input=as_yaml(manifest))
-
-    def apply(self, manifest: Manifest, *flags: str) -> Completed:
-        """`kubectl apply -f -`."""
-        return self.kubectl("apply", "-f", "-", *flags, input=as_yaml(manifest))
-
-    def patch(self, name: str, change: Mapping[str, Any]) -> Completed:
-        """`kubectl patch secret`, as a merge patch."""
-        return self.kubectl("patch", "secret", name, "--type=merge", "--patch", json.dumps(change))
-
-    def stored(self, name: str) -> dict[str, Any]:
-        """The Secret as it is stored."""
-        found: dict[str, Any] = json.loads(self._get(name).stdout)
-        return found
-
-    def value(self, name: str, key: str) -> str:
-        """One value of a stored Secret."""
-        return base64.b64decode(self.stored(name)["data"][key]).decode()
-
-    def exists(self, name: str) -> bool:
-        """Whether there is such a Secret."""
-        return self._get(name).returncode == 0
-
-    def marks(self, name: str) -> dict[str, str]:
-        """Our labels and annotations of a stored Secret, without their prefix."""
-        metadata = self.stored(name)["metadata"]
-        both = {**metadata.get("labels", {}), **metadata.get("annotations", {})}
-        return {key.removeprefix(PREFIX): value for key, value in both.items() if key.startswith(PREFIX)}
-
-    def _get(self, name: str) -> Completed:
-        return self.kubectl("get", "secret", name, "-o", "json")
+    def client_configuration(self) -> Configuration:
+        """Admin's."""
+        return Configuration(
+            host=self.control_plane.server_url,
+            api_key={"BearerToken": f"Bearer {self.control_plane.token()}"},
+            ca_cert_data=self.control_plane.ca_pem.decode(),
+            no_proxy="*",
+        )
 
 
 # --- The providers ----------------------------------------------------------------------------------------------------
@@ -620,66 +566,6 @@ def _service_port() -> int:
         except OSError:
             return 443
     return 443
-
-
-# --- Many writes ------------------------------------------------------------------------------------------------------
-
-
-class Stream:
-    """Writers that create credential Secrets one after the other, each on its own, until the `with` statement ends."""
-
-    def __init__(self, place: Place, token: str, writers: int = 12) -> None:
-        self._place = place
-        self._token = token
-        self.written = 0
-        self.failures: list[str] = []
-        self._ended = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._write, daemon=True) for _ in range(writers)]
-
-    def __enter__(self) -> "Stream":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def wait_for(self, more: int) -> None:
-        """Returns once so many more writes were answered."""
-        wanted = self.written + len(self.failures) + more
-        wait_until(lambda: self.written + len(self.failures) >= wanted, 60, message=f"{more} more writes")
-
-    def _write(self) -> None:
-        control_plane = self._place.control_plane
-        configuration = Configuration(
-            host=control_plane.server_url,
-            api_key={"BearerToken": f"Bearer {control_plane.token()}"},
-            ca_cert_data=control_plane.ca_pem.decode(),
-            no_proxy="*",
-        )
-        with ApiClient(configuration) as client:
-            core = CoreV1Api(client)
-            while not self._ended.is_set():
-                metadata = V1ObjectMeta(name=f"git-default-{secrets.token_hex(6)}")
-                manifest = V1Secret(metadata=metadata, string_data={"token": self._token})
-                try:
-                    stored = core.create_namespaced_secret(self._place.namespace, manifest)
-                    # A mutating call that failed lets the write pass, without marks.
-                    labels = (stored.metadata.labels if stored.metadata else None) or {}
-                    marked = labels.get(f"{PREFIX}validation") == "passed"
-                    problem = None if marked else "stored without marks: the mutating call failed"
-                except ApiException as error:
-                    problem = str(error.body)
-                except Exception as error:  # urllib3's own: anything at all is a write that failed
-                    problem = repr(error)
-                with self._lock:
-                    if problem is None:
-                        self.written += 1
-                    else:
-                        self.failures.append(f"{time.strftime('%T')} {problem}")
 
 
 # --- Fixtures ---------------------------------------------------------------------------------------------------------
