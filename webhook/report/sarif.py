@@ -1,0 +1,196 @@
+"""A report as SARIF 2.1.0, which code scanning and editors read: a rule for each outcome, a result for each finding.
+
+Entries that are all right are no results. Source: OASIS, Static Analysis Results Interchange Format (SARIF) 2.1.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import PurePath
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from webhook import __version__
+from webhook.findings import Outcome
+from webhook.report.advice import advice, rank
+from webhook.report.document import timestamp
+from webhook.report.model import NotLookedAt, Place, Report, Row, Severity
+from webhook.report.text import shown
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+_RULES: dict[Outcome, tuple[str, str, str]] = {
+    Outcome.INSUFFICIENT: (
+        "error",
+        "A Git token lacks something that its role needs",
+        "Its provider accepts it. Make one that has what is missing, and put it in the place of this one.",
+    ),
+    Outcome.INVALID: (
+        "error",
+        "A Git token is refused by its provider",
+        "It is wrong, revoked or expired. Make a new one, and put it in the place of this one.",
+    ),
+    Outcome.BLOCKED: (
+        "error",
+        "A Git token is valid, and something else stops it",
+        "For example single sign-on, a token policy, an IP allow list or a suspension. Lift that, or use another one.",
+    ),
+    Outcome.UNVERIFIED: (
+        "warning",
+        "Of a Git token nothing is known: there was no answer that means anything",
+        "It is neither good nor bad. Ask again later.",
+    ),
+    Outcome.UNSUPPORTED: (
+        "warning",
+        "Nothing about this Git credential can be checked",
+        "For example an SSH key or a cloud identity. See for yourself that it works.",
+    ),
+    Outcome.UNKNOWN_HOST: (
+        "warning",
+        "A Git token is for a host that isn't known, so nobody was asked",
+        "Declare the host under providers: in the configuration, or correct the URL.",
+    ),
+    Outcome.MALFORMED: (
+        "error",
+        "What should hold a Git token can't be read",
+        "Write it anew, in a form that can be read.",
+    ),
+    Outcome.SKIPPED: (
+        "note",
+        "A Git token isn't checked, because somebody who may say so has said so",
+        "Take the skip away once it is no longer needed.",
+    ),
+    Outcome.SUFFICIENT: (
+        "warning",
+        "A Git token can do its job, and there is something to know about it",
+        "For example that it expires soon, or that the webhook has never checked it.",
+    ),
+}
+_INDEX = {outcome: index for index, outcome in enumerate(_RULES)}
+
+
+def write_sarif(report: Report, stream: TextIO) -> None:
+    """Write one run."""
+    json.dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(report)]}, stream, indent=2)
+    stream.write("\n")
+
+
+def _run(report: Report) -> dict[str, Any]:
+    notifications = [{"level": "error", "message": _message(problem)} for problem in report.problems]
+    notifications += [_unseen(item) for item in report.not_looked_at]
+    return {
+        "tool": {
+            "driver": {
+                "name": "git-token-webhook",
+                "version": __version__,
+                "semanticVersion": __version__,
+                "rules": [_rule(outcome) for outcome in _RULES],
+            }
+        },
+        "automationDetails": {"id": f"git-token-webhook/{report.command}/"},
+        "invocations": [
+            {
+                "executionSuccessful": report.complete,
+                "startTimeUtc": timestamp(report.started_at),
+                "endTimeUtc": timestamp(report.finished_at),
+                "toolExecutionNotifications": notifications,
+            }
+        ],
+        "columnKind": "utf16CodeUnits",
+        "results": [_result(row, report) for row in sorted(report.rows, key=rank) if row.severity is not Severity.NONE],
+    }
+
+
+def _rule(outcome: Outcome) -> dict[str, Any]:
+    level, what, todo = _RULES[outcome]
+    return {
+        "id": _id(outcome),
+        "name": "".join(word.capitalize() for word in _id(outcome).split("-")),
+        "shortDescription": {"text": f"{what}."},
+        "fullDescription": {"text": f"{what}. {todo}"},
+        "help": {"text": todo},
+        "defaultConfiguration": {"level": level},
+        "properties": {"tags": ["security", "git", "kubernetes"]},
+    }
+
+
+def _id(outcome: Outcome) -> str:
+    return f"git-token-{outcome}"
+
+
+def _result(row: Row, report: Report) -> dict[str, Any]:
+    sentences = [row.message, *row.warnings, advice(row, report.finished_at)]
+    if row.remedy and row.remedy not in row.message:
+        sentences.append(row.remedy)
+    text = " ".join(sentence for sentence in sentences if sentence) or f"This token is {row.outcome}."
+    result: dict[str, Any] = {
+        "ruleId": _id(row.outcome),
+        "ruleIndex": _INDEX[row.outcome],
+        "level": row.severity.value,
+        "message": _message(f"{row.place.secret}, {row.place.field}: {text}"),
+        "locations": [_location(row.place)],
+        "partialFingerprints": {"gitTokenWebhook/v1": _fingerprint(row)},
+        "properties": {
+            name: shown(value)
+            for name, value in (
+                ("roles", ", ".join(row.roles)),
+                ("user", row.user),
+                ("provider", row.provider),
+                ("host", row.host),
+                ("account", row.account),
+                ("expiresAt", timestamp(row.expires_at) if row.expires_at else ""),
+            )
+            if value
+        },
+    }
+    return result
+
+
+def _unseen(item: NotLookedAt) -> dict[str, Any]:
+    return {
+        "level": "warning",
+        "message": _message(f"{item.place.secret}, {item.what}: {item.why}"),
+        "locations": [_location(item.place)],
+    }
+
+
+def _location(place: Place) -> dict[str, Any]:
+    location: dict[str, Any] = {
+        "logicalLocations": [
+            {
+                "name": shown(place.field),
+                "fullyQualifiedName": shown(f"{place.secret}/{place.field}"),
+                "kind": "resource",
+            }
+        ]
+    }
+    if place.file:
+        physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.file)}}
+        if place.line:
+            physical["region"] = {"startLine": place.line}
+        location["physicalLocation"] = physical
+    return location
+
+
+def _uri(file: str) -> str:
+    """A relative URI, as code scanning wants them, where the file was given so; standard input has none of its own."""
+    if file == "-":
+        return "stdin"
+    path = PurePath(file).as_posix()
+    quoted = quote(path, safe="/", errors="replace")
+    if path.startswith("/"):
+        return f"file://{quoted}"
+    return quoted
+
+
+def _fingerprint(row: Row) -> str:
+    """By which a later run's finding is known to be the same one: its place and outcome, and nothing of the token."""
+    place = row.place
+    parts = (place.file, place.cluster, place.namespace, place.name, place.field, row.outcome.value, *row.roles)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
+
+
+def _message(text: str) -> dict[str, str]:
+    """A message in which nothing is a placeholder (3.11.5) or a link (3.11.6), whatever a Secret or provider says."""
+    return {"text": shown(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")}

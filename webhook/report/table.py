@@ -1,0 +1,274 @@
+"""A report for people at a terminal: what is wrong by Secret, the worst first, or who holds which token.
+
+Everything that comes from a Secret or a provider goes through `shown`, so that it can't move a cursor or draw a colour.
+Piped, each finding stands on lines of its own that nothing wraps, for grep.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Literal, TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from webhook.findings import Outcome
+from webhook.report.advice import advice, holder, of_tokens, rank
+from webhook.report.model import Attested, Place, Report, Row, Severity
+from webhook.report.text import shown
+from webhook.wording import day, join
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan", Severity.NONE: "green"}
+_WIDEST = 1 << 20
+"""Columns of what is no terminal: nothing is ever this wide, so nothing is wrapped."""
+_CELL = 120
+"""Characters of one cell; a table of tokens has ten of them on a line."""
+
+
+def write_table(report: Report, stream: TextIO, *, colors: bool, view: Literal["findings", "tokens"]) -> None:
+    """Write the report for people; see `webhook.report.formats.write`."""
+    page = _Page(stream, colors=colors)
+    if view == "tokens":
+        _tokens(report, page)
+    else:
+        _findings(report, page)
+    _applications(report, page)
+    _not_looked_at(report, page)
+    _problems(report, page)
+    _summary(report, page)
+
+
+class _Page:
+    """Where lines go: wrapped to a terminal's width, whole into a pipe."""
+
+    def __init__(self, stream: TextIO, *, colors: bool) -> None:
+        wide = stream.isatty()
+        self._console = Console(
+            file=stream,
+            force_terminal=colors,
+            color_system="auto" if colors and wide else "standard" if colors else None,
+            no_color=not colors,
+            width=None if wide else _WIDEST,
+            highlight=False,
+            emoji=False,
+            markup=False,
+        )
+        self._wraps = wide
+        self._encoding = stream.encoding or "utf-8"
+
+    def line(self, text: str = "", style: str = "", *, indent: int = 0, mark: str = "") -> None:
+        """One paragraph; `mark` stands before its first line."""
+        self.spans((text, style), indent=indent, mark=(mark, style))
+
+    def spans(self, *spans: tuple[str, str], indent: int = 0, mark: tuple[str, str] = ("", "")) -> None:
+        """One paragraph of differently styled parts."""
+        text = Text.assemble(*((self._encodable(part), style) for part, style in spans))
+        first = Text(" " * indent) + Text(self._encodable(mark[0]), mark[1])
+        room = self._console.width - len(first)
+        lines = text.wrap(self._console, max(room, 20)) if self._wraps else [text]
+        for number, line in enumerate(lines):
+            line.rstrip()
+            before = first if number == 0 else Text(" " * len(first))
+            self._console.print(before + line, soft_wrap=True)
+
+    def table(self, columns: list[str], rows: Iterable[list[tuple[str, str]]]) -> None:
+        """Columns below their names. A terminal folds what is too wide."""
+        table = Table(box=SIMPLE_HEAD if self._wraps else None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold", no_wrap=not self._wraps)
+        for row in rows:
+            table.add_row(*(Text(self._encodable(shown(text, _CELL)), style) for text, style in row))
+        self._console.print(table, soft_wrap=not self._wraps)
+
+    def _encodable(self, text: str) -> str:
+        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+
+# --- what is wrong, by Secret ---
+
+
+def _findings(report: Report, page: _Page) -> None:
+    shared = Counter(row.token for row in report.rows if row.token is not None)
+    rows = [row for row in report.rows if row.severity is not Severity.NONE]
+    for place, group in _by_secret(rows):
+        page.spans((_where(place), "bold"), (_line_of(place), "dim"))
+        for row in group:
+            _finding(row, page, report.finished_at, shared[row.token] - 1 if row.token is not None else 0)
+        page.line()
+
+
+def _by_secret(rows: list[Row]) -> Iterator[tuple[Place, list[Row]]]:
+    """Secrets in the order of the worst that is in each, with their rows."""
+
+    def secret(row: Row) -> tuple[str, str, str, str]:
+        return row.place.file, row.place.cluster, row.place.namespace, row.place.name
+
+    groups = [sorted(group, key=rank) for _, group in groupby(sorted(rows, key=secret), key=secret)]
+    for group in sorted(groups, key=lambda group: rank(group[0])):
+        yield group[0].place, group
+
+
+def _where(place: Place) -> str:
+    return shown(f"{place.file}: {place.secret}" if place.file else place.secret)
+
+
+def _line_of(place: Place) -> str:
+    return f"  line {place.line}" if place.line else ""
+
+
+def _finding(row: Row, page: _Page, now: datetime, elsewhere: int) -> None:
+    style = _STYLES[row.severity]
+    page.spans(
+        (row.outcome.value if row.outcome is not Outcome.SUFFICIENT else "sufficient, but", style),
+        (f"  {shown(row.place.field)}", ""),
+        (f"  {shown(_about(row))}", "dim"),
+        indent=2,
+        mark=(f"{_MARKS[row.severity]} ", style),
+    )
+    for sentence in (row.message, *row.warnings):
+        if sentence:
+            page.line(shown(sentence), indent=6)
+    if row.skip_reason and row.skip_reason not in row.message:
+        page.line(f"Not checked, because of {shown(row.skip_reason)}.", indent=6)
+    if elsewhere:
+        page.line(f"The same token stands in {elsewhere} more {_plural('place', elsewhere)}.", "dim", indent=6)
+    if row.applications:
+        page.line(f"Argo CD Applications use it: {shown(join(row.applications))}.", indent=6)
+    todo = advice(row, now)
+    if todo:
+        page.line(todo, "bold", indent=4, mark="→ ")
+    if row.remedy and row.remedy not in row.message:
+        page.line(shown(row.remedy), "underline", indent=6)
+
+
+_MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.NOTE: "–", Severity.NONE: "✓"}
+
+
+def _about(row: Row) -> str:
+    described = " ".join(part for part in (row.token_type, "token" if row.token_type else "") if part)
+    of = f"of {row.account}" if row.account else ""
+    parts = (holder(row), row.host, " ".join(part for part in (described, of) if part))
+    return " · ".join(part for part in parts if part)
+
+
+# --- who holds which token ---
+
+
+def _tokens(report: Report, page: _Page) -> None:
+    several = any(row.place.cluster for row in report.rows)
+    columns = ["Secret", "Field", "Holder", "State", "Host", "Kind", "Account", "Scopes", "Expires"]
+    rows = sorted(report.rows, key=lambda row: (row.place.cluster, row.place.namespace, holder(row), rank(row)))
+    page.table(
+        [*(["Cluster"] if several else []), *columns],
+        ([*([(row.place.cluster, "")] if several else []), *_token(row, report.finished_at)] for row in rows),
+    )
+    page.line()
+
+
+def _token(row: Row, now: datetime) -> list[tuple[str, str]]:
+    place = row.place
+    secret = f"{place.namespace}/{place.name}" if place.namespace else place.name
+    state = _STYLES[row.severity]
+    return [
+        (secret, ""),
+        (place.field, "dim"),
+        (holder(row), ""),
+        (f"{_MARKS[row.severity]} {row.outcome}", state),
+        (row.host, ""),
+        (row.token_type, ""),
+        (row.account, ""),
+        (", ".join(row.scopes), "dim"),
+        _expiry(row, now),
+    ]
+
+
+def _expiry(row: Row, now: datetime) -> tuple[str, str]:
+    if row.expires_at is None:
+        return "", ""
+    left = (row.expires_at.date() - now.date()).days
+    if row.expires_at <= now:
+        return f"{day(row.expires_at)} (ended)", "red"
+    return f"{day(row.expires_at)} (in {left} {_plural('day', left)})", "yellow" if left <= 30 else ""
+
+
+# --- what stands beside it ---
+
+
+def _applications(report: Report, page: _Page) -> None:
+    rows = [row for row in report.applications if row.would_sync is not True]
+    if not rows:
+        return
+    page.line("Applications of Argo CD that would not sync, or of which it isn't known", "bold")
+    for row in sorted(rows, key=lambda row: (row.would_sync is None, row.cluster, row.namespace, row.name)):
+        name = "/".join(part for part in (row.cluster, row.namespace, row.name) if part)
+        mark = ("✗ ", "bold red") if row.would_sync is False else ("? ", "yellow")
+        page.spans((f"{shown(row.kind)} {shown(name)}", ""), (f"  {shown(row.repository)}", "dim"), indent=2, mark=mark)
+        if row.message:
+            page.line(shown(row.message), indent=6)
+    page.line()
+
+
+def _not_looked_at(report: Report, page: _Page) -> None:
+    if not report.not_looked_at:
+        return
+    page.line("Not looked at", "bold")
+    for item in report.not_looked_at:
+        place = item.place
+        page.spans(
+            (f"{_where(place)}", ""), (f"{_line_of(place)}  {shown(item.what)}", "dim"), indent=2, mark=("– ", "cyan")
+        )
+        page.line(shown(item.why), indent=6)
+    page.line()
+
+
+def _problems(report: Report, page: _Page) -> None:
+    if report.complete:
+        return
+    page.line("This run isn't complete", "bold red")
+    for problem in report.problems:
+        page.line(shown(problem), indent=2, mark="✗ ")
+    page.line()
+
+
+def _summary(report: Report, page: _Page) -> None:
+    states = Counter(row.outcome for row in of_tokens(report))
+    worst = {
+        outcome: _STYLES[row.severity]
+        for row in sorted(report.rows, key=rank, reverse=True)
+        for outcome in [row.outcome]
+    }
+    counted = [
+        f"{report.secrets} {_plural('Secret', report.secrets)}",
+        f"{report.tokens} {_plural('token', report.tokens)}",
+        f"{report.asked} {_plural('question', report.asked)} to providers",
+    ]
+    spans: list[tuple[str, str]] = [(join(counted), "bold")]
+    separator = ": "
+    for outcome in (outcome for outcome in Outcome if states[outcome]):
+        spans += [(separator, ""), (f"{states[outcome]} {outcome}", worst[outcome])]
+        separator = ", "
+    page.spans(*spans, (".", ""))
+    attested = Counter(row.attested for row in report.rows)
+    doubtful = [
+        f"{attested[word]} {text}"
+        for word, text in (
+            (Attested.NEVER, "never checked by the webhook"),
+            (Attested.CHANGED, "changed behind its back"),
+            (Attested.UNTRUSTED, "with an attestation that isn't ours"),
+        )
+        if attested[word]
+    ]
+    if doubtful:
+        page.line(f"Entries: {join(doubtful)}.")
+    if report.passed_over:
+        passed = join(f"{count} {shown(what)}" for what, count in report.passed_over.items())
+        page.line(f"Passed over, as none of ours: {passed}.", "dim")
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
