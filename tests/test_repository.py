@@ -80,6 +80,7 @@ def test_the_locks_hold_what_pyproject_asks_for() -> None:
     for name, wanted in (
         ("requirements.lock", [*project["project"]["dependencies"], *groups["build"]]),
         ("requirements-dev.lock", [*project["project"]["dependencies"], *groups["build"], *groups["dev"]]),
+        ("requirements-watch.lock", groups["watch"]),
     ):
         versions = locked(name)
         for requirement in map(Requirement, wanted):
