@@ -11,7 +11,7 @@ from webhook.decision import Stage
 from webhook.exemptions import PLATFORM_CONFIG_MAP
 from webhook.settings import BUILTIN_RULES, Rule, Settings
 
-MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
+MANIFESTS = Path(__file__).resolve().parents[1] / "manifests" / "base"
 
 STAGES = {Stage.MUTATE: "MutatingWebhookConfiguration", Stage.VALIDATE: "ValidatingWebhookConfiguration"}
 
@@ -50,7 +50,7 @@ def test_the_api_server_calls_the_path_of_the_stage(stage: Stage) -> None:
     """Each configuration names the Service of our namespace, its port and the path that serves this stage."""
     service = webhook(stage)["clientConfig"]["service"]
     assert service == {
-        "namespace": only("rbac.yaml", "Namespace")["metadata"]["name"],
+        "namespace": only("namespace.yaml", "Namespace")["metadata"]["name"],
         "name": "git-token-webhook",
         "port": 443,
         "path": f"/{stage}",
@@ -91,7 +91,7 @@ def test_namespaced_secrets_alone_are_selected(stage: Stage) -> None:
     ]
     (expression,) = hook["namespaceSelector"]["matchExpressions"]
     assert expression["operator"] == "NotIn"
-    assert expression["values"] == ["kube-system", only("rbac.yaml", "Namespace")["metadata"]["name"]]
+    assert expression["values"] == ["kube-system", only("namespace.yaml", "Namespace")["metadata"]["name"]]
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -118,23 +118,26 @@ def test_the_two_stages_select_the_same() -> None:
 
 
 def test_the_server_has_only_the_rights_that_it_uses() -> None:
-    """Three questions to the API server, three rules; a Secret can't be read."""
+    """Each question to the API server has its rule; no Secret can be read but the key ring, which is its own."""
     assert only("rbac.yaml", "ClusterRole")["rules"] == [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [PLATFORM_CONFIG_MAP], "verbs": ["get"]},
         {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
         {"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list"]},
     ]
+    assert only("rbac.yaml", "Role")["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["git-token-webhook-keys"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+    ]
 
 
 def test_only_the_server_has_them() -> None:
-    """The role is bound to our own ServiceAccount, and the right to skip to nobody."""
-    (binding,) = (one for one in documents("rbac.yaml") if one["kind"].endswith("Binding"))
+    """The roles are bound to our own ServiceAccount, and the right to skip to nobody."""
+    bindings = [one for one in documents("rbac.yaml") if one["kind"].endswith("Binding")]
     account = only("rbac.yaml", "ServiceAccount")["metadata"]
-    assert binding["roleRef"]["name"] == "git-token-webhook"
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
-    ]
+    subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    assert [binding["roleRef"]["name"] for binding in bindings] == 2 * ["git-token-webhook"]
+    assert [binding["subjects"] for binding in bindings] == 2 * [[subject]]
 
 
 def test_the_right_to_skip_can_be_bound() -> None:

@@ -4,8 +4,8 @@
     token = github.token("repo", "read:org")
     refused(place.create(runtime_secret(token)))
 
-What is installed differs from `manifests/` in four things only: each installation has a Service and configurations of
-its own name, is limited to namespaces with a label of its own (the API server is shared with other tests), has its
+What is installed differs from `manifests/base` in four things only: each installation has a Service and configurations
+of its own name, is limited to namespaces with a label of its own (the API server is shared with other tests), has its
 caBundle, and where this user may not listen on 443, another port.
 """
 
@@ -58,7 +58,7 @@ from ..writes import user_secret as user_secret
 from .control_plane import ADMIN, ControlPlane, ServiceAddress, as_yaml, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-MANIFESTS = ROOT / "manifests"
+MANIFESTS = ROOT / "manifests" / "base"
 OWN_NAMESPACE = "git-token-webhook"
 ACCOUNT = "git-token-webhook"
 LABEL_OF_NAMESPACES = "git-token-webhook-test"
@@ -494,7 +494,8 @@ class Installer:
         self._folder = folder
         self._authority = trustme.CA()
         self._port = _service_port()
-        control_plane.apply((MANIFESTS / "rbac.yaml").read_text())
+        for name in ("namespace.yaml", "rbac.yaml"):
+            control_plane.apply((MANIFESTS / name).read_text())
         self._kubeconfig = self._own_kubeconfig()
 
     @contextmanager
@@ -541,7 +542,7 @@ class Installer:
             yield installation
 
     def _own_kubeconfig(self) -> Path:
-        """That of our ServiceAccount, with what manifests/rbac.yaml gives it and nothing else."""
+        """That of our ServiceAccount, with what manifests/base/rbac.yaml gives it and nothing else."""
         create = ("create", "token", ACCOUNT, "-n", OWN_NAMESPACE, "--duration=24h")
         token = self._control_plane.kubectl(*create).stdout.strip()
         document = json.loads(self._control_plane.kubeconfig().read_text())
