@@ -6,17 +6,18 @@ is told: their text may quote what was sent.
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from webhook.errors import ConfigurationError
+from webhook.api_objects import FIELD_MANAGER as FIELD_MANAGER
+from webhook.api_objects import TIMEOUT, asked, connect, decoded
+from webhook.api_objects import Conflict as Conflict
+from webhook.api_objects import NotDone as NotDone
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -26,30 +27,9 @@ if TYPE_CHECKING:
 
 PAGE = 250
 """Secrets of one page: each may have a megabyte, and few do."""
-FIELD_MANAGER = "git-token-webhook"
 
-_TIMEOUT = 30.0
-"""Seconds for one request: a write waits for admission webhooks, ours among them."""
 _MOST_BEGINNINGS = 10
 _MERGE_PATCH = "application/merge-patch+json"
-
-_T = TypeVar("_T")
-
-
-class NotDone(Exception):
-    """The API server didn't do what it was asked for; the text is a clause about it, and quotes nothing of it.
-
-    Attributes:
-        status: what it answered; 0 where it didn't.
-    """
-
-    def __init__(self, text: str, status: int = 0) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-class Conflict(NotDone):
-    """Somebody else has changed the Secret since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,31 +144,7 @@ class StoredSecrets:
         Raises:
             ConfigurationError: there is none, or what there is can't be used.
         """
-        from kubernetes.aio import config
-        from kubernetes.aio.client import ApiClient, Configuration
-
-        # The client has no types of its own.
-        load_kube_config: Any = config.load_kube_config
-        load_incluster_config: Any = config.load_incluster_config
-
-        where = _kubeconfig(kubeconfig, context)
-        configuration = Configuration()
-        try:
-            if where is None:
-                load_incluster_config(client_configuration=configuration)
-            else:
-                # Nothing that the file's own plugins answer is written back into it.
-                options = {"context": context, "client_configuration": configuration, "persist_config": False}
-                await load_kube_config(where, **options)
-        except Exception as error:  # the client checks no shape: a file that is none ends in any of them
-            what = type(error).__name__  # its text may quote the file
-            wanted = f" with the context {context}" if context else ""
-            named = where or "the pod's ServiceAccount"
-            raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server ({what})") from None
-        client: Any = ApiClient(configuration=configuration)
-        if as_user is not None:
-            client.set_default_header("Impersonate-User", as_user)
-        return cls(client, page=page)
+        return cls(await connect(kubeconfig, context, as_user=as_user), page=page)
 
     @property
     def client(self) -> ApiClient:
@@ -212,12 +168,12 @@ class StoredSecrets:
         """
         request = self._core.read_namespaced_secret_without_preload_content
         try:
-            answer = await _asked(request(name, namespace, _request_timeout=_TIMEOUT))
+            answer = await asked(request(name, namespace, _request_timeout=TIMEOUT))
         except NotDone as error:
             if error.status == 404:
                 return None
             raise
-        return _decoded(answer, _Secret).stored()
+        return decoded(answer, _Secret).stored()
 
     async def pages(self, namespace: str | None = None) -> AsyncIterator[Page]:
         """All Secrets of a namespace, or of the cluster. Where the API server has forgotten in between where we were
@@ -240,8 +196,11 @@ class StoredSecrets:
             if not following:
                 return
 
-    async def change(self, stored: Stored, change: Mapping[str, Any]) -> Stored:
+    async def change(self, stored: Stored, change: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
         """The Secret as it is after a merge patch of what was read.
+
+        Args:
+            dry_run: webhooks are asked, and nothing is stored.
 
         Raises:
             Conflict: it isn't any more what was read.
@@ -253,10 +212,11 @@ class StoredSecrets:
             stored.secret.namespace,
             {**change, "metadata": metadata},
             field_manager=FIELD_MANAGER,
+            **({"dry_run": "All"} if dry_run else {}),
             _content_type=_MERGE_PATCH,
-            _request_timeout=_TIMEOUT,
+            _request_timeout=TIMEOUT,
         )
-        return _decoded(await _asked(request), _Secret).stored()
+        return decoded(await asked(request), _Secret).stored()
 
     async def username(self) -> str:
         """Who asks, as the API server knows it (SelfSubjectReview).
@@ -266,8 +226,8 @@ class StoredSecrets:
         """
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         request = self._authentication.create_self_subject_review_without_preload_content
-        answer = await _asked(request(review, _request_timeout=_TIMEOUT))
-        return _decoded(answer, _SelfReview).status.user_info.username
+        answer = await asked(request(review, _request_timeout=TIMEOUT))
+        return decoded(answer, _SelfReview).status.user_info.username
 
     async def record(self, stored: Stored, reason: str, message: str, now: datetime) -> None:
         """Write an Event about a Secret.
@@ -297,54 +257,12 @@ class StoredSecrets:
             "count": 1,
         }
         request = self._core.create_namespaced_event_without_preload_content
-        await _asked(request(secret.namespace, event, _request_timeout=_TIMEOUT))
+        await asked(request(secret.namespace, event, _request_timeout=TIMEOUT))
 
     async def _listed(self, namespace: str | None, following: str) -> _List:
-        options = {"limit": self._page, "_continue": following or None, "_request_timeout": _TIMEOUT}
+        options = {"limit": self._page, "_continue": following or None, "_request_timeout": TIMEOUT}
         if namespace is None:
             request = self._core.list_secret_for_all_namespaces_without_preload_content(**options)
         else:
             request = self._core.list_namespaced_secret_without_preload_content(namespace, **options)
-        return _decoded(await _asked(request), _List)
-
-
-def _kubeconfig(chosen: Path | None, context: str | None) -> str | None:
-    """The file or files to go by; None in a pod that has none, and so has its own cluster."""
-    if chosen is not None:
-        return str(chosen)
-    usual = Path.home() / ".kube" / "config"
-    where = os.environ.get("KUBECONFIG") or str(usual)
-    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
-    if in_pod and context is None and where == str(usual) and not usual.exists():
-        return None
-    return where
-
-
-async def _asked(request: Awaitable[Any]) -> bytes:
-    """What the API server answers.
-
-    Raises:
-        NotDone: it isn't what was asked for.
-    """
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            response = await request
-            body: bytes = await response.read()
-    except TimeoutError:
-        raise NotDone("the API server doesn't answer in time") from None
-    except Exception as error:
-        # aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials.
-        raise NotDone(f"the API server can't be reached: {type(error).__name__}") from None
-    status: int = response.status
-    if status == 409:
-        raise Conflict("the API server answers 409: somebody else is changing it", status)
-    if not 200 <= status < 300:
-        raise NotDone(f"the API server answers {status}", status)
-    return body
-
-
-def _decoded(answer: bytes, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(answer, type=kind)
-    except msgspec.DecodeError:
-        raise NotDone("the API server answers what this version doesn't understand") from None
+        return decoded(await asked(request), _List)

@@ -1,0 +1,212 @@
+"""Objects of the API server as they are, JSON in and JSON out: read, create, replace, and what its answers mean.
+
+For what must change an object without knowing all of it: whatever this version of ours has never heard of is written
+back as it was read. Of the API server's errors only the status is told: their text may quote what was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
+FIELD_MANAGER = "git-token-webhook"
+TIMEOUT = 30.0
+"""Seconds for one request: a write waits for admission webhooks, ours among them."""
+
+Json = dict[str, Any]
+
+_T = TypeVar("_T")
+
+
+class NotDone(Exception):
+    """The API server didn't do what it was asked for; the text is a clause about it, and quotes nothing of it.
+
+    Attributes:
+        status: what it answered; 0 where it didn't.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Conflict(NotDone):
+    """Somebody else has changed the object since it was read, or made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object, and where the API server keeps it.
+
+    Attributes:
+        api: such as ``api/v1`` or ``apis/coordination.k8s.io/v1``.
+        plural: such as ``secrets``.
+    """
+
+    api: str
+    kind: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """As objects have it."""
+        return self.api.partition("/")[2]
+
+    def path(self, namespace: str | None) -> str:
+        """Where those of a namespace are, or those that have none."""
+        return f"/{self.api}/namespaces/{namespace}/{self.plural}" if namespace else f"/{self.api}/{self.plural}"
+
+
+SECRET = Resource("api/v1", "Secret", "secrets")
+LEASE = Resource("apis/coordination.k8s.io/v1", "Lease", "leases")
+
+
+class ApiObjects:
+    """Reads and writes objects with a client of `kubernetes.aio`, which stays its owner's."""
+
+    def __init__(self, client: ApiClient, *, timeout: float = TIMEOUT) -> None:
+        """
+        Args:
+            timeout: seconds for one request.
+        """
+        self._client: Any = client
+        self._timeout = timeout
+
+    async def read(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
+        """An object; None where there is none.
+
+        Raises:
+            NotDone: it can't be read.
+        """
+        try:
+            return await self._request("GET", f"{resource.path(namespace)}/{name}")
+        except NotDone as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def create(self, resource: Resource, namespace: str | None, document: Json) -> Json:
+        """The object as it was made.
+
+        Raises:
+            Conflict: there is one of this name.
+            NotDone: it was not made.
+        """
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind, **document}
+        return await self._request("POST", f"{resource.path(namespace)}?fieldManager={FIELD_MANAGER}", whole)
+
+    async def replace(self, resource: Resource, document: Json) -> Json:
+        """The object as it is after the change of what was read.
+
+        Raises:
+            Conflict: it isn't any more what was read.
+            NotDone: it was not changed.
+        """
+        metadata = document["metadata"]
+        path = f"{resource.path(metadata.get('namespace'))}/{metadata['name']}?fieldManager={FIELD_MANAGER}"
+        return await self._request("PUT", path, document)
+
+    async def _request(self, method: str, path: str, body: Json | None = None) -> Json:
+        request = await self._client.param_serialize(
+            method, path, header_params={"Accept": "application/json"}, body=body, auth_settings=["BearerToken"]
+        )
+        answer = self._client.call_api(*request, _request_timeout=self._timeout)
+        found = decoded(await asked(answer, self._timeout), Json)
+        return found
+
+
+async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
+    """What the API server answers within so many seconds.
+
+    Raises:
+        NotDone: it isn't what was asked for.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            response = await request
+            body: bytes = await response.read()
+    except TimeoutError:
+        raise NotDone("the API server doesn't answer in time") from None
+    except Exception as error:
+        # aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials.
+        raise NotDone(f"the API server can't be reached: {type(error).__name__}") from None
+    status: int = response.status
+    if status == 409:
+        raise Conflict("the API server answers 409: somebody else is changing it", status)
+    if not 200 <= status < 300:
+        raise NotDone(f"the API server answers {status}", status)
+    return body
+
+
+def decoded(answer: bytes, kind: type[_T]) -> _T:
+    """What the API server answered.
+
+    Raises:
+        NotDone: it is something else.
+    """
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.DecodeError:
+        raise NotDone("the API server answers what this version doesn't understand") from None
+
+
+async def connect(
+    kubeconfig: Path | None = None, context: str | None = None, *, as_user: str | None = None
+) -> ApiClient:
+    """A client of the cluster that kubectl would use; in a pod without a kubeconfig, of its own.
+
+    Args:
+        as_user: whom to act as, as kubectl's ``--as`` does.
+
+    Raises:
+        ConfigurationError: there is none, or what there is can't be used.
+    """
+    from kubernetes.aio import config
+    from kubernetes.aio.client import ApiClient, Configuration
+
+    # The client has no types of its own.
+    load_kube_config: Any = config.load_kube_config
+    load_incluster_config: Any = config.load_incluster_config
+
+    where = _kubeconfig(kubeconfig, context)
+    configuration = Configuration()
+    try:
+        if where is None:
+            load_incluster_config(client_configuration=configuration)
+        else:
+            # Nothing that the file's own plugins answer is written back into it.
+            options = {"context": context, "client_configuration": configuration, "persist_config": False}
+            await load_kube_config(where, **options)
+    except Exception as error:  # the client checks no shape: a file that is none ends in any of them
+        what = type(error).__name__  # its text may quote the file
+        wanted = f" with the context {context}" if context else ""
+        named = where or "the pod's ServiceAccount"
+        raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server ({what})") from None
+    client: Any = ApiClient(configuration=configuration)
+    if as_user is not None:
+        client.set_default_header("Impersonate-User", as_user)
+    opened: ApiClient = client
+    return opened
+
+
+def _kubeconfig(chosen: Path | None, context: str | None) -> str | None:
+    """The file or files to go by; None in a pod that has none, and so has its own cluster."""
+    if chosen is not None:
+        return str(chosen)
+    usual = Path.home() / ".kube" / "config"
+    where = os.environ.get("KUBECONFIG") or str(usual)
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+    if in_pod and context is None and where == str(usual) and not usual.exists():
+        return None
+    return where
