@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -21,14 +21,14 @@ from webhook.decision import Cause
 from webhook.matching import Match
 from webhook.opening import Opener
 from webhook.sealing import LONGEST, Place, TooLong, seal, seal_or_keep, sealing_key
+from webhook.secret_search import SecretSearch
 from webhook.subject import SecretObject, Subject
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
 _LONGEST_LAST_APPLIED = 131072
-# What is shorter may stand anywhere by chance.
-_SHORTEST_SECRET = 8
+_LINE_BREAKS = str.maketrans("", "", "\r\n")
 
 _MISSED = (
     "This token is in plain text, and this webhook admits only what it has sealed: its mutating call was missed, or "
@@ -139,22 +139,30 @@ def _without_tokens(
     Args:
         written: the sealed text of each value of the Secret, except of those that stay plain.
     """
-    text = secret.annotations.get(LAST_APPLIED)
-    if text is None:
+    text = changed = secret.annotations.get(LAST_APPLIED)
+    if text is None or changed is None:
         return {}, ()
     try:
         applied = _Applied(text, secret)
         values = user_values(applied.secret, match, sealer.opener)
     except (_Unreadable, Undecodable):
-        return ({LAST_APPLIED: None}, (_REMOVED,)) if _holds_any(text, users, written) else ({}, ())
-    for key, value in values.items():
-        if value.kid or (key in users and key not in written):
-            continue  # sealed already, or in plain text in the Secret itself
-        applied.put(key, written.get(key) or sealer.sealed_aside(value))
-    changed = applied.text()
-    if changed == text:
+        shown = [text]
+    else:
+        for key in applied.secret.data:
+            value = values.get(key)
+            if value is not None and value.kid:
+                continue  # sealed already
+            if key in written:
+                applied.put(key, written[key])
+            elif value is not None and key not in users:  # or it is in plain text in the Secret itself
+                applied.put(key, sealer.sealed_aside(value))
+        changed = applied.text()
+        shown = applied.texts()
+    search = SecretSearch(form for key in written for form in _forms(users[key]))
+    shows_one = any(search.is_shown_in(_unwrapped(one)) for one in shown)
+    if changed == text and not shows_one:
         return {}, ()
-    if len(changed) > _LONGEST_LAST_APPLIED:
+    if shows_one or len(changed) > _LONGEST_LAST_APPLIED:
         return {LAST_APPLIED: None}, (_REMOVED,)
     return {LAST_APPLIED: changed}, ()
 
@@ -174,8 +182,10 @@ class _Applied:
         self._original = text
         self._document = _parsed(text)
         self._data, self._string_data = self._section("data"), self._section("stringData")
+        # Base64 as Kubernetes reads it (Go: encoding/base64): `base64` breaks lines, and YAML keeps the breaks.
+        given = {key: value.translate(_LINE_BREAKS) for key, value in self._data.items()}
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in self._string_data.items()}
-        self.secret = replace(secret, data={**self._data, **encoded})
+        self.secret = replace(secret, data={**given, **encoded})
         # In both: kubectl sends both, and of `data` nothing is ever stored.
         self._changed = False
         for key in self._data.keys() & self._string_data.keys():
@@ -195,6 +205,10 @@ class _Applied:
         # As kubectl writes it: in one line, with a line break at the end.
         end = "\n" if self._original.endswith("\n") else ""
         return json.dumps(self._document, separators=(",", ":"), ensure_ascii=self._original.isascii()) + end
+
+    def texts(self) -> list[str]:
+        """All that stands in it by now."""
+        return list(_texts_in(self._document))
 
     def _put(self, section: dict[str, str], key: str, value: str) -> None:
         self._changed |= section[key] != value
@@ -232,20 +246,27 @@ def _parsed(text: str) -> dict[str, object]:
     return document
 
 
-def _holds_any(text: str, users: Mapping[str, UserValue], written: Mapping[str, str]) -> bool:
-    """Whether a text shows one of the values that are sealed."""
-    return any(form in text for key in written for form in _forms(users[key].plaintext.get_secret_value()))
+def _texts_in(document: object) -> Iterator[str]:
+    """All names and texts of a document, however deep."""
+    waiting = [document]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
 
 
-def _forms(plaintext: str) -> list[str]:
-    """What a value may look like in a manifest: as it is, escaped, in base64, and of JSON the texts in it."""
-    texts = [plaintext]
-    try:
-        document = json.loads(plaintext)
-    except (ValueError, RecursionError):
-        document = None
-    if isinstance(document, dict):
-        texts += [value for value in document.values() if isinstance(value, str)]
+def _unwrapped(text: str) -> str:
+    """Without line breaks, as they stand in texts and in JSON: Kubernetes reads base64 with them."""
+    return text.translate(_LINE_BREAKS).replace("\\n", "").replace("\\r", "")
+
+
+def _forms(value: UserValue) -> list[str]:
+    """What a value or a token in it may look like in a manifest, without line breaks: as it is, escaped, in base64."""
+    texts = {value.plaintext.get_secret_value(), *value.tokens}
     forms = [form for text in texts for form in (text, json.dumps(text)[1:-1])]
-    forms.append(base64.b64encode(plaintext.encode(errors="replace")).decode().rstrip("="))
-    return [form for form in forms if len(form) >= _SHORTEST_SECRET]
+    forms += [base64.b64encode(text.encode(errors="replace")).decode().rstrip("=") for text in texts]
+    return [_unwrapped(form) for form in forms]
