@@ -607,6 +607,32 @@ def test_a_bitbucket_server_token_without_a_url_has_nowhere_to_go() -> None:
     assert "add its url" in why_target(to(make_token("c", "BBDC-")))
 
 
+OWN_GITLAB = Host("code.acme.dev", Kind("gitlab"), "https://code.acme.dev/api/v4")
+
+
+@pytest.mark.parametrize("where", [{"token": make_token("g", "glpat-")}, {"provider": "gitlab"}])
+def test_with_several_hosts_of_a_kind_none_is_usual(where: dict[str, str]) -> None:
+    """Whoever stores a token of their own GitLab and forgets its url has it sent neither there nor to gitlab.com."""
+    content = only(user({"token": make_token("n", ""), **where}))
+    assert isinstance(content, Checkable)
+    both = Hosts([OWN_GITLAB])
+    why = why_target(resolve(content, both, "github.com"))
+    assert why == "is for GitLab, of which there are several hosts (gitlab.com, code.acme.dev); add its url"
+    usual = resolve(content, both, "code.acme.dev")
+    assert isinstance(usual, Target)
+    assert usual.host == OWN_GITLAB
+
+
+def test_a_declared_host_that_overrides_the_built_in_one_is_the_only_one() -> None:
+    """As where gitlab.com is reached by another way."""
+    content = only(user({"token": make_token("g", "glpat-")}))
+    assert isinstance(content, Checkable)
+    instead = Host("gitlab.com", Kind("gitlab"), "https://127.0.0.1/api/v4")
+    target = resolve(content, Hosts([instead]), "github.com")
+    assert isinstance(target, Target)
+    assert target.host == instead
+
+
 def why_target(target: object) -> str:
     assert isinstance(target, Malformed)
     return target.why

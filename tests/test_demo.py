@@ -36,7 +36,14 @@ EXPECTED = {
     "An HTTP access token with all it needs": ("stored", "scopes=PROJECT_ADMIN, REPO_ADMIN"),
     "One without PROJECT_ADMIN": ("refused", "a runtime token also needs PROJECT_ADMIN"),
     "A token that may only read repositories": ("refused", "a runtime token also needs"),
-    "Two users in one Secret, known by their tokens' own prefixes; bob's is weak": ("refused", "data.bob: gitlab.com"),
+    "Two users in one Secret, each with a provider of their own; bob's token is weak": (
+        "refused",
+        "data.bob: gitlab.com",
+    ),
+    "A GitLab token without a URL, where there are two GitLabs: neither gets it": (
+        "refused",
+        "of which there are several hosts",
+    ),
     "A look-alike host: nothing is sent there": ("stored", "no requests"),
     "An SSH key, of which nothing can be checked": ("stored", "validation=unsupported"),
     "GitHub is down, and nobody guesses": ("refused", "known neither to be good nor bad"),

@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import secrets
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,7 +28,8 @@ from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.profile import PROFILE as GITHUB
 from webhook.providers.text import tells
 from webhook.requirements import Role
-from webhook.sealing import Closed, Why
+from webhook.sealing import Closed, Why, sealing_key
+from webhook.secret_search import SecretSearch
 from webhook.subject import SecretObject
 from webhook.token_shapes import is_token, kind_of_token, name_holds_token
 
@@ -132,10 +132,11 @@ _JWE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-
 _IV_KEY = "encryptionIV"
 # No provider's token comes near; an HTTP header that is longer than this is refused by most servers.
 _LONGEST_TOKEN = 8192
-# What is shorter is no secret, and may stand anywhere by chance.
-_SHORTEST_TOKEN = 8
 # Of a Secret's key (Kubernetes: validation.IsConfigMapKey).
 _LONGEST_KEY = 253
+
+# Hosts in one sentence.
+_MOST_NAMED = 5
 
 _TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
 _ARGOCD_TOKEN_KEYS = ("password", "bearerToken")
@@ -226,6 +227,11 @@ class UserValue:
         """The path that a denial names."""
         return "data" if self.hidden else f"data.{self.key}"
 
+    @property
+    def tokens(self) -> list[str]:
+        """The token, or those that JSON has; none of JSON that can't be read."""
+        return _tokens_of(self.plaintext.get_secret_value())
+
 
 def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str, UserValue]:
     """The values by key that are sealed where tokens are: each that holds a user's token, good or bad.
@@ -309,14 +315,21 @@ def _kind_named(text: str) -> Kind | None:
 
 
 def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed:
-    """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is."""
+    """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is.
+
+    A built-in host is one of several as soon as another one is declared: whose token it is can't be told then, and the
+    wrong one of them would get it.
+    """
     default = hosts.find(default_host)
     if default is not None and default.kind == kind:
         return default
     candidates = hosts.of_kind(kind)
-    if PROVIDERS[kind].profile.hosts or len(candidates) == 1:
-        return candidates[0]  # the built-in one, or the only one
-    return Malformed(f"is for {_title(kind)}, of which there is no usual host; add its url")
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        return Malformed(f"is for {_title(kind)}, of which there is no usual host; add its url")
+    names = ", ".join(host.name for host in candidates[:_MOST_NAMED])
+    return Malformed(f"is for {_title(kind)}, of which there are several hosts ({names}); add its url")
 
 
 def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
@@ -413,37 +426,19 @@ class _Values:
         """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
         if not key or key in _TOKEN_KEYS or key in _METADATA_KEYS:
             return False
-        last = len(key) - _SHORTEST_TOKEN
-        return name_holds_token(key) or any(self._begins(key[start:]) for start in range(last + 1))
-
-    def _begins(self, text: str) -> bool:
-        """Whether `text` begins with a short value. As none of them begins with another, it can only be the last one
-        that doesn't come after `text`; a Secret may have ten thousand, so that they aren't all tried."""
-        if text[:_SHORTEST_TOKEN] not in self._beginnings:
-            return False
-        place = bisect_right(self._short, text)
-        return place > 0 and text.startswith(self._short[place - 1])
+        return name_holds_token(key) or self._tokens.is_shown_in(key)
 
     @cached_property
-    def _beginnings(self) -> frozenset[str]:
-        return frozenset(value[:_SHORTEST_TOKEN] for value in self._short)
-
-    @cached_property
-    def _short(self) -> list[str]:
-        """Values that are long enough for a token and short enough to fit into a key, sorted, without those that
-        begin with another."""
+    def _tokens(self) -> SecretSearch:
+        """Those that are short enough to fit into a key."""
         keys = self._data.keys() - _METADATA_KEYS  # a user's id may well be the username that stands beside it
-        tokens = {token for key in keys for token in self._tokens_at(key)}
-        short: list[str] = []
-        for text in sorted(token for token in tokens if _SHORTEST_TOKEN <= len(token) <= _LONGEST_KEY):
-            if not (short and text.startswith(short[-1])):
-                short.append(text)
-        return short
+        tokens = (token for key in keys for token in _tokens_of(self.text(key) or ""))
+        return SecretSearch(token for token in tokens if len(token) <= _LONGEST_KEY)
 
-    def _tokens_at(self, key: str) -> list[str]:
-        """A value as it is or, of JSON, the tokens inside."""
-        text = self.text(key) or ""
-        return [text] if not text.lstrip().startswith("{") else _tokens_in(text)
+
+def _tokens_of(text: str) -> list[str]:
+    """A value as it is or, of JSON, the tokens inside."""
+    return [text] if not text.lstrip().startswith("{") else _tokens_in(text)
 
 
 def _tokens_in(text: str) -> list[str]:
@@ -616,6 +611,9 @@ def _json_content(text: str, common: Destination) -> Content:
         destination = _destination(fields["url"], fields["host"], fields["provider"], common)
     except MalformedUrl as error:
         return Malformed(f"has a url that {error}")
+    if sealing_key(token) is not None:
+        what = "is JSON around a value that this webhook has sealed, which nobody opens there"
+        return Malformed(f"{what}; write the token itself")
     if _JWE.match(token):
         return External("is a JWE that no key of this webhook opens")
     return _checkable(token, fields["username"], destination)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,13 +134,21 @@ def _any(world: World) -> Act:
     def token(name: str) -> str:
         return world.token(name).value
 
+    def at_gitlab(name: str) -> str:
+        return json.dumps({"token": token(name), "url": "https://gitlab.com"})
+
     return Act(
         "Whatever the provider",
         (
             Scene(
-                "Two users in one Secret, known by their tokens' own prefixes; bob's is weak",
+                "Two users in one Secret, each with a provider of their own; bob's token is weak",
                 "git-default-acme",
-                {"alice": token("user-classic"), "bob": token("gitlab-weak")},
+                {"alice": token("user-classic"), "bob": at_gitlab("gitlab-weak")},
+            ),
+            Scene(
+                "A GitLab token without a URL, where there are two GitLabs: neither gets it",
+                "git-default-acme",
+                {"bob": token("gitlab-good-user")},
             ),
             Scene(
                 "A look-alike host: nothing is sent there",
@@ -162,7 +171,7 @@ def _any(world: World) -> Act:
             Scene(
                 "The platform's own flag skips the check of users' tokens, visibly",
                 "git-default-acme",
-                {"bob": token("gitlab-weak")},
+                {"bob": at_gitlab("gitlab-weak")},
                 settings={"app-proxy": {"config": {"skipGitPermissionValidation": "true"}}},
             ),
         ),
