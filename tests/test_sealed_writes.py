@@ -525,6 +525,29 @@ async def test_the_same_token_in_plain_text_is_no_change_where_nothing_is_sealed
     assert "encryption-key-id" not in marks(again.annotations)
 
 
+async def test_without_its_label_a_secret_says_on_which_key_opens_what() -> None:
+    """The values stay sealed, and whoever uses them has to know; what was found of them, nobody keeps true any more."""
+    sealing_desk = desk()
+    stored = await sealing_desk.store(
+        replace(make_user_secret({"ada": ADA, "bob": BOB}), name="x", labels={INTEGRATION: "git"})
+    )
+    without = await sealing_desk.store(replace(stored, labels={}), stored)
+    expected = {name for name in marks(stored.annotations) if name.startswith("encrypt")}
+    assert marks(without.annotations) == {name: marks(stored.annotations)[name] for name in expected}
+    assert marks(without.labels) == {}
+    assert await sealing_desk.store(replace(without, labels={}), stored) == without
+
+
+async def test_json_around_a_sealed_value_is_malformed() -> None:
+    """Somebody put into JSON what `kubectl get` showed: it could never be used, and no key is missing."""
+    stored = await desk().store(make_user_secret({"token": ADA}))
+    for ring in (RING, None):
+        document = json.dumps({"token": stored_value(stored, "token"), "username": "ada"})
+        judge = Desk(TOKENS, ring=ring)
+        denial = denied(await judge.decide(make_subject(make_user_secret({"ada": document}))))
+        assert "data.ada: This value is JSON around a value that this webhook has sealed" in denial.message, denial
+
+
 # --- kubectl's annotation ---------------------------------------------------------------------------------------------
 
 
@@ -587,6 +610,60 @@ async def test_an_annotation_that_cannot_be_read_and_shows_none_stays() -> None:
     """It is somebody else's."""
     secret = make_user_secret({"token": ADA}, annotations={LAST_APPLIED: "anything"})
     assert (await desk().store(secret)).annotations[LAST_APPLIED] == "anything"
+
+
+def wrapped(text: str, every: int) -> str:
+    """Base64 in lines, as `base64` prints it and a block of YAML keeps it."""
+    return "".join(f"{text[start : start + every]}\n" for start in range(0, len(text), every))
+
+
+@pytest.mark.parametrize("every", [76, 10])
+async def test_base64_in_lines_is_sealed_in_kubectls_annotation(every: int) -> None:
+    """The API server reads it without the line breaks; the annotation has them."""
+    token = make_token("f", "github_pat_") + "x" * 40
+    skipping = desk("app-proxy: {config: {skipGitPermissionValidation: 'true'}}")
+    secret = make_user_secret({"token": token})
+    manifest = {"kind": "Secret", "data": {"token": wrapped(encode(token), every)}}
+    stored = await skipping.store(replace(secret, annotations={LAST_APPLIED: json.dumps(manifest)}))
+    assert json.loads(stored.annotations[LAST_APPLIED])["data"] == stored.data
+    assert_holds_none_of(stored, token)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"data": {"token": "%"}, "x": "lines"},
+        {"data": {}, "x": ["lines"]},
+        {"data": {}, "metadata": {"annotations": {"x": "text"}}},
+        {"data": {}, "metadata": {"labels": {"text": ""}}},
+    ],
+)
+async def test_kubectls_annotation_goes_where_a_token_stays_in_it(manifest: Any) -> None:
+    """Wherever else it stands there, whole or in lines."""
+    text = json.dumps(manifest).replace("lines", json.dumps(wrapped(encode(ADA), 10))[1:-1]).replace("text", ADA)
+    secret = make_user_secret({"token": ADA}, annotations={LAST_APPLIED: text})
+    decision = allowed(await desk().decide(make_subject(secret), Stage.MUTATE))
+    assert any(LAST_APPLIED in warning for warning in decision.warnings)
+    assert LAST_APPLIED not in patched(secret, decision.patch).annotations
+
+
+async def test_a_value_that_the_manifest_alone_would_not_show_as_a_token_is_sealed_there() -> None:
+    """Beside `token`, another key counts only if it has the shape of one; in the Secret it stands alone by now."""
+    plain, older = "no-shape-at-all-1", "no-shape-at-all-2"
+    manifest = {"data": {"token": encode(BOB), "ada": encode(older)}}
+    secret = make_user_secret({"ada": plain}, annotations={LAST_APPLIED: json.dumps(manifest)})
+    stored = await desk("app-proxy: {config: {skipGitPermissionValidation: 'true'}}").store(secret)
+    assert json.loads(stored.annotations[LAST_APPLIED])["data"]["ada"] == stored.data["ada"]
+    assert_holds_none_of(stored, plain, older, BOB)
+
+
+@pytest.mark.timeout(20)  # each token by itself took several times as long as all of them together do now
+async def test_thousands_of_tokens_and_a_large_annotation_keep_nobody_waiting() -> None:
+    """Both are whatever somebody wrote."""
+    users = {f"user-{number:04}": f"{ADA[:-4]}{number:04}" for number in range(2500)}
+    secret = make_user_secret(users, annotations={LAST_APPLIED: ADA[:-4] * 5000})
+    old = make_user_secret(users)
+    allowed(await desk().decide(make_subject(secret, old), Stage.MUTATE))
 
 
 async def test_what_the_platform_reads_stays_in_kubectls_annotation() -> None:

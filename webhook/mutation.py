@@ -75,12 +75,19 @@ def patch_for(
     return _patch(secret, label_changes, _changes(secret.annotations, annotations), sealed)
 
 
-def removal_for(subject: Subject) -> tuple[PatchOperation, ...]:
-    """The patch that takes our marks off a Secret that is no credential Secret any more: nobody keeps them true."""
+def removal_for(subject: Subject, entries: Mapping[str, Entry] | None = None) -> tuple[PatchOperation, ...]:
+    """The patch that takes our marks off a Secret that is no credential Secret any more: nobody keeps them true.
+
+    Args:
+        entries: what the Secret held when it was one. Of those that are sealed it goes on being said which key opens
+            them: they stay sealed, and whoever uses them has to know.
+    """
     secret = subject.object
     if secret is None:
         return ()
-    return _patch(secret, _changes(secret.labels, {}), _changes(secret.annotations, {}))
+    sealed = {key: entry for key, entry in (entries or {}).items() if entry.kid}
+    annotations = _encryption(sealed, {key: entry.kid for key, entry in sealed.items()}) if sealed else _Marks()
+    return _patch(secret, _changes(secret.labels, {}), _changes(secret.annotations, annotations))
 
 
 def sealing_for(subject: Subject, sealed: Sealed) -> tuple[PatchOperation, ...]:

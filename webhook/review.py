@@ -7,6 +7,7 @@ denies nothing but what it can't read. The same code serves audits, which have n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -140,10 +141,10 @@ class Reviewer:
         if secret is None or not _is_written(subject):
             return _ALLOWED
         match = self._classify(secret)
-        if not match:
-            was_ours = bool(self._classify(subject.old)) and stage is Stage.MUTATE
-            return Reviewed(Allow(patch=removal_for(subject))) if was_ours else _ALLOWED
         opener = Opener(self._ring()) if self._ring is not None else None
+        if not match:
+            before = self._classify(subject.old)
+            return self._release(subject, before, opener) if before and stage is Stage.MUTATE else _ALLOWED
         try:
             entries = extract(secret, match, opener)
         except Undecodable as error:
@@ -215,6 +216,14 @@ class Reviewer:
             return Allow()
         sentence = "The token could not be checked in time, so that it is known neither to be good nor bad; try again."
         return self._refuse(sentence, Outcome.UNVERIFIED)
+
+    def _release(self, subject: Subject, before: Match, opener: Opener | None) -> Reviewed:
+        """What follows where a Secret is no credential Secret any more."""
+        entries: Mapping[str, Entry] = {}
+        if subject.object is not None:
+            with contextlib.suppress(Undecodable):
+                entries = extract(subject.object, before, opener)
+        return Reviewed(Allow(patch=removal_for(subject, entries)))
 
     def _refuse(self, sentence: str, outcome: Outcome) -> Decision:
         """What follows from something that is about the Secret as a whole."""
