@@ -393,6 +393,13 @@ def test_sealing_needs_keys_that_last() -> None:
     assert parse_settings("encryption: {mode: seal, keysDir: /keys}").encryption.mode == "seal"
 
 
+def test_a_key_ring_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    """Where the file is checked it may be elsewhere than where the server runs, so it is no error."""
+    (doubt,) = parse_settings(f"encryption: {{keysDir: {tmp_path / 'absent'}}}").doubts()
+    assert f"encryption.keysDir: there is no folder {tmp_path / 'absent'}" in doubt
+    assert parse_settings(f"encryption: {{keysDir: {tmp_path}}}").doubts() == []
+
+
 def test_a_ca_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """It may come later, so it is no error; but nobody should learn of it from a refused token."""
     host = f"{{host: git.acme.dev, kind: github, caFile: {tmp_path / 'absent.pem'}}}"

@@ -535,6 +535,9 @@ class Settings(_Section):
                 doubts.append(f"{provider.host}: there is no caFile {provider.ca_file}, so it can't be asked.")
             if (doubt := provider.doubt_about_api_url()) is not None:
                 doubts.append(doubt)
+        keys = self.encryption.keys_dir
+        if keys is not None and not keys.is_dir():
+            doubts.append(f"encryption.keysDir: there is no folder {keys} here; where it is missing, no server starts.")
         builtin = {rule.name for rule in BUILTIN_RULES} if self.builtin_rules else set()
         for name in sorted(builtin & {rule.name for rule in self.rules}):
             doubts.append(

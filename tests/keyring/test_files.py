@@ -93,6 +93,29 @@ class TestReading:
             load_keyring(tmp_path / "keys", NOW)
 
     @needs_root
+    def test_a_link_as_in_a_volume_by_somebody_else_excuses_nothing(self, tmp_path: Path) -> None:
+        """Where everybody may write, everybody could make one, and with it a key that is the last by name."""
+        write_key(tmp_path / "keys", "a")
+        (tmp_path / "keys").chmod(0o1777)
+        (tmp_path / "keys" / "..data").symlink_to(".")
+        os.chown(tmp_path / "keys" / "..data", 4711, 4711, follow_symlinks=False)
+        with pytest.raises(ConfigurationError, match="written by everybody"):
+            load_keyring(tmp_path / "keys", NOW)
+
+    @pytest.mark.parametrize("put", ["file", "link"])
+    def test_what_is_in_a_volume_and_not_of_it_is_refused(self, tmp_path: Path, put: str) -> None:
+        """Kubelet's own files are all links through the one that it swaps."""
+        as_kubelet_does(tmp_path / "keys", {"a": key_text()}, "..1", 0o644)
+        write_key(tmp_path, "elsewhere")
+        stranger = tmp_path / "keys" / "b"
+        if put == "file":
+            stranger.write_text(key_text())
+        else:
+            stranger.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ConfigurationError, match="keys/b isn't of the volume"):
+            load_keyring(tmp_path / "keys", NOW)
+
+    @needs_root
     def test_a_file_of_somebody_else_is_only_doubtful(self, tmp_path: Path) -> None:
         """What an agent mounts for this process has the rights that the agent gave it."""
         write_key(tmp_path, "a")
@@ -126,10 +149,16 @@ class TestReading:
         [
             (lambda path: path.write_text("c2hvcnQ="), "holds 5 bytes"),
             (lambda path: path.write_bytes(b"\xff\xfe" * 30), "no key in base64"),
+            (lambda path: path.write_text(key_text(), encoding="utf-8-sig"), "no key in base64"),
+            (lambda path: path.write_text(key_text(), encoding="utf-16"), "no key in base64"),
+            (lambda path: path.write_text(""), "holds 0 bytes"),
+            (lambda path: path.write_text("A" * 5000), "larger than any key"),
+            (lambda path: replaced_by(path.symlink_to, "/dev/zero", path), "is no file"),
+            (lambda path: replaced_by(path.symlink_to, path.name, path), "can't be read: Too many levels"),
             (lambda path: replaced_by(path.symlink_to, "nowhere", path), "can't be read: No such file"),
             (lambda path: replaced_by(os.mkfifo, path, path), "is no file"),
         ],
-        ids=["short", "binary", "broken link", "pipe"],
+        ids="short binary marked utf-16 empty large broken device loop pipe".split(),
     )
     def test_one_bad_file_spoils_the_ring(self, tmp_path: Path, spoil: Callable[[Path], object], says: str) -> None:
         """A ring that silently lacked a key could not open what that sealed. The message names the file."""

@@ -23,6 +23,8 @@ from webhook.errors import ConfigurationError
 from webhook.keyring.key import HOW_TO_MAKE, LARGEST_FILE, Key, derive_key, parse_key
 from webhook.keyring.ring import ACTIVATION, ALWAYS, KeyRing
 
+_VOLUME_LINK = "..data"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
@@ -83,10 +85,8 @@ def _vanished(folder: Path, key: Key) -> str:
 
 def _read(folder: Path) -> tuple[list[KeyFile], list[str]]:
     """The keys by name, and what is doubtful about their files."""
-    # kubelet's way of changing all files at once; their rights are those that the Pod's author gave the volume, and
-    # whoever is in that Pod may have them.
-    in_volume = (folder / "..data").is_symlink()
     try:
+        in_volume = _is_volume(folder)
         if not in_volume:
             _refuse_open_folder(folder)
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
@@ -102,7 +102,9 @@ def _read(folder: Path) -> tuple[list[KeyFile], list[str]]:
                 continue
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigurationError(f"{path} is no file")
-            if not in_volume and (doubt := _check_rights(path, status)) is not None:
+            if in_volume:
+                _refuse_stranger(path)
+            elif (doubt := _check_rights(path, status)) is not None:
                 doubts.append(doubt)
             with path.open("rb") as file:
                 text = file.read(LARGEST_FILE + 1)
@@ -118,6 +120,26 @@ def _read(folder: Path) -> tuple[list[KeyFile], list[str]]:
     if not files:
         raise ConfigurationError(f"{folder} holds no key; {HOW_TO_MAKE}")
     return files, doubts
+
+
+def _is_volume(folder: Path) -> bool:
+    """Whether it is a volume of kubelet's, whose way of changing all files at once is a link. Their rights are those
+    that the Pod's author gave the volume, and whoever is in that Pod may have them. In a folder where everybody may
+    write, everybody could make such a link."""
+    try:
+        link = (folder / _VOLUME_LINK).lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISLNK(link.st_mode) and link.st_uid in (0, os.geteuid(), folder.stat().st_uid)
+
+
+def _refuse_stranger(path: Path) -> None:
+    """
+    Raises:
+        ConfigurationError: what is in a volume isn't of it.
+    """
+    if not (path.is_symlink() and os.readlink(path).startswith(f"{_VOLUME_LINK}/")):
+        raise ConfigurationError(f"{path} isn't of the volume that is mounted there; take it away")
 
 
 def _refuse_open_folder(folder: Path) -> None:
