@@ -28,8 +28,20 @@ from webhook.subject import SecretObject
 from webhook.unsealing import sealed_keys
 
 KEY_ID = PREFIX + "encryption-key-id"
+ENCRYPTION = PREFIX + "encryption"
 
 _MOST_TRIES = 5
+
+
+class KeyNotThere(NotDone):
+    """The webhook doesn't have the key that values would be moved to, so that they would be lost to it and to all who
+    have the same ring; the text is for people."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(
+            f"the webhook doesn't have the key {key.kid} ({key.name}), and could open nothing that it has sealed. "
+            "Bring its file to the Secret that the servers mount, and run this again when they have it."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +114,22 @@ def plan(secret: SecretObject, ring: KeyRing, now: datetime) -> Plan:
 async def reseal(
     secrets: StoredSecrets, stored: Stored, ring: KeyRing, now: datetime, *, dry_run: bool = False
 ) -> Moved:
-    """Move one Secret. Where somebody else changes it meanwhile, it is read again."""
+    """Move one Secret. Where somebody else changes it meanwhile, it is read again.
+
+    Raises:
+        KeyNotThere: the webhook doesn't have the active key. The Secret stays as it is.
+    """
     for _ in range(_MOST_TRIES):
         planned = plan(stored.secret, ring, now)
         signs = ATTESTATION in planned.annotations
         if not planned.change or dry_run:
             return Moved(stored.place, len(planned.data), signs, planned.left)
         try:
+            if planned.data and _closes(stored, await secrets.change(stored, planned.change, dry_run=True), planned):
+                raise KeyNotThere(ring.active(now))
             written = await secrets.change(stored, planned.change)
+        except KeyNotThere:
+            raise
         except Conflict:
             again = await secrets.read(stored.secret.namespace, stored.secret.name)
             if again is None:
@@ -133,6 +153,7 @@ async def reseal_all(
     Some may come twice.
 
     Raises:
+        KeyNotThere: as `reseal`.
         NotDone: they can't be listed.
     """
     async for page in secrets.pages(namespace):
@@ -141,8 +162,26 @@ async def reseal_all(
             after -= 1
             try:
                 yield await reseal(secrets, stored, ring, now, dry_run=dry_run), after
+            except KeyNotThere:
+                raise
             except NotDone as error:
                 yield Moved(stored.place, failed=str(error)), after
+
+
+def _closes(before: Stored, rehearsed: Stored, planned: Plan) -> bool:
+    """Whether the webhook calls a value somebody else's that it could open before."""
+    closed = _external(rehearsed.secret) - _external(before.secret)
+    return bool(planned.data.keys() & closed)
+
+
+def _external(secret: SecretObject) -> set[str]:
+    """The keys whose values somebody else has encrypted, as the webhook's annotation says."""
+    text = secret.annotations.get(ENCRYPTION, "")
+    try:
+        by_entry = json.loads(text) if text.startswith("{") else dict.fromkeys(secret.data, text)
+    except (ValueError, RecursionError):
+        return set()
+    return {key for key, value in by_entry.items() if value == "external"}
 
 
 async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) -> str:

@@ -44,7 +44,8 @@ def unseal(
         raise ConfigurationError("this would show the token on a terminal; send it to a program, or say --show")
     ring = load_keyring_by_file_times(keys)
     token = asyncio.run(_unsealed(namespace, name, key, ring, kubeconfig, context, needs_event=not without_event))
-    sys.stdout.write(token + ("\n" if sys.stdout.isatty() else ""))
+    # Byte for byte, whatever the terminal's or the system's encoding is.
+    sys.stdout.buffer.write(token.encode() + (b"\n" if sys.stdout.isatty() else b""))
     sys.stdout.flush()
 
 
@@ -74,6 +75,10 @@ async def _unsealed(
             raise ConfigurationError(str(error)) from None
         except StaysClosed as error:
             _end(str(error), code=1)
+        token = opened.plaintext.get_secret_value()
+        if sys.stdout.isatty() and not all(line.isprintable() for line in token.splitlines()):
+            # Whoever may write the Secret could move the cursor, or type.
+            raise ConfigurationError("this value has control characters, which a terminal obeys; send it to a program")
         try:
             await write_event(secrets, stored, key, opened, datetime.now(UTC))
         except NotDone as error:
@@ -81,7 +86,7 @@ async def _unsealed(
             if needs_event:
                 _end(f"{problem} So it isn't shown; to see it all the same, say --without-event.", code=3)
             typer.echo(f"git-token-webhook: {problem}", err=True)
-        return opened.plaintext.get_secret_value()
+        return token
 
 
 def reseal(
@@ -133,6 +138,7 @@ async def _resealed(
     *,
     dry_run: bool,
 ) -> None:
+    from webhook.resealing import KeyNotThere
     from webhook.resealing import reseal as reseal_one
     from webhook.stored_secrets import NotDone, StoredSecrets
 
@@ -145,6 +151,8 @@ async def _resealed(
             if stored is None:
                 raise ConfigurationError(f"there is no Secret {place[0]}/{place[1]}")
             report.add(await reseal_one(secrets, stored, ring, now, dry_run=dry_run))
+        except KeyNotThere as error:
+            report.stop(f"{place[0]}/{place[1]}: {error}")
         except NotDone as error:
             report.stop(f"{place[0]}/{place[1]}: {error}.")
 
@@ -155,7 +163,7 @@ async def _reseal_each(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from webhook.resealing import reseal_all
+    from webhook.resealing import KeyNotThere, reseal_all
     from webhook.stored_secrets import NotDone
 
     columns = (TextColumn("Secrets"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -167,6 +175,8 @@ async def _reseal_each(
                 report.add(moved)
                 done += 1
                 progress.update(task, completed=done, total=done + after)
+        except KeyNotThere as error:
+            report.stop(f"Nothing more is moved: {error}")
         except NotDone as error:
             report.stop(f"The Secrets can't be listed: {error}. Run it again, and it goes on from here.")
 
