@@ -63,23 +63,28 @@ class ApiServer(Cluster, ApplicationsSource, Protocol):
     """All that we ask the API server."""
 
 
-class _Source(msgspec.Struct, rename={"repo_url": "repoURL"}):
+class Source(msgspec.Struct, rename={"repo_url": "repoURL"}):
+    """Where an Application is synced from."""
+
     repo_url: str = ""
     chart: str = ""
 
 
 class _Hydrator(msgspec.Struct, rename={"dry_source": "drySource"}):
-    dry_source: _Source = msgspec.field(default_factory=_Source)
+    dry_source: Source = msgspec.field(default_factory=Source)
 
 
-class _Spec(msgspec.Struct, rename={"source_hydrator": "sourceHydrator"}):
-    source: _Source | None = None
-    sources: list[_Source] | None = None
+class Spec(msgspec.Struct, rename={"source_hydrator": "sourceHydrator"}):
+    """What of an Application's spec is looked at."""
+
+    source: Source | None = None
+    sources: list[Source] | None = None
     source_hydrator: _Hydrator | None = None
+    project: str = ""
 
 
 class _Application(msgspec.Struct):
-    spec: _Spec = msgspec.field(default_factory=_Spec)
+    spec: Spec = msgspec.field(default_factory=Spec)
 
 
 class _Metadata(msgspec.Struct, rename={"next": "continue"}):
@@ -94,10 +99,11 @@ class Page(msgspec.Struct):
 
     def urls(self) -> list[str]:
         """Of all that is no Helm chart."""
-        return [source.repo_url for one in self.items for source in _sources(one.spec) if not source.chart]
+        return [source.repo_url for one in self.items for source in sources_of(one.spec) if not source.chart]
 
 
-def _sources(spec: _Spec) -> Iterable[_Source]:
+def sources_of(spec: Spec) -> Iterable[Source]:
+    """All that it is synced from, Helm charts as well."""
     if spec.source_hydrator is not None:
         yield spec.source_hydrator.dry_source
     elif spec.sources:  # beside which Argo CD passes over `source`

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from webhook import __version__
+from webhook.audit.commands import check
 from webhook.errors import ConfigurationError
 from webhook.keyring.commands import app as keys_app
 from webhook.sealed_commands import reseal, unseal
@@ -36,6 +37,7 @@ certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
 app.add_typer(keys_app, name="keys")
+app.command(epilog="Example: kustomize build overlays/prod | git-token-webhook check -")(check)
 app.command(epilog="Example: git-token-webhook unseal platform/git-default-alice --keys keys | pbcopy")(unseal)
 app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys keys --dry-run")(reseal)
 

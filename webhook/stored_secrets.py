@@ -32,6 +32,18 @@ _MOST_BEGINNINGS = 10
 _MERGE_PATCH = "application/merge-patch+json"
 
 
+class Expired(NotDone):
+    """The API server has forgotten where in a list we were (410).
+
+    Attributes:
+        following: where the list goes on all the same, with what there is now; empty where it doesn't say.
+    """
+
+    def __init__(self, following: str) -> None:
+        super().__init__("the API server answers 410", 410)
+        self.following = following
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A Secret as it is stored.
@@ -211,12 +223,41 @@ class StoredSecrets:
             stored.secret.name,
             stored.secret.namespace,
             {**change, "metadata": metadata},
-            field_manager=FIELD_MANAGER,
-            **({"dry_run": "All"} if dry_run else {}),
             _content_type=_MERGE_PATCH,
-            _request_timeout=TIMEOUT,
+            **_options(dry_run),
         )
         return decoded(await asked(request), _Secret).stored()
+
+    async def create(self, secret: SecretObject, *, dry_run: bool = False) -> Stored:
+        """The Secret as it was made.
+
+        Raises:
+            Conflict: there is one of this name.
+            NotDone: it was not made.
+        """
+        metadata = {"name": secret.name, "labels": dict(secret.labels), "annotations": dict(secret.annotations)}
+        document = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(secret.data)}
+        request = self._core.create_namespaced_secret_without_preload_content(
+            secret.namespace, document, **_options(dry_run)
+        )
+        return decoded(await asked(request), _Secret).stored()
+
+    async def delete(self, stored: Stored, *, dry_run: bool = False) -> None:
+        """Delete what was read.
+
+        Raises:
+            Conflict: it isn't any more what was read.
+            NotDone: it was not deleted.
+        """
+        preconditions = {"uid": stored.uid, "resourceVersion": stored.version}
+        request = self._core.delete_namespaced_secret_without_preload_content(
+            stored.secret.name,
+            stored.secret.namespace,
+            body={"preconditions": preconditions},
+            **({"dry_run": "All"} if dry_run else {}),
+            _request_timeout=TIMEOUT,
+        )
+        await asked(request)
 
     async def username(self) -> str:
         """Who asks, as the API server knows it (SelfSubjectReview).
@@ -266,3 +307,8 @@ class StoredSecrets:
         else:
             request = self._core.list_namespaced_secret_without_preload_content(namespace, **options)
         return decoded(await asked(request), _List)
+
+
+def _options(dry_run: bool) -> dict[str, Any]:
+    """Of every write."""
+    return {"field_manager": FIELD_MANAGER, "_request_timeout": TIMEOUT} | ({"dry_run": "All"} if dry_run else {})

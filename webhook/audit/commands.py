@@ -1,0 +1,181 @@
+"""``git-token-webhook check`` and ``audit``: what people type, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webhook.keyring.ring import KeyRing
+    from webhook.report.model import Report
+    from webhook.settings import Settings
+
+Format = Literal["table", "json", "yaml", "junit", "sarif", "html"]
+View = Literal["findings", "tokens"]
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="Configuration file (YAML) of the webhook; the defaults without one.", envvar="GIT_TOKEN_WEBHOOK_CONFIG"
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option(help="The webhook's key ring, which opens sealed tokens; without, encryption.keysDir of --config."),
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="The form of the report.")]
+OutputFile = Annotated[Path | None, typer.Option(help="Write the report there, and a summary to standard output.")]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What ends with exit code 1, separated by commas: error (what the webhook would refuse), warning, "
+        "expiring, never-attested, changed, applications, not-looked-at, an outcome such as invalid, or none. "
+        "[default: error,applications]"
+    ),
+]
+Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Questions to one host at the same time.")]
+
+
+def check(
+    paths: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-...", help="Manifests; - reads standard input.")],
+    config: Config = None,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace of Secrets that name none.")] = "",
+    keys: Keys = None,
+    output: Output = "table",
+    output_file: OutputFile = None,
+    view: Annotated[View, typer.Option(help="In the table: what is wrong, or who holds which token.")] = "findings",
+    fail_on: FailOn = None,
+    concurrency: Concurrency = 8,
+    timeout: Annotated[str, typer.Option(help="How long all of it may take; then the rest is unverified.")] = "10m",
+) -> None:
+    """Judge the Secrets in manifests as the webhook would, before anybody applies them."""
+    from webhook.audit.checking import check as run
+    from webhook.audit.failing import DEFAULT, parse
+    from webhook.audit.progress import Shown
+
+    words = parse(fail_on or DEFAULT)
+    settings, ring = _settings(config), None
+    ring = _ring(keys, settings)
+    seconds = _seconds("--timeout", timeout)
+    with Shown() as progress:
+        report = _finished(
+            run(
+                paths,
+                sys.stdin,
+                _without_applications(settings),
+                namespace=namespace,
+                ring=ring,
+                at_once=concurrency,
+                seconds=seconds,
+                progress=progress,
+            )
+        )
+    _conclude(report, settings, output, output_file, view, words)
+
+
+def _settings(config: Path | None) -> Settings:
+    from webhook.settings import load_settings
+
+    return load_settings(config)
+
+
+def _without_applications(settings: Settings) -> Settings:
+    """Settings that don't ask the API server what might be synced."""
+    repositories = settings.repositories.model_copy(update={"applications": False})
+    return settings.model_copy(update={"repositories": repositories})
+
+
+def _ring(keys: Path | None, settings: Settings) -> KeyRing | None:
+    """
+    Raises:
+        ConfigurationError: the folder that the command line names can't be used.
+    """
+    from webhook.keyring.files import load_keyring_by_file_times
+
+    folder = keys if keys is not None else settings.encryption.keys_dir
+    if folder is None or (keys is None and not folder.is_dir()):
+        return None  # the configuration names a folder of the server's, which isn't here
+    return load_keyring_by_file_times(folder)
+
+
+def _seconds(flag: str, text: str) -> float:
+    return _duration(flag, text).total_seconds()
+
+
+def _duration(flag: str, text: str) -> timedelta:
+    from webhook.settings import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{flag}: {error}") from None
+
+
+def _finished(run: Coroutine[Any, Any, Report]) -> Report:
+    """The report, also where somebody doesn't want to wait for the rest of it."""
+
+    async def until_told_to_stop() -> Report:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await run
+
+    return asyncio.run(until_told_to_stop())
+
+
+def _conclude(
+    report: Report, settings: Settings, output: Format, file: Path | None, view: View, words: frozenset[str]
+) -> None:
+    from webhook.audit.failing import fails
+    from webhook.report.formats import write
+
+    if file is None:
+        write(report, output, sys.stdout, colors=_colors(sys.stdout), view=view)
+    else:
+        with _replaced(file) as stream:
+            write(report, output, stream, colors=False, view=view)
+        found = fails(report, words, settings.expiry.warn_within)
+        typer.echo(f"{file}: {_counted(len(report.rows), 'entry', 'entries')}{', something found' if found else ''}.")
+    for problem in report.problems if output != "table" or file is not None else ():
+        typer.echo(f"git-token-webhook: {problem}", err=True)
+    if report.problems:
+        raise typer.Exit(3)
+    if fails(report, words, settings.expiry.warn_within):
+        raise typer.Exit(1)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _colors(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def _replaced(file: Path) -> Iterator[TextIO]:
+    """The file, written as a whole or not at all.
+
+    Raises:
+        ConfigurationError: it can't be written.
+    """
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as stream:
+            yield stream
+        beside.replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: can't be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,347 @@
+"""Manifests as people keep them: YAML and JSON, several documents in a file, lists, folders, standard input.
+
+Each Secret comes with the lines that its entries stand in. What is wrong with a document is told without quoting it:
+it may hold a token.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from webhook.errors import ConfigurationError
+from webhook.subject import SecretObject
+
+STDIN = "-"
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+"""Of the files that a folder is searched for."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST_LIST = 8
+_LARGEST = 64 << 20
+"""Bytes of one file: what is larger is no manifest that anybody has written."""
+_SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+_NOTHING = re.compile(r"(?:\s*(?:[#%].*)?(?:\n|\Z))*\Z")
+_STRING = "tag:yaml.org,2002:str"
+_NULL = "tag:yaml.org,2002:null"
+# A name of Kubernetes: only such text is repeated.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A line of a file, counted from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object of Kubernetes, as far as it is looked at.
+
+    Attributes:
+        node: its YAML, for those who know what its kind means.
+    """
+
+    where: Where
+    api_version: str
+    kind: str
+    node: yaml.MappingNode = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretManifest:
+    """A Secret, and where its parts stand."""
+
+    where: Where
+    secret: SecretObject
+    lines: Mapping[str, int] = field(repr=False)  # a key may be a token, by a slip
+
+    def line(self, key: str) -> int:
+        """Where the value of a key of `data` stands; of none, where the Secret begins."""
+        return self.lines.get(key, self.where.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A document that can't be read; `why` is a clause that stands after its place."""
+
+    where: Where
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A document that becomes YAML only once somebody renders it."""
+
+    where: Where
+
+
+Document = Manifest | SecretManifest | Broken | Template
+
+
+def read(paths: list[str], stdin: TextIO, namespace: str = "") -> Iterator[Document]:
+    """All that these files and folders hold.
+
+    Args:
+        namespace: of Secrets that name none.
+
+    Raises:
+        ConfigurationError: there is no such file, or it can't be read.
+    """
+    for file, text in _texts(paths, stdin):
+        if isinstance(text, Broken):
+            yield text
+            continue
+        for first_line, document in _documents(text):
+            yield from _read_document(file, first_line, document, namespace)
+
+
+def _texts(paths: list[str], stdin: TextIO) -> Iterator[tuple[str, str | Broken]]:
+    seen: set[str] = set()
+    for given in paths:
+        if given == STDIN:
+            yield STDIN, stdin.read()
+            continue
+        path = Path(given)
+        if not path.exists():
+            raise ConfigurationError(f"{given}: there is no such file or folder")
+        for file in _files(path) if path.is_dir() else [path]:
+            if str(file) in seen:
+                continue
+            seen.add(str(file))
+            yield str(file), _text_of(file)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """What a folder holds, in order. Hidden folders hold no manifests, and links may lead in circles."""
+    for current, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(current, name) for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES)
+
+
+def _unreadable(error: OSError) -> None:
+    raise ConfigurationError(f"{error.filename}: can't be read: {error.strerror}") from None
+
+
+def _text_of(file: Path) -> str | Broken:
+    try:
+        if file.stat().st_size > _LARGEST:
+            return Broken(Where(str(file), 1), f"is larger than {_LARGEST >> 20} MiB, which no manifest is")
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        return Broken(Where(str(file), 1), "is no text in UTF-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file}: can't be read: {error.strerror}") from None
+
+
+def _documents(text: str) -> Iterator[tuple[int, str]]:
+    """Each document with its first line, apart from the others: a broken one says nothing of those after it."""
+    if (objects := _json_objects(text)) is not None:
+        yield from objects
+        return
+    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+    line = 1
+    for begin, end in zip([0, *starts], [*starts, len(text)], strict=True):
+        piece = text[begin:end]
+        if not _NOTHING.match(piece.removeprefix("---")):
+            yield line, piece
+        line += piece.count("\n")
+
+
+def _json_objects(text: str) -> list[tuple[int, str]] | None:
+    """The objects of a JSON text or of several behind each other, as jq writes them; None where it is no JSON."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    decoder, objects, place = json.JSONDecoder(), list[tuple[int, str]](), 0
+    while (rest := re.compile(r"\s*").match(text, place)) is not None and (place := rest.end()) < len(text):
+        try:
+            _, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return None
+        # YAML allows no tabs between its tokens, and JSON none inside of a string.
+        objects.append((1 + text.count("\n", 0, place), text[place:end].replace("\t", " ")))
+        place = end
+    return objects
+
+
+def _read_document(file: str, first_line: int, text: str, namespace: str) -> Iterator[Document]:
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        where = Where(file, first_line + (mark.line if mark is not None else 0))
+        yield Template(where) if "{{" in text else Broken(where, f"isn't valid YAML{_reason(error)}")
+        return
+    if isinstance(node, yaml.MappingNode):
+        yield from _objects(node, file, first_line, namespace, 0)
+    elif isinstance(node, yaml.SequenceNode):  # JSON as kubectl never writes it, though tools do
+        for item in node.value:
+            if isinstance(item, yaml.MappingNode):
+                yield from _objects(item, file, first_line, namespace, 0)
+    elif node is not None:
+        yield Manifest(_where(file, first_line, node), "", "", yaml.MappingNode("", []))
+
+
+def _reason(error: Exception) -> str:
+    """libyaml's scanner and parser say what is wrong in constant words; all others may quote the document."""
+    if _LOADER is not yaml.SafeLoader and type(error) in (yaml.scanner.ScannerError, yaml.parser.ParserError):
+        return f" ({error.problem})" if isinstance(error, yaml.MarkedYAMLError) and error.problem else ""
+    return ""
+
+
+def _where(file: str, first_line: int, node: yaml.Node) -> Where:
+    return Where(file, first_line + node.start_mark.line)
+
+
+def _objects(
+    node: yaml.MappingNode, file: str, first_line: int, namespace: str, depth: int
+) -> Iterator[Manifest | SecretManifest | Broken]:
+    where = _where(file, first_line, node)
+    if (twice := _stands_twice(node)) is not None:
+        yield Broken(_where(file, first_line, twice), "has the same key twice, of which only one counts")
+        return
+    kind, version = _plain(node, "kind"), _plain(node, "apiVersion")
+    items = child(node, "items")
+    if kind.endswith("List") and isinstance(items, yaml.SequenceNode):
+        if depth == _DEEPEST_LIST:
+            yield Broken(where, "has lists inside of lists, deeper than anybody means")
+            return
+        for item in items.value:
+            if isinstance(item, yaml.MappingNode):
+                yield from _objects(item, file, first_line, namespace, depth + 1)
+    elif kind == "Secret" and version == "v1" and child(node, "sops") is None:
+        try:
+            yield _secret(node, file, first_line, namespace)
+        except _Wrong as wrong:
+            yield Broken(_where(file, first_line, wrong.node), str(wrong))
+    else:
+        yield Manifest(where, version, kind, node)
+
+
+class _Wrong(Exception):
+    """The API server would not take it; the text is a clause without any value."""
+
+    def __init__(self, node: yaml.Node, why: str) -> None:
+        super().__init__(why)
+        self.node = node
+
+
+def _secret(node: yaml.MappingNode, file: str, first_line: int, namespace: str) -> SecretManifest:
+    metadata = _mapping(node, "metadata")
+    data, lines = dict[str, str](), dict[str, int]()
+    for section, encode in (("data", _base64), ("stringData", _encoded)):  # the latter wins over the former
+        values = _mapping(node, section)
+        if (line := child(node, section)) is not None:
+            lines.setdefault("", first_line + line.start_mark.line)
+        for key, value in _texts_of(values, section).items():
+            data[key] = encode(value)
+        lines |= {key.value: first_line + key.start_mark.line for key, _ in values.value}
+    first = first_line + node.start_mark.line
+    lines[""] = first
+    secret = SecretObject(
+        text(metadata, "namespace") or namespace,
+        text(metadata, "name"),
+        text(metadata, "generateName"),
+        _texts_of(_mapping(metadata, "labels"), "labels"),
+        _texts_of(_mapping(metadata, "annotations"), "annotations"),
+        data,
+        text(node, "type") or "Opaque",
+        immutable=text(node, "immutable") == "true",
+        in_string_data=frozenset(),
+    )
+    return SecretManifest(Where(file, first), secret, lines)
+
+
+def _base64(value: str) -> str:
+    """As Go reads it, which passes over line breaks."""
+    return value.replace("\n", "").replace("\r", "")
+
+
+def _encoded(value: str) -> str:
+    return base64.b64encode(value.encode(errors="surrogatepass")).decode()
+
+
+def _texts_of(node: yaml.MappingNode, section: str) -> dict[str, str]:
+    """
+    Raises:
+        _Wrong: a value is no text.
+    """
+    found: dict[str, str] = {}
+    for key, value in node.value:
+        if not isinstance(value, yaml.ScalarNode) or value.tag not in (_STRING, _NULL):
+            raise _Wrong(value, f"has a value in {section} that is no text; write it in quotes")
+        found[key.value] = "" if value.tag == _NULL else value.value
+    return found
+
+
+def _mapping(node: yaml.MappingNode, key: str) -> yaml.MappingNode:
+    """
+    Raises:
+        _Wrong: it is something else.
+    """
+    found = child(node, key)
+    if found is None or (isinstance(found, yaml.ScalarNode) and found.tag == _NULL):
+        return yaml.MappingNode("", [])
+    if not isinstance(found, yaml.MappingNode):
+        raise _Wrong(found, f"has a {key} that is no mapping")
+    if not all(isinstance(name, yaml.ScalarNode) for name, _ in found.value):
+        raise _Wrong(found, f"has a key in {key} that is no text")
+    if (twice := _stands_twice(found)) is not None:
+        raise _Wrong(twice, f"has the same key twice in {key}, of which only one counts")
+    return found
+
+
+def _stands_twice(node: yaml.MappingNode) -> yaml.Node | None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                return key
+            seen.add(key.value)
+    return None
+
+
+def child(node: yaml.Node | None, *path: str) -> yaml.Node | None:
+    """What stands under these keys; None where nothing does."""
+    for name in path:
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        node = next((value for key, value in node.value if getattr(key, "value", None) == name), None)
+    return node
+
+
+def text(node: yaml.Node | None, *path: str) -> str:
+    """The text that stands under these keys; empty where there is none."""
+    found = child(node, *path)
+    return found.value if isinstance(found, yaml.ScalarNode) and found.tag != _NULL else ""
+
+
+def texts(node: yaml.Node | None, *path: str) -> dict[str, str]:
+    """A mapping of texts that stands under these keys; of other things in it, nothing."""
+    found = child(node, *path)
+    if not isinstance(found, yaml.MappingNode):
+        return {}
+    return {
+        key.value: value.value
+        for key, value in found.value
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
+    }
+
+
+def _plain(node: yaml.MappingNode, key: str) -> str:
+    """A word such as a kind, which may be shown; empty where it is none."""
+    word = text(node, key)
+    return word if _PLAIN_NAME.match(word.replace("/", ".")) else ""

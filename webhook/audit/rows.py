@@ -1,0 +1,201 @@
+"""From what is known of a Secret to the rows of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from webhook.attestation import Untrusted, verify
+from webhook.audit.asking import Questions
+from webhook.audit.manifests import SecretManifest
+from webhook.credentials import Checkable, Entry
+from webhook.findings import Outcome
+from webhook.keyring.ring import KeyRing
+from webhook.mutation import ATTESTATION
+from webhook.policy import Verdict
+from webhook.report.model import Attested, Place, Row, Severity
+from webhook.requirements import Role
+from webhook.review import Standing
+from webhook.settings import Settings
+from webhook.subject import SecretObject
+from webhook.token_shapes import name_holds_token
+
+_WORST_FIRST = (
+    Outcome.MALFORMED,
+    Outcome.INVALID,
+    Outcome.BLOCKED,
+    Outcome.INSUFFICIENT,
+    Outcome.UNVERIFIED,
+    Outcome.UNKNOWN_HOST,
+    Outcome.UNSUPPORTED,
+    Outcome.SKIPPED,
+    Outcome.SUFFICIENT,
+)
+_TOKEN_KEYS = frozenset({"token", "password", "accessToken", "bearerToken"})
+_NOT_ATTESTED = {
+    Attested.NEVER: "The webhook has never checked it.",
+    Attested.CHANGED: "It isn't what the webhook has checked: it was changed behind its back.",
+    Attested.UNTRUSTED: "Its attestation is none of ours.",
+}
+_UNSEALED = "It is stored in plain text, although the configuration has users' tokens sealed; write it once more."
+
+
+def place_of(secret: SecretObject, cluster: str = "") -> Place:
+    """Where a Secret of a cluster stands."""
+    return Place(_shown(secret.namespace), _shown(secret.name or f"{secret.generate_name}*"), cluster=cluster)
+
+
+def _shown(name: str) -> str:
+    return "(a name that holds a token)" if name_holds_token(name) else name
+
+
+class Rows:
+    """Makes them, for one run."""
+
+    def __init__(self, settings: Settings, questions: Questions, ring: KeyRing | None = None) -> None:
+        """
+        Args:
+            ring: the webhook's own, which recognises its attestations.
+        """
+        self._settings = settings
+        self._questions = questions
+        self._ring = ring
+
+    def of_manifest(self, standing: Standing, manifest: SecretManifest) -> list[Row]:
+        """Of a Secret that isn't in a cluster yet, so that nobody can have attested it."""
+        where, place = manifest.where, place_of(manifest.secret)
+
+        def locate(key: str, field: str) -> Place:
+            return replace(place, field=field, file=where.file, line=manifest.line(key))
+
+        # To be sealed is what becomes of them on their way into the cluster.
+        return self._rows(replace(standing, unsealed=frozenset()), locate, lambda entry: Attested.UNKNOWN)
+
+    def of_stored(self, standing: Standing, secret: SecretObject, cluster: str, now: datetime) -> list[Row]:
+        """Of a Secret in a cluster.
+
+        Args:
+            cluster: its name, where the report is about several.
+        """
+        place = place_of(secret, cluster)
+        attested = attested_by(secret, standing.match.roles, self._ring, now)
+        return self._rows(standing, lambda key, field: replace(place, field=field), attested)
+
+    def _rows(
+        self, standing: Standing, locate: Callable[[str, str], Place], attested: Callable[[Entry], Attested]
+    ) -> list[Row]:
+        if not standing.unreadable:
+            return [self._row(verdict, standing, locate, attested) for verdict in standing.verdicts.values()]
+        roles = _roles(standing)
+        return [
+            Row(
+                locate("", "data"),
+                roles,
+                Outcome.MALFORMED,
+                Severity.ERROR,
+                _rules(standing),
+                outcomes=dict.fromkeys(roles, Outcome.MALFORMED),
+                message=standing.unreadable,
+            )
+        ]
+
+    def _row(
+        self,
+        verdict: Verdict,
+        standing: Standing,
+        locate: Callable[[str, str], Place],
+        attested: Callable[[Entry], Attested],
+    ) -> Row:
+        judged, roles = verdict.judged, _roles(standing)
+        entry, content, facts = judged.entry, judged.entry.content, judged.facts
+        outcomes = {str(role): finding.outcome for role, finding in judged.findings.items()}
+        checked = attested(entry) if judged.asked is not None else Attested.UNKNOWN
+        warnings = [warning.removeprefix(f"{entry.field}: ") for warning in verdict.warnings]
+        if entry.field in standing.unsealed:
+            warnings.append(_UNSEALED)
+        if self._ring is not None and checked in _NOT_ATTESTED:
+            warnings.append(_NOT_ATTESTED[checked])
+        url = content.destination.url if isinstance(content, Checkable) else None
+        return Row(
+            locate(entry.key, entry.field),
+            roles,
+            worst(outcomes.values()),
+            _severity(outcomes.values(), warnings, self._settings),
+            _rules(standing),
+            user=_user(entry, roles),
+            outcomes=outcomes,
+            message=verdict.cause.message if verdict.cause is not None else "",
+            warnings=(*warnings, *standing.exemptions.reports),
+            remedy=_link(judged.remedy),
+            provider=str(judged.host.kind) if judged.host is not None else "",
+            host=judged.host_name,
+            url=str(url) if url is not None else "",
+            account=facts.account or "",
+            token_type=facts.token_type,
+            scopes=facts.holds,
+            expires_at=facts.expires_at,
+            skip_reason="; ".join(dict.fromkeys(skip.reason for skip in judged.skips.values())),
+            attested=checked,
+            token=self._questions.number(content.credential) if isinstance(content, Checkable) else None,
+            validated_at=judged.checked_at,
+        )
+
+
+def _roles(standing: Standing) -> tuple[str, ...]:
+    return tuple(str(role) for role in Role if role in standing.match.roles)
+
+
+def _rules(standing: Standing) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rule.name for rule in standing.match.rules))
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The worst of several; nothing at all is well."""
+    return min(outcomes, key=_WORST_FIRST.index, default=Outcome.SUFFICIENT)
+
+
+def _severity(outcomes: Collection[Outcome], warnings: list[str], settings: Settings) -> Severity:
+    bad = {outcome for outcome in outcomes if outcome not in (Outcome.SUFFICIENT, Outcome.SKIPPED)}
+    # As if `mode` were `enforce`: before somebody enforces, this is what they want to know.
+    if any(settings.own_effect(outcome) == "deny" for outcome in bad):
+        return Severity.ERROR
+    if bad or warnings:
+        return Severity.WARNING
+    return Severity.NOTE if Outcome.SKIPPED in outcomes else Severity.NONE
+
+
+def _user(entry: Entry, roles: tuple[str, ...]) -> str:
+    """Whose token it is, where the Secret holds one entry a user."""
+    of_a_user = Role.USER in roles and entry.key and entry.key not in _TOKEN_KEYS and not entry.hidden
+    return entry.key if of_a_user and isinstance(entry.content, Checkable) else ""
+
+
+def _link(remedy: str) -> str:
+    """The link inside the sentence that says what to do; empty where there is none."""
+    links = (word.strip("().,;") for word in remedy.split())
+    return next((link for link in links if link.startswith("https://")), "")
+
+
+def attested_by(
+    secret: SecretObject, roles: Iterable[Role], ring: KeyRing | None, now: datetime
+) -> Callable[[Entry], Attested]:
+    """What a stored Secret's attestation says of its entries; without keys, whether there is one.
+
+    Args:
+        ring: the webhook's own; None where whoever asks doesn't have it.
+    """
+    text = secret.annotations.get(ATTESTATION)
+    if text is None or ring is None:
+        return lambda entry: Attested.NEVER if text is None else Attested.UNKNOWN
+    try:
+        attestation = verify(text, secret, roles, ring, now, max_age=None)
+    except Untrusted:
+        return lambda entry: Attested.UNTRUSTED
+
+    def state(entry: Entry) -> Attested:
+        if attestation.entry(entry) is not None:
+            return Attested.YES
+        return Attested.CHANGED if entry.key in attestation.claims.entries else Attested.NEVER
+
+    return state
