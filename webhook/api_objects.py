@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from pydantic import SecretStr
 
 from webhook.errors import ConfigurationError
 
@@ -34,11 +35,13 @@ class NotDone(Exception):
 
     Attributes:
         status: what it answered; 0 where it didn't.
+        told: its own message, which may quote what was sent: whoever shows it sees to that.
     """
 
-    def __init__(self, text: str, status: int = 0) -> None:
+    def __init__(self, text: str, status: int = 0, told: SecretStr | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.told = told or SecretStr("")
 
 
 class Conflict(NotDone):
@@ -145,8 +148,19 @@ async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     if status == 409:
         raise Conflict("the API server answers 409: somebody else is changing it", status)
     if not 200 <= status < 300:
-        raise NotDone(f"the API server answers {status}", status)
+        raise NotDone(f"the API server answers {status}", status, _told(body))
     return body
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+
+
+def _told(body: bytes) -> SecretStr:
+    try:
+        return SecretStr(msgspec.json.decode(body, type=_Status).message)
+    except msgspec.DecodeError:
+        return SecretStr("")
 
 
 def decoded(answer: bytes, kind: type[_T]) -> _T:

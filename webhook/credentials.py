@@ -138,7 +138,8 @@ _LONGEST_KEY = 253
 # Hosts in one sentence.
 _MOST_NAMED = 5
 
-_TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
+TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
+"""Keys of `data` that hold the one token of a Secret."""
 _ARGOCD_TOKEN_KEYS = ("password", "bearerToken")
 # What Argo CD uses where there is no password or token, in its order (Argo CD: Repository.GetGitCreds).
 _ARGOCD_OTHERS = (
@@ -150,7 +151,7 @@ _ARGOCD_OTHERS = (
     ("tlsClientCertKey", "a TLS client certificate"),
     ("tlsClientCertData", "a TLS client certificate"),
 )
-_METADATA_KEYS = frozenset(
+METADATA_KEYS = frozenset(
     """username url host provider type name project proxy noProxy insecure insecureIgnoreHostKey enableLfs depth
     enableOCI insecureOCIForceHttp forceHttpBasicAuth sshPrivateKey tlsClientCertData tlsClientCertKey githubAppID
     githubAppInstallationID githubAppPrivateKey githubAppEnterpriseBaseUrl gcpServiceAccountKey
@@ -407,7 +408,7 @@ class _Values:
     def origin(self, key: str) -> SecretStr:
         """A digest of what the entry of this key was read from: where that is no token's own key, all that isn't
         neutral."""
-        shared = not key or key in _METADATA_KEYS
+        shared = not key or key in METADATA_KEYS
         # Thousands of entries may share megabytes, which are gone through once.
         digest = (self._all if shared else self._description).copy()
         digest.update(json.dumps([key, self._data.get(key)]).encode(errors="surrogatepass"))
@@ -419,19 +420,19 @@ class _Values:
 
     @cached_property
     def _description(self) -> hashlib.blake2b:
-        names = sorted(self._data.keys() & (_METADATA_KEYS - _NEUTRAL_KEYS))
+        names = sorted(self._data.keys() & (METADATA_KEYS - _NEUTRAL_KEYS))
         return _digest((name, self._data[name]) for name in names)
 
     def shown_in(self, key: str) -> bool:
         """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
-        if not key or key in _TOKEN_KEYS or key in _METADATA_KEYS:
+        if not key or key in TOKEN_KEYS or key in METADATA_KEYS:
             return False
         return name_holds_token(key) or self._tokens.is_shown_in(key)
 
     @cached_property
     def _tokens(self) -> SecretSearch:
         """Those that are short enough to fit into a key."""
-        keys = self._data.keys() - _METADATA_KEYS  # a user's id may well be the username that stands beside it
+        keys = self._data.keys() - METADATA_KEYS  # a user's id may well be the username that stands beside it
         tokens = (token for key in keys for token in _tokens_of(self.text(key) or ""))
         return SecretSearch(token for token in tokens if len(token) <= _LONGEST_KEY)
 
@@ -446,7 +447,7 @@ def _tokens_in(text: str) -> list[str]:
     found: list[str] = []
 
     def collect(pairs: list[tuple[str, object]]) -> None:
-        found.extend(value for name, value in pairs if name in _TOKEN_KEYS and isinstance(value, str))
+        found.extend(value for name, value in pairs if name in TOKEN_KEYS and isinstance(value, str))
 
     try:
         json.loads(text, object_pairs_hook=collect)
@@ -466,12 +467,12 @@ def _digest(items: Iterable[tuple[str, str]]) -> hashlib.blake2b:
 
 
 def _runtime_token_keys(secret: SecretObject) -> tuple[str, ...]:
-    return _TOKEN_KEYS if ARGOCD_TYPE not in secret.labels else _ARGOCD_TOKEN_KEYS
+    return TOKEN_KEYS if ARGOCD_TYPE not in secret.labels else _ARGOCD_TOKEN_KEYS
 
 
 def _runtime_keys(secret: SecretObject) -> frozenset[str]:
     """What the platform reads, as far as it is there."""
-    return _METADATA_KEYS.union(_runtime_token_keys(secret))
+    return METADATA_KEYS.union(_runtime_token_keys(secret))
 
 
 def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
@@ -533,8 +534,8 @@ def _not_git(values: _Values) -> str | None:
 
 def _user_keys(values: _Values) -> list[str]:
     """The keys that hold users' tokens, or should."""
-    present = [key for key in _TOKEN_KEYS if key in values]
-    others = [key for key in values if key not in _TOKEN_KEYS and key not in _METADATA_KEYS]
+    present = [key for key in TOKEN_KEYS if key in values]
+    others = [key for key in values if key not in TOKEN_KEYS and key not in METADATA_KEYS]
     if present:
         named = [key for key in present if values.is_set(key)] or present[:1]
     else:
@@ -563,7 +564,7 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
 def _shows_token(key: str, values: _Values) -> bool:
     text = (values.text(key) or "").strip()
     # What describes a token may begin like one: there are groups called BBDC-something.
-    shaped = name_holds_token(text) if key in _METADATA_KEYS else is_token(text)
+    shaped = name_holds_token(text) if key in METADATA_KEYS else is_token(text)
     if shaped or values.shown_in(key):
         return True
     if not text.startswith("{"):
@@ -602,7 +603,7 @@ def _json_content(text: str, common: Destination) -> Content:
     fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
     if any(value is not None and not isinstance(value, str) for value in fields.values()):
         return Malformed("is JSON whose token, username, url, host and provider must be strings")
-    if any(document.get(name) for name in _TOKEN_KEYS if name != "token"):
+    if any(document.get(name) for name in TOKEN_KEYS if name != "token"):
         return Malformed('is JSON that holds a token under another name than "token"')
     token = fields["token"]
     if not token:
