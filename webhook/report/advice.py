@@ -19,9 +19,9 @@ _ADVICE = {
     Outcome.SKIPPED: "Take the skip away once it is no longer needed.",
 }
 _ATTESTED = {
-    Attested.NEVER: "The webhook has never checked it: write the Secret once more, so that it does.",
-    Attested.CHANGED: "It was changed behind the webhook's back: find out by whom, and write it once more.",
-    Attested.UNTRUSTED: "Its attestation isn't ours: find out who wrote it, and write the Secret once more.",
+    Attested.NEVER: "Write the Secret once more, so that the webhook checks it.",
+    Attested.CHANGED: "Find out who changed it behind the webhook's back, and write it once more.",
+    Attested.UNTRUSTED: "Find out whose attestation it has, and write the Secret once more.",
 }
 _WORST_FIRST = {severity: rank for rank, severity in enumerate(Severity)}
 _OUTCOMES = {outcome: rank for rank, outcome in enumerate((Outcome.INVALID, Outcome.BLOCKED, Outcome.INSUFFICIENT))}

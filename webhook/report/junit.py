@@ -62,9 +62,9 @@ def _case(row: Row, report: Report) -> ET.Element:
     if row.severity is Severity.ERROR:
         tag = "error" if row.outcome is Outcome.UNVERIFIED else "failure"
         case.append(_element(tag, {"message": message, "type": row.outcome.value}, text))
-    elif row.severity is Severity.NOTE:
+    elif row.outcome is Outcome.SKIPPED:
         case.append(_element("skipped", {"message": row.skip_reason or message}))
-    elif row.severity is Severity.WARNING:
+    elif row.severity is not Severity.NONE:
         case.append(_element("system-out", {}, text))
     return case
 

@@ -58,7 +58,7 @@ class _Page:
             emoji=False,
             markup=False,
         )
-        self._wraps = wide
+        self.wraps = wide
         self._encoding = stream.encoding or "utf-8"
 
     def line(self, text: str = "", style: str = "", *, indent: int = 0, mark: str = "") -> None:
@@ -70,20 +70,23 @@ class _Page:
         text = Text.assemble(*((self._encodable(part), style) for part, style in spans))
         first = Text(" " * indent) + Text(self._encodable(mark[0]), mark[1])
         room = self._console.width - len(first)
-        lines = text.wrap(self._console, max(room, 20)) if self._wraps else [text]
+        lines = text.wrap(self._console, max(room, 20)) if self.wraps else [text]
         for number, line in enumerate(lines):
             line.rstrip()
             before = first if number == 0 else Text(" " * len(first))
             self._console.print(before + line, soft_wrap=True)
 
-    def table(self, columns: list[str], rows: Iterable[list[tuple[str, str]]]) -> None:
-        """Columns below their names. A terminal folds what is too wide."""
-        table = Table(box=SIMPLE_HEAD if self._wraps else None, pad_edge=False, header_style="bold")
+    def table(self, columns: list[str], rows: Iterable[list[list[tuple[str, str]]]]) -> None:
+        """Columns below their names; each cell is lines with their style. A terminal folds what is too wide."""
+        table = Table(box=SIMPLE_HEAD if self.wraps else None, pad_edge=False, header_style="bold")
         for column in columns:
-            table.add_column(column, overflow="fold", no_wrap=not self._wraps)
+            table.add_column(column, overflow="fold", no_wrap=not self.wraps)
         for row in rows:
-            table.add_row(*(Text(self._encodable(shown(text, _CELL)), style) for text, style in row))
-        self._console.print(table, soft_wrap=not self._wraps)
+            table.add_row(*(self._cell(lines) for lines in row))
+        self._console.print(table, soft_wrap=not self.wraps)
+
+    def _cell(self, lines: list[tuple[str, str]]) -> Text:
+        return Text("\n").join(Text(self._encodable(shown(text, _CELL)), style) for text, style in lines if text)
 
     def _encodable(self, text: str) -> str:
         return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
@@ -160,31 +163,43 @@ def _about(row: Row) -> str:
 
 
 def _tokens(report: Report, page: _Page) -> None:
-    several = any(row.place.cluster for row in report.rows)
-    columns = ["Secret", "Field", "Holder", "State", "Host", "Kind", "Account", "Scopes", "Expires"]
     rows = sorted(report.rows, key=lambda row: (row.place.cluster, row.place.namespace, holder(row), rank(row)))
-    page.table(
-        [*(["Cluster"] if several else []), *columns],
-        ([*([(row.place.cluster, "")] if several else []), *_token(row, report.finished_at)] for row in rows),
-    )
+    if page.wraps:
+        page.table(["Held by", "State", "Token", "Scopes", "Expires"], (_folded(row, report) for row in rows))
+    else:
+        columns = ["Secret", "Field", "Held by", "State", "Host", "Kind", "Account", "Scopes", "Expires"]
+        page.table(columns, (_flat(row, report) for row in rows))
     page.line()
 
 
-def _token(row: Row, now: datetime) -> list[tuple[str, str]]:
-    place = row.place
-    secret = f"{place.namespace}/{place.name}" if place.namespace else place.name
-    state = _STYLES[row.severity]
+def _folded(row: Row, report: Report) -> list[list[tuple[str, str]]]:
+    """Cells of two lines, for a terminal."""
     return [
-        (secret, ""),
-        (place.field, "dim"),
-        (holder(row), ""),
-        (f"{_MARKS[row.severity]} {row.outcome}", state),
-        (row.host, ""),
-        (row.token_type, ""),
-        (row.account, ""),
-        (", ".join(row.scopes), "dim"),
-        _expiry(row, now),
+        [(holder(row), "bold"), (_where(row.place), "dim"), (row.place.field, "dim")],
+        [_state(row)],
+        [(row.account or "–", ""), (" · ".join(part for part in (row.host, row.token_type) if part), "dim")],
+        [(", ".join(row.scopes), "dim")],
+        [_expiry(row, report.finished_at)],
     ]
+
+
+def _flat(row: Row, report: Report) -> list[list[tuple[str, str]]]:
+    """Cells of one line, for other programs."""
+    return [
+        [(_where(row.place), "")],
+        [(row.place.field, "")],
+        [(holder(row), "")],
+        [_state(row)],
+        [(row.host, "")],
+        [(row.token_type, "")],
+        [(row.account, "")],
+        [(", ".join(row.scopes), "")],
+        [_expiry(row, report.finished_at)],
+    ]
+
+
+def _state(row: Row) -> tuple[str, str]:
+    return f"{_MARKS[row.severity]} {row.outcome}", _STYLES[row.severity]
 
 
 def _expiry(row: Row, now: datetime) -> tuple[str, str]:
@@ -266,7 +281,7 @@ def _summary(report: Report, page: _Page) -> None:
     if doubtful:
         page.line(f"Entries: {join(doubtful)}.")
     if report.passed_over:
-        passed = join(f"{count} {shown(what)}" for what, count in report.passed_over.items())
+        passed = join(f"{shown(what)} ({count})" for what, count in report.passed_over.items())
         page.line(f"Passed over, as none of ours: {passed}.", "dim")
 
 

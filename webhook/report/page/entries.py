@@ -1,0 +1,95 @@
+"""Every entry: as data for the page's script, and as a table for browsers without one.
+
+What is shown went through `shown` before: on a page, too, a text could change its direction or hide in white space.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from webhook.report.advice import advice, holder, link, rank
+from webhook.report.document import timestamp
+from webhook.report.model import Attested, Report, Row
+from webhook.report.page.figures import left
+from webhook.report.text import shown
+from webhook.wording import day
+
+_ATTESTED = {
+    Attested.YES: "checked by the webhook as it is",
+    Attested.NEVER: "never checked by the webhook",
+    Attested.CHANGED: "changed since the webhook has checked it",
+    Attested.UNTRUSTED: "carries an attestation that isn't ours",
+    Attested.UNKNOWN: "",
+}
+HEADINGS = ("State", "Secret", "Held by", "Token", "Ends", "What was found, and what to do")
+
+
+def data(report: Report) -> dict[str, Any]:
+    """What the script needs, the worst entries first."""
+    shared = Counter(row.token for row in report.rows if row.token is not None)
+    return {
+        "now": timestamp(report.finished_at),
+        "entries": [_entry(row, report.finished_at, shared) for row in sorted(report.rows, key=rank)],
+    }
+
+
+def _entry(row: Row, now: datetime, shared: Counter[int]) -> dict[str, Any]:
+    place = row.place
+    more = shared[row.token] - 1 if row.token is not None else 0
+    known = {
+        "URL": shown(row.url),
+        "Scopes": shown(", ".join(row.scopes)),
+        "Roles": shown(", ".join(f"{role}: {outcome}" for role, outcome in row.outcomes.items())),
+        "Rules": shown(", ".join(row.rules)),
+        "Skipped because of": shown(row.skip_reason),
+        "Attestation": _ATTESTED[row.attested],
+        "Asked": f"{row.validated_at:%Y-%m-%d %H:%M} UTC" if row.validated_at else "",
+        "Same token": f"in {more} more {'entry' if more == 1 else 'entries'}" if more else "",
+        "Applications": shown(", ".join(row.applications)),
+    }
+    return {
+        "state": row.outcome.value,
+        "severity": row.severity.value,
+        "secret": shown(place.secret),
+        "file": shown(f"{place.file}:{place.line}" if place.line else place.file),
+        "field": shown(place.field),
+        "holder": shown(holder(row)),
+        "roles": [shown(role) for role in row.roles],
+        "provider": shown(row.provider),
+        "host": shown(row.host),
+        "kind": shown(row.token_type),
+        "account": shown(row.account),
+        "ends": day(row.expires_at) if row.expires_at else "",
+        "left": left(row.expires_at, now) if row.expires_at else "",
+        "message": shown(row.message),
+        "warnings": [shown(warning) for warning in row.warnings],
+        "advice": shown(advice(row, now)),
+        "link": link(row.remedy),
+        "more": {name: text for name, text in known.items() if text},
+    }
+
+
+def static_table(report: Report) -> str:
+    """All entries as a table that needs no script."""
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
+    shared = Counter(row.token for row in report.rows if row.token is not None)
+    entries = (_entry(row, report.finished_at, shared) for row in sorted(report.rows, key=rank))
+    rows = "".join(_static_row(entry) for entry in entries)
+    return f'<table class="entries"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _static_row(entry: dict[str, Any]) -> str:
+    token = " ".join(part for part in (entry["account"], entry["host"], entry["kind"]) if part)
+    sentences = [entry["message"], *entry["warnings"], entry["advice"], entry["link"]]
+    cells = (
+        entry["state"],
+        " ".join(part for part in (entry["secret"], entry["field"], entry["file"]) if part),
+        entry["holder"],
+        token,
+        " ".join(part for part in (entry["ends"], entry["left"]) if part),
+        " ".join(sentence for sentence in sentences if sentence),
+    )
+    return f'<tr class="{entry["severity"]}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
