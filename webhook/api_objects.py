@@ -48,6 +48,18 @@ class Conflict(NotDone):
     """Somebody else has changed the object since it was read, or made it."""
 
 
+class Expired(NotDone):
+    """The API server has forgotten where in a list we were (410).
+
+    Attributes:
+        following: where the list goes on all the same, with what there is now; empty where it doesn't say.
+    """
+
+    def __init__(self, following: str) -> None:
+        super().__init__("the API server answers 410", 410)
+        self.following = following
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A kind of object, and where the API server keeps it.
@@ -147,20 +159,27 @@ async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     status: int = response.status
     if status == 409:
         raise Conflict("the API server answers 409: somebody else is changing it", status)
+    if status == 410:
+        raise Expired(_status(body).metadata.following)
     if not 200 <= status < 300:
-        raise NotDone(f"the API server answers {status}", status, _told(body))
+        raise NotDone(f"the API server answers {status}", status, SecretStr(_status(body).message))
     return body
+
+
+class _ListMetadata(msgspec.Struct):
+    following: str = msgspec.field(default="", name="continue")
 
 
 class _Status(msgspec.Struct):
     message: str = ""
+    metadata: _ListMetadata = msgspec.field(default_factory=_ListMetadata)
 
 
-def _told(body: bytes) -> SecretStr:
+def _status(body: bytes) -> _Status:
     try:
-        return SecretStr(msgspec.json.decode(body, type=_Status).message)
+        return msgspec.json.decode(body, type=_Status)
     except msgspec.DecodeError:
-        return SecretStr("")
+        return _Status()
 
 
 def decoded(answer: bytes, kind: type[_T]) -> _T:

@@ -32,18 +32,6 @@ _MOST_BEGINNINGS = 10
 _MERGE_PATCH = "application/merge-patch+json"
 
 
-class Expired(NotDone):
-    """The API server has forgotten where in a list we were (410).
-
-    Attributes:
-        following: where the list goes on all the same, with what there is now; empty where it doesn't say.
-    """
-
-    def __init__(self, following: str) -> None:
-        super().__init__("the API server answers 410", 410)
-        self.following = following
-
-
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A Secret as it is stored.
