@@ -18,17 +18,20 @@ RUN /usr/local/bin/pip install --no-cache-dir --no-compile --require-hashes --on
 COPY pyproject.toml README.md LICENSE ./
 COPY webhook ./webhook
 # What builds the package is in the lock, and has no place where the package runs. A read-only file system keeps no
-# bytecode: what is compiled here is what every start would otherwise compile anew. Its validity goes by content.
+# bytecode: what is compiled here is what every start would otherwise compile anew.
 RUN /usr/local/bin/pip install --no-cache-dir --no-compile --no-deps --no-build-isolation . \
  && /usr/local/bin/pip uninstall --yes flit-core \
  && python -m compileall -q --invalidation-mode unchecked-hash /opt/git-token-webhook/lib
 
 FROM python:${PYTHON}-slim AS product
-# Nothing is installed at run time, and a scanner needn't wonder about pip.
-RUN pip uninstall --yes --root-user-action=ignore pip && rm -rf /usr/local/lib/python3.*/ensurepip
-COPY --from=build /opt/git-token-webhook /opt/git-token-webhook
-# PYTHONDONTWRITEBYTECODE: the file system is read-only, so that it would be tried in vain.
 ENV PATH=/opt/git-token-webhook/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Nothing is installed at run time, and no scanner needs to wonder about pip. Python's own library comes without bytecode,
+# too: 10 MB that make each start half a second shorter.
+RUN pip uninstall --yes --root-user-action=ignore pip \
+ && rm -rf /usr/local/lib/python3.*/ensurepip \
+ && python -m compileall -q --invalidation-mode unchecked-hash \
+    -x '/(test|idlelib|lib2to3|pydoc_data|tkinter|turtledemo|site-packages)/' /usr/local/lib/python3.*
+COPY --from=build /opt/git-token-webhook /opt/git-token-webhook
 LABEL org.opencontainers.image.title="git-token-webhook" \
       org.opencontainers.image.description="A Kubernetes admission webhook that asks Git providers whether a token can do its job when a Secret is written" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -47,8 +50,8 @@ COPY --from=watcher /opt/git-token-webhook /opt/git-token-webhook
 # Found before the installed one, and writable, so that Tilt can put changed files here while it runs.
 COPY --chown=65532:65532 webhook /app/webhook
 ENV PYTHONPATH=/app
-# `git-token-webhook ARGUMENTS`, again after each change; a signal to the watcher ends both.
-ENTRYPOINT ["sh", "-c", "exec watchfiles --filter python \"git-token-webhook $*\" /app/webhook", "--"]
+# The server starts again after each change, and ends with its watcher. Other commands are run once, as ever.
+ENTRYPOINT ["sh", "-c", "[ \"$1\" = serve ] || exec git-token-webhook \"$@\"; exec watchfiles --filter python \"git-token-webhook $*\" /app/webhook", "--"]
 
 # The last stage is what a build without --target makes.
 FROM product

@@ -19,6 +19,7 @@ Import direction, each line only what stands above it::
     journal.py         every request that was made, without a token
     server.py          ``async with Simulator(world, ssl_context=…) as sim``
     console.py         the control API of ``python -m webhook.simulator``; ``control.py`` is its client
+    certificate.py     what it serves in a cluster; ``samples.py``: Secrets to try there
 
 A further provider is one package with a model and a site, a member in ``world.AnyHost`` and a line in ``server.SITES``.
 """
