@@ -58,10 +58,13 @@ class Place:
     waiting: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def hello(self, _: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        return await {"/": self.hello, "/slow": self.slow, "/echo": self.echo}[request.path](request)
+
+    async def hello(self, _: web.BaseRequest) -> web.Response:
         return web.Response(text="hello")
 
-    async def slow(self, _: web.Request) -> web.Response:
+    async def slow(self, _: web.BaseRequest) -> web.Response:
         self.waiting += 1
         try:
             await self.released.wait()
@@ -69,16 +72,12 @@ class Place:
             self.waiting -= 1
         return web.Response(text="at last")
 
-    async def echo(self, request: web.Request) -> web.Response:
+    async def echo(self, request: web.BaseRequest) -> web.Response:
         return web.Response(body=await request.read())
 
     async def start(self) -> None:
-        app = web.Application()
-        app.router.add_post("/echo", self.echo)
-        app.router.add_get("/", self.hello)
-        app.router.add_get("/slow", self.slow)
         log = logs.build_logger(self.written, level="debug")
-        self.server = Server(app, self.options, metrics=self.metrics, log=log, checks=self.checks)
+        self.server = Server(self.answer, self.options, metrics=self.metrics, log=log, checks=self.checks)
         self.running = asyncio.create_task(self.server.run(handle_signals=False))
         await self.server.started.wait()
 
@@ -295,8 +294,7 @@ class TestServing:
         """It says so, for people."""
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as other:
             place.options = replace(place.options, listen=Address("127.0.0.1", other.getsockname()[1]))
-            app = web.Application()
-            server = Server(app, place.options, metrics=place.metrics, log=logs.build_logger(place.written))
+            server = Server(place.hello, place.options, metrics=place.metrics, log=logs.build_logger(place.written))
             with pytest.raises(ConfigurationError, match=r"can't listen on 127\.0\.0\.1:\d+: Address already in use"):
                 await server.run(handle_signals=False)
 
@@ -304,13 +302,23 @@ class TestServing:
         """A server that could serve nobody isn't made."""
         place.options.tls.key.write_bytes(make_leaf().key)
         with pytest.raises(ConfigurationError, match="is not the key of"):
-            Server(web.Application(), place.options, metrics=place.metrics, log=logs.build_logger(place.written))
+            Server(place.hello, place.options, metrics=place.metrics, log=logs.build_logger(place.written))
 
     async def test_no_versions_in_answers(self, place: Place) -> None:
         """Nobody needs to know what is running here."""
         await place.start()
         async with client() as session, session.get(place.url) as response:
             assert "Server" not in response.headers
+
+    async def test_no_versions_in_refusals(self, place: Place) -> None:
+        """Nor in what is said to somebody who doesn't speak HTTP."""
+        await place.start()
+        async with contextlib.AsyncExitStack() as stack:
+            reader, writer = await connected(place, stack)
+            writer.write(b"what is running here\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.0 400")
+        assert b"aiohttp" not in head
 
     async def test_a_connection_is_kept(self, place: Place) -> None:
         """Many requests, one handshake."""
@@ -713,11 +721,9 @@ async def main():
     folder = Path(sys.argv[1])
     log = logs.build_logger(sys.stdout.buffer)
     logs.install(log)
-    app = web.Application()
-    app.router.add_get("/", hello)
     files = TlsFiles(folder / "tls.crt", folder / "tls.key")
     options = ServingOptions(files, Address("127.0.0.1", 0), Address("127.0.0.1", 0), float(sys.argv[2]), 5.0)
-    await Server(app, options, metrics=Metrics(), log=log).run()
+    await Server(hello, options, metrics=Metrics(), log=log).run()
 
 LOOP
 """

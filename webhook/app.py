@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aiohttp import web
-
 from webhook import __version__, logs
-from webhook.admission.handler import MAX_BODY, AdmissionHandler
+from webhook.admission.handler import AdmissionHandler
 from webhook.applications import ApiServer
 from webhook.cluster import KubernetesCluster
 from webhook.decision import Decision, Stage
@@ -242,10 +240,8 @@ async def _serve(options: Options, log: Logger) -> None:
             metrics=metrics,
             log=log,
         )
-        application = web.Application(client_max_size=MAX_BODY)
-        handler.add_routes(application.router)
         server = Server(
-            application,
+            handler.answer,
             ServingOptions(
                 TlsFiles(options.tls_cert, options.tls_key, options.client_ca),
                 options.listen,

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import RawTestServer, TestClient
 
 from webhook import logs
 from webhook.admission.handler import (
@@ -88,9 +88,8 @@ async def webhook() -> AsyncIterator[Webhook]:
         metrics=hook.metrics,
         log=logs.build_logger(hook.written),
     )
-    app = web.Application()
-    handler.add_routes(app.router)
-    async with TestClient(TestServer(app, handler_cancellation=True)) as client:
+    server = RawTestServer(handler.answer, handler_cancellation=True)
+    async with TestClient[web.BaseRequest, None](server) as client:
         hook.client = client
         yield hook
 

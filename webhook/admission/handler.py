@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qs
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from webhook.admission import codec
 from webhook.admission.codec import AdmissionRequest
@@ -25,7 +28,7 @@ from webhook.logs import Logger, describe
 from webhook.metrics import Metrics, outcome_of
 from webhook.subject import Subject
 
-Review = Callable[[Subject, Stage, float, dict[str, object]], Awaitable[Decision]]
+Review = Callable[[Subject, Stage, float, dict[str, object]], Coroutine[Any, Any, Decision]]
 """Judges a Secret until a deadline, in the event loop's time; what the log line shall also say goes into the dict."""
 Late = Callable[[Subject, Stage], Decision]
 """The decision where `Review` came to none in time. It must not wait for anything."""
@@ -36,6 +39,8 @@ MAX_BODY: Final = 8 * 1024 * 1024
 # Decoding this much takes a millisecond. More of it goes into a thread, so that small reviews go on in between; and all
 # into one, since 8 MiB of nothing but braces need 200 MiB for as long as they are looked at.
 _DECODE_ASIDE: Final = 256 * 1024
+
+_STAGES: Final = {f"/{stage}": stage for stage in Stage}
 
 DEFAULT_TIMEOUT: Final = 10.0  # of a webhook configuration that sets none
 # The API server rounds what is left up to whole seconds, so that up to one of them isn't there (KUBERNETES.md §1.4).
@@ -76,56 +81,48 @@ class AdmissionHandler:
         self._decision_timeout = decision_timeout
         self._metrics = metrics
         self._log = log
-        self._abandoned: set[asyncio.Future[Decision]] = set()
+        self._abandoned: set[asyncio.Task[Decision]] = set()
         self._room = Room()
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
-    def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Make ``/mutate`` and ``/validate`` known; every other path is 404, every other method 405."""
-        router.add_post("/mutate", self.mutate)
-        router.add_post("/validate", self.validate)
-
-    async def mutate(self, request: web.Request) -> web.Response:
-        """Answer the mutating call."""
-        return await self._answer(request, Stage.MUTATE)
-
-    async def validate(self, request: web.Request) -> web.Response:
-        """Answer the validating call."""
-        return await self._answer(request, Stage.VALIDATE)
-
-    async def _answer(self, request: web.Request, stage: Stage) -> web.Response:
-        arrival = asyncio.get_running_loop().time()
-        deadline = arrival + min(time_to_decide(request.query.get("timeout")), self._decision_timeout())
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Answer a POST to ``/mutate`` or ``/validate``; every other path is 404, every other method 405."""
+        stage = _STAGES.get(request.path)
+        if stage is None:
+            return web.Response(status=404, text="there are only /mutate and /validate here\n")
+        if request.method != hdrs.METH_POST:
+            return web.Response(status=405, text="reviews come by POST\n", headers={hdrs.ALLOW: hdrs.METH_POST})
         try:
-            async with self._room.share() as share:
-                admission = await self._admission(request, deadline, share)
-                return await self._reviewed(request, admission, stage, arrival, deadline)
+            return await self._answer(request, stage)
         except BadReview as error:
             self._metrics.bad_review(error.reason)
             self._log.warning("bad review", stage=stage, status=error.status, detail=str(error))
             return _refusal(error)
 
-    async def _admission(self, request: web.Request, deadline: float, share: Share) -> AdmissionRequest:
-        """What is asked.
-
-        Raises:
-            BadReview: nothing that could be judged, or too slowly.
+    async def _answer(self, request: web.BaseRequest, stage: Stage) -> web.Response:
         """
-        try:
-            async with asyncio.timeout_at(deadline):
-                body = await _read(request, share)
-                if len(body) <= _DECODE_ASIDE:
-                    return codec.decode(body)
-                return await asyncio.get_running_loop().run_in_executor(self._aside, _decode_large, body)
-        except TimeoutError:
-            raise BadReview("the body didn't arrive in time", status=408, reason="slow") from None
-
-    async def _reviewed(
-        self, request: web.Request, admission: AdmissionRequest, stage: Stage, arrival: float, deadline: float
-    ) -> web.Response:
+        Raises:
+            BadReview: it is nothing that could be judged, came too slowly, or had no room.
+        """
+        arrival = asyncio.get_running_loop().time()
+        deadline = arrival + min(_time_said(request.rel_url.raw_query_string), self._decision_timeout())
         record: dict[str, object] = {}
+        admission: AdmissionRequest | None = None
+        review: asyncio.Task[Decision] | None = None
         try:
-            decision, late = await self._decide(admission.subject, stage, deadline, record)
+            async with self._room.share(deadline) as share:
+                admission = await self._decode(await _read(request, share))
+                review = _begin(self._review(admission.subject, stage, deadline, record))
+                await _settled(review)
+        except TimeoutError:
+            if admission is None:
+                raise BadReview("the body didn't arrive in time", status=408, reason="slow") from None
+        finally:  # it was decided, the clock decides, there is no room for it any more, or the API server has hung up
+            if review is not None and not review.done():
+                self._abandon(review)
+        late = review is None or not review.done()
+        try:
+            decision = self._late(admission.subject, stage) if review is None or late else review.result()
             body = codec.encode(admission, decision, stage)
         except Exception as error:
             self._metrics.failed(stage)
@@ -137,30 +134,23 @@ class AdmissionHandler:
         self._log_decision(admission, stage, decision, record, seconds, late, _trace(request))
         return web.Response(body=body, content_type="application/json")
 
-    async def _decide(
-        self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]
-    ) -> tuple[Decision, bool]:
-        """What the review says, or `late` where it says nothing in time, whatever holds it up."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(self._review(subject, stage, deadline, record))
-        try:
-            # wait() leaves the task alone: timeout() would wait until the task has taken notice of its cancellation.
-            await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
-        except asyncio.CancelledError:  # the API server has hung up
-            self._abandon(task)
-            raise
-        if task.done():
-            return task.result(), False
-        self._abandon(task)
-        return self._late(subject, stage), True
+    async def _decode(self, body: bytes) -> AdmissionRequest:
+        """What is asked.
 
-    def _abandon(self, task: asyncio.Future[Decision]) -> None:
+        Raises:
+            BadReview: nothing that could be judged.
+        """
+        if len(body) <= _DECODE_ASIDE:
+            return codec.decode(body)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, _decode_large, body)
+
+    def _abandon(self, task: asyncio.Task[Decision]) -> None:
         """Cancel a review that nobody waits for any more, and see that its end isn't reported as forgotten."""
         task.cancel()
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
 
-    def _forget(self, task: asyncio.Future[Decision]) -> None:
+    def _forget(self, task: asyncio.Task[Decision]) -> None:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.warning("review failed after its time", **describe(error))
@@ -185,6 +175,29 @@ class AdmissionHandler:
         self._log.info("decision", **fields)
 
 
+def _begin(review: Coroutine[Any, Any, Decision]) -> asyncio.Task[Decision]:
+    """The review as a task of its own, which has its own context and can be left behind."""
+    if sys.version_info >= (3, 12):  # what needs to wait for nothing is done at once
+        return asyncio.Task(review, loop=asyncio.get_running_loop(), eager_start=True)
+    return asyncio.get_running_loop().create_task(review)
+
+
+async def _settled(review: asyncio.Task[Decision]) -> None:
+    """Wait for the review's end. Our own end leaves it alone: awaited itself, it would be cancelled with us, and waited
+    for until it has taken notice."""
+    if review.done():
+        return
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    review.add_done_callback(lambda _: None if ended.done() else ended.set_result(None))
+    await ended
+
+
+@lru_cache(maxsize=64)  # an API server says the same again and again
+def _time_said(query: str) -> float:
+    """`time_to_decide` by the query of a request."""
+    return time_to_decide(parse_qs(query).get("timeout", [None])[0])
+
+
 def time_to_decide(timeout: str | None) -> float:
     """Seconds from a review's arrival in which it must be decided, where the API server said ``?timeout=``."""
     seconds = parse_go_duration(timeout or "") or DEFAULT_TIMEOUT
@@ -206,7 +219,7 @@ def parse_traceparent(header: str) -> tuple[str, str] | None:
     return match["trace"], match["span"]
 
 
-async def _read(request: web.Request, share: Share) -> bytes:
+async def _read(request: web.BaseRequest, share: Share) -> bytes:
     """The body.
 
     Raises:
@@ -265,6 +278,6 @@ def _facts(admission: AdmissionRequest, stage: Stage) -> dict[str, object]:
     }
 
 
-def _trace(request: web.Request) -> dict[str, str]:
+def _trace(request: web.BaseRequest) -> dict[str, str]:
     parsed = parse_traceparent(request.headers.get("traceparent", ""))
     return {"trace_id": parsed[0], "span_id": parsed[1]} if parsed else {}

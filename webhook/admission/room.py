@@ -7,8 +7,8 @@ on purpose, so that this is what goes when the room is full.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
 
 from webhook.errors import BadReview
 
@@ -22,14 +22,36 @@ _SMALL = 64 * 1024
 
 
 class Share:
-    """What one review holds of the room."""
+    """What one review holds of the room, and for how long: from its first byte until its end or its deadline."""
 
-    def __init__(self, room: Room, since: float, patience: asyncio.Timeout) -> None:
+    def __init__(self, room: Room, deadline: float | None) -> None:
         self._room = room
-        self._since = since
-        self._patience = patience
+        self._since = asyncio.get_running_loop().time()
+        self._patience = asyncio.timeout_at(deadline)
+        self._lost = False
         self.size = 0
-        self.lost = False
+
+    async def __aenter__(self) -> Self:
+        await self._patience.__aenter__()
+        self._room.enter(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """
+        Raises:
+            BadReview: others needed the room more. An API server tries again.
+            TimeoutError: the deadline has come.
+        """
+        self._room.leave(self)
+        try:
+            await self._patience.__aexit__(kind, error, trace)
+        except TimeoutError:
+            if not self._lost:
+                raise
+            message = "there are too many large reviews at the same time, and this one holds most or takes longest"
+            raise BadReview(message, status=503, reason="crowded") from None
 
     def grow(self, size: int) -> None:
         """So many bytes more are held. Where that fills the room, the review that can best be missed ends, this one
@@ -42,9 +64,10 @@ class Share:
         return self.size > _SMALL, self.size * (now - self._since)
 
     def end(self, now: float) -> None:
-        """Interrupt the review, wherever it is."""
-        self.lost = True
-        self._patience.reschedule(now)
+        """Interrupt the review, wherever it is, unless its deadline has done so."""
+        if not self._patience.expired():
+            self._lost = True
+            self._patience.reschedule(now)
 
 
 class Room:
@@ -55,27 +78,23 @@ class Room:
         self._held = 0
         self._shares: set[Share] = set()
 
-    @asynccontextmanager
-    async def share(self) -> AsyncIterator[Share]:
-        """The room of one review, from its first byte to its answer.
+    def share(self, deadline: float | None = None) -> Share:
+        """The room of one review, to be used with ``async with``.
 
-        Raises:
-            BadReview: others needed it more. An API server tries again.
+        Args:
+            deadline: when it ends at the latest, by the event loop's clock.
         """
-        share: Share | None = None
-        try:
-            async with asyncio.timeout(None) as patience:
-                share = Share(self, asyncio.get_running_loop().time(), patience)
-                self._shares.add(share)
-                try:
-                    yield share
-                finally:
-                    self._release(share)
-        except TimeoutError:
-            if share is None or not share.lost:
-                raise
-            message = "there are too many large reviews at the same time, and this one holds most or takes longest"
-            raise BadReview(message, status=503, reason="crowded") from None
+        return Share(self, deadline)
+
+    def enter(self, share: Share) -> None:
+        """A share is held from now on."""
+        self._shares.add(share)
+
+    def leave(self, share: Share) -> None:
+        """It is held no more, whoever ended it."""
+        if share in self._shares:
+            self._shares.discard(share)
+            self._held -= share.size
 
     def grown(self, size: int) -> None:
         """A share has grown; others end if it is too much."""
@@ -84,12 +103,7 @@ class Room:
             return
         now = asyncio.get_running_loop().time()
         for share in sorted(self._shares, key=lambda share: share.cost(now), reverse=True):
-            self._release(share)
+            self.leave(share)
             share.end(now)
             if self._held <= self._size * _LEFT:
                 return
-
-    def _release(self, share: Share) -> None:
-        if share in self._shares:
-            self._shares.discard(share)
-            self._held -= share.size
