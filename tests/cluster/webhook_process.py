@@ -448,6 +448,13 @@ class Installation:
 
         wait_until(called, 30, message="the API server to call the webhook")
 
+    def never_reinvoke(self) -> None:
+        """Have the mutating webhook called once for a write, whatever others change after it. This counts before any
+        webhook that is registered later does."""
+        change = [{"op": "replace", "path": "/webhooks/0/reinvocationPolicy", "value": "Never"}]
+        arguments = ("patch", "mutatingwebhookconfiguration", self.name, "--type=json", "-p", json.dumps(change))
+        self.control_plane.kubectl(*arguments)
+
     def unregister(self) -> None:
         """Take the configurations away again."""
         self.control_plane.delete(self._manifests(("mutate", "validate")))
