@@ -666,6 +666,21 @@ async def test_thousands_of_tokens_and_a_large_annotation_keep_nobody_waiting() 
     allowed(await desk().decide(make_subject(secret, old), Stage.MUTATE))
 
 
+async def test_a_token_in_another_annotation_is_warned_of() -> None:
+    """Some tools keep the whole manifest in one of their own; it is theirs, and so stays, but not in silence."""
+    kept = json.dumps({"data": {"token": encode(ADA)}})
+    elsewhere = {"kapp.k14s.io/original": kept, "note": BOB, ADA: "x"}
+    secret = make_user_secret({"token": ADA}, annotations=elsewhere)
+    decision = allowed(await desk().decide(make_subject(secret), Stage.MUTATE))
+    told = [warning for warning in decision.warnings if "holds a token in plain text" in warning]
+    assert [one.partition(" holds")[0] for one in told] == [
+        "The annotation kapp.k14s.io/original",
+        "The annotation whose name is one",
+    ]
+    assert not any(ADA in warning for warning in decision.warnings)
+    assert patched(secret, decision.patch).annotations["kapp.k14s.io/original"] == kept
+
+
 async def test_what_the_platform_reads_stays_in_kubectls_annotation() -> None:
     """As it does in the Secret."""
     secret = applied(make_runtime_secret({"url": "https://github.com/acme", "password": ADA}))

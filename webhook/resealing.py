@@ -140,7 +140,7 @@ async def reseal(
             gone = error.status == 404
             return Moved(stored.place) if gone else Moved(stored.place, left=planned.left, failed=str(error))
         # The webhook has the last word about attestations: it may keep the stored one, or sign it itself.
-        signed = signs and _attesting_key(written.secret, ring, now) == ring.active(now).kid
+        signed = signs and attesting_key(written.secret, ring, now) == ring.active(now).kid
         failed = await _give_back(secrets, stored, written)
         return Moved(stored.place, len(planned.data), signed, planned.left, failed)
     return Moved(stored.place, failed="others change it all the time")
@@ -222,7 +222,7 @@ def _rewritten(secret: SecretObject, sealed: Mapping[str, str], renewed: Mapping
     return {LAST_APPLIED: text} if text != before else {}
 
 
-def _attesting_key(secret: SecretObject, ring: KeyRing, now: datetime) -> str | None:
+def attesting_key(secret: SecretObject, ring: KeyRing, now: datetime) -> str | None:
     """The kid of the key that has signed the attestation; None where there is none, or it proves nothing."""
     try:
         return verify(secret.annotations.get(ATTESTATION, ""), secret, (), ring, now, max_age=None).key.kid

@@ -23,6 +23,7 @@ from webhook.opening import Opener
 from webhook.sealing import LONGEST, Place, TooLong, seal, seal_or_keep, sealing_key
 from webhook.secret_search import SecretSearch
 from webhook.subject import SecretObject, Subject
+from webhook.token_shapes import name_holds_token
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -69,8 +70,9 @@ def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -
     values = {key: text for key, text in texts.items() if text is not None}
     kids = {key: kid for key, text in values.items() if (kid := sealing_key(text)) is not None}
     written = {key: values.get(key) or _text(secret, key) for key in users if key in values or users[key].kid}
-    last_applied, warnings = _without_tokens(secret, match, sealer, users, written)
-    return Sealed(values, kids, last_applied, warnings)
+    search = SecretSearch(form for key in written for form in _forms(users[key]))
+    last_applied, warnings = _without_tokens(secret, match, sealer, users, written, search)
+    return Sealed(values, kids, last_applied, (*warnings, *_shown_elsewhere(secret, search)))
 
 
 def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Cause]:
@@ -128,16 +130,38 @@ class _Sealer:
             return ""
 
 
+def _shown_elsewhere(secret: SecretObject, search: SecretSearch) -> list[str]:
+    """What to say of labels and annotations in which a token stands that is sealed: some tools keep whole manifests
+    there. They belong to others, so that they stay as they are."""
+    warnings: list[str] = []
+    for what, marks in (("label", secret.labels), ("annotation", secret.annotations)):
+        for name, value in marks.items():
+            if name == LAST_APPLIED or not (search.is_shown_in(_unwrapped(value)) or search.is_shown_in(name)):
+                continue
+            hidden = search.is_shown_in(name) or name_holds_token(name)
+            warnings.append(
+                f"The {what} {'whose name is one' if hidden else name} holds a token in plain text, which stays there "
+                "although the value is sealed: take it away, and replace the token."
+            )
+    return warnings
+
+
 # The annotation of kubectl.
 
 
 def _without_tokens(
-    secret: SecretObject, match: Match, sealer: _Sealer, users: Mapping[str, UserValue], written: Mapping[str, str]
+    secret: SecretObject,
+    match: Match,
+    sealer: _Sealer,
+    users: Mapping[str, UserValue],
+    written: Mapping[str, str],
+    search: SecretSearch,
 ) -> tuple[dict[str, str | None], tuple[str, ...]]:
     """The annotation, as far as it has to change, and what is to be said of it.
 
     Args:
         written: the sealed text of each value of the Secret, except of those that stay plain.
+        search: for what they hold.
     """
     text = changed = secret.annotations.get(LAST_APPLIED)
     if text is None or changed is None:
@@ -158,7 +182,6 @@ def _without_tokens(
                 applied.put(key, sealer.sealed_aside(value))
         changed = applied.text()
         shown = applied.texts()
-    search = SecretSearch(form for key in written for form in _forms(users[key]))
     shows_one = any(search.is_shown_in(_unwrapped(one)) for one in shown)
     if changed == text and not shows_one:
         return {}, ()

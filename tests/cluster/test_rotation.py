@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,9 @@ from webhook.sealing import Place, open_value, seal, sealing_key
 from webhook.stored_secrets import StoredSecrets
 
 from ..keyring.rings import write_key
-from .control_plane import ControlPlane
-from .webhook_process import Installer, Simulation, accepted, user_secret
+from ..ports import free_port
+from .control_plane import ControlPlane, wait_until
+from .webhook_process import Installer, Simulation, accepted, secret, user_secret
 
 PREFIX = "git-token-webhook/"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -312,6 +314,24 @@ class TestReseal:
             seen = [(moved.values, after) async for moved, after in all_of_them]
         assert seen == [(1, 4), (1, 3), (1, 2), (1, 1), (1, 0)]
 
+    def test_an_api_server_that_is_not_there(self, cluster: Cluster, tmp_path: Path) -> None:
+        """It could not finish, and says so; no key is deleted on the strength of that."""
+        kubeconfig = json.loads(cluster.control_plane.kubeconfig().read_text())
+        kubeconfig["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
+        (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+        where = ("--kubeconfig", str(tmp_path / "kubeconfig"))
+        keys = ("--keys", str(cluster.keys))
+        for command in (
+            ("reseal", "--all-namespaces", *keys),
+            ("reseal", f"{cluster.namespace}/one", *keys),
+            ("unseal", f"{cluster.namespace}/one", *keys),
+            ("keys", "retire", str(cluster.keys), OLD, "--settled"),
+        ):
+            result = typer.testing.CliRunner().invoke(app, [*command, *where])
+            assert result.exit_code == 3, result.output
+            assert "the API server can't be reached" in result.stderr
+        assert (cluster.keys / OLD).exists()
+
     def test_wrong_usage_names_what_is_right(self, cluster: Cluster) -> None:
         """Everything is never moved by a slip."""
         for arguments, reason in (
@@ -369,6 +389,17 @@ class TestUnseal:
         assert "say --show" in shown
         assert cluster.events("one") == []
         assert on_terminal(*command, "--show") == (0, f"{token}\r\n")
+
+    def test_no_terminal_obeys_a_value(self, cluster: Cluster) -> None:
+        """Whoever may write the Secret doesn't thereby move a cursor, or type; a program gets it byte for byte."""
+        value = f"{new_token()}\x1b]0;title\x07"
+        cluster.create("one", {"token": cluster.sealed(value)})
+        kubeconfig = str(cluster.control_plane.kubeconfig())
+        command = ["unseal", f"{cluster.namespace}/one", "--keys", str(cluster.keys), "--kubeconfig", kubeconfig]
+        code, shown = on_terminal(*command, "--show")
+        assert (code, "\x1b" in shown, "control characters" in shown) == (2, False, True)
+        assert cluster.events("one") == []
+        assert cluster.unseal("one").stdout == value
 
     def test_an_event_says_that_it_happened(self, cluster: Cluster) -> None:
         """Who, which key, when; never the token."""
@@ -456,6 +487,13 @@ class TestRetire:
         assert result.exit_code == 3
         assert (cluster.keys / OLD).exists()
 
+    def test_not_where_the_cluster_shows_nothing_of_the_ring(self, cluster: Cluster) -> None:
+        """It may be another one than that whose values the key has sealed, and a lost key opens nothing any more."""
+        result = cluster.retire(OLD, "--settled")
+        assert isinstance(result.exception, ConfigurationError)
+        assert "may be another cluster" in str(result.exception)
+        assert (cluster.keys / OLD).exists()
+
     def test_not_a_key_in_use(self, cluster: Cluster) -> None:
         """The active one, and the one that a server which starts seals with for a while."""
         for name, reason in ((NEW, "seals and signs"), (OLD, "last key but one"), ("absent", "there is no key")):
@@ -489,3 +527,24 @@ class TestThroughTheWebhook:
             assert token not in json.dumps(place.stored(name))
             assert cluster.retire(OLD, "--settled").exit_code == 0
             assert cluster.unseal(name).stdout == token
+
+    def test_nothing_moves_to_a_key_that_the_webhook_does_not_have(
+        self, cluster: Cluster, installer: Installer, github: Simulation, tmp_path: Path
+    ) -> None:
+        """Its file was never brought to the servers: who seals by it takes the token away from all who use it."""
+        mounted = tmp_path / "mounted"
+        mounted.mkdir(mode=0o700)
+        shutil.copy2(cluster.keys / OLD, mounted / OLD)
+        with installer.installed({"encryption": {"mode": "seal", "keysDir": str(mounted)}}) as installation:
+            place, name = installation.new_namespace(), "git-default-octocat"
+            cluster.namespace = place.namespace
+            accepted(place.create(secret({"ada": github.good_token(), "bob": github.good_token()}, name=name)))
+            before = place.stored(name)
+            for arguments in ((), (f"{place.namespace}/{name}",)):
+                result = cluster.reseal(*arguments)
+                assert result.exit_code == 3
+                assert f"the webhook doesn't have the key {cluster.kid(NEW)} ({NEW})" in result.stderr
+            assert place.stored(name) == before
+            shutil.copy2(cluster.keys / NEW, mounted / NEW)
+            wait_until(lambda: cluster.reseal().exit_code == 0, message="the server to read its keys again")
+            assert cluster.sealed_by(name, "ada") == NEW

@@ -111,26 +111,32 @@ def retire(
     import asyncio
 
     from webhook.keyring.files import load_keyring_by_file_times
-    from webhook.keyring.retirement import key_to_retire, places_that_need
+    from webhook.keyring.retirement import Traces, key_to_retire, traces
     from webhook.stored_secrets import NotDone, StoredSecrets
 
-    async def needed(kid: str) -> list[str]:
+    async def look() -> Traces:
         async with await StoredSecrets.connect(kubeconfig, context) as secrets:
-            return await places_that_need(secrets, kid)
+            return await traces(secrets, ring, key, now)
 
+    now = datetime.now(UTC)
     ring = load_keyring_by_file_times(folder, activation=_duration(activation))
-    key = key_to_retire(ring, name, datetime.now(UTC), settled=settled)
+    key = key_to_retire(ring, name, now, settled=settled)
     try:
-        places = asyncio.run(needed(key.kid))
+        found = asyncio.run(look())
     except NotDone as error:
         typer.echo(f"git-token-webhook: {name} stays: not all Secrets could be seen: {error}.", err=True)
         raise typer.Exit(3) from None
-    if places:
+    if found.needing:
         typer.echo(f"{name} stays: values sealed by {key.kid} are in", err=True)
-        for place in places:
+        for place in found.needing:
             typer.echo(f"  {place}", err=True)
         typer.echo("Move them first: git-token-webhook reseal --all-namespaces", err=True)
         raise typer.Exit(1)
+    if not found.known:
+        raise ConfigurationError(
+            f"{name} stays: no Secret of this cluster holds what a key of {folder} has sealed or signed, so that this "
+            "may be another cluster than theirs. Say which one by --kubeconfig and --context"
+        )
     try:
         (folder / name).unlink()
     except OSError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from webhook.errors import ConfigurationError
 from webhook.keyring.key import Key
 from webhook.keyring.ring import KeyRing
 from webhook.opening import stored_text
+from webhook.resealing import attesting_key
 from webhook.sealing import sealing_key
 from webhook.stored_secrets import StoredSecrets
 from webhook.subject import SecretObject
@@ -47,13 +49,36 @@ def needs(secret: SecretObject, kid: str) -> bool:
     return any(text is not None and sealing_key(text) == kid for text in texts)
 
 
-async def places_that_need(secrets: StoredSecrets, kid: str) -> list[str]:
-    """The Secrets of the cluster that hold a value sealed by this key.
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What a cluster shows of a ring.
+
+    Attributes:
+        needing: the Secrets that hold a value sealed by the key in question.
+        known: some Secret holds what a key of the ring has sealed or signed. Where none does, the cluster may well be
+            another one than that of the ring.
+    """
+
+    needing: tuple[str, ...]
+    known: bool
+
+
+async def traces(secrets: StoredSecrets, ring: KeyRing, key: Key, now: datetime) -> Traces:
+    """Look through all Secrets of the cluster.
 
     Raises:
         NotDone: not all of them could be seen.
     """
-    places: dict[str, None] = {}
+    needing: dict[str, None] = {}
+    known = False
     async for page in secrets.pages():
-        places |= dict.fromkeys(stored.place for stored in page.secrets if needs(stored.secret, kid))
-    return list(places)
+        for stored in page.secrets:
+            if needs(stored.secret, key.kid):
+                needing[stored.place] = None
+            known = known or _shows(stored.secret, ring, now)
+    return Traces(tuple(needing), known)
+
+
+def _shows(secret: SecretObject, ring: KeyRing, now: datetime) -> bool:
+    """Whether a Secret holds what a key of the ring has sealed or signed."""
+    return any(needs(secret, key.kid) for key in ring.keys) or attesting_key(secret, ring, now) is not None
