@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from webhook import __version__
 from webhook.report.model import Report
-from webhook.report.page.entries import data, static_table
+from webhook.report.page.entries import COLUMNS, data, static_table
 from webhook.report.page.figures import breakdowns, strip, timeline
 from webhook.report.page.lists import applications, not_looked_at, problems
 from webhook.report.text import shown
@@ -40,6 +40,7 @@ def write_html(report: Report, stream: TextIO) -> None:
         strip=strip(report),
         breakdowns=breakdowns(report),
         timeline=timeline(report),
+        columns=COLUMNS,
         static_table=static_table(report),
         applications=applications(report),
         not_looked_at=not_looked_at(report),

@@ -25,6 +25,10 @@ _ATTESTED = {
     Attested.UNKNOWN: "",
 }
 HEADINGS = ("State", "Secret", "Held by", "Token", "Ends", "What was found, and what to do")
+COLUMNS = (
+    '<colgroup><col class="c-state"><col class="c-secret"><col class="c-holder"><col class="c-token">'
+    '<col class="c-ends"><col></colgroup>'
+)
 
 
 def data(report: Report) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def static_table(report: Report) -> str:
     shared = Counter(row.token for row in report.rows if row.token is not None)
     entries = (_entry(row, report.finished_at, shared) for row in sorted(report.rows, key=rank))
     rows = "".join(_static_row(entry) for entry in entries)
-    return f'<table class="entries"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table class="entries">{COLUMNS}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _static_row(entry: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from webhook.wording import day
 
 SOON = timedelta(days=30)
 _MONTHS = 12
-_NEXT = 7
+_NEXT = 6
 """Tokens that are named beside the timeline."""
 _MOST_BARS = 9
 
@@ -32,22 +32,34 @@ _STRIP = (
 def strip(report: Report) -> str:
     """How many tokens there are of each severity."""
     counts = Counter(row.severity for row in of_tokens(report))
-    return "".join(
+    cells = "".join(
         f'<li><a class="{severity}" href="#severity={severity}"><b>{counts[severity]:,}</b> {label}</a></li>'
         for severity, label in _STRIP
     )
+    return f'<ul class="strip">{cells}</ul><p class="quiet">{_counting(report)}</p>'
+
+
+def _counting(report: Report) -> str:
+    unread = sum(row.token is None for row in report.rows)
+    also = (
+        f" {unread:,} from which no token could be read {'is' if unread == 1 else 'are'} counted as well."
+        if unread
+        else ""
+    )
+    return f"A token that stands in several places is counted once, as the worst of them.{also}"
 
 
 def breakdowns(report: Report) -> str:
     """Bars by state, provider and role."""
     rows = of_tokens(report)
     states = Counter(row.outcome.value for row in rows)
-    worst = {row.outcome.value: row.severity.value for row in sorted(rows, key=rank, reverse=True)}
+    both = Counter((row.outcome.value, row.severity.value) for row in rows)
+    usual = {outcome: severity for (outcome, severity), _ in reversed(both.most_common())}
     by_state = {outcome.value: states[outcome.value] for outcome in Outcome if states[outcome.value]}
     providers = Counter(row.provider or "unknown" for row in rows)
     roles = Counter(role for row in rows for role in row.roles)
     return (
-        _bars("By state", "state", by_state, len(rows), worst)
+        _bars("By state", "state", by_state, len(rows), usual)
         + _bars("By provider", "provider", dict(providers.most_common()), len(rows))
         + _bars("By role", "role", dict(roles.most_common()), len(rows))
     )
@@ -143,15 +155,14 @@ def _next(rows: list[Row], now: datetime) -> str:
     items = "".join(
         f'<li><time datetime="{end:%Y-%m-%d}" class="{"warning" if end <= now + SOON else ""}">{day(end)}</time>'
         f'<span><a href="#{escape(urlencode({"q": row.place.secret}, errors="replace"))}">{escape(_named(row))}</a>'
-        f"<small>{escape(left(end, now))}</small></span></li>"
+        f"<small>{escape(shown(row.host, 80))} \u00b7 {escape(left(end, now))}</small></span></li>"
         for end, _, row in coming[:_NEXT]
     )
     return f'<div class="next"><h3>Next to end</h3><ol>{items}</ol></div>'
 
 
 def _named(row: Row) -> str:
-    whose = row.user or row.account or holder(row)
-    return shown(f"{whose} on {row.host}" if row.host else whose, 80)
+    return shown(row.user or row.account or holder(row), 80)
 
 
 def left(end: datetime, now: datetime) -> str:

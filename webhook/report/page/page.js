@@ -11,6 +11,7 @@
   const fields = { q: byId("q"), state: byId("state"), provider: byId("provider"), role: byId("role"), ends: byId("ends") };
   const heads = [...document.querySelectorAll("[data-sort]")];
   const rows = byId("rows");
+  const severities = new Map([...document.querySelectorAll(".strip a")].map((a) => [a.className, a.lastChild.data]));
   let severity = "";
   let sort = "rank";
   let descending = false;
@@ -111,7 +112,7 @@
     rows.replaceChildren(...found.slice(from, to).map(draw));
     const all = found.length === entries.length ? "" : ` of ${count(entries.length)}`;
     byId("status").textContent = found.length
-      ? `${count(found.length)}${all} ${entries.length === 1 ? "entry" : "entries"}`
+      ? `${count(found.length)}${all} ${entries.length === 1 ? "entry" : "entries"}${severity && `:${severities.get(severity)}`}`
       : "No entry matches.";
   };
 
@@ -147,7 +148,7 @@
       field.value = wanted.get(name) ?? "";
       if (field.selectedIndex === -1) field.value = "";
     }
-    severity = ["error", "warning", "note", "none"].includes(wanted.get("severity")) ? wanted.get("severity") : "";
+    severity = severities.has(wanted.get("severity")) ? wanted.get("severity") : "";
     const order = wanted.get("sort") ?? "rank";
     descending = order.startsWith("-");
     sort = heads.some((head) => head.dataset.sort === order.replace("-", "")) ? order.replace("-", "") : "rank";
