@@ -51,7 +51,7 @@ COPY --from=watcher /opt/git-token-webhook /opt/git-token-webhook
 COPY --chown=65532:65532 webhook /app/webhook
 ENV PYTHONPATH=/app
 # The server starts again after each change, and ends with its watcher. Other commands are run once, as ever.
-ENTRYPOINT ["sh", "-c", "[ \"$1\" = serve ] || exec git-token-webhook \"$@\"; exec watchfiles --filter python \"git-token-webhook $*\" /app/webhook", "--"]
+ENTRYPOINT ["sh", "-c", "[ \"$1\" = serve ] || exec git-token-webhook \"$@\"; exec watchfiles --filter python --sigint-timeout 1 \"git-token-webhook $*\" /app/webhook", "--"]
 
 # The last stage is what a build without --target makes.
 FROM product
