@@ -103,11 +103,15 @@ class Place(ABC):
 
 
 class Stream:
-    """Writers that create credential Secrets one after the other, each on its own, until the `with` statement ends."""
+    """Writers that create credential Secrets one after the other, each on its own, until the `with` statement ends.
 
-    def __init__(self, place: Place, token: str, writers: int = 12) -> None:
+    `pause` is what each waits after a write, in seconds.
+    """
+
+    def __init__(self, place: Place, token: str, writers: int = 12, pause: float = 0.0) -> None:
         self._place = place
         self._token = token
+        self._pause = pause
         self.written = 0
         self.failures: list[str] = []
         self._ended = threading.Event()
@@ -150,3 +154,4 @@ class Stream:
                         self.written += 1
                     else:
                         self.failures.append(f"{time.strftime('%T')} {problem}")
+                self._ended.wait(self._pause)
