@@ -1,0 +1,150 @@
+"""The chart's own promises: its values and their schema, the platform's values file, and what it never does."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import webhook
+from webhook.settings import parse_settings
+
+from .conftest import Template
+from .rendered import CHART, MANIFESTS, Object, RenderingFailed, by_key
+from .values_schema import FILE, text
+
+ROOT = MANIFESTS.parent
+
+PLATFORM: dict[str, Any] = {
+    "global": {
+        "codefresh": {"accountId": "acme"},
+        "runtime": {"name": "acme", "gitCredentials": {"password": {"value": "planted-value-that-is-no-token"}}},
+    },
+    "installer": {"skipValidation": True, "image": {"tag": "1"}},
+    "app-proxy": {"replicaCount": 1, "config": {"skipGitPermissionValidation": "true", "logLevel": "info"}},
+    "argo-cd": {"enabled": True},
+    "sealed-secrets": {"keyrenewperiod": "720h"},
+    "codefreshWorkflowLogStoreCM": {"enabled": True},
+    "internal-router": {"replicaCount": 1},
+}
+"""As the platform's values file is laid out."""
+
+
+def configuration(objects: list[Object]) -> str:
+    text = by_key(objects)["ConfigMap", "git-token-webhook"]["data"]["config.yaml"]
+    assert isinstance(text, str)
+    return text
+
+
+def test_it_has_the_version_of_the_project() -> None:
+    """A release has one image and one chart, of one version; the overlays install that image."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (image,) = yaml.safe_load((MANIFESTS / "base" / "kustomization.yaml").read_text())["images"]
+    assert {project, webhook.__version__, chart["version"], chart["appVersion"], image["newTag"]} == {project}
+
+
+def test_the_schema_is_that_of_the_code() -> None:
+    """A key was added to the configuration, or to the chart: python -m tests.manifests.values_schema"""
+    assert FILE.read_text() == text()
+
+
+def test_every_value_is_explained() -> None:
+    """Each key of values.yaml stands below a comment of its own, or in a block that has one."""
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    blocks = "\n".join(lines).split("\n\n")
+    unexplained = [block for block in blocks if not block.lstrip().startswith("#") and "#" not in block]
+    # What Kubernetes itself explains.
+    known = {"imagePullSecrets", "image", "autoscaling", "resources", "podDisruptionBudget", "podAnnotations"}
+    assert {block.partition(":")[0] for block in unexplained} <= known
+
+
+def test_the_platforms_values_can_be_given_to_it(template: Template) -> None:
+    """Its two skip flags count, at the paths where it has them."""
+    settings = parse_settings(configuration(template(PLATFORM)))
+    assert settings.installer.skip_validation is True
+    assert settings.app_proxy.config.skip_git_permission_validation == "true"
+
+
+def test_nothing_else_of_the_platforms_values_is_passed_on(template: Template) -> None:
+    """It may hold a Git token in clear, which has no business in any object of ours."""
+    assert "planted" not in str(template(PLATFORM))
+    flags = {"installer": {"skipValidation": True}, "app-proxy": {"config": {"skipGitPermissionValidation": "true"}}}
+    assert template(PLATFORM) == template(flags)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"autoscalling": {}}, "'autoscalling' not allowed"),
+        ({"config": {"onUnverifed": "warn"}}, "'onUnverifed' not allowed"),
+        ({"config": {"installer": {"skipValidation": True}}}, "'installer' not allowed"),
+        ({"certificates": {"mode": "self"}}, "value must be one of 'own', 'cert-manager', 'provided'"),
+        ({"certificates": {"mode": "provided"}}, "certificates.caBundle: with mode provided"),
+        ({"webhooks": {"timeoutSeconds": 31}}, "maximum"),
+    ],
+)
+def test_a_wrong_value_is_refused(values: dict[str, Any], complaint: str, template: Template) -> None:
+    """Before anything reaches the cluster, by a message that names it."""
+    with pytest.raises(RenderingFailed, match=complaint):
+        template(values)
+
+
+def test_all_of_the_configuration_can_be_said(template: Template) -> None:
+    """What stands under `config` is the configuration file."""
+    wanted = {"mode": "warn", "providers": [{"host": "git.acme.dev", "kind": "github"}], "onUnverified": "warn"}
+    settings = parse_settings(configuration(template({"config": wanted})))
+    assert settings.mode == "warn"
+    assert settings.on_unverified == "warn"
+    assert settings.hosts().find("git.acme.dev") is not None
+    assert settings.encryption.keys_dir == Path("/etc/git-token-webhook/keys")
+
+
+def test_what_is_switched_off_is_not_there(template: Template) -> None:
+    """Each optional object goes with its value."""
+    off: dict[str, Any] = {
+        "namespace": {"create": False},
+        "autoscaling": {"enabled": False},
+        "priorityClass": {"create": False, "name": "system-cluster-critical"},
+        "podDisruptionBudget": {"enabled": False},
+        "networkPolicy": {"enabled": False},
+    }
+    kinds = {one["kind"] for one in template()} - {one["kind"] for one in template(off)}
+    assert kinds == {
+        "Namespace",
+        "HorizontalPodAutoscaler",
+        "PriorityClass",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+    }
+    deployment = by_key(template(off))["Deployment", "git-token-webhook"]
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["spec"]["template"]["spec"]["priorityClassName"] == "system-cluster-critical"
+
+
+def test_another_namespace_is_used_everywhere(template: Template) -> None:
+    """Nothing of a release points at a namespace that isn't its own."""
+    rendered = template({}, "--namespace", "elsewhere")
+    places = [one["metadata"]["namespace"] for one in rendered if "namespace" in one["metadata"]]
+    assert set(places) == {"elsewhere"}
+    objects = by_key(rendered)
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        (hook,) = objects[kind, "git-token-webhook"]["webhooks"]
+        assert hook["clientConfig"]["service"]["namespace"] == "elsewhere"
+        assert hook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", "elsewhere"]
+    assert "git-token-webhook/git-token-webhook" not in str(objects["Deployment", "git-token-webhook"]["spec"])
+    assert "elsewhere/git-token-webhook" in str(objects["Deployment", "git-token-webhook"]["spec"])
+
+
+def test_no_ca_bundle_of_somebody_else_is_touched(template: Template) -> None:
+    """Who makes the certificates writes caBundle; an upgrade that said anything about it would put it back."""
+    for mode in ("own", "cert-manager"):
+        rendered = template({"certificates": {"mode": mode}})
+        assert "caBundle" not in str([one for one in rendered if one["kind"].endswith("WebhookConfiguration")])
+
+
+def test_no_secret_is_part_of_a_release(template: Template) -> None:
+    """An upgrade would write its own over the key ring, and an uninstall would take it along."""
+    for mode in ("own", "cert-manager"):
+        assert "Secret" not in {one["kind"] for one in template({"certificates": {"mode": mode}})}
