@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from webhook import __version__
-from webhook.audit.commands import check
+from webhook.audit.commands import audit, check
 from webhook.errors import ConfigurationError
 from webhook.keyring.commands import app as keys_app
 from webhook.sealed_commands import reseal, unseal
+from webhook.token_commands import app as token_app
 
 if TYPE_CHECKING:
     from webhook.listener import Address
@@ -37,7 +38,9 @@ certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
 app.add_typer(keys_app, name="keys")
+app.add_typer(token_app, name="token")
 app.command(epilog="Example: kustomize build overlays/prod | git-token-webhook check -")(check)
+app.command(epilog="Example: git-token-webhook audit --all-namespaces --keys keys")(audit)
 app.command(epilog="Example: git-token-webhook unseal platform/git-default-alice --keys keys | pbcopy")(unseal)
 app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys keys --dry-run")(reseal)
 

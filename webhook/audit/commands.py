@@ -8,15 +8,19 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
+from webhook.command_options import As, Kubeconfig
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from webhook.audit.auditing import Scope
+    from webhook.audit.progress import Shown
     from webhook.keyring.ring import KeyRing
     from webhook.report.model import Report
     from webhook.settings import Settings
@@ -84,6 +88,142 @@ def check(
     _conclude(report, settings, output, output_file, view, words)
 
 
+def audit(
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="The Secrets of a namespace; repeatable.")
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="Only Secrets with these labels.")] = "",
+    rule: Annotated[
+        list[str] | None, typer.Option(help="Only Secrets that this rule of the configuration matches; repeatable.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only Secrets written since: a duration such as 7d, or a time such as 2026-11-23T12:00:00Z."),
+    ] = None,
+    applications: Annotated[
+        bool, typer.Option("--applications", help="Say which Argo CD Applications would fail to sync, and why.")
+    ] = False,
+    config: Config = None,
+    keys: Keys = None,
+    output: Output = "table",
+    output_file: OutputFile = None,
+    view: Annotated[View, typer.Option(help="In the table: what is wrong, or who holds which token.")] = "findings",
+    fail_on: FailOn = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Keep there what is found, and go on from what an interrupted audit has left there."),
+    ] = None,
+    concurrency: Concurrency = 8,
+    timeout: Annotated[
+        str, typer.Option(help="How long all of it may take, rate limits waited out; then the rest is unverified.")
+    ] = "2h",
+    kubeconfig: Kubeconfig = None,
+    context: Annotated[
+        list[str] | None, typer.Option(help="A context of the kubeconfig; several make one report of several clusters.")
+    ] = None,
+    as_user: As = None,
+) -> None:
+    """Judge the credential Secrets that a cluster has, as the webhook would judge them today."""
+    from webhook.audit.auditing import Scope
+    from webhook.audit.failing import DEFAULT, parse
+    from webhook.audit.progress import Shown
+
+    if bool(namespace) == everywhere:
+        raise ConfigurationError("say which Secrets: -n NAMESPACE or -A")
+    words = parse(fail_on or DEFAULT)
+    settings = _settings(config)
+    ring = _ring(keys, settings)
+    known = dict.fromkeys(one.name for one in settings.all_rules)
+    for name in rule or ():
+        if name not in known:
+            raise ConfigurationError(f"--rule: there is no rule {name!r}; there are {', '.join(known)}")
+    scope = Scope(tuple(dict.fromkeys(namespace or ())), selector, tuple(rule or ()), _moment(since), applications)
+    contexts = tuple(dict.fromkeys(context or ()))
+    with Shown() as progress:
+        report = _finished(
+            _audited(
+                _without_applications(settings) if applications else settings,
+                scope,
+                contexts,
+                kubeconfig,
+                as_user,
+                ring=ring,
+                resume=resume,
+                at_once=concurrency,
+                seconds=_seconds("--timeout", timeout),
+                progress=progress,
+            )
+        )
+    if resume is not None and resume.exists():
+        typer.echo(f"git-token-webhook: Run it again with --resume {resume}, and it goes on from here.", err=True)
+    _conclude(report, settings, output, output_file, view, words)
+
+
+async def _audited(
+    settings: Settings,
+    scope: Scope,
+    contexts: tuple[str, ...],
+    kubeconfig: Path | None,
+    as_user: str | None,
+    *,
+    ring: KeyRing | None,
+    resume: Path | None,
+    at_once: int,
+    seconds: float,
+    progress: Shown,
+) -> Report:
+    from webhook.audit.asking import asking
+    from webhook.audit.auditing import Audit, Cluster
+    from webhook.audit.resuming import Record, digest
+    from webhook.stored_secrets import StoredSecrets
+
+    record = None
+    if resume is not None:
+        about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user))
+        record = Record(resume, about, datetime.now(UTC))
+    async with contextlib.AsyncExitStack() as stack:
+        clusters: list[Cluster] = []
+        for context in contexts or (None,):
+            secrets = await stack.enter_async_context(await StoredSecrets.connect(kubeconfig, context, as_user=as_user))
+            source = context or secrets.client.configuration.host
+            clusters.append(Cluster(secrets, context if context and len(contexts) > 1 else "", source))
+        problems: list[str] = []
+        on_answer = record.answered if record is not None else lambda told: None
+        questions = await stack.enter_async_context(
+            asking(settings, at_once=at_once, on_answer=on_answer, on_problem=problems.append)
+        )
+        run = Audit(settings, scope, questions, ring=ring, record=record, progress=progress, seconds=seconds)
+        report = await run.run(clusters)
+        report = replace(report, problems=(*report.problems, *dict.fromkeys(problems)))
+        if record is not None:
+            record.close(complete=report.complete)
+        return report
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment in the past, as itself or as how long ago it is.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    from webhook.settings import parse_duration
+
+    if text is None:
+        return None
+    try:
+        return datetime.now(UTC) - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            "--since: write a duration such as 7d, or a time such as 2026-11-23T12:00:00Z"
+        ) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def _settings(config: Path | None) -> Settings:
     from webhook.settings import load_settings
 
@@ -131,7 +271,11 @@ def _finished(run: Coroutine[Any, Any, Report]) -> Report:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await run
 
-    return asyncio.run(until_told_to_stop())
+    try:
+        return asyncio.run(until_told_to_stop())
+    except (KeyboardInterrupt, asyncio.CancelledError):  # before there was anything to report, or twice
+        typer.echo("git-token-webhook: It was interrupted.", err=True)
+        raise typer.Exit(3) from None
 
 
 def _conclude(
