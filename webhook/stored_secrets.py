@@ -63,8 +63,8 @@ class Page:
 class _Metadata(msgspec.Struct, rename="camel"):
     name: str
     namespace: str
-    resource_version: str
     uid: str
+    resource_version: str = ""  # none of what a dry run would have made
     generate_name: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}

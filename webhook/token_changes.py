@@ -14,9 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
-from webhook.credentials import _METADATA_KEYS as METADATA_KEYS
-from webhook.credentials import _TOKEN_KEYS as TOKEN_KEYS
-from webhook.credentials import Entry, Unsupported, extract
+from webhook.credentials import METADATA_KEYS, TOKEN_KEYS, Entry, Unsupported, extract
 from webhook.matching import ARGOCD_TYPE, Match
 from webhook.opening import Opener
 from webhook.requirements import Role
