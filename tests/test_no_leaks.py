@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import secrets
 import ssl
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonpatch
 import pytest
 import trustme
 
+from tests.keyring.rings import write_key
 from tests.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import AnyEffect, Cut, Html, Outage, RateLimited, Status
@@ -53,17 +56,31 @@ async def simulator() -> AsyncIterator[tuple[Simulator, trustme.CA]]:
         yield running, ca
 
 
-@pytest.fixture
-async def server(simulator: tuple[Simulator, trustme.CA], tmp_path: Path) -> AsyncIterator[ServerProcess]:
+def settings_for(simulator: tuple[Simulator, trustme.CA], folder: Path) -> dict[str, Any]:
     running, ca = simulator
-    ca_file = tmp_path / "ca.crt"
+    ca_file = folder / "ca.crt"
     ca.cert_pem.write_to_path(ca_file)
     providers = [
         {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(ca_file)}
         for name, host in running.hosts.items()
     ]
-    settings = {"providers": providers, "limits": {"providerTimeout": "2s", "cacheTtl": "1s"}}
-    async with running_server(tmp_path, ca, settings, "--log-level", "debug") as process:
+    return {"providers": providers, "limits": {"providerTimeout": "2s", "cacheTtl": "1s"}}
+
+
+@pytest.fixture
+async def server(simulator: tuple[Simulator, trustme.CA], tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    settings = settings_for(simulator, tmp_path)
+    async with running_server(tmp_path, simulator[1], settings, "--log-level", "debug") as process:
+        yield process
+
+
+@pytest.fixture
+async def sealing_server(simulator: tuple[Simulator, trustme.CA], tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """One that seals users' tokens, and lets weak ones in as well, so that each kind is stored."""
+    write_key(tmp_path / "keys", "2026-11")
+    settings = settings_for(simulator, tmp_path) | {"encryption": {"mode": "seal", "keysDir": str(tmp_path / "keys")}}
+    settings |= dict.fromkeys(("onInsufficient", "onInvalid", "onBlocked", "onUnverified"), "warn")
+    async with running_server(tmp_path, simulator[1], settings, "--log-level", "debug") as process:
         yield process
 
 
@@ -183,13 +200,20 @@ def found_in(texts: Mapping[str, str], tokens: list[str]) -> list[str]:
 
 
 def without_request(responses: list[httpx.Response]) -> str:
-    """All that came back; a patch is decoded, since base64 would hide what it holds."""
+    """All that came back; a patch is decoded, since base64 would hide what it holds. Which value it seals it has to say
+    by its key, whatever that is."""
     parts = []
     for response in responses:
-        parts += [response.text, str(response.headers)]
-        if response.headers.get("content-type", "").startswith("application/json"):
-            patch = response.json()["response"].get("patch")
-            parts.append(base64.b64decode(patch).decode() if patch else "")
+        parts.append(str(response.headers))
+        if not response.headers.get("content-type", "").startswith("application/json"):
+            parts.append(response.text)
+            continue
+        answer = response.json()
+        patch = answer["response"].pop("patch", None)
+        parts.append(json.dumps(answer))
+        for operation in json.loads(base64.b64decode(patch)) if patch else ():
+            name = "/data" if operation["path"].startswith("/data/") else operation["path"]
+            parts.append(json.dumps({**operation, "path": name}))
     return "\n".join(parts)
 
 
@@ -307,3 +331,100 @@ async def test_no_output_holds_a_token_that_a_provider_echoes_or_chokes_on(
         tokens.append(token)
     outputs = {"responses": without_request(responses), "log": server.written(), "metrics": await server.metrics()}
     assert not found_in(outputs, tokens)
+
+
+# --- Where users' tokens are sealed -----------------------------------------------------------------------------------
+
+USER = "git-default-ada"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def sealable(token: str, other: str, url: str, username: str) -> Iterator[dict[str, str]]:
+    """What users write: the token in each form that is sealed, and in some that can't be."""
+    where = {"url": url, "username": username}
+    document = json.dumps({"token": token, **where})
+    yield {"token": token, **where}
+    yield {"ada": document, "bob": other}
+    yield {"ada": document.replace("token", "password"), "bob": other}
+    yield {"ada": f'{{"token": "{token}", "token": 1}}', "bob": f'{{"{token}": broken'}
+    yield {"token": f"{token}\n", **where}
+    yield {"token": f"{token}{'x' * 50_000}", **where}
+    yield {"token": token, "password": other, **where}
+    yield {token: token, **where}
+    yield {"ada": token, "provider": token}
+    yield {"token": token, **where, "note": other}
+
+
+APPLIED = ("data", "stringData", "lines", "broken")
+
+
+def as_applied(values: Mapping[str, str], how: str) -> str:
+    """kubectl's annotation for a Secret, in one of the ways in which people write manifests."""
+    if how == "stringData":
+        return json.dumps({"kind": "Secret", "stringData": dict(values)})
+    encoded = {key: base64.encodebytes(value.encode()).decode() for key, value in values.items()}
+    if how == "data":
+        encoded = {key: value.replace("\n", "") for key, value in encoded.items()}
+    text = json.dumps({"kind": "Secret", "data": encoded})
+    return text[:-1] if how == "broken" else text
+
+
+async def stored(server: ServerProcess, write: dict[str, Any], responses: list[httpx.Response]) -> dict[str, Any]:
+    """What the API server would store, or have stored had it been allowed: the object as `/mutate` leaves it."""
+    answer = await server.review("mutate", write)
+    patch = answer.json()["response"].get("patch")
+    secret: dict[str, Any] = write["request"]["object"]
+    if patch:
+        secret = jsonpatch.apply_patch(secret, json.loads(base64.b64decode(patch)))
+    responses += [answer, await server.review("validate", {**write, "request": {**write["request"], "object": secret}})]
+    return secret
+
+
+def spoilt(secret: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What may become of sealed values: cut off, moved, in JSON, in another namespace."""
+    sealed = {key: text for key, value in secret["data"].items() if (text := _text(value)).startswith("eyJ")}
+    for key, text in sealed.items():
+        for changed in ({key: text[:-4]}, {f"{key}-2": text}, {key: json.dumps({"token": text})}):
+            yield {**secret, "data": {key: base64.b64encode(text.encode()).decode() for key, text in changed.items()}}
+    yield {**secret, "metadata": {**secret["metadata"], "namespace": "elsewhere"}}
+
+
+def _text(value: str) -> str:
+    return base64.b64decode(value).decode(errors="replace")
+
+
+def shown_by(secret: Mapping[str, Any]) -> str:
+    """All that a stored Secret holds, with what base64 would hide."""
+    values = [_text(value) for value in secret["data"].values()]
+    return "\n".join([json.dumps(secret), *values])
+
+
+@pytest.mark.parametrize(("url", "username", "names"), PLANTED)
+async def test_no_output_holds_a_token_that_is_sealed(
+    simulator: tuple[Simulator, trustme.CA], sealing_server: ServerProcess, url: str, username: str, names: list[str]
+) -> None:
+    """Neither when it is sealed nor when it is opened again, changed, moved or cut off; and of what is admitted nothing
+    shows it either, whichever way it was applied."""
+    running, _ = simulator
+    server, other = sealing_server, running.world.token("wide-classic").value
+    for name in names:
+        token, admitted = running.world.token(name).value, 0
+        responses: list[httpx.Response] = []
+        for values, how in itertools.product(sealable(token, other, url, username), APPLIED):
+            annotations = {LAST_APPLIED: as_applied(values, how)}
+            write = review(values, name=USER, labels={"a": "b"}, annotations=annotations)
+            before = await stored(server, write, responses)
+            if not responses[-1].json()["response"]["allowed"]:
+                continue
+            admitted += 1
+            assert not found_in({"stored": shown_by(before)}, [token, other])
+            again = {**write["request"], "operation": "UPDATE", "oldObject": before}
+            assert not found_in(
+                {"stored": shown_by(await stored(server, {**write, "request": again}, responses))}, [token]
+            )
+            for changed in spoilt(before) if how == "data" else ():
+                await stored(server, {**write, "request": {**again, "object": changed}}, responses)
+        assert admitted >= len(APPLIED), f"{name} was never stored, so that nothing was tried"
+        outputs = {"responses": without_request(responses), "log": server.written(), "metrics": await server.metrics()}
+        assert not found_in(outputs, [token, other])
+    assert '"event":"decision"' in server.written().replace(" ", "")
