@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from webhook.sealing import open_sealed
+from webhook.keyring.files import load_keyring_by_file_times
+from webhook.sealing import Place as SealingPlace
+from webhook.sealing import open_sealed, seal
 
+from .other_webhook import later_webhook
 from .test_attestation import write_key
 from .webhook_process import (
     Installation,
@@ -246,6 +250,69 @@ def test_where_the_mutating_call_is_missed_a_good_token_is_refused(
         assert "data.token: This token is in plain text" in message
         assert token not in message
         assert_etcd_never_saw(place, token)
+
+
+def test_base64_in_lines_is_nowhere_in_clear(place: Place, github: Simulation, keys: Path) -> None:
+    """As `base64` prints it and a block of YAML keeps it: the API server reads it, and kubectl remembers the lines."""
+    token = json.dumps({"token": github.good_token(), "username": "octocat", "url": "https://github.com"})
+    lines = base64.encodebytes(token.encode()).decode()
+    assert "\n" in lines.rstrip()
+    manifest = {**secret({}, name=USER), AS_DATA: {"ada": lines}}
+    manifest.pop(AS_STRING_DATA)
+    accepted(place.apply(manifest))
+    assert opened(place, "ada", keys) == token
+    stored = place.stored(USER)
+    assert json.loads(stored["metadata"]["annotations"][LAST_APPLIED])["data"] == stored["data"]
+    before = versions(place)
+    accepted(place.apply(manifest))
+    assert versions(place) == before
+    assert_etcd_never_saw(place, token, lines.rstrip().replace("\n", "\\n"))
+
+
+def test_a_token_that_another_webhook_puts_in_after_ours_is_sealed(
+    place: Place, github: Simulation, keys: Path
+) -> None:
+    """Ours is called again, as the manifests have it."""
+    good, other = github.good_token(), github.good_token()
+    change = {"op": "replace", "path": "/data/token", "value": base64.b64encode(other.encode()).decode()}
+    with later_webhook(place, [change]):
+        accepted(place.apply(user_secret(good)))
+    assert opened(place, "token", keys) == other
+    assert github.requests(other) == 1
+    assert_etcd_never_saw(place, good, other)
+
+
+def test_where_ours_is_not_called_again_such_a_token_is_refused(
+    installer: Installer, github: Simulation, keys: Path
+) -> None:
+    """Good or bad, it would be stored in plain text; a sealed value of somebody's is asked about like any other."""
+    settings = {"limits": {"cacheTtl": "0s"}, "encryption": {"mode": "seal", "keysDir": str(keys)}}
+    with installer.installed(settings) as installation:
+        installation.never_reinvoke()
+        place, good, other, weak = installation.new_namespace(), *(github.good_token() for _ in "ab"), github.token()
+        plain = base64.b64encode(other.encode()).decode()
+        with later_webhook(place, [{"op": "replace", "path": "/data/token", "value": plain}]):
+            message = refused(place.apply(user_secret(good)))
+        assert "data.token: This token is in plain text" in message
+        sealed = seal(SecretStr(weak), SealingPlace(place.namespace, "token"), load_keyring_by_file_times(keys).keys[0])
+        change = {"op": "replace", "path": "/data/token", "value": base64.b64encode(sealed.encode()).decode()}
+        with later_webhook(place, [change]):
+            assert "github.com says that this classic token of octocat has none" in refused(
+                place.apply(user_secret(good))
+            )
+        assert github.requests(weak) == 1
+        assert_etcd_never_saw(place, good, other, weak)
+
+
+def test_without_its_label_a_secret_says_on_which_key_opens_it(place: Place, github: Simulation, keys: Path) -> None:
+    """What was found of it goes, and the value stays sealed."""
+    token = github.good_token()
+    label = "io.codefresh.integration-type"
+    accepted(place.create(secret({"token": token}, name="mine", labels={label: "git"})))
+    before = place.marks("mine")
+    accepted(place.kubectl("label", "secret", "mine", f"{label}-"))
+    assert place.marks("mine") == {name: value for name, value in before.items() if name.startswith("encrypt")}
+    assert opened(place, "token", keys, "mine") == token
 
 
 def test_nothing_of_a_sealed_token_is_in_any_log(sealing: Installation, place: Place, github: Simulation) -> None:
