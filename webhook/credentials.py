@@ -201,8 +201,9 @@ def _traced(entry: Entry, values: _Values, kid: str) -> Entry:
     if values.shown_in(entry.key):
         why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
         return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True, kid=kid)
-    origin = entry.origin if isinstance(entry.content, Checkable) else values.origin(entry.key)
-    return replace(entry, origin=origin, kid=kid)
+    if not isinstance(entry.content, Checkable):
+        return replace(entry, origin=values.origin(entry.key), kid=kid)
+    return replace(entry, kid=kid) if kid else entry
 
 
 def _closed(closed: Closed) -> Content:
@@ -480,11 +481,11 @@ def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     argocd_type = secret.labels.get(ARGOCD_TYPE)
     keys = _runtime_token_keys(secret)
     tokens = [key for key in keys if values.is_set(key)]
-    other = next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
-    used = [*tokens, other[0]] if other and not tokens else tokens
+    other = None if tokens else next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
+    used = [other[0]] if other is not None else tokens
     if (passed_over := _not_git(values)) is not None:
         return [Entry(key, Unsupported(passed_over)) for key in used or ["url" if "url" in values else ""]]
-    if other is not None and not tokens and other[1]:
+    if other is not None and other[1]:
         return [Entry(other[0], Unsupported(other[1]))]  # wherever it goes
     destination = _read_destination(values)
     if isinstance(destination, Entry):

@@ -7,7 +7,7 @@ writes a hundred Secrets with one token at once. None of that may cost the provi
 from __future__ import annotations
 
 import asyncio
-import hmac
+import hashlib
 import math
 import secrets
 import time
@@ -91,7 +91,7 @@ class _Known:
 class Inspector:
     """Asks providers, behind a cache of verdicts and a single flight for each question.
 
-    Verdicts are kept in memory only, under keys that are HMACs with a key of this process: neither a token nor
+    Verdicts are kept in memory only, under digests that are keyed with a key of this process: neither a token nor
     a hash that somebody could try tokens against is in them.
     """
 
@@ -268,33 +268,24 @@ class Inspector:
 
     def _key(self, question: Question) -> bytes:
         host = question.host
-        parts = [host.name, host.api_url, host.kind, *_fields(question.credential), str(len(question.path))]
-        parts += question.path
-        for role in sorted(question.requirements):
-            parts += (role, _stated(question.requirements[role]))
-        for need in question.repositories:
-            parts += (need.access, str(need.certain), str(len(need.path)), *need.path)
-        return self._digest(parts)
+        requirements = [(role.value, _stated(question.requirements[role])) for role in sorted(question.requirements)]
+        needs = [(need.access.value, need.certain, need.path) for need in question.repositories]
+        credential = _fields(question.credential)
+        return self._digest((host.name, host.api_url, host.kind, credential, question.path, requirements, needs))
 
     def _credential_digest(self, question: Question) -> bytes:
-        return self._digest(["credential", question.host.name, *_fields(question.credential)])
+        return self._digest(("credential", question.host.name, _fields(question.credential)))
 
-    def _digest(self, parts: list[str]) -> bytes:
-        # With its length before each part, no two lists give the same text.
-        text = "".join([f"{len(part)}:{part}" for part in parts])
-        return hmac.digest(self._secret, text.encode(errors="surrogatepass"), "sha256")
+    def _digest(self, parts: tuple[object, ...]) -> bytes:
+        # What Python writes of texts, truths and lists of them is in ASCII as far as it must be, and never the same of
+        # two that differ.
+        return hashlib.blake2b(repr(parts).encode(), key=self._secret, digest_size=32).digest()
 
 
-def _fields(credential: Credential) -> tuple[str, ...]:
+def _fields(credential: Credential) -> tuple[str | None, ...]:
     if isinstance(credential, GitHubAppCredential):
-        installation = credential.installation_id
-        key = credential.private_key.get_secret_value()
-        return ("app", credential.app_id, key, *_optional(installation))
-    return ("token", credential.token.get_secret_value(), *_optional(credential.username))
-
-
-def _optional(text: str | None) -> tuple[str, str]:
-    return ("", "") if text is None else ("given", text)
+        return ("app", credential.app_id, credential.private_key.get_secret_value(), credential.installation_id)
+    return ("token", credential.token.get_secret_value(), credential.username)
 
 
 @lru_cache(maxsize=256)

@@ -14,9 +14,11 @@ import logging
 import re
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, cast
 
@@ -125,8 +127,13 @@ class _Bridge(logging.Handler):
 
 def _head(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Time, level and event first, where people look for them."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"time": now, "level": method, "event": event.pop("event", ""), **event}
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return {"time": f"{_second(seconds)}.{milliseconds:03}Z", "level": method, "event": event.pop("event", ""), **event}
+
+
+@lru_cache(maxsize=1)  # many lines are of the same
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _exceptions(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> EventDict:

@@ -62,7 +62,7 @@ def _matches(rule: Rule, secret: SecretObject, name: str, url: str | None) -> bo
 
 
 def _has_labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in wanted.items())
+    return wanted.items() <= labels.items()
 
 
 def _matches_any(text: str, globs: tuple[str, ...]) -> bool:

@@ -16,6 +16,7 @@ from webhook import wording
 from webhook.applications import ApiServer, needs_of
 from webhook.attestation import FRESH, Asked, Attestation, Untrusted, attest, verify
 from webhook.credentials import (
+    Checkable,
     Entry,
     External,
     Malformed,
@@ -256,7 +257,7 @@ class Reviewer:
         if not match.roles - exemptions.skips.keys():
             return None
         most = self._settings.limits.tokens_per_write
-        tokens = sum(not isinstance(entry.content, Malformed | Unsupported | External) for entry in changed.values())
+        tokens = sum(isinstance(entry.content, Checkable) for entry in changed.values())
         if tokens <= most:
             return None
         return (
@@ -297,8 +298,9 @@ class Reviewer:
             case UnknownHost():
                 return unasked(Outcome.UNKNOWN_HOST, "", host=target.name)
         host = target.host
-        insecure = f"The URL says http://, so that Git sends this token to {host.name} in clear; write https://."
-        warnings = (insecure,) if target.insecure else ()
+        warnings: tuple[str, ...] = ()
+        if target.insecure:
+            warnings = (f"The URL says http://, so that Git sends this token to {host.name} in clear; write https://.",)
         if not asked:
             return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
         requirements = {role: self._requirement(host.kind, role, match) for role in asked}
