@@ -31,6 +31,13 @@ Secret = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The Secre
 User = Annotated[str | None, typer.Option(help="Whose token, in a Secret that holds one for each user: the user's id.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, ask the API server too, and store nothing.")]
 
+
+def _offered_kinds(incomplete: str) -> list[str]:
+    from webhook.providers import PROVIDERS
+
+    return [kind for kind in PROVIDERS if kind.startswith(incomplete)]
+
+
 _PATIENCE = 30.0
 """Seconds for the check: a person waits, and no API server does."""
 _LONGEST = 1 << 20
@@ -44,7 +51,9 @@ def set_token(
     secret: Secret,
     user: User = None,
     url: Annotated[str | None, typer.Option(help="Where the token goes, where that is new.")] = None,
-    provider: Annotated[str | None, typer.Option(help="The kind of its host: github, gitlab, …")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="The kind of its host: github, gitlab, …", autocompletion=_offered_kinds)
+    ] = None,
     username: Annotated[str | None, typer.Option(help="The user name that goes with it, where that is new.")] = None,
     without_check: Annotated[
         bool, typer.Option("--without-check", help="Don't ask the provider from here; the webhook asks all the same.")
