@@ -18,7 +18,7 @@ def chromium() -> Iterator[Browser]:
     # Containers have no user namespaces for its sandbox; it opens nothing but our own page.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, env=environment, chromium_sandbox=False, args=["--font-render-hinting=none"]
+            executable_path=path, env={**environment}, chromium_sandbox=False, args=["--font-render-hinting=none"]
         )
         try:
             yield browser

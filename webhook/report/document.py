@@ -74,7 +74,7 @@ def document(report: Report) -> dict[str, Any]:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339, in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:

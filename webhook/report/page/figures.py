@@ -70,11 +70,16 @@ def _bars(
 ) -> str:
     items = list(counts.items())[:_MOST_BARS]
     bars = "".join(
-        f'<li><a href="#{escape(urlencode({field: name}))}"><span class="name">{escape(shown(name, 80))}</span>'
+        f'<li><a href="{_to(field, name)}"><span class="name">{escape(shown(name, 80))}</span>'
         f'<span class="count">{count:,}</span>{_bar(count, total, (classes or {}).get(name, "plain"))}</a></li>'
         for name, count in items
     )
     return f'<section class="breakdown"><h2>{title}</h2><ul class="bars">{bars}</ul></section>'
+
+
+def _to(field: str, text: str) -> str:
+    """A link to the entries of which `field` is `text`, in the form that the page's data has."""
+    return escape("#" + urlencode({field: shown(text)}))
 
 
 def _bar(count: int, total: int, kind: str) -> str:
@@ -154,7 +159,7 @@ def _next(rows: list[Row], now: datetime) -> str:
         return ""
     items = "".join(
         f'<li><time datetime="{end:%Y-%m-%d}" class="{"warning" if end <= now + SOON else ""}">{day(end)}</time>'
-        f'<span><a href="#{escape(urlencode({"q": row.place.secret}, errors="replace"))}">{escape(_named(row))}</a>'
+        f'<span><a href="{_to("q", row.place.secret)}">{escape(_named(row))}</a>'
         f"<small>{escape(shown(row.host, 80))} \u00b7 {escape(left(end, now))}</small></span></li>"
         for end, _, row in coming[:_NEXT]
     )
