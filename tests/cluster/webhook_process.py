@@ -147,6 +147,15 @@ class Simulation:
         """One that is enough for a user and not for a runtime."""
         return self.token("repo", "read:org")
 
+    def revoke(self, token: str) -> None:
+        """github.com refuses it from now on."""
+        self._run(lambda: setattr(self._named(token), "revoked", True))
+
+    def requests_in_all(self) -> int:
+        """How many requests there were, with whatever token."""
+        total: int = self._run(lambda: self._simulator.journal.total)
+        return total
+
     def requests(self, token: str) -> int:
         """How often this token was sent."""
         name = self._named(token).name
