@@ -1,4 +1,4 @@
-"""``git-token-webhook token``: replace and delete tokens as the platform's pages do, by a person's own rights.
+"""``git-token-webhook token``: list, replace and delete tokens as the platform's pages do, by a person's own rights.
 
 Exit codes as everywhere: 1 where the token isn't good enough, 2 where there is no such change, 3 where the API server
 doesn't do its part.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import SecretStr
 
+from webhook.audit.commands import Format, audit
 from webhook.command_options import As, Config, Context, Kubeconfig, end, place
 from webhook.errors import ConfigurationError
 from webhook.wording import day, join
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from webhook.token_changes import NewToken
     from webhook.token_writes import TokenWriter
 
-app = typer.Typer(help="Replace and delete the tokens of runtimes and users.", no_args_is_help=True)
+app = typer.Typer(help="List, replace and delete the tokens of runtimes and users.", no_args_is_help=True)
 
 Secret = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The Secret.")]
 User = Annotated[str | None, typer.Option(help="Whose token, in a Secret that holds one for each user: the user's id.")]
@@ -42,6 +43,34 @@ _PATIENCE = 30.0
 """Seconds for the check: a person waits, and no API server does."""
 _LONGEST = 1 << 20
 """Characters of standard input: no Secret is larger."""
+
+
+@app.command("list", epilog="Example: git-token-webhook token list --all-namespaces")
+def list_tokens(
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="The Secrets of a namespace; repeatable.")
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
+    output: Annotated[Format, typer.Option("--output", "-o", help="The form of the list.")] = "table",
+    keys: Annotated[Path | None, typer.Option(help="The key ring, which opens sealed tokens.")] = None,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    as_user: As = None,
+) -> None:
+    """Say which runtime and which user holds a token, what their providers say of it, and when it ends."""
+    audit(
+        namespace=namespace,
+        everywhere=everywhere,
+        output=output,
+        keys=keys,
+        config=config,
+        kubeconfig=kubeconfig,
+        context=[context] if context is not None else None,
+        as_user=as_user,
+        view="tokens",
+        fail_on=["none"],
+    )
 
 
 @app.command(

@@ -16,7 +16,7 @@ import pytest
 
 from ..writes import Completed
 from .control_plane import ControlPlane, wait_until
-from .webhook_process import Installation, Place, Simulation, accepted, runtime_secret, user_secret
+from .webhook_process import LABEL_OF_NAMESPACES, Installation, Place, Simulation, accepted, runtime_secret, user_secret
 
 USERS = "git-default-acme"
 RUNTIME = "runtime-repo-creds-secret"
@@ -30,6 +30,7 @@ class Desk:
         self.place: Place = webhook.new_namespace()
         self._config = folder / "config.yaml"
         self._config.write_text(json.dumps(webhook.settings))
+        self.flags = ["--config", str(self._config), "--kubeconfig", str(control_plane.kubeconfig("admin"))]
 
     def run(self, command: str, name: str, *arguments: str, token: str = "", user: str = "admin") -> Completed:
         """``token set`` or ``token delete``, as a process of its own."""
@@ -137,7 +138,7 @@ class TestSet:
         """As for any password."""
         token = github.good_token()
         line = [sys.executable, "-m", "webhook", "token", "set", f"{desk.place.namespace}/{USERS}", "--user", "alice"]
-        line += ["--config", str(desk._config), "--kubeconfig", str(desk.control_plane.kubeconfig("admin"))]
+        line += desk.flags
         main, terminal = pty.openpty()
         process = subprocess.Popen(line, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
         os.close(terminal)
@@ -154,6 +155,20 @@ class TestSet:
         assert process.wait(30) == 0, seen
         assert token.encode() not in seen
         assert desk.data(USERS) == {"alice": token}
+
+
+class TestList:
+    def test_it_says_who_holds_what(self, desk: Desk, github: Simulation) -> None:
+        """Runtimes and users, good and bad, and no token; a bad one is news and no failure of the command."""
+        good, weak = github.good_token(), github.weak_token()
+        accepted(desk.place.apply(runtime_secret(good)))
+        desk.control_plane.kubectl("label", "namespace", desk.place.namespace, f"{LABEL_OF_NAMESPACES}-")
+        desk.place.patch(RUNTIME, {"stringData": {"password": weak}})
+        accepted(desk.place.apply(user_secret(good)))
+        line = [sys.executable, "-m", "webhook", "token", "list", "-n", desk.place.namespace, *desk.flags]
+        result = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        done(result, "runtime", "octocat")
+        assert not any(token in result.stdout + result.stderr for token in (good, weak))
 
 
 class TestDelete:
