@@ -6,6 +6,7 @@ How one write is judged, and where to read about it, from the edge inwards:
     serving, listener, health  the two ports, from start to graceful stop; what readiness means
       idle                     the connections that make room for others
     tls, reload, certificates  what they serve, and what happens when a file changes
+      certs/                   own certificates in a cluster: made, renewed, rolled and published; by whom: lease
     admission/                 Kubernetes' wire format: AdmissionReview in, response out; nothing of Git
     review                     the story of one review, from Secret to decision: start reading here
       matching                 which Secrets hold Git credentials, and in which role

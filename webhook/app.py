@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,13 +15,22 @@ from pathlib import Path
 
 from webhook import __version__, logs
 from webhook.admission.handler import AdmissionHandler
+from webhook.api_objects import ApiObjects
 from webhook.applications import ApiServer
+from webhook.certs.client_names import only_clients
+from webhook.certs.keeper import Keeper
+from webhook.certs.lifetimes import Lifetimes
+from webhook.certs.names import Installation
+from webhook.certs.steps import Certificates
+from webhook.certs.trust import Trust
+from webhook.certs.waiting import wait_for_files
 from webhook.cluster import KubernetesCluster
 from webhook.decision import Decision, Stage
 from webhook.errors import ConfigurationError
 from webhook.inspection import Bug, Inspector
 from webhook.keyring.files import load_keyring
 from webhook.keyring.ring import KeyRing, ephemeral_keyring
+from webhook.lease import Lease
 from webhook.listener import Address
 from webhook.logs import Logger
 from webhook.metrics import CacheResult, Metrics
@@ -31,20 +41,45 @@ from webhook.providers.limits import Courtesy, Limits, current_tenant
 from webhook.providers.trust import CaFileUnusable, FileTrust
 from webhook.reload import FileWatcher
 from webhook.review import Reviewer
-from webhook.serving import Server, ServingOptions
+from webhook.serving import Handler, Server, ServingOptions, in_background
 from webhook.settings import Settings, load_settings
 from webhook.subject import Subject
 from webhook.tls import TlsFiles
 
+_TIMEOUT = 5.0
+"""Seconds for one request about certificates: none of them waits for a webhook."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How our own certificates are kept.
+
+    Attributes:
+        lease_duration: seconds after which another replica takes over from one that has died.
+    """
+
+    installation: Installation
+    lifetimes: Lifetimes
+    lease_duration: float
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says; durations in seconds."""
+    """What the command line says; durations in seconds.
+
+    Attributes:
+        client_names: whose certificates `client_ca` may have signed; anybody's, where there is none.
+        wait_for_files: how long certificate, key and key ring may be on their way.
+        keeping: None where somebody else keeps the certificates.
+    """
 
     tls_cert: Path
     tls_key: Path
     config: Path | None
     client_ca: Path | None
+    client_names: tuple[str, ...]
+    wait_for_files: float
+    keeping: Keeping | None
     listen: Address
     health_listen: Address
     kubeconfig: Path | None
@@ -193,11 +228,21 @@ async def _serve(options: Options, log: Logger) -> None:
         "configuration", lambda: [options.config] if options.config else [], reload, metrics=metrics, log=log
     )
     settings = load_settings(options.config)
+    tls_files = TlsFiles(options.tls_cert, options.tls_key, options.client_ca)
+    keys_dir = settings.encryption.keys_dir
+    await wait_for_files([*tls_files.paths, *([keys_dir] if keys_dir else [])], options.wait_for_files, log)
     keys = Keys(settings)
     async with contextlib.AsyncExitStack() as stack:
         cluster: KubernetesCluster | None = await KubernetesCluster.connect(options.kubeconfig)
         if cluster is not None:
             await stack.enter_async_context(cluster)
+        objects = ApiObjects(cluster.client, timeout=_TIMEOUT) if cluster is not None else None
+        keeping = options.keeping
+        trust: Trust | None = None
+        if keeping is not None:
+            if objects is None:
+                raise ConfigurationError("--keep-certificates needs an API server: a pod's own, or --kubeconfig")
+            trust = Trust(objects, keeping.installation, lambda: server.tls, metrics=metrics, log=log)
         lasting = Lasting(metrics, log, cluster, keys)
         engine = Engine(settings, lasting)
         await engine.client.__aenter__()
@@ -240,10 +285,13 @@ async def _serve(options: Options, log: Logger) -> None:
             metrics=metrics,
             log=log,
         )
+        answer: Handler = handler.answer
+        if options.client_names:
+            answer = only_clients(options.client_names, answer, metrics=metrics, log=log)
         server = Server(
-            handler.answer,
+            answer,
             ServingOptions(
-                TlsFiles(options.tls_cert, options.tls_key, options.client_ca),
+                tls_files,
                 options.listen,
                 options.health_listen,
                 options.shutdown_delay,
@@ -252,16 +300,37 @@ async def _serve(options: Options, log: Logger) -> None:
             metrics=metrics,
             log=log,
             # A wrong configuration ends the start; a wrong change of it leaves the one before in force.
-            checks={"configuration": lambda: None},
+            checks={"configuration": lambda: None, **({"trust": trust.failure} if trust is not None else {})},
             watchers=[configuration, authorities, keys_watcher],
             on_start=announce,
         )
         # Neither a collection nor the end of the process looks through all that the libraries have made: the latter
         # took a third of a second, and up to two on a busy machine.
         gc.freeze()
+        if keeping is not None and objects is not None and trust is not None:
+            await stack.enter_async_context(in_background(trust.run()))
+            await stack.enter_async_context(in_background(_kept(objects, keeping, metrics, log)))
         await server.run()
         for task in retired:
             task.cancel()
+
+
+async def _kept(objects: ApiObjects, keeping: Keeping, metrics: Metrics, log: Logger) -> None:
+    """Keep our certificates while we hold the Lease; it is let go when this is cancelled."""
+    installation = keeping.installation
+    keeper = Keeper(Certificates(objects, installation, keeping.lifetimes), metrics=metrics, log=log)
+    # The name of a pod; the rest tells it from the one before where a container is started again.
+    identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    lease = Lease(
+        objects,
+        installation.namespace,
+        installation.lease,
+        identity,
+        duration=keeping.lease_duration,
+        on_change=keeper.holds,
+        on_trouble=keeper.troubled,
+    )
+    await keeper.run(lease)
 
 
 async def _retire(old: Engine, new: Engine, patience: float) -> None:

@@ -104,6 +104,11 @@ def issue_client_certificate(
     return _issue_leaf(ca, common_name, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime, now)
 
 
+def issued_at(certificate: x509.Certificate) -> datetime:
+    """When a certificate of ours was made, which is later than when it says that it begins."""
+    return min(certificate.not_valid_before_utc + _BACKDATED, certificate.not_valid_after_utc)
+
+
 def generate_certificates(
     folder: Path, dns_names: list[str], ip_addresses: list[str], days: int, *, force: bool = False
 ) -> str:
@@ -167,7 +172,7 @@ def _issue_leaf(
     now: datetime | None,
     names: x509.SubjectAlternativeName | None = None,
 ) -> KeyPair:
-    issuer, issuer_key = _load_ca(ca)
+    issuer, issuer_key = load_ca(ca)
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
@@ -182,7 +187,12 @@ def _issue_leaf(
     return _signed(builder, key, issuer_key)
 
 
-def _load_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def load_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A CA's certificate and key.
+
+    Raises:
+        ConfigurationError: they can't be used to issue.
+    """
     try:
         certificate = ca.parsed()
         key = load_pem_private_key(ca.key, password=None)

@@ -16,6 +16,17 @@ import typer
 
 from webhook import __version__
 from webhook.audit.commands import audit, check
+from webhook.certs.commands import (
+    CA_LIFETIME,
+    DEFAULT_INSTALLATION,
+    LEAF_LIFETIME,
+    SETTLE,
+    CaLifetime,
+    LeafLifetime,
+    Settle,
+)
+from webhook.certs.commands import Installation as InstallationFlag
+from webhook.certs.commands import app as certs_app
 from webhook.errors import ConfigurationError
 from webhook.keyring.commands import app as keys_app
 from webhook.sealed_commands import reseal, unseal
@@ -34,7 +45,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(help="Look at configuration files.", no_args_is_help=True)
-certs_app = typer.Typer(help="Make certificates.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
 app.add_typer(keys_app, name="keys")
@@ -88,6 +98,24 @@ def serve(
     ] = None,
     listen: Annotated[str, _flag("LISTEN", "Address of the admission port.")] = "0.0.0.0:9443",
     health_listen: Annotated[str, _flag("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "0.0.0.0:8080",
+    client_name: Annotated[
+        list[str] | None,
+        _flag("CLIENT_NAME", "With --client-ca: serve only a certificate with this common or DNS name; repeatable."),
+    ] = None,
+    keep_certificates: Annotated[
+        bool,
+        _flag("KEEP_CERTIFICATES", "Renew our own certificates, and keep caBundle right; see certs ensure."),
+    ] = False,
+    installation: InstallationFlag = DEFAULT_INSTALLATION,
+    ca_lifetime: CaLifetime = CA_LIFETIME,
+    leaf_lifetime: LeafLifetime = LEAF_LIFETIME,
+    settle: Settle = SETTLE,
+    lease_duration: Annotated[
+        str, _flag("LEASE_DURATION", "How soon another replica keeps the certificates when one has died.")
+    ] = "15s",
+    wait_for_files: Annotated[
+        str, _flag("WAIT_FOR_FILES", "How long the mounted files may be on their way, if they aren't there yet.")
+    ] = "0s",
     kubeconfig: Annotated[
         Path | None,
         _flag("KUBECONFIG", "How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),
@@ -104,18 +132,31 @@ def serve(
     ] = "info",
 ) -> None:
     """Answer the API server: POST /mutate and POST /validate over TLS."""
-    from webhook.app import Options, run
+    from webhook.app import Keeping, Options, run
+    from webhook.certs.commands import lifetimes
+    from webhook.certs.names import Installation
     from webhook.settings import parse_duration
 
     try:
         delay, timeout = parse_duration(shutdown_delay), parse_duration(shutdown_timeout)
+        patience, lease = parse_duration(wait_for_files), parse_duration(lease_duration)
     except ValueError as error:
-        raise ConfigurationError(f"--shutdown-delay, --shutdown-timeout: {error}") from None
+        flags = "--shutdown-delay, --shutdown-timeout, --wait-for-files, --lease-duration"
+        raise ConfigurationError(f"{flags}: {error}") from None
+    if client_name and client_ca is None:
+        raise ConfigurationError("--client-name says whose certificates count: it needs --client-ca, who signs them")
+    keeping = None
+    if keep_certificates:
+        lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
+        keeping = Keeping(Installation.parse(installation), lives, lease.total_seconds())
     options = Options(
         tls_cert=tls_cert,
         tls_key=tls_key,
         config=config,
         client_ca=client_ca,
+        client_names=tuple(client_name or ()),
+        wait_for_files=patience.total_seconds(),
+        keeping=keeping,
         listen=_address("--listen", listen),
         health_listen=_address("--health-listen", health_listen),
         kubeconfig=kubeconfig,
@@ -171,22 +212,3 @@ def config_schema() -> None:
 
     json.dump(schema(), sys.stdout, indent=2)
     typer.echo()
-
-
-@certs_app.command(
-    "generate",
-    epilog="Example: git-token-webhook certs generate --dns git-token-webhook.git-token-webhook.svc --out certs/local",
-)
-def certs_generate(
-    out: Annotated[Path, typer.Option(help="Folder that gets ca.crt, ca.key, tls.crt and tls.key.")],
-    dns: Annotated[list[str] | None, typer.Option(help="A DNS name that the API server calls; repeatable.")] = None,
-    ip: Annotated[list[str] | None, typer.Option(help="An IP address that the API server calls; repeatable.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How long the serving certificate holds.")] = 90,
-    force: Annotated[bool, typer.Option("--force", help="Replace certificates that are there already.")] = False,
-) -> None:
-    """Make a CA and a serving certificate, and print the caBundle for the webhook configurations."""
-    from webhook.certificates import generate_certificates
-
-    if not dns and not ip:
-        raise ConfigurationError("name at least one --dns or --ip that the API server will call")
-    typer.echo(generate_certificates(out, dns or [], ip or [], days, force=force))

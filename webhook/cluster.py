@@ -74,6 +74,12 @@ class KubernetesCluster:
             raise ConfigurationError(f"{where}: can't be used to reach the API server ({what})") from None
         return cls(ApiClient(configuration=configuration))
 
+    @property
+    def client(self) -> ApiClient:
+        """The connection, for what else is asked of the same API server; it ends with this."""
+        found: ApiClient = self._client
+        return found
+
     async def __aenter__(self) -> KubernetesCluster:
         return self
 

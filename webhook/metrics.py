@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -82,6 +82,16 @@ class Metrics:
         self._expiry = self._gauge(
             "certificate_expiry_timestamp_seconds", "When the serving certificate ends, as a Unix time."
         )
+        self._ca_expiry = self._gauge(
+            "ca_expiry_timestamp_seconds",
+            "When the CA of own certificates ends, as a Unix time; of the replica that keeps them.",
+        )
+        self._trusted = self._gauge(
+            "certificate_trusted", "1 where the API server trusts what is served; of own certificates."
+        )
+        self._keeps = self._gauge("certificates_kept", "1 on the replica that keeps the certificates.")
+        self._troubled = self._gauge("certificates_troubled", "1 while own certificates can't be kept as they should.")
+        self._steps = self._counter("certificate_steps", "Changes of own certificates, of their CA and its caBundle.")
         build = self._gauge("build_info", "Always 1; the labels say what is running.", "version", "python")
         build.labels(__version__, platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
@@ -97,8 +107,7 @@ class Metrics:
         for stage in Stage:
             self._late.labels(stage)
             self._errors.labels(stage)
-        for result in ("hit", "miss", "coalesced"):
-            self._cache.labels(result)
+        self._known_cache = {result: self._cache.labels(result) for result in get_args(CacheResult)}
 
     # --- what happened ---
 
@@ -130,7 +139,7 @@ class Metrics:
 
     def cache(self, result: CacheResult) -> None:
         """Something was looked up that might be known already."""
-        self._cache.labels(result).inc()
+        self._known_cache[result].inc()
 
     def reloaded(self, what: str, result: ReloadResult) -> None:
         """Files were read again; `what` names them, for example ``certificate``."""
@@ -143,6 +152,26 @@ class Metrics:
     def certificate_expires(self, at: datetime) -> None:
         """The serving certificate ends `at`."""
         self._expiry.set(at.timestamp())
+
+    def ca_expires(self, at: datetime) -> None:
+        """The CA that issues our certificates ends `at`."""
+        self._ca_expiry.set(at.timestamp())
+
+    def certificate_trusted(self, trusted: bool) -> None:
+        """The API server trusts what we serve, or doesn't."""
+        self._trusted.set(trusted)
+
+    def keeps_certificates(self, keeps: bool) -> None:
+        """We are the replica that keeps the certificates, or are not."""
+        self._keeps.set(keeps)
+
+    def certificates_troubled(self, troubled: bool) -> None:
+        """Something keeps the certificates from being kept, or no longer does."""
+        self._troubled.set(troubled)
+
+    def certificate_step(self) -> None:
+        """The certificates, their CA or its caBundle were changed."""
+        self._steps.inc()
 
     def observe_server(self, *, in_flight: Callable[[], float], connections: Callable[[], float]) -> None:
         """Ask these whenever somebody wants to know how busy the server is."""

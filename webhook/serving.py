@@ -133,6 +133,11 @@ class Server:
         return self._listener.address
 
     @property
+    def tls(self) -> ServingTls:
+        """What is served at the moment."""
+        return self._tls
+
+    @property
     def health_address(self) -> Address:
         """Where health and metrics are served, once started."""
         if self._health_listener is None:
@@ -174,7 +179,7 @@ class Server:
             stack.callback(self._listener.stop)
             self._on_start()
             for watcher in self._watchers:
-                await stack.enter_async_context(_in_background(watcher.run()))
+                await stack.enter_async_context(in_background(watcher.run()))
             self._health_listener.start()
             self._listener.start()
             self.started.set()
@@ -308,7 +313,8 @@ async def _set_up(runner: web.BaseRunner) -> AsyncIterator[web.Server]:
 
 
 @contextlib.asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this until the `with` statement ends."""
     task = asyncio.create_task(work)
     try:
         yield

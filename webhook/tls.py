@@ -80,6 +80,25 @@ def load(files: TlsFiles, *, now: datetime | None = None) -> ServingTls:
     return serving
 
 
+def refusal(serving: ServingTls, bundle: bytes, name: str) -> str | None:
+    """Why a client that trusts only the CAs of a PEM text, and calls the server by this name, refuses what is served;
+    None where it doesn't."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as Go: whatever stands in the bundle is trusted
+    try:
+        client.load_verify_locations(cadata=bundle.decode("ascii"))
+    except (ValueError, ssl.SSLError):
+        return "it holds no certificate"
+    try:
+        _converse(serving.context, client, name)
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except ssl.SSLError as error:
+        # Where client certificates are demanded, ours is refused after it has accepted the server's.
+        return None if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE" else error.reason or "the handshake fails"
+    return None
+
+
 def _leaf(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
@@ -118,20 +137,30 @@ def _shake_hands(serving: ServingTls, files: TlsFiles) -> None:
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.check_hostname = False
     client_context.verify_mode = ssl.CERT_NONE
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context.wrap_bio(to_client, to_server)
-    server = serving.context.wrap_bio(to_server, to_client, server_side=True)
-    waiting = [client, server]
     try:
-        for _ in range(10):  # a handshake takes two rounds
-            waiting = [side for side in waiting if not _finished(side)]
-            if not waiting:
-                break
+        served = _converse(serving.context, client_context)
     except ssl.SSLError as error:
         raise ConfigurationError(f"a handshake with {files.certificate} fails: {error.reason}") from None
-    if waiting or client.getpeercert(binary_form=True) != serving.leaf:
+    if served != serving.leaf:
         # The files were swapped between the reading of one and of the other.
         raise ConfigurationError(f"{files.certificate} changed while it was read")
+
+
+def _converse(server_context: ssl.SSLContext, client_context: ssl.SSLContext, name: str | None = None) -> bytes | None:
+    """A handshake in memory, as far as the client takes part in it; the certificate that it was shown, DER.
+
+    Raises:
+        ssl.SSLError: one side refuses the other.
+    """
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server, server_hostname=name)
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    waiting = [client, server]
+    for _ in range(10):  # a handshake takes two rounds
+        waiting = [side for side in waiting if not _finished(side)]
+        if not waiting:
+            return client.getpeercert(binary_form=True)
+    return None
 
 
 def _finished(side: ssl.SSLObject) -> bool:

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
+from webhook.command_options import Context, end, place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import timedelta
 
+    from webhook.keyring.key import Key
     from webhook.keyring.ring import KeyRing
+    from webhook.keyring.stored import RingSecret
+
+_T = TypeVar("_T")
 
 app = typer.Typer(help="Make and look at the keys that sign attestations and seal tokens.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="The key ring: a folder with one file for each key.")]
+FolderOrNone = Annotated[Path | None, typer.Argument(help="The key ring: a folder with one file for each key.")]
+SecretOrNone = Annotated[
+    str | None, typer.Option("--secret", metavar="NAMESPACE/NAME", help="The key ring: a Secret, instead of a folder.")
+]
+OwnKubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="GIT_TOKEN_WEBHOOK_KUBECONFIG", help="How to reach the API server; as kubectl does without one."
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="Name of the new key's file; today's date without one.")]
 Activation = Annotated[
     str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
@@ -42,40 +58,116 @@ def generate(folder: Folder, name: Name = None) -> None:
     typer.echo("Keep a copy in a safe place: what a lost key has sealed is lost with it.")
 
 
-@app.command(epilog="Example: git-token-webhook keys rotate keys")
-def rotate(folder: Folder, name: Name = None, activation: Activation = "3m") -> None:
-    """Add a key to a ring; everything new uses it as soon as every replica can have it."""
+@app.command(epilog="Example: git-token-webhook keys ensure --secret git-token-webhook/git-token-webhook-keys")
+def ensure(
+    secret: Annotated[
+        str,
+        typer.Option(
+            "--secret", metavar="NAMESPACE/NAME", envvar="GIT_TOKEN_WEBHOOK_KEYS_SECRET", help="The Secret of the ring."
+        ),
+    ],
+    kubeconfig: OwnKubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Make the Secret of a key ring with one key, if there is none; one that is there stays as it is."""
+
+    async def work(held: RingSecret) -> str | None:
+        return await held.ensure(datetime.now(UTC))
+
+    name = _with_secret(work, secret, kubeconfig, context)
+    if name is None:
+        typer.echo(f"The Secret {secret} is there already, and stays as it is.")
+    else:
+        typer.echo(f"Made the Secret {secret} with the key {name}. It seals and signs at once.")
+        typer.echo("Keep a copy in a safe place: what a lost key has sealed is lost with it.")
+
+
+@app.command(epilog="Example: git-token-webhook keys rotate --secret git-token-webhook/git-token-webhook-keys")
+def rotate(
+    folder: FolderOrNone = None,
+    secret: SecretOrNone = None,
+    name: Name = None,
+    activation: Activation = "3m",
+    kubeconfig: OwnKubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Add a key to a ring, in a folder or a Secret; everything new uses it as soon as every replica can have it."""
+    now, needed = datetime.now(UTC), _duration(activation)
+    if (chosen := _folder(folder, secret)) is not None:
+        last, where, key = _rotated_folder(chosen, name, needed, now)
+    else:
+        last, where, key = _rotated_secret(str(secret), name, needed, now, kubeconfig, context)
+    typer.echo(f"Wrote key {key.kid} to {where}. It seals and signs {activation} after a replica has it.")
+    typer.echo(f"Until then {last} does, and whatever that has sealed needs it until it is sealed again.")
+
+
+def _rotated_folder(folder: Path, name: str | None, activation: timedelta, now: datetime) -> tuple[str, str, Key]:
     from webhook.keyring.files import load_keyring_by_file_times
 
-    now = datetime.now(UTC)
-    ring = load_keyring_by_file_times(folder, activation=_duration(activation))
+    ring = load_keyring_by_file_times(folder, activation=activation)
+    last = _refuse_early(ring, str(folder), now)
+    key = _add_key(folder, name or _dated_after(last, now, str(folder))).keys[-1]
+    return last, str(folder / key.name), key
+
+
+def _rotated_secret(
+    secret: str,
+    name: str | None,
+    activation: timedelta,
+    now: datetime,
+    kubeconfig: Path | None,
+    context: str | None,
+) -> tuple[str, str, Key]:
+    async def work(held: RingSecret) -> tuple[str, str, Key]:
+        stored = await held.read(activation)
+        last = _refuse_early(stored.ring, secret, now)
+        wanted = name or _dated_after(last, now, secret)
+        _check_name(wanted)
+        return last, f"{wanted} in the Secret {secret}", (await held.add(stored, wanted, now)).keys[-1]
+
+    return _with_secret(work, secret, kubeconfig, context)
+
+
+def _refuse_early(ring: KeyRing, where: str, now: datetime) -> str:
+    """The name of the last key.
+
+    Raises:
+        ConfigurationError: it isn't in use yet. A replica that starts in between would take it for one that all have.
+    """
     last = ring.keys[-1]
     if ring.state(last, now) == "waiting":
-        # A replica that starts in between would take it for one that everybody has.
         until = f"{ring.active_from(last):%H:%M:%S} UTC"
-        raise ConfigurationError(f"{folder}: {last.name} isn't in use before {until}; add the next key after that")
-    ring = _add_key(folder, name or _dated_after(last.name, now, folder))
-    key = ring.keys[-1]
-    typer.echo(f"Wrote key {key.kid} to {folder / key.name}. It seals and signs {activation} after a replica has it.")
-    typer.echo(f"Until then {last.name} does, and whatever that has sealed needs it until it is sealed again.")
+        raise ConfigurationError(f"{where}: {last.name} isn't in use before {until}; add the next key after that")
+    return last.name
 
 
 @app.command("list", epilog="Example: git-token-webhook keys list keys -o json")
 def list_keys(
-    folder: Folder,
+    folder: FolderOrNone = None,
+    secret: SecretOrNone = None,
     activation: Activation = "3m",
     output: Annotated[
         Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")
     ] = "text",
+    kubeconfig: OwnKubeconfig = None,
+    context: Context = None,
 ) -> None:
-    """Show which keys a ring has and what each of them does, by the times of their files."""
+    """Show which keys a ring has and what each of them does, by the times of their files or of the Secret."""
     import json
 
     import yaml
 
     from webhook.keyring.files import load_keyring_by_file_times
 
-    ring = load_keyring_by_file_times(folder, activation=_duration(activation))
+    needed = _duration(activation)
+
+    async def work(held: RingSecret) -> KeyRing:
+        return (await held.read(needed)).ring
+
+    if (chosen := _folder(folder, secret)) is not None:
+        ring = load_keyring_by_file_times(chosen, activation=needed)
+    else:
+        ring = _with_secret(work, str(secret), kubeconfig, context)
     for doubt in ring.doubts:
         typer.echo(doubt, err=True)
     keys = _described(ring, datetime.now(UTC))
@@ -144,6 +236,33 @@ def retire(
     typer.echo(f"Deleted key {key.kid}, {folder / name}. Take it out of the Secret that servers mount as well.")
 
 
+def _folder(folder: Path | None, secret: str | None) -> Path | None:
+    """The folder where one is meant; None where it is the Secret."""
+    if (folder is None) is (secret is None):
+        raise ConfigurationError("name the key ring: either its folder, or --secret NAMESPACE/NAME")
+    return folder
+
+
+def _with_secret(
+    work: Callable[[RingSecret], Awaitable[_T]], secret: str, kubeconfig: Path | None, context: str | None
+) -> _T:
+    import asyncio
+
+    from webhook.api_objects import ApiObjects, NotDone, connect
+    from webhook.keyring.stored import RingSecret
+
+    namespace, name = place(secret)
+
+    async def run() -> _T:
+        async with await connect(kubeconfig, context) as client:
+            return await work(RingSecret(ApiObjects(client), namespace, name))
+
+    try:
+        return asyncio.run(run())
+    except NotDone as error:
+        end(f"the Secret {secret} is as it was: {error}.", code=3)
+
+
 def _described(ring: KeyRing, now: datetime) -> list[dict[str, str]]:
     described: list[dict[str, str]] = []
     for key in ring.keys:
@@ -178,18 +297,28 @@ def _duration(text: str) -> timedelta:
         raise ConfigurationError(f"--activation: {error}") from None
 
 
-def _dated_after(last: str, now: datetime, folder: Path) -> str:
+def _dated_after(last: str, now: datetime, where: str) -> str:
     """The date, with the time where that is needed to come after the last key."""
     for name in (f"{now:%Y-%m-%d}", f"{now:%Y-%m-%dT%H%M%SZ}"):
         if name > last:
             return name
-    raise ConfigurationError(f"{folder}: no date comes after {last}, which is the last key by name; say --name")
+    raise ConfigurationError(f"{where}: no date comes after {last}, which is the last key by name; say --name")
+
+
+def _check_name(name: str) -> None:
+    """
+    Raises:
+        ConfigurationError: no key of a Kubernetes Secret may be called so, and that is where most rings go.
+    """
+    import re
+
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}", name):
+        raise ConfigurationError(f"--name {name!r} must be letters, digits, '-', '_' and '.', and not begin with '.'")
 
 
 def _add_key(folder: Path, name: str) -> KeyRing:
     """Write a new key as the last of its ring, and read it back."""
     import base64
-    import re
     import secrets
 
     from webhook.certificates import write_file
@@ -197,9 +326,7 @@ def _add_key(folder: Path, name: str) -> KeyRing:
     from webhook.keyring.key import SHORTEST
 
     path = folder / name
-    # What a key of a Kubernetes Secret may be called, since that is where most rings go.
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}", name):
-        raise ConfigurationError(f"--name {name!r} must be letters, digits, '-', '_' and '.', and not begin with '.'")
+    _check_name(name)
     if path.exists():
         raise ConfigurationError(f"{path} is there already, and what it has sealed needs it; choose another --name")
     others = [file.name for file in folder.iterdir() if not file.name.startswith(".")]

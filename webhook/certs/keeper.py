@@ -1,0 +1,78 @@
+"""Keep the certificates of an installation right for as long as a server runs, by one replica at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+from webhook.api_objects import NotDone
+from webhook.certs.plan import Rest
+from webhook.certs.state import State
+from webhook.certs.steps import Certificates
+from webhook.lease import Lease
+from webhook.logs import Logger
+from webhook.metrics import Metrics
+
+INTERVAL = 5.0
+"""Seconds between two looks. Whoever applies the webhook configurations anew may take the caBundle out of them, and
+until it is back every write of a credential is refused; a look costs four small requests, of one replica."""
+
+
+class Keeper:
+    """Takes the steps that are due while it holds the Lease."""
+
+    def __init__(
+        self, certificates: Certificates, *, metrics: Metrics, log: Logger, interval: float = INTERVAL
+    ) -> None:
+        """
+        Args:
+            interval: seconds between two looks.
+        """
+        self._certificates = certificates
+        self._metrics = metrics
+        self._log = log
+        self._interval = interval
+        self._troubles: tuple[str, ...] = ()
+
+    async def run(self, lease: Lease) -> NoReturn:
+        """Keep them whenever `lease` is ours, until cancelled."""
+        await lease.run(self._keep)
+        raise AssertionError("keeping certificates has no end")
+
+    def holds(self, holds: bool) -> None:
+        """The Lease came to us, or went."""
+        self._metrics.keeps_certificates(holds)
+        self._log.info("keeping certificates" if holds else "no longer keeping certificates")
+
+    def troubled(self, error: NotDone) -> None:
+        """Something goes wrong; said once for as long as it is the same."""
+        self._say((f"the certificates can't be kept at the moment: {error}",))
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                state, rest = await self._certificates.settle(self._took)
+            except NotDone as error:
+                self.troubled(error)
+            else:
+                self._observe(state, rest)
+            await asyncio.sleep(self._interval)
+
+    def _took(self, told: str) -> None:
+        self._metrics.certificate_step()
+        self._log.info("certificates", detail=told)
+
+    def _observe(self, state: State, rest: Rest) -> None:
+        if state.ca is not None and state.ca.current is not None:
+            self._metrics.ca_expires(state.ca.current.parsed().not_valid_after_utc)
+        self._say(rest.troubles)
+
+    def _say(self, troubles: tuple[str, ...]) -> None:
+        self._metrics.certificates_troubled(bool(troubles))
+        if troubles == self._troubles:
+            return
+        for trouble in troubles:
+            self._log.warning("certificates in trouble", detail=trouble)
+        if not troubles:
+            self._log.info("certificates are kept again")
+        self._troubles = troubles
