@@ -51,8 +51,8 @@ class Program:
 
     def _fetch(self, folder: Path) -> None:
         how = (
-            f"Put {' or '.join(self.names)} on the PATH; on Debian and Ubuntu, `apt-get update` is enough for it to be "
-            f"fetched once into {CACHE.parent.name}/{CACHE.name} ({self.size})."
+            f"Put {' or '.join(self.names)} on the PATH. On Debian and Ubuntu the tests fetch it themselves "
+            f"({self.size}), once, into {CACHE.parent.name}/{CACHE.name}, where apt-get reaches a mirror."
         )
         if not (shutil.which("apt-get") and shutil.which("dpkg")):
             raise BinariesUnavailable(f"There is no {self.names[0]}. {how}")
@@ -67,16 +67,21 @@ class Program:
                 except subprocess.CalledProcessError as error:
                     said = error.output.strip()
                     raise BinariesUnavailable(f"{self.names[0]} can't be fetched: {said}\n{how}") from None
-                shutil.rmtree(folder, ignore_errors=True)
                 (Path(temporary) / "root" / "fonts.conf").write_text(_FONTS.format(folder=folder))
+                shutil.rmtree(folder, ignore_errors=True)
                 (Path(temporary) / "root").rename(folder)
 
     def _unpack(self, temporary: Path) -> None:
+        # Lists of our own: those of the system may be missing or old, and to renew them takes its administrator.
+        (temporary / "lists" / "partial").mkdir(parents=True)
+        own = ["-o", f"Dir::State::Lists={temporary}/lists", "-o", f"Dir::Cache={temporary}/cache", "-qq"]
+        own += ["-o", "APT::Sandbox::User=", "-o", "Acquire::Languages=none"]
+        _run(["apt-get", *own, "update"], temporary)
         # What this machine has already is left out, as if the packages were to be installed.
-        wanted = ["apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", *self.packages]
+        wanted = ["apt-get", *own, "install", "--print-uris", "--no-install-recommends", *self.packages]
         lines = _run(wanted, temporary).splitlines()
         missing = [line.split()[1].partition("_")[0] for line in lines if line.startswith("'")]
-        _run(["apt-get", "download", "-qq", *(missing or self.packages)], temporary)
+        _run(["apt-get", *own, "download", *(missing or self.packages)], temporary)
         for package in sorted(temporary.glob("*.deb")):
             _run(["dpkg", "-x", package.name, "root"], temporary)
 
