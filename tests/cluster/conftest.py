@@ -85,7 +85,7 @@ def apply(control_plane: ControlPlane, namespace: str) -> Iterator[Apply]:
         control_plane.delete(text)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(control_plane: ControlPlane) -> Iterator[ApiClient]:
     """The official Python client, as admin."""
     configuration = Configuration(
