@@ -1,4 +1,8 @@
-"""``./dev bench [--quick]``: requests per second, latencies, provider calls and memory, in one table."""
+"""``./dev bench [--quick]``: requests per second, latencies, provider calls and memory, in one table.
+
+All servers are up at the same time and measured by turns, so that whatever else the machine does is shared by all.
+Where that is much, the processor time of a request says more than the rate: the ratios are of that.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonpatch
 import psutil  # type: ignore[import-untyped]
 import trustme
 import uvloop
@@ -29,6 +34,7 @@ from tests.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 
 CONNECTIONS = 16
+TURNS = 5
 ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}
 USER = {"io.codefresh.integration-type": "git"}
 
@@ -73,51 +79,92 @@ def review(data: dict[str, str], labels: dict[str, str]) -> bytes:
     return json.dumps(whole, separators=(",", ":")).encode()
 
 
+async def mutated(server: ServerProcess, body: bytes) -> bytes:
+    """The review of the validating call that follows a mutating one: labels, annotations and attestation are in it."""
+    patch = (await server.review("mutate", body)).json()["response"]["patch"]
+    whole = json.loads(body)
+    whole["request"]["object"] = jsonpatch.apply_patch(whole["request"]["object"], base64.b64decode(patch).decode())
+    return json.dumps(whole, separators=(",", ":")).encode()
+
+
 @dataclass
-class Measured:
-    """One row: `latencies` in seconds, sorted."""
+class Row:
+    """What is sent to which server, and what came of it.
+
+    Attributes:
+        seconds: that it was sent for, in all turns.
+        processor: seconds that the server's process has worked in these.
+        latencies: in seconds.
+    """
 
     name: str
-    seconds: float
-    latencies: list[float]
+    port: int
+    process: psutil.Process
+    body: bytes
+    stage: str = "validate"
+    connections: int = CONNECTIONS
+    seconds: float = 0.0
+    processor: float = 0.0
+    latencies: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
+        """Requests per second."""
         return len(self.latencies) / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of processor time for one request."""
+        return self.processor / len(self.latencies) * 1e6
 
     def quantile(self, share: float) -> float:
         """Milliseconds."""
-        return self.latencies[min(len(self.latencies) - 1, int(len(self.latencies) * share))] * 1000
+        return sorted(self.latencies)[min(len(self.latencies) - 1, int(len(self.latencies) * share))] * 1000
 
+    async def take_turn(self, context: ssl.SSLContext, seconds: float) -> None:
+        """Send it for a while over some connections, on each as soon as its last answer has come."""
+        path = f"/{self.stage}?timeout=10s"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        message = f"{head}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(_connected(self.port, context)) for _ in range(self.connections)]
+            worked, began = _worked(self.process), time.perf_counter()
+            await asyncio.gather(*(self._ask(*stream, message, began + seconds) for stream in streams))
+            self.seconds += time.perf_counter() - began
+            self.processor += _worked(self.process) - worked
 
-async def load(
-    name: str, port: int, body: bytes, context: ssl.SSLContext, seconds: float, connections: int
-) -> Measured:
-    """Send `body` over some kept connections, each as soon as its last answer has come."""
-    head = "POST /validate?timeout=10s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    message = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    latencies: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes, end: float
+    ) -> None:
         while (began := time.perf_counter()) < end:
             writer.write(message)
             answer = await reader.readuntil(b"\r\n\r\n")
             if not answer.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(f"{name}: {answer[:60]!r}")
+                raise RuntimeError(f"{self.name}: {answer[:60]!r}")
             length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
             await reader.readexactly(length)
-            latencies.append(time.perf_counter() - began)
-        writer.close()
+            self.latencies.append(time.perf_counter() - began)
 
-    began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return Measured(name, time.perf_counter() - began, sorted(latencies))
+
+def _worked(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 @contextlib.asynccontextmanager
-async def peer(name: str, folder: Path) -> AsyncIterator[int]:
+async def _connected(
+    port: int, context: ssl.SSLContext
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection, whose handshake is no part of what is measured."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def peer(name: str, folder: Path) -> AsyncIterator[tuple[int, psutil.Process]]:
     """One of `peers` as a process."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
@@ -133,7 +180,7 @@ async def peer(name: str, folder: Path) -> AsyncIterator[int]:
                 writer.close()
                 break
             await asyncio.sleep(0.1)
-        yield port
+        yield port, psutil.Process(process.pid)
     finally:
         process.kill()
         await process.wait()
@@ -157,39 +204,44 @@ async def measure(seconds: float, console: Console) -> None:
     credentials = {"url": "https://github.com/acme", "username": "git", "password": world.token("good-classic").value}
     cached, unmatched = review(credentials, ARGOCD), review({"a": "b" * 40}, {})
     large = review({"a": "b" * 1_000_000}, {})
-    rows: list[Measured] = []
     facts: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with Simulator(world, ssl_context=provider_tls) as simulator:
+        async with Simulator(world, ssl_context=provider_tls) as simulator, contextlib.AsyncExitStack() as stack:
             ca.cert_pem.write_to_path(folder / "ca.crt")
             providers = [
                 {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(folder / "ca.crt")}
                 for name, host in simulator.hosts.items()
             ]
-            settings = {"providers": providers}
-            async with running_server(folder, ca, settings) as server:
-                _pin(server.process.pid, 0)
-                port = int(server.url.rpartition(":")[2])
-                process = psutil.Process(server.process.pid)
-                facts.append(("resident memory when ready", f"{process.memory_info().rss / 2**20:.0f} MiB"))
-                await load("warm up", port, cached, context, min(1.0, seconds), CONNECTIONS)
-                rows.append(await load("/validate, cached verdict", port, cached, context, seconds, CONNECTIONS))
-                asked = len(simulator.journal.records)
-                decisions = sum(len(row.latencies) for row in rows)
-                facts.append(("provider calls", f"{asked} for more than {decisions} decisions about one token"))
-                rows.append(await load("/validate, not ours", port, unmatched, context, seconds, CONNECTIONS))
-                small = load("small ones beside large", port, unmatched, context, seconds, 2)
-                _, beside = await asyncio.gather(load("large", port, large, context, seconds, 1), small)
-                rows.append(beside)
-                rows.append(await load("small ones alone", port, unmatched, context, seconds, 2))
-                facts.append(("resident memory after all", f"{process.memory_info().rss / 2**20:.0f} MiB"))
-                calls = await provider_calls(server, simulator)
-        for kind, title in (("bare", "bare aiohttp and pydantic: allow"), ("kopf", "kopf's server: allow")):
-            async with peer(kind, folder) as port:
-                await load("warm up", port, cached, context, min(1.0, seconds), CONNECTIONS)
-                rows.append(await load(title, port, cached, context, seconds, CONNECTIONS))
-    _print(console, rows, facts)
+            server = await stack.enter_async_context(running_server(folder, ca, {"providers": providers}))
+            _pin(server.process.pid, 0)
+            ours = (int(server.url.rpartition(":")[2]), psutil.Process(server.process.pid))
+            bare = await stack.enter_async_context(peer("bare", folder))
+            kopf = await stack.enter_async_context(peer("kopf", folder))
+            facts.append(("resident memory when ready", f"{ours[1].memory_info().rss / 2**20:.0f} MiB"))
+            rows = [
+                Row("/validate, cached verdict", *ours, cached),
+                Row("/validate, attested by /mutate", *ours, await mutated(server, cached)),
+                Row("/mutate, cached verdict", *ours, cached, "mutate"),
+                Row("/validate, not ours", *ours, unmatched),
+                Row("bare aiohttp and pydantic: allow", *bare, cached),
+                Row("kopf's server: allow", *kopf, cached),
+            ]
+            for row in rows:
+                await replace(row, name="warm up", latencies=[]).take_turn(context, min(0.5, seconds))
+            for _ in range(TURNS):
+                for row in rows:
+                    await row.take_turn(context, seconds / TURNS)
+            decisions = sum(len(row.latencies) for row in rows[:3])
+            facts.append(("provider calls", f"{len(simulator.journal.records)} for {decisions} decisions on one token"))
+            alone = Row("small ones alone", *ours, unmatched, connections=2)
+            beside = replace(alone, name="small ones beside large", latencies=[])
+            await alone.take_turn(context, seconds)
+            loading = Row("large", *ours, large, connections=1)
+            await asyncio.gather(loading.take_turn(context, seconds), beside.take_turn(context, seconds))
+            facts.append(("resident memory after all", f"{ours[1].memory_info().rss / 2**20:.0f} MiB"))
+            calls = await provider_calls(server, simulator)
+    _print(console, rows, [alone, beside], facts)
     _print_calls(console, calls)
 
 
@@ -216,15 +268,16 @@ def _print_calls(console: Console, calls: list[tuple[str, str, int, int]]) -> No
     console.print(table)
 
 
-def _print(console: Console, rows: list[Measured], facts: list[tuple[str, str]]) -> None:
+def _print(console: Console, rows: list[Row], beside: list[Row], facts: list[tuple[str, str]]) -> None:
     bare = next(row for row in rows if row.name.startswith("bare"))
-    table = Table(title="What a decision costs (servers on one core, TLS, 16 connections; beside and alone: 2)")
-    for column in ("", "requests/s", "of bare", "p50 ms", "p99 ms", "max ms"):
+    table = Table(title="What a decision costs (servers on one core, TLS, 16 connections; alone and beside: 2)")
+    for column in ("", "requests/s", "µs each", "of bare", "p50 ms", "p99 ms", "max ms"):
         table.add_column(column, justify="left" if not column else "right")
-    for row in rows:
+    for row in rows + beside:
+        # What a large Secret costs beside them isn't theirs.
+        costs = [f"{row.cost:.0f}", f"{bare.cost / row.cost:.2f}"] if row in rows else ["", ""]
         quantiles = [f"{row.quantile(share):.2f}" for share in (0.5, 0.99, 1.0)]
-        ratio = f"{row.rate / bare.rate:.2f}" if "small" not in row.name else ""
-        table.add_row(row.name, f"{row.rate:.0f}", ratio, *quantiles)
+        table.add_row(row.name, f"{row.rate:.0f}", *costs, *quantiles)
     console.print(table)
     for label, text in facts:
         console.print(f"{label}: {text}")
