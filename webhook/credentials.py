@@ -634,10 +634,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _read_destination(values: _Values) -> Destination | Entry:
     """Where the Secret's tokens go, or the malformed entry that says why this can't be known."""
-    for key in ("url", "host", "provider", "githubAppEnterpriseBaseUrl"):
-        if values.is_set(key) and values.text(key) is None:
+    texts = {key: values.text(key) for key in ("url", "host", "provider", "githubAppEnterpriseBaseUrl")}
+    for key, text in texts.items():
+        if text is None and values.is_set(key):
             return Entry(key, Malformed("is no text"))
-    url, host, provider = (values.text(key) for key in ("url", "host", "provider"))
+    url, host, provider, base = texts.values()
     key = "url"
     try:
         destination = _destination(url, None, provider, None)
@@ -645,7 +646,6 @@ def _read_destination(values: _Values) -> Destination | Entry:
             key = "host"
             destination = _destination(url, host, provider, None)
         key = "githubAppEnterpriseBaseUrl"
-        base = values.text(key)
         return destination if base is None else replace(destination, app_base_url=parse_git_url(base))
     except MalformedUrl as error:
         return Entry(key, Malformed(f"{error}"))

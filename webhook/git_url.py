@@ -22,6 +22,7 @@ _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>
 # 127.1, 0x7f000001 and 0177.0.0.1, which others look up as names.
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
+_SCHEMES = _SSH | {"https", "http", "git", "oci"}
 _DEFAULT_PORT = {"https": 443, "http": 80}
 # www. serves the same site, ssh. the same repositories over port 443
 # (GitHub docs: using-ssh-over-the-https-port).
@@ -68,7 +69,7 @@ def parse_git_url(text: str) -> GitUrl:
     if not separator:
         return _parse_scp_like(text)
     scheme = scheme.lower()
-    if scheme not in {"https", "http", "git", "oci", *_SSH}:
+    if scheme not in _SCHEMES:
         raise MalformedUrl("has a scheme that Git can't use with a token (https:// is needed)")
     if "?" in rest or "#" in rest:
         raise MalformedUrl("has a query or a fragment, which the URL of a repository doesn't have")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 WARNINGS_LIMIT = 4096
 """Runes that all warnings of one answer may have together."""
@@ -60,6 +61,11 @@ def _fair_length(texts: list[str], budget: int) -> int:
 def audit_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
     """`annotations` under keys that the API server takes: it puts ``<webhook>/`` before each and wants the whole to be
     a qualified name (63 characters that begin and end with a letter or digit), else it drops them."""
-    fitting = {_NO_AUDIT_KEY.sub("-", key)[:63].strip("-._"): clean(value) for key, value in annotations.items()}
+    fitting = {_audit_key(key): clean(value) for key, value in annotations.items()}
     fitting.pop("", None)
     return fitting
+
+
+@lru_cache(maxsize=64)  # they are always the same
+def _audit_key(key: str) -> str:
+    return _NO_AUDIT_KEY.sub("-", key)[:63].strip("-._")
