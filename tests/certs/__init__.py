@@ -1,0 +1,1 @@
+"""Own certificates, without a cluster."""
