@@ -32,7 +32,7 @@ As = Annotated[str | None, typer.Option("--as", help="Act as this user, as kubec
 Config = Annotated[Path | None, typer.Option(help="The webhook's configuration file; the defaults without one.")]
 
 
-def place(text: str) -> tuple[str, str]:
+def parse_place(text: str) -> tuple[str, str]:
     """Namespace and name of ``NAMESPACE/NAME``.
 
     Raises:

@@ -9,10 +9,11 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from webhook.command_options import Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from webhook.stored_secrets import StoredSecrets
 
 Keys = Annotated[Path, typer.Option("--keys", help="The key ring: a folder with one file for each key.")]
-Kubeconfig = Annotated[Path | None, typer.Option(help="How to reach the API server; as kubectl does without one.")]
-Context = Annotated[str | None, typer.Option(help="The context of the kubeconfig; its current one without one.")]
 
 
 def unseal(
@@ -39,7 +38,7 @@ def unseal(
     """Print one sealed token, and write an Event that it was seen and by whom."""
     from webhook.keyring.files import load_keyring_by_file_times
 
-    namespace, name = _place(secret)
+    namespace, name = parse_place(secret)
     if sys.stdout.isatty() and not show:
         raise ConfigurationError("this would show the token on a terminal; send it to a program, or say --show")
     ring = load_keyring_by_file_times(keys)
@@ -66,7 +65,7 @@ async def _unsealed(
         try:
             stored = await secrets.read(namespace, name)
         except NotDone as error:
-            _end(f"{namespace}/{name} can't be read: {error}.", code=3)
+            end(f"{namespace}/{name} can't be read: {error}.", code=3)
         if stored is None:
             raise ConfigurationError(f"there is no Secret {namespace}/{name}")
         try:
@@ -74,7 +73,7 @@ async def _unsealed(
         except NoSuchValue as error:
             raise ConfigurationError(str(error)) from None
         except StaysClosed as error:
-            _end(str(error), code=1)
+            end(str(error), code=1)
         token = opened.plaintext.get_secret_value()
         if sys.stdout.isatty() and not all(line.isprintable() for line in token.splitlines()):
             # Whoever may write the Secret could move the cursor, or type.
@@ -84,7 +83,7 @@ async def _unsealed(
         except NotDone as error:
             problem = f"The Event that this token was unsealed can't be written: {error}."
             if needs_event:
-                _end(f"{problem} So it isn't shown; to see it all the same, say --without-event.", code=3)
+                end(f"{problem} So it isn't shown; to see it all the same, say --without-event.", code=3)
             typer.echo(f"git-token-webhook: {problem}", err=True)
         return token
 
@@ -107,7 +106,7 @@ def reseal(
 
     if [secret is not None, namespace is not None, everywhere].count(True) != 1:
         raise ConfigurationError("say which Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")
-    place = _place(secret) if secret is not None else None
+    place = parse_place(secret) if secret is not None else None
     try:
         ring = load_keyring_by_file_times(keys, activation=parse_duration(activation))
     except ValueError as error:
@@ -237,15 +236,3 @@ class _Report:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _place(text: str) -> tuple[str, str]:
-    namespace, slash, name = text.partition("/")
-    if not (namespace and slash and name) or "/" in name:
-        raise ConfigurationError(f"{text!r} must be NAMESPACE/NAME")
-    return namespace, name
-
-
-def _end(message: str, *, code: int) -> NoReturn:
-    typer.echo(f"git-token-webhook: {message}", err=True)
-    raise typer.Exit(code)

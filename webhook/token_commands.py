@@ -17,7 +17,7 @@ import typer
 from pydantic import SecretStr
 
 from webhook.audit.commands import Format, audit
-from webhook.command_options import As, Config, Context, Kubeconfig, end, place
+from webhook.command_options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
 from webhook.wording import day, join
 
@@ -99,7 +99,7 @@ def set_token(
     """Store the token that standard input brings, once its provider says that it can do its job."""
     from webhook.token_changes import NewToken
 
-    namespace, name = place(secret)
+    namespace, name = parse_place(secret)
     new = NewToken(_token_from_stdin(), url, username, provider)
     set_one = _set(namespace, name, user, new, config, keys, kubeconfig, context, as_user, without_check, dry_run)
     asyncio.run(set_one)
@@ -116,7 +116,7 @@ def delete_token(
     as_user: As = None,
 ) -> None:
     """Take one token away: a user's from its Secret, a runtime's with its Secret."""
-    asyncio.run(_delete(*place(secret), user, config, kubeconfig, context, as_user, dry_run=dry_run))
+    asyncio.run(_delete(*parse_place(secret), user, config, kubeconfig, context, as_user, dry_run=dry_run))
 
 
 async def _set(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from webhook.command_options import Context, end, place
+from webhook.command_options import Context, end, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _with_secret(
     from webhook.api_objects import ApiObjects, NotDone, connect
     from webhook.keyring.stored import RingSecret
 
-    namespace, name = place(secret)
+    namespace, name = parse_place(secret)
 
     async def run() -> _T:
         async with await connect(kubeconfig, context) as client:
