@@ -166,6 +166,11 @@ class Simulation:
         fault = Fault(effect=effect, token=self._named(token).name)
         self._run(lambda: self._simulator.faults.add(fault))
 
+    def fail_once(self, token: str, effect: AnyEffect) -> None:
+        """The next request with this token goes wrong, and those after it don't."""
+        fault = Fault(effect=effect, token=self._named(token).name, times=1)
+        self._run(lambda: self._simulator.faults.add(fault))
+
     def _named(self, token: str) -> Token:
         return next(one for one in self._simulator.world.github().tokens.values() if one.value == token)
 
@@ -206,7 +211,14 @@ class Server:
     """`git-token-webhook serve`, as a process of its own."""
 
     def __init__(
-        self, folder: Path, listen: tuple[str, int], configuration: Path, tls: Path, kubeconfig: Path, delay: str
+        self,
+        folder: Path,
+        listen: tuple[str, int],
+        configuration: Path,
+        tls: Path,
+        kubeconfig: Path,
+        delay: str,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.listen = listen
         self.health_port = free_port()
@@ -215,7 +227,7 @@ class Server:
         command += ["--config", str(configuration), "--kubeconfig", str(kubeconfig)]
         command += ["--tls-cert", str(tls / "tls.crt"), "--tls-key", str(tls / "tls.key")]
         command += ["--listen", f"{listen[0]}:{listen[1]}", "--health-listen", f"127.0.0.1:{self.health_port}"]
-        command += ["--shutdown-delay", delay]
+        command += ["--shutdown-delay", delay, *arguments]
         # Nothing of the developer's settings: a proxy or a KUBECONFIG would change what is tested.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
         with self._log.open("wb") as log:
@@ -265,6 +277,11 @@ class Server:
     def wait(self) -> int:
         """Its exit code, once it has ended."""
         return self._process.wait(STOP_TIMEOUT_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL: it ends in the middle of whatever it does."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """End it, whatever that takes."""

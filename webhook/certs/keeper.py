@@ -50,13 +50,15 @@ class Keeper:
 
     async def _keep(self) -> None:
         while True:
+            pause = self._interval
             try:
                 state, rest = await self._certificates.settle(self._took)
             except NotDone as error:
                 self.troubled(error)
             else:
                 self._observe(state, rest)
-            await asyncio.sleep(self._interval)
+                pause = min(pause, max(0.0, (rest.until - self._certificates.clock()).total_seconds()))
+            await asyncio.sleep(pause)
 
     def _took(self, told: str) -> None:
         self._metrics.certificate_step()
