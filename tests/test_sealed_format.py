@@ -1,19 +1,30 @@
-"""docs/sealed-format.md is what the code does."""
+"""docs/sealed-format.md is what the code does, and its examples open what the code has sealed.
+
+Those for Go and JavaScript need `go` (1.24, https://go.dev/dl) and `node` with `npm` (20, https://nodejs.org), which
+get the one library that each needs, by its hash. Without them, or without a network the first time, they are skipped;
+with CI set that is an error.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from tests.keyring.rings import key_text, write_key
 from webhook.keyring.key import derive_key, parse_key
 from webhook.sealing import Place, seal
 
+CONSUMERS = Path(__file__).parent / "consumers"
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "sealed-format.md").read_text()
 
 
@@ -44,3 +55,117 @@ def test_the_header_has_what_the_table_says() -> None:
 def test_every_example_derives_the_sealing_key_by_its_label() -> None:
     """The table, JavaScript and Go; tests/keyring/test_key.py holds the code to the same labels."""
     assert DOCUMENT.count("git-token-webhook/v1/sealing") == 3
+
+
+GO = """package main
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+func main() {
+	keyText, _ := os.ReadFile(os.Args[2])
+	token, err := openSealed(os.Args[1], string(keyText), os.Args[3], os.Args[4], "user")
+	if err != nil {
+		fmt.Fprint(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Print(token)
+}
+
+"""
+JAVASCRIPT = """
+const [value, keyFile, namespace, key] = process.argv.slice(2);
+try {
+  process.stdout.write(await openSealed(value, keyFile, namespace, key));
+} catch (error) {
+  process.stderr.write(error.message);
+  process.exitCode = 1;
+}
+"""
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def unavailable(why: str) -> None:
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise pytest.fail.Exception(why, pytrace=False)
+    raise pytest.skip.Exception(why)
+
+
+def prepared(folder: Path, tool: str, *command: str) -> None:
+    """Have a language's own tool get what the example needs."""
+    if shutil.which(tool) is None:
+        unavailable(f"{tool} is not here")
+    got = subprocess.run([tool, *command], cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    if got.returncode:
+        unavailable(f"{tool} can't get the library: {got.stderr[-300:]}")
+
+
+@pytest.fixture(scope="module", params=["go", "javascript"])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The example of a language as a program: VALUE KEY-FILE NAMESPACE KEY."""
+    language: str = request.param
+    folder = tmp_path_factory.mktemp(language)
+    for file in CONSUMERS.iterdir():
+        shutil.copy(file, folder)
+    (example,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    if language == "go":
+        prepared(folder, "go", "mod", "download")
+        (folder / "main.go").write_text(GO + example)
+        subprocess.run(["go", "build", "-o", "program", "."], cwd=folder, check=True, timeout=300)
+        command = [str(folder / "program")]
+    else:
+        prepared(folder, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+        (folder / "program.js").write_text(example + JAVASCRIPT)
+        command = ["node", str(folder / "program.js")]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+    return run
+
+
+@pytest.mark.timeout(600, func_only=True)  # the libraries may have to be got first
+class TestInOtherLanguages:
+    """With the usual JOSE library of each: independent implementations, of another making than ours."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        """A key file, its text in two lines."""
+        text = key_text()
+        write_key(tmp_path / "keys", "2026-11", f"{text[:20]}\n{text[20:]}")
+        return tmp_path / "keys" / "2026-11"
+
+    @pytest.fixture
+    def value(self, file: Path) -> str:
+        """What the code seals by it."""
+        key = derive_key(parse_key(file.read_bytes()), "2026-11")
+        return seal(SecretStr("tök"), Place("platform", "alice"), key)
+
+    def test_it_opens_a_value(self, program: Program, file: Path, value: str) -> None:
+        """The token, and nothing else."""
+        result = program(value, str(file), "platform", "alice")
+        assert (result.stdout, result.stderr) == ("tök", "")
+
+    @pytest.mark.parametrize(("namespace", "key"), [("elsewhere", "alice"), ("platform", "bob")])
+    def test_not_at_another_place(self, program: Program, file: Path, value: str, namespace: str, key: str) -> None:
+        """The comparison that the document asks for."""
+        result = program(value, str(file), namespace, key)
+        assert (result.stdout, result.stderr) == ("", "sealed for another place")
+
+    def test_not_once_it_was_changed(self, program: Program, file: Path, value: str) -> None:
+        """Nor by another key."""
+        parts = value.split(".")
+        parts[3] = ("B" if parts[3][0] == "A" else "A") + parts[3][1:]
+        assert program(".".join(parts), str(file), "platform", "alice").returncode == 1
+        file.write_text(key_text())
+        assert program(value, str(file), "platform", "alice").returncode == 1
