@@ -125,6 +125,48 @@ def cluster(entries: int = 140) -> Report:
     )
 
 
+def example() -> Report:
+    """The one of docs/report.md."""
+    new = "https://github.com/settings/tokens/new?scopes=repo"
+    weak = replace(
+        row(
+            message=f"github.com says that this classic token of acme-bot has read:org; it also needs repo. See {new}."
+        ),
+        account="acme-bot",
+        token_type="classic",
+        scopes=("read:org",),
+        remedy=new,
+        token=1,
+    )
+    soon = "gitlab.com says that this personal token of alice expires in 9 days, on 2026-12-02; replace it before."
+    alice = Row(
+        place=Place("team-atlas", "git-default-users", "data.alice"),
+        roles=("user",),
+        user="alice",
+        outcome=Outcome.SUFFICIENT,
+        severity=Severity.WARNING,
+        warnings=(soon,),
+        provider="gitlab",
+        host="gitlab.com",
+        account="alice",
+        token_type="personal",
+        scopes=("api",),
+        expires_at=NOW + timedelta(days=9),
+        token=2,
+    )
+    bruno = replace(
+        alice,
+        place=replace(alice.place, field="data.bruno"),
+        user="bruno",
+        account="bruno",
+        severity=Severity.NONE,
+        warnings=(),
+        expires_at=NOW + timedelta(days=209),
+        token=3,
+    )
+    return replace(report(weak, alice, bruno), passed_over={"Secret": 1873})
+
+
 def _entry(number: int, token: int, chance: random.Random) -> Row:
     of_token = random.Random(f"token {token}")  # noqa: S311 - as above; what is of the token is the same wherever it stands
     host, (provider, scopes, kind) = of_token.choice(list(_HOSTS.items()))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Literal
 
-from tests.report.reports import NOW, cluster, report, row
+from tests.report.reports import NOW, cluster, example, report, row
 from webhook.findings import Outcome
 from webhook.report.formats import write
 from webhook.report.model import Attested, NotLookedAt, Place, Report, Severity
@@ -139,3 +140,10 @@ def test_an_encoding_that_lacks_a_character_breaks_nothing() -> None:
     write(report(row(message="Größe")), "table", stream, colors=False, view="tokens")
     stream.flush()
     assert b"Gr\\xf6\\xdfe" in raw.getvalue()
+
+
+def test_the_documentation_shows_what_is_written() -> None:
+    """Both views of its example, to the letter."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "report.md").read_text()
+    assert f"```text\n{shown(example())}```" in text
+    assert f"```text\n{shown(example(), 'tokens')}```" in text

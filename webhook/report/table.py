@@ -83,7 +83,10 @@ class _Page:
             table.add_column(column, overflow="fold", no_wrap=not self.wraps)
         for row in rows:
             table.add_row(*(self._cell(lines) for lines in row))
-        self._console.print(table, soft_wrap=not self.wraps)
+        with self._console.capture() as captured:
+            self._console.print(table, soft_wrap=not self.wraps)
+        for line in captured.get().splitlines():
+            self._console.file.write(line.rstrip() + "\n")
 
     def _cell(self, lines: list[tuple[str, str]]) -> Text:
         return Text("\n").join(Text(self._encodable(shown(text, _CELL)), style) for text, style in lines if text)
