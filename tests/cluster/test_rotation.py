@@ -528,6 +528,34 @@ class TestThroughTheWebhook:
             assert cluster.retire(OLD, "--settled").exit_code == 0
             assert cluster.unseal(name).stdout == token
 
+    def test_writes_go_on_while_a_key_is_added(self, installer: Installer, github: Simulation, tmp_path: Path) -> None:
+        """Each of two replicas sees it at a time of its own, and none ever meets what it can't open: each token is
+        sealed, attested, and asked about once."""
+        write_key(tmp_path / "keys", OLD)
+        encryption = {"mode": "seal", "keysDir": str(tmp_path / "keys"), "keyActivation": "4s"}
+        settings = {"limits": {"cacheTtl": "0s"}, "encryption": encryption}
+        with installer.installed(settings, replicas=2) as installation:
+            place, tokens = installation.new_namespace(), dict[str, str]()
+
+            def write() -> str:
+                name = f"git-default-{len(tokens):03}"
+                tokens[name] = github.good_token()
+                assert accepted(place.create(user_secret(tokens[name], name))) == ""
+                return place.marks(name)["encryption-key-id"]
+
+            before = write()
+            write_key(tmp_path / "keys", NEW)
+            wait_until(lambda: write() != before, 60, message="the new key to be in use")
+            for _ in range(6):
+                write()
+            ring = load_keyring_by_file_times(tmp_path / "keys")
+            for name, token in tokens.items():
+                marks = place.marks(name)
+                assert (marks["encryption"], marks["validation"], github.requests(token)) == ("sealed", "passed", 1)
+                opened = open_value(place.value(name, "token"), Place(place.namespace, "token"), ring)
+                assert opened.plaintext.get_secret_value() == token
+            assert len(tokens) > 8
+
     def test_nothing_moves_to_a_key_that_the_webhook_does_not_have(
         self, cluster: Cluster, installer: Installer, github: Simulation, tmp_path: Path
     ) -> None:

@@ -202,6 +202,7 @@ def test_a_generated_name_makes_no_difference(place: Place, github: Simulation, 
     created = place.create(manifest, "-o", "name")
     accepted(created)
     assert opened(place, "token", keys, created.stdout.strip().removeprefix("secret/")) == token
+    assert github.requests(token) == 1
     assert_etcd_never_saw(place, token)
 
 
