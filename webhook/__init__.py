@@ -29,6 +29,9 @@ The words that all of them share: `subject` (what is reviewed), `findings` (what
 People's own commands for sealed tokens: `sealed_commands`, with `resealing` and `unsealing`, and `stored_secrets` to
 read and change them; the server uses none of these.
 
+What was found in many Secrets at once is a `report/`: `model` says what it holds, `formats` writes it as a table, JSON,
+YAML, JUnit, SARIF or HTML.
+
 Beside it: `simulator` imitates providers over HTTPS and imports nothing of the rest; `demo` shows the whole.
 Imports go downwards in this list only; ``./dev lint`` checks it.
 """
