@@ -1,0 +1,20 @@
+"""Taken away by the command that the README has for it."""
+
+from ..cluster.control_plane import wait_until
+from ..writes import accepted, runtime_secret, user_secret
+from .cluster import Cluster, Place
+from .installation import Installation, Providers
+
+
+def test_nothing_is_left_and_secrets_can_be_written(
+    installation: Installation, cluster: Cluster, providers: Providers, before: set[str], place: Place
+) -> None:
+    """No object of any kind is left that wasn't there before; what was refused is stored, what was marked changes."""
+    accepted(place.create(user_secret(providers.good_token)))
+    cluster.kubectl("delete", "-k", "manifests/overlays/own-certificates")
+    accepted(place.create(runtime_secret(providers.weak_token)))
+    accepted(place.patch("git-default-octocat", {"stringData": {"token": "anything"}}))
+    cluster.kubectl("delete", "namespace", *cluster.test_namespaces, "--ignore-not-found")
+    wait_until(
+        lambda: not cluster.everything() - before, 60, interval=1, message="the last of what was installed to go"
+    )
