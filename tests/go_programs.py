@@ -3,6 +3,7 @@ hash, and is built once, from the Go module proxy, into the checkout's cache."""
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -150,6 +151,21 @@ class GoModule:
             shutil.rmtree(folder, ignore_errors=True)
             built.rename(folder)
         report(f"Built {', '.join(self.programs)}.")
+
+
+def module_files(folder: Path, module: str) -> Path:
+    """The files of a Go module that the go.mod of a folder requires, as its go.sum knows them; nothing is built.
+
+    Raises `BinariesUnavailable`.
+    """
+    go = shutil.which("go")
+    if go is None:
+        raise BinariesUnavailable(f"{module} comes from the Go module proxy, and there is no Go on PATH. Install Go.")
+    command = [go, "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=BUILD_TIMEOUT_SECONDS)
+    if done.returncode != 0:
+        raise BinariesUnavailable(f"{module} can't be had: {_tail(done.stdout + done.stderr)}")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def in_go_mod(folder: Path, pattern: str) -> str:

@@ -1,0 +1,22 @@
+"""The definitions of other projects' kinds, as they publish them: cert-manager's and the Prometheus Operator's.
+
+go.mod and go.sum pin the modules that hold them. To update: edit the version, and `go mod download` in this folder.
+"""
+
+from pathlib import Path
+
+from ..go_programs import module_files
+
+HERE = Path(__file__).resolve().parent
+
+
+def cert_manager() -> list[Path]:
+    """Of Issuers and Certificates. Raises `BinariesUnavailable`."""
+    folder = module_files(HERE, "github.com/cert-manager/cert-manager") / "deploy" / "crds"
+    return [folder / f"cert-manager.io_{kind}.yaml" for kind in ("issuers", "certificates")]
+
+
+def prometheus_operator() -> list[Path]:
+    """Of ServiceMonitors. Raises `BinariesUnavailable`."""
+    folder = module_files(HERE, "github.com/prometheus-operator/prometheus-operator")
+    return [folder / "example" / "prometheus-operator-crd" / "monitoring.coreos.com_servicemonitors.yaml"]
