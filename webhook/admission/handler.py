@@ -120,9 +120,9 @@ class AdmissionHandler:
         finally:  # it was decided, the clock decides, there is no room for it any more, or the API server has hung up
             if review is not None and not review.done():
                 self._abandon(review)
-        late = review is None or not review.done()
+        decided = review if review is not None and review.done() else None
         try:
-            decision = self._late(admission.subject, stage) if review is None or late else review.result()
+            decision = decided.result() if decided is not None else self._late(admission.subject, stage)
             body = codec.encode(admission, decision, stage)
         except Exception as error:
             self._metrics.failed(stage)
@@ -130,8 +130,8 @@ class AdmissionHandler:
             # The API server shows this to whoever writes (KUBERNETES.md §5).
             return web.Response(status=500, text=f"an error inside git-token-webhook; its log tells more: {stage}\n")
         seconds = asyncio.get_running_loop().time() - arrival
-        self._metrics.decided(stage, admission.subject.operation, outcome_of(decision), seconds, late=late)
-        self._log_decision(admission, stage, decision, record, seconds, late, _trace(request))
+        self._metrics.decided(stage, admission.subject.operation, outcome_of(decision), seconds, late=decided is None)
+        self._log_decision(admission, stage, decision, record, seconds, decided is None, _trace(request))
         return web.Response(body=body, content_type="application/json")
 
     async def _decode(self, body: bytes) -> AdmissionRequest:
