@@ -56,6 +56,7 @@ def ring_of(*numbers: int) -> KeyRing:
     return KeyRing(keys, {one.kid: ALWAYS for one in keys})
 
 
+INTEGRATED = {INTEGRATION: "git"}
 RING = ring_of(1)
 KID = RING.keys[0].kid
 
@@ -528,14 +529,28 @@ async def test_the_same_token_in_plain_text_is_no_change_where_nothing_is_sealed
 async def test_without_its_label_a_secret_says_on_which_key_opens_what() -> None:
     """The values stay sealed, and whoever uses them has to know; what was found of them, nobody keeps true any more."""
     sealing_desk = desk()
-    stored = await sealing_desk.store(
-        replace(make_user_secret({"ada": ADA, "bob": BOB}), name="x", labels={INTEGRATION: "git"})
-    )
+    stored = await sealing_desk.store(replace(make_user_secret({"ada": ADA, "bob": BOB}), name="x", labels=INTEGRATED))
     without = await sealing_desk.store(replace(stored, labels={}), stored)
     expected = {name for name in marks(stored.annotations) if name.startswith("encrypt")}
     assert marks(without.annotations) == {name: marks(stored.annotations)[name] for name in expected}
     assert marks(without.labels) == {}
     assert await sealing_desk.store(replace(without, labels={}), stored) == without
+    keyless = await Desk(TOKENS, ring=ring_of(2)).store(replace(stored, labels={}), stored)
+    assert marks(keyless.annotations) == marks(without.annotations)
+
+
+async def test_without_its_label_a_secret_says_nothing_of_values_that_went_with_it() -> None:
+    """Only of what is still sealed."""
+    sealing_desk = desk()
+    stored = await sealing_desk.store(replace(make_user_secret({"ada": ADA, "bob": BOB}), name="x", labels=INTEGRATED))
+    fewer = {"ada": stored.data["ada"], "bob": encode("plain")}
+    without = await sealing_desk.store(replace(stored, labels={}, data=fewer), stored)
+    assert marks(without.annotations) == {
+        "encryption": "sealed",
+        "encryption-algorithm": "A256GCM",
+        "encryption-key-id": KID,
+        "encrypted-keys": "ada",
+    }
 
 
 async def test_json_around_a_sealed_value_is_malformed() -> None:

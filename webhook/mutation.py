@@ -30,6 +30,7 @@ _THEIRS = frozenset({SKIP_ANNOTATION, PREFIX + "notifications"})
 # The platform's own labels of a user's Secret, filled in where absent at CREATE.
 _PLATFORM_LABELS = {"io.codefresh.integration-type": "git", "io.codefresh.integration-name": "default"}
 _PLATFORM_NAME = "git-default-"
+_ENCRYPTION = frozenset({"encryption", "encryption-algorithm", "encryption-key-id", "encrypted-keys"})
 
 _Marks = dict[str, str]
 
@@ -85,8 +86,13 @@ def removal_for(subject: Subject, entries: Mapping[str, Entry] | None = None) ->
     secret = subject.object
     if secret is None:
         return ()
-    sealed = {key: entry for key, entry in (entries or {}).items() if entry.kid}
-    annotations = _encryption(sealed, {key: entry.kid for key, entry in sealed.items()}) if sealed else _Marks()
+    old = subject.old
+    if old is not None and old.data == secret.data and "sealed" in old.annotations.get(PREFIX + "encryption", ""):
+        # Also where the key has gone meanwhile, and nothing can be opened.
+        annotations = {name: value for name, value in _ours(old.annotations).items() if name in _ENCRYPTION}
+    else:
+        sealed = {key: entry for key, entry in (entries or {}).items() if entry.kid}
+        annotations = _encryption(sealed, {key: entry.kid for key, entry in sealed.items()}) if sealed else _Marks()
     return _patch(secret, _changes(secret.labels, {}), _changes(secret.annotations, annotations))
 
 

@@ -227,7 +227,7 @@ class _Report:
         else:
             typer.echo(f"Moved {moved} to the key {self._key}.")
         if self._signed:
-            would = "would be" if self._dry_run else "were"
+            would = "would be" if self._dry_run else "was" if len(self._signed) == 1 else "were"
             typer.echo(f"{_counted(len(self._signed), 'attestation')} {would} signed anew.")
         code = 3 if self._failed else 1 if self._found else 0
         if code:
