@@ -257,6 +257,10 @@ class Server:
             return self._get("/readyz")[0]
         return None
 
+    def readiness_text(self) -> str:
+        """What its `/readyz` says."""
+        return self._get("/readyz")[1]
+
     def is_ready(self) -> bool:
         """Whether its `/readyz` says so."""
         return self.readiness() == http.client.OK

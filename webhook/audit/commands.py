@@ -178,11 +178,11 @@ async def _audited(
     from webhook.audit.resuming import Record, digest
     from webhook.stored_secrets import StoredSecrets
 
-    record = None
-    if resume is not None:
-        about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user))
-        record = Record(resume, about, datetime.now(UTC))
     async with contextlib.AsyncExitStack() as stack:
+        record = None
+        if resume is not None:
+            about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user))
+            record = stack.enter_context(Record(resume, about, datetime.now(UTC)))
         clusters: list[Cluster] = []
         for context in contexts or (None,):
             secrets = await stack.enter_async_context(await StoredSecrets.connect(kubeconfig, context, as_user=as_user))
@@ -196,8 +196,8 @@ async def _audited(
         run = Audit(settings, scope, questions, ring=ring, record=record, progress=progress, seconds=seconds)
         report = await run.run(clusters)
         report = replace(report, problems=(*report.problems, *dict.fromkeys(problems)))
-        if record is not None:
-            record.close(complete=report.complete)
+        if record is not None and report.complete:
+            record.remove()
         return report
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from webhook.errors import ConfigurationError
 from webhook.subject import SecretObject
+from webhook.token_shapes import name_holds_token
 
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -32,8 +33,8 @@ _SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _NOTHING = re.compile(r"(?:\s*(?:[#%].*)?(?:\n|\Z))*\Z")
 _STRING = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
-# A name of Kubernetes: only such text is repeated.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z")
+# A kind, and a group with its version: only such text is repeated.
+_PLAIN = re.compile(r"[A-Za-z0-9./-]{1,128}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,4 +345,4 @@ def texts(node: yaml.Node | None, *path: str) -> dict[str, str]:
 def _plain(node: yaml.MappingNode, key: str) -> str:
     """A word such as a kind, which may be shown; empty where it is none."""
     word = text(node, key)
-    return word if _PLAIN_NAME.match(word.replace("/", ".")) else ""
+    return word if _PLAIN.match(word) and not name_holds_token(word) else ""

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
+from types import TracebackType
+from typing import Self, TextIO
 
 import msgspec
 
@@ -88,7 +89,7 @@ def digest(parts: Iterable[object]) -> str:
 
 
 class Record:
-    """The file, while a run lasts."""
+    """The file, while a run lasts. Use as a context manager."""
 
     def __init__(self, path: Path, run: str, now: datetime) -> None:
         """Read what is there, and go on writing behind it.
@@ -116,11 +117,18 @@ class Record:
         """A Secret is done with."""
         self._write(secret)
 
-    def close(self, *, complete: bool) -> None:
-        """Nothing more comes; where everything is done with, the file has no more use."""
+    def remove(self) -> None:
+        """Everything is done with, and the file has no more use."""
         self._stream.close()
-        if complete:
-            self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
 
     def _write(self, line: _Line) -> None:
         self._stream.write(msgspec.json.encode(line).decode() + "\n")

@@ -1,0 +1,227 @@
+"""Reading manifests: what is valid is found with its lines, what isn't is named with its place and never quoted."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.factories import make_token
+from webhook.audit.encrypted import look
+from webhook.audit.manifests import Broken, Document, Manifest, SecretManifest, Template, read
+from webhook.errors import ConfigurationError
+
+SECRET = """apiVersion: v1
+kind: Secret
+metadata:
+  name: git-default-alice
+  namespace: platform
+stringData:
+  url: https://github.com
+  token: VALUE
+"""
+
+
+def documents(text: str, namespace: str = "") -> list[Document]:
+    """All that standard input holds."""
+    return list(read(["-"], io.StringIO(text), namespace))
+
+
+def secret(text: str) -> SecretManifest:
+    """The only one that there is."""
+    (found,) = documents(text)
+    assert isinstance(found, SecretManifest), found
+    return found
+
+
+def value(found: SecretManifest, key: str) -> str:
+    return base64.b64decode(found.secret.data[key]).decode()
+
+
+def test_each_value_has_its_line() -> None:
+    """Counted from 1 in the whole file, not in the document."""
+    first, second = documents(f"# a comment\n{SECRET}---\n{SECRET}")
+    assert isinstance(first, SecretManifest)
+    assert isinstance(second, SecretManifest)
+    assert (first.where.line, first.line("token"), second.line("token")) == (2, 9, 18)
+    assert value(first, "token") == "VALUE"
+
+
+def test_string_data_wins_over_data() -> None:
+    """As it does when the API server stores it, and with the line of what counts."""
+    found = secret(SECRET + "data:\n  token: " + base64.b64encode(b"other").decode() + "\n  key: aGVsbG8=\n")
+    assert (value(found, "token"), value(found, "key")) == ("VALUE", "hello")
+    assert (found.line("token"), found.line("key")) == (8, 11)
+
+
+def test_base64_over_several_lines() -> None:
+    """Go passes over the line breaks."""
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  token: |\n    aGVs\n    bG8=\n"
+    assert value(secret(text), "token") == "hello"
+
+
+@pytest.mark.parametrize("indent", [None, 2, "\t"], ids=["one line", "indented", "tabs"])
+def test_json_as_any_tool_writes_it(indent: int | str | None) -> None:
+    """Alone, in a list of Kubernetes' own, behind another, in an array."""
+    one = yaml.safe_load(SECRET)
+    for text in (
+        json.dumps(one, indent=indent),
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": [one]}, indent=indent),
+        json.dumps([one], indent=indent),
+    ):
+        assert value(secret(text), "token") == "VALUE"
+    both = documents(f"{json.dumps(one, indent=indent)}\n{json.dumps(one, indent=indent)}\n")
+    assert len(both) == 2
+
+
+def test_lists_are_opened() -> None:
+    """Of any kind that ends so, and inside of each other."""
+    one = yaml.safe_load(SECRET)
+    inner = {"apiVersion": "v1", "kind": "SecretList", "items": [one, {"apiVersion": "v1", "kind": "ConfigMap"}]}
+    found = documents(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [inner]}))
+    assert [type(one) for one in found] == [SecretManifest, Manifest]
+
+
+def test_a_broken_document_leaves_the_others() -> None:
+    """It is named with its line, and those before and after it are read."""
+    first, broken, last = documents(f"{SECRET}---\na: b: c\n---\n{SECRET}")
+    assert isinstance(first, SecretManifest)
+    assert isinstance(last, SecretManifest)
+    assert isinstance(broken, Broken)
+    assert str(broken.where) == "-:10"
+    assert broken.why == "isn't valid YAML (mapping values are not allowed in this context)"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{T: *T}", "isn't valid YAML"),
+        (SECRET.replace("VALUE", '"T'), "isn't valid YAML"),
+        (SECRET + "  token: T\n", "same key twice in stringData"),
+        (SECRET + "kind: T\n", "same key twice"),
+        (SECRET.replace("VALUE", "12345"), "has a value in stringData that is no text; write it in quotes"),
+        (SECRET.replace("VALUE", "[T]"), "has a value in stringData that is no text"),
+        (SECRET.replace("stringData:", "data: T\nx:"), "has a data that is no mapping"),
+    ],
+)
+def test_what_is_wrong_is_named_and_not_quoted(text: str, why: str) -> None:
+    """It may hold a token."""
+    token = make_token("m")
+    (found,) = documents(text.replace("T", token) if "T:" not in text else f"{{a: *{token}}}")
+    assert isinstance(found, Broken)
+    assert why in found.why
+    assert token not in found.why
+
+
+def test_a_template_is_no_broken_manifest() -> None:
+    """Nobody would apply it; what it renders can be checked."""
+    (found,) = documents("a: {{ .Values.a }}\n{{- if b }}\n")
+    assert isinstance(found, Template)
+
+
+def test_folders_are_searched_but_for_hidden_ones(tmp_path: Path) -> None:
+    """For YAML and JSON, in order, each file once."""
+    for name in ("b/x.yml", "a.yaml", ".git/y.yaml", "notes.txt", "b/z.JSON"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(SECRET if not name.endswith("JSON") else json.dumps(yaml.safe_load(SECRET)))
+    found = list(read([str(tmp_path), str(tmp_path / "a.yaml")], io.StringIO(), ""))
+    assert [Path(one.where.file).name for one in found] == ["a.yaml", "x.yml", "z.JSON"]
+
+
+def test_a_file_that_is_missing(tmp_path: Path) -> None:
+    """A slip of the pen isn't taken for a file in which all is well."""
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml: there is no such file or folder"):
+        list(read([str(tmp_path / "absent.yaml")], io.StringIO(), ""))
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """Named, and the others are read."""
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "b.yaml").write_text(SECRET)
+    assert [type(one) for one in read([str(tmp_path)], io.StringIO(), "")] == [Broken, SecretManifest]
+
+
+def test_a_namespace_for_those_that_name_none() -> None:
+    """And for no other."""
+    without = SECRET.replace("  namespace: platform\n", "")
+    assert [one.secret.namespace for one in documents(f"{SECRET}---\n{without}", "mine")] == [  # type: ignore[union-attr]
+        "platform",
+        "mine",
+    ]
+
+
+HIDDEN = {
+    "SealedSecret": {
+        "apiVersion": "bitnami.com/v1alpha1",
+        "kind": "SealedSecret",
+        "metadata": {"name": "some"},
+        "spec": {"template": {"metadata": {"name": "git-default-x", "labels": {"a": "b"}}}},
+    },
+    "ExternalSecret": {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": "some"},
+        "spec": {"target": {"name": "git-default-x", "template": {"metadata": {"labels": {"a": "b"}}}}},
+    },
+    "SOPS file": {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "git-default-x", "labels": {"a": "b"}},
+        "stringData": {"token": "ENC[AES256_GCM,data:eA==]"},
+        "sops": {"version": "3.9.0"},
+    },
+}
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+def test_what_becomes_a_secret_elsewhere(what: str) -> None:
+    """Its name and labels are known, so that it is only named where it would be ours."""
+    (found,) = documents(yaml.safe_dump(HIDDEN[what]))
+    assert isinstance(found, Manifest)
+    hidden = look(found)
+    assert hidden is not None
+    assert hidden.secret is not None
+    assert (hidden.what, hidden.secret.name, dict(hidden.secret.labels)) == (what, "git-default-x", {"a": "b"})
+
+
+def test_a_sops_file_that_shows_nothing() -> None:
+    """Encrypted as a whole, it may be anything."""
+    (found,) = documents("data: ENC[AES256_GCM,data:eA==]\nsops: {version: 3.9.0}\n")
+    assert isinstance(found, Manifest)
+    hidden = look(found)
+    assert hidden is not None
+    assert hidden.secret is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.text())
+def test_no_text_at_all_ends_in_anything_but_documents(text: str) -> None:
+    """Whatever somebody feeds it."""
+    for found in documents(text):
+        assert found.where.line >= 1
+
+
+@given(st.dictionaries(st.sampled_from(["kind", "apiVersion", "metadata", "data", "stringData", "items"]), json_values))
+def test_no_object_does_either(value: dict[str, Any]) -> None:
+    """However far from a Secret it is."""
+    assert documents(json.dumps({"apiVersion": "v1", "kind": "Secret", **value})) is not None
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9.]{0,8}\Z"), st.text(st.characters(codec="utf-8")), max_size=5))
+def test_values_come_out_as_yaml_means_them(values: dict[str, str]) -> None:
+    """In YAML and in JSON, whatever characters they have."""
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "stringData": values}
+    found = secret(yaml.safe_dump(manifest))
+    assert {key: value(found, key) for key in values} == values
