@@ -1,15 +1,19 @@
 """The manifests agree with the code: what the API server is told is what the program does."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from webhook.admission.models import API_VERSION
+from webhook.cli import app
 from webhook.decision import Stage
 from webhook.exemptions import PLATFORM_CONFIG_MAP
-from webhook.settings import BUILTIN_RULES, Rule, Settings
+from webhook.serving import HEALTH_LISTEN, LISTEN
+from webhook.settings import BUILTIN_RULES, Rule, Settings, load_settings, parse_duration
 
 MANIFESTS = Path(__file__).resolve().parents[1] / "manifests" / "base"
 
@@ -144,3 +148,112 @@ def test_the_right_to_skip_can_be_bound() -> None:
     """A role for administrators to bind, which gives that one right."""
     role = only("rbac.yaml", "ClusterRole", "git-token-webhook-skip-validation")
     assert role["rules"] == [{"apiGroups": ["git-token-webhook"], "resources": ["validations"], "verbs": ["skip"]}]
+
+
+# --- The Deployment and the program -----------------------------------------------------------------------------------
+
+
+def pod() -> dict[str, Any]:
+    spec = only("deployment.yaml", "Deployment")["spec"]["template"]["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def server() -> dict[str, Any]:
+    (container,) = pod()["containers"]
+    assert isinstance(container, dict)
+    return container
+
+
+def flags(container: dict[str, Any]) -> dict[str, str]:
+    """Its flags by name, without their dashes."""
+    return dict(flag.removeprefix("--").split("=", 1) for flag in container["args"] if flag.startswith("--"))
+
+
+def seconds(flag: str) -> float:
+    return parse_duration(flags(server())[flag]).total_seconds()
+
+
+def patience(probe: dict[str, Any]) -> float:
+    return float(probe["periodSeconds"] * probe["failureThreshold"])
+
+
+def test_the_program_understands_its_arguments() -> None:
+    """Every command and every flag in the Deployment, and in what the overlay of own certificates makes of it."""
+    patch = (MANIFESTS.parent / "overlays" / "own-certificates" / "deployment.yaml").read_text()
+    (certificates,) = (one["value"] for one in yaml.safe_load(patch) if one["path"].endswith("/args"))
+    added = [one["value"] for one in yaml.safe_load(patch) if one["path"].endswith("/args/-")]
+    commands = [container["args"] for container in pod()["initContainers"]]
+    for arguments in (*commands, certificates, server()["args"] + added):
+        words = [word for word in arguments if not word.startswith("--")]
+        shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "300"})
+        assert shown.exit_code == 0, shown.output
+        named = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+        assert named <= set(re.findall(r"--[a-z-]+", shown.output)), words
+
+
+def test_the_ports_are_those_that_the_server_listens_on() -> None:
+    """The Service leads to the admission port, and the probes to the other."""
+    ports = {port["name"]: port["containerPort"] for port in server()["ports"]}
+    assert ports == {"admission": LISTEN.port, "health": HEALTH_LISTEN.port}
+    service = {port["name"]: port for port in only("service.yaml", "Service")["spec"]["ports"]}
+    hook = webhook(Stage.VALIDATE)["clientConfig"]["service"]
+    assert (service["admission"]["port"], service["admission"]["targetPort"]) == (hook["port"], "admission")
+    assert service["health"]["targetPort"] == "health"
+    probes = {name: server()[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
+    assert {probe["port"] for probe in probes.values()} == {"health"}
+    assert probes["readiness"]["path"] == "/readyz"
+    assert probes["startup"]["path"] == probes["liveness"]["path"] == "/livez"
+
+
+def test_there_is_time_to_stop() -> None:
+    """kubelet kills nobody who is still finishing what was begun."""
+    before = server()["lifecycle"]["preStop"]["sleep"]["seconds"]
+    needed = before + seconds("shutdown-delay") + seconds("shutdown-timeout")
+    assert pod()["terminationGracePeriodSeconds"] >= needed + ANSWERING_SECONDS
+    # The last write that came in may take as long as any.
+    assert seconds("shutdown-timeout") >= webhook(Stage.VALIDATE)["timeoutSeconds"]
+
+
+def test_there_is_time_to_start() -> None:
+    """Nobody is restarted while the files that init containers have made are on their way."""
+    assert patience(server()["startupProbe"]) >= seconds("wait-for-files") + 30
+
+
+def test_a_replica_that_is_not_ready_is_known_soon() -> None:
+    """Within ten seconds, and a look at its own port, which may take two, is no failure yet."""
+    probe = server()["readinessProbe"]
+    assert patience(probe) <= 10
+    assert probe["timeoutSeconds"] > 2
+
+
+def test_every_file_is_where_the_program_looks() -> None:
+    """Each of them in a volume that is mounted as a whole, so that a change arrives."""
+    mounts = {mount["mountPath"]: mount for mount in server()["volumeMounts"]}
+    for flag in ("config", "tls-cert", "tls-key"):
+        assert str(Path(flags(server())[flag]).parent) in mounts
+    settings = load_settings(MANIFESTS / "config.yaml")
+    assert str(settings.encryption.keys_dir) in mounts
+    assert not [mount for mount in mounts.values() if "subPath" in mount or not mount["readOnly"]]
+    assert {volume["name"] for volume in pod()["volumes"]} == {mount["name"] for mount in mounts.values()}
+
+
+def test_the_configuration_is_right() -> None:
+    """It says what holds by default, but for the key ring, and nothing about it is doubtful."""
+    settings = load_settings(MANIFESTS / "config.yaml")
+    (doubt,) = settings.doubts()
+    assert doubt.startswith("encryption.keysDir: there is no folder")  # it is in the pod, and not here
+    without_keys = settings.encryption.model_copy(update={"keys_dir": None})
+    assert settings.model_copy(update={"encryption": without_keys}) == Settings()
+
+
+def test_every_rule_says_what_needs_it() -> None:
+    """A comment stands above each rule, or above the role of which it is the only one."""
+    ours = MANIFESTS.parent
+    places = [MANIFESTS / "rbac.yaml", *(ours / "overlays").glob("*/rbac.yaml")]
+    places += [ours / "chart" / "templates" / name for name in ("rbac.yaml", "certificates.yaml")]
+    for path in places:
+        for document in re.split(r"^---\n", path.read_text(), flags=re.MULTILINE):
+            rules = re.findall(r"(.*)\n  - apiGroups:", document)
+            explained = all(line.startswith("  #") for line in rules)
+            assert explained or (len(rules) == 1 and document.startswith("#")), f"{path}: {document}"
