@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
-from kubernetes.client import ApiClient, CoreV1Api
+from kubernetes.client import ApiClient, CoreV1Api, V1ObjectMeta, V1Secret
 from kubernetes.utils.quantity import parse_quantity
 
 from ..cluster.control_plane import wait_until
-from ..writes import Completed, accepted, user_secret
+from ..writes import Completed, accepted
 from .cluster import Cluster, Place
 from .installation import ARRIVAL_SECONDS, CONFIGURATIONS, NAME, NAMESPACE, SERVICE, Installation, Providers
 from .traffic import Traffic, traffic
@@ -160,11 +160,14 @@ def test_memory_stays_within_its_limit_under_load(
     """Secrets as large as they may be, many at once: the most that the kernel ever counted is well below the limit."""
     pods = installation.pod_names()
     files = {f"file-{number}": "x" * 100_000 for number in range(9)}
-    manifest = user_secret(providers.good_token, name="git-default-large", padding=json.dumps(files))
+    large = V1Secret(
+        metadata=V1ObjectMeta(name="git-default-large"),
+        string_data={"token": providers.good_token, "padding": json.dumps(files)},
+    )
     with ApiClient(place.client_configuration()) as client, ThreadPoolExecutor(20) as pool:
 
         def write(_: int) -> None:
-            CoreV1Api(client).create_namespaced_secret(place.namespace, manifest, dry_run="All")
+            CoreV1Api(client).create_namespaced_secret(place.namespace, large, dry_run="All")
 
         list(pool.map(write, range(60)))
     for pod in installation.pods():

@@ -1,7 +1,7 @@
 """Writes that go on while something changes, and none of which may fail.
 
-The API server keeps up to 25 connections to a webhook, and so hardly notices what becomes of new ones. Hence two kinds of
-traffic: writers, and beside them a pod that opens a new connection to the Service for each review, as an API server
+The API server keeps up to 25 connections to a webhook, and so hardly notices what becomes of new ones. Hence two kinds
+of traffic: writers, and beside them a pod that opens a new connection to the Service for each review, as an API server
 would that has just started.
 """
 
