@@ -319,6 +319,17 @@ class TestRenewal:
         assert await settled.leaf() != before
         assert await settled.problems() == []
 
+    async def test_a_leaf_made_on_demand_is_trusted_to_its_end(self, settled: World) -> None:
+        """However soon after it the CA is replaced."""
+        settled.clock.go(timedelta(days=1))
+        await settled.certificates().renew_leaf(settled.told.append)
+        old = settled.bundle()
+        await settled.certificates().begin_roll(settled.told.append)
+        await settled.go(timedelta(days=2.9))
+        assert old in settled.bundle()
+        await settled.go(timedelta(days=2))
+        assert old not in settled.bundle()
+
     async def test_two_rolls_right_after_each_other(self, settled: World) -> None:
         """The first CA stays trusted until its last leaf has ended, although there are two after it."""
         first = settled.bundle()

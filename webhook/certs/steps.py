@@ -154,6 +154,8 @@ class Certificates:
             case BeginRoll():
                 return await self._begin_roll(state, step)
             case AllowLeaf(until):
+                if state.ca is not None and state.ca.leaves_end is not None:
+                    until = max(until, state.ca.leaves_end)
                 await self._write_ca(state.ca, annotations={LEAVES_END: shown(until)})
                 return f"Certificates of this CA may be good until {shown(until)} from now on."
             case IssueLeaf():
