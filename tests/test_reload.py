@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -236,3 +237,13 @@ class TestDigests:
         missing = digest([tmp_path / "a"])
         (tmp_path / "a").touch()
         assert digest([tmp_path / "a"]) != missing
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_what_has_no_end_is_not_read(tmp_path: Path, put: Callable[[Path], object]) -> None:
+    """Somebody has put it beside the files; that it is there counts, and nobody waits for it."""
+    (tmp_path / "a").write_text("x")
+    before = digest([tmp_path])
+    put(tmp_path / "b")
+    assert digest([tmp_path]) != before

@@ -436,7 +436,11 @@ async def test_what_is_written_immutable_is_sealed_and_can_be_applied_again() ->
 async def test_what_is_stored_immutable_in_plain_text_stays_so() -> None:
     """The API server would refuse any other data; labels may change."""
     stored = await Desk(TOKENS, ring=RING).store(applied(make_user_secret({"token": ADA}, immutable=True)))
-    again = await desk().store(replace(stored, labels={**stored.labels, "team": "a"}), stored)
+    relabelled = replace(stored, labels={**stored.labels, "team": "a"})
+    told = allowed(await desk().decide(make_subject(relabelled, stored), Stage.MUTATE)).warnings
+    assert [one for one in told if one.startswith("data.token: This token stays in plain text")] == list(told)
+    assert len(told) == 1
+    again = await desk().store(relabelled, stored)
     assert again.data == stored.data
     assert marks(again.annotations)["encryption"] == "none"
     assert again.annotations[LAST_APPLIED] == stored.annotations[LAST_APPLIED]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -117,7 +118,8 @@ def digest(paths: Iterable[Path]) -> bytes:
         for file in _files(path):
             add(file.name.encode(errors="surrogateescape"))
             try:
-                add(b"+" + file.read_bytes())
+                # What is no file may have no end: a pipe, or a link to a device.
+                add(b"+" + file.read_bytes() if stat.S_ISREG(file.stat().st_mode) else b"no file")
             except OSError as error:  # absence is a state like any other, and so is "not permitted"
                 add(b"-" + str(error.errno).encode())
     return hashed.digest()

@@ -36,6 +36,7 @@ _MISSED = (
     "another webhook put this value in after it. Write it again; where that doesn't help, see that the "
     "MutatingWebhookConfiguration is in place."
 )
+_FROZEN = "This token stays in plain text, because its Secret is immutable: create that anew, with a new token."
 _REMOVED = (
     f"The annotation {LAST_APPLIED} would have kept a token in plain text, so that it was taken away: the next kubectl "
     "apply warns that it is missing, and doesn't delete keys that the manifest doesn't have any more."
@@ -72,7 +73,8 @@ def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -
     written = {key: values.get(key) or _text(secret, key) for key in users if key in values or users[key].kid}
     search = SecretSearch(form for key in written for form in _forms(users[key]))
     last_applied, warnings = _without_tokens(secret, match, sealer, users, written, search)
-    return Sealed(values, kids, last_applied, (*warnings, *_shown_elsewhere(secret, search)))
+    frozen = [f"{users[key].field}: {_FROZEN}" for key in users if key not in written and _is_frozen(subject.old)]
+    return Sealed(values, kids, last_applied, (*warnings, *frozen, *_shown_elsewhere(secret, search)))
 
 
 def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Cause]:
