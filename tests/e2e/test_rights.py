@@ -34,7 +34,7 @@ class Right(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """What the webhook needs rights for. Each method says whether it succeeds now, wherever it is new to the webhook."""
+    """What the webhook needs rights for. Each method says whether it succeeds at something new to the webhook."""
 
     installation: Installation
     providers: Providers
