@@ -23,7 +23,7 @@ from ..go_programs import BinariesUnavailable, progress_of, skip_or_fail
 from ..manifests.rendered import CHART, MANIFESTS, NAMESPACE
 from ..tools import Tool
 from .binaries import find_or_build
-from .control_plane import ControlPlane
+from .control_plane import ControlPlane, wait_until
 
 NAME = "git-token-webhook"
 CONFIGURATIONS = ("mutatingwebhookconfiguration", "validatingwebhookconfiguration")
@@ -202,6 +202,40 @@ def test_the_chart_is_accepted(cluster: Cluster, mode: str) -> None:
     assert "is installed in namespace git-token-webhook" in done.stdout
     assert "Warning" not in done.stderr
     assert is_whole(cluster)
+
+
+RULES = [
+    {"name": "repository", "role": "runtime", "labels": {"argocd.argoproj.io/secret-type": "repository"}},
+    {"name": "teams", "role": "user", "names": ["team-*", "exactly"], "labels": {"kind": "git"}},
+    {"name": "elsewhere", "role": "user", "names": ["*-token"], "labels": {"token": "yes"}},
+]
+CONDITIONS = ["o.metadata.?labels[?'example.com/kind'].orValue('') == 'git'"]
+
+
+def test_the_api_server_asks_about_rules_of_ones_own(cluster: Cluster, tmp_path: Path) -> None:
+    """Whoever adds a rule to the configuration adds it once: what it selects is refused while nobody answers, and
+    nothing else is."""
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"config": {"rules": RULES}, "webhooks": {"conditions": CONDITIONS}}))
+    cluster.helm("install", NAME, str(CHART), "--values", str(values))
+
+    def is_asked(name: str, **labels: str) -> bool:
+        metadata = {"name": name, "namespace": "default", "labels": labels}
+        manifest = json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+        done = cluster.kubectl("create", "--dry-run=server", "-f", "-", input=manifest, check=False)
+        assert done.returncode == 0 or "failed calling webhook" in done.stderr, done.stderr
+        return done.returncode != 0
+
+    wait_until(lambda: is_asked("git-default-x"))
+    assert is_asked("a", **{"argocd.argoproj.io/secret-type": "repository"})
+    assert is_asked("team-a", kind="git")
+    assert is_asked("exactly", kind="git")
+    assert is_asked("x-token", token="yes")
+    assert is_asked("a", **{"example.com/kind": "git"})
+    assert not is_asked("team-a")
+    assert not is_asked("exactly-not", kind="git")
+    assert not is_asked("a", kind="git")
+    assert not is_asked("a", **{"argocd.argoproj.io/secret-type": "cluster"})
 
 
 def test_the_notes_say_what_the_namespace_lacks(cluster: Cluster) -> None:

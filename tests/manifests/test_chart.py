@@ -83,6 +83,8 @@ def test_nothing_else_of_the_platforms_values_is_passed_on(template: Template) -
         ({"certificates": {"mode": "self"}}, "value must be one of 'own', 'cert-manager', 'provided'"),
         ({"certificates": {"mode": "provided"}}, "certificates.caBundle: with mode provided"),
         ({"webhooks": {"timeoutSeconds": 31}}, "maximum"),
+        ({"config": {"rules": [{"name": "all", "role": "user", "names": ["*"]}]}}, "all: names that begin with a wild"),
+        ({"config": {"rules": [{"name": "odd", "role": "user", "labels": {"a": "' || true"}}]}}, "odd: no label can"),
     ],
 )
 def test_a_wrong_value_is_refused(values: dict[str, Any], complaint: str, template: Template) -> None:

@@ -56,11 +56,47 @@ matchConditions:
       [object, oldObject].exists(o, o != null && (
       o.metadata.?labels[?'argocd.argoproj.io/secret-type'].orValue('') == 'repo-creds' ||
       o.metadata.?labels[?'io.codefresh.integration-type'].orValue('') == 'git' ||
-      {{- range .Values.webhooks.conditions }}
-      ({{ . }}) ||
+      {{- with include "git-token-webhook.ownConditions" . | trim }}
+      {{- . | nindent 6 }}
       {{- end }}
       o.metadata.?name.orValue('').startsWith('git-default-') ||
       (o.metadata.?name.orValue('') == '' && o.metadata.?generateName.orValue('').startsWith('git-default-'))))
+{{- end }}
+
+{{- /* The conditions of config.rules, and those that are given as they are; each ends in ||. For each rule all of its labels
+must be there and one of its names; namespaces and urls the server looks at itself. */ -}}
+{{- define "git-token-webhook.ownConditions" -}}
+{{- range .Values.config.rules }}
+{{- $needed := list }}
+{{- range $key, $value := .labels }}
+{{- $needed = append $needed (printf "o.metadata.?labels[?'%s'].orValue('') == '%s'" $key $value) }}
+{{- end }}
+{{- $names := list }}
+{{- range .names }}
+{{- $start := regexFind "^[a-z0-9.-]*" . }}
+{{- if eq $start . }}
+{{- $names = append $names (printf "o.metadata.?name.orValue('') == '%s'" $start) }}
+{{- else if $start }}
+{{- $names = append $names (printf "o.metadata.?name.orValue('').startsWith('%s')" $start) }}
+{{- $names = append $names (printf "(o.metadata.?name.orValue('') == '' && o.metadata.?generateName.orValue('').startsWith('%s'))" $start) }}
+{{- else }}
+{{- $names = append $names "true" }}
+{{- end }}
+{{- end }}
+{{- if and $names (not (has "true" $names)) }}
+{{- $needed = append $needed (printf "(%s)" (join " || " $names)) }}
+{{- end }}
+{{- if not $needed }}
+{{- fail (printf "config.rules: %s: names that begin with a wildcard would send every Secret of the cluster to the webhook; add labels" .name) }}
+{{- end }}
+{{- if regexMatch "[^A-Za-z0-9._/-]" (join "" (concat (keys (.labels | default dict)) (values (.labels | default dict)))) }}
+{{- fail (printf "config.rules: %s: no label can be written like this" .name) }}
+{{- end }}
+({{ join " && " $needed }}) ||
+{{- end }}
+{{- range .Values.webhooks.conditions }}
+({{ . }}) ||
+{{- end }}
 {{- end }}
 
 {{- define "git-token-webhook.webhookMetadata" -}}
