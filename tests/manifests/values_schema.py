@@ -21,7 +21,8 @@ def values_schema() -> Schema:
     for section in ("installer", "app-proxy", "global"):
         configuration["properties"].pop(section)
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        # Which every Helm understands; nothing in it is newer.
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart git-token-webhook",
         "type": "object",
         "additionalProperties": False,
