@@ -95,7 +95,7 @@ def test_actionlint_finds_nothing_in_the_workflows(tool: Tool) -> None:
 
 def test_zizmor_finds_nothing_in_the_workflows() -> None:
     """No right that isn't needed, no expression in a script, no credentials left on disk, no cache in a release."""
-    assert findings("zizmor", "--offline", "--quiet", "--no-progress", ".github") == ""
+    assert findings("zizmor", "--offline", "--strict-collection", "--quiet", "--no-progress", ".github") == ""
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
