@@ -119,15 +119,19 @@ class ControlPlane:
     """A running etcd and kube-apiserver; use it in a `with` statement.
 
     `binaries` is the folder of `find_or_build`. `users` are known by token besides `admin`, each with its groups; they
-    may do nothing until a role is bound to them. Entering raises `ControlPlaneFailed`.
+    may do nothing until a role is bound to them. `flags` are kube-apiserver's, besides ours. Entering raises
+    `ControlPlaneFailed`.
     """
 
-    def __init__(self, binaries: Path, *, users: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self, binaries: Path, *, users: Mapping[str, Sequence[str]] | None = None, flags: Sequence[str] = ()
+    ) -> None:
         if users and ADMIN in users:
             raise ValueError(f"{ADMIN!r} exists already, with the group system:masters")
         self.binaries = binaries
         self._groups: dict[str, Sequence[str]] = {ADMIN: ["system:masters"], **(users or {})}
         self._tokens = {user: secrets.token_urlsafe(24) for user in self._groups}
+        self._flags = flags
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -377,6 +381,7 @@ class ControlPlane:
                 "--allow-privileged",
                 f"--audit-policy-file={self._folder / 'audit-policy.json'}",
                 f"--audit-log-path={self.audit_log}",
+                *self._flags,
             )
         )
         # The namespace `default` may come a moment after readiness; kubectl without -n would fail until then.
