@@ -68,15 +68,15 @@ class Cluster:
         return Place(self, name)
 
     def everything(self) -> set[str]:
-        """The names of all objects of all kinds, apart from those that come and go by themselves."""
+        """All objects of all kinds, as "Secret NAME NAMESPACE", apart from what comes and goes by itself."""
         kinds = self.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
-        chosen = sorted(kind for kind in kinds if not re.match(_FLEETING, kind))
-        columns = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,KIND:.kind"
-        lines = self.kubectl("get", ",".join(chosen), "-A", "--no-headers", "-o", f"custom-columns={columns}").stdout
-        return {" ".join(line.split()) for line in lines.splitlines()}
+        chosen = ",".join(sorted(kind for kind in kinds if not re.match(_FLEETING, kind)))
+        columns = "-o=custom-columns=KIND:.kind,NAME:.metadata.name,NAMESPACE:.metadata.namespace"
+        lines = self.kubectl("get", chosen, "-A", "--no-headers", columns).stdout.splitlines()
+        return {" ".join(line.split()).removesuffix(" <none>") for line in lines}
 
 
-_FLEETING = r"events|leases|endpoint|componentstatuses|ipaddresses|.*metrics\.k8s\.io"
+_FLEETING = r"events|endpoint|componentstatuses|ipaddresses|.*metrics\.k8s\.io"
 
 
 def _object(kind: str, name: str, **metadata: Any) -> dict[str, Any]:

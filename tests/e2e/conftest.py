@@ -14,7 +14,8 @@ from .installing import OVERLAY, remove_all, wait_until_removed
 
 HERE = Path(__file__).parent
 
-TEST_TIMEOUT_SECONDS = 300
+TEST_TIMEOUT_SECONDS = 900
+"""For a kubelet that brings a changed ConfigMap within two minutes, several times in one test."""
 
 ORDER = ("test_installation", "test_rights", "test_availability", "test_uninstallation", "test_helm")
 """The first four share one installation, since each costs half a minute; the last makes its own."""
