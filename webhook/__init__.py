@@ -29,6 +29,9 @@ The words that all of them share: `subject` (what is reviewed), `findings` (what
 People's own commands for sealed tokens: `sealed_commands`, with `resealing` and `unsealing`, and `stored_secrets` to
 read and change them; the server uses none of these.
 
+The same judgement on manifests (`check`) and on what a cluster holds (`audit`) is in `audit/`; it begins in its
+`commands`, and judges by `Reviewer.judge`.
+
 What was found in many Secrets at once is a `report/`: `model` says what it holds, `formats` writes it as a table, JSON,
 YAML, JUnit, SARIF or HTML.
 
