@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -36,7 +37,7 @@ async def api() -> AsyncIterator[tuple[ApiServer, Listing]]:
     server, app = ApiServer(), web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     async with TestServer(app) as running:
-        client = ApiClient(configuration=Configuration(host=str(running.make_url("")).rstrip("/")))
+        client: Any = ApiClient(configuration=Configuration(host=str(running.make_url("")).rstrip("/")))
         yield server, Listing(client, selector="a=b")
         await client.close()
 

@@ -325,7 +325,7 @@ def test_missing_rights_are_named_and_what_may_be_read_is(crowd: Crowd) -> None:
         assert run.code == 3
         return run.report if run.report["entries"] else None
 
-    report = wait_until(audited, 30, message="the API server to know the roles")
+    report = wait_until(audited, 30, message="the API server to know the roles") or {}
     assert {entry["namespace"] for entry in report["entries"]} == {"team-03"}
     (problem,) = report["problems"]
     assert "team-05" in problem and "team-04" in problem and "team-03" not in problem

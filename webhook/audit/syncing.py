@@ -12,16 +12,18 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from webhook.applications import sources_of
 from webhook.audit.listing import Syncer
 from webhook.audit.rows import place_of
 from webhook.credentials import (
+    Checkable,
     Entry,
     External,
     Malformed,
+    Target,
     Undecodable,
     UnknownHost,
     Unsupported,
@@ -31,6 +33,7 @@ from webhook.credentials import (
 )
 from webhook.findings import Outcome, Question, RepositoryNeed
 from webhook.git_url import MalformedUrl, parse_git_url
+from webhook.hosts import Kind
 from webhook.inspection import Asker
 from webhook.known_hosts import Hosts
 from webhook.matching import ARGOCD_TYPE, Match
@@ -46,7 +49,17 @@ ARGOCD_TYPES = ("repository", "repo-creds")
 """Of the label by which Argo CD knows its Secrets: those that it reads repositories with."""
 
 _SSH = re.compile(r"(ssh://)?([^/:]*?)@[^@]+\Z")
-_BAD = (Outcome.INVALID, Outcome.INSUFFICIENT, Outcome.BLOCKED)
+# What reading needs, whatever else a role is for. GitHub's own judgement of a repository counts what that is.
+_READING: dict[Kind, Requirement] = {
+    Kind("github"): Requirement(),
+    Kind("gitlab"): Requirement(("read_repository", "read_api")),
+    Kind("bitbucket"): Requirement(("repository",)),
+    Kind("bitbucket-server"): Requirement(permissions=(("repository", Level.READ),)),
+    Kind("gitea"): Requirement(("read:repository",)),
+}
+# Where what is lacking certainly keeps Git from reading. Elsewhere perhaps anybody may read the repository, or it is
+# only for our own questions that something lacks.
+_CERTAIN = frozenset({Kind("github")})
 _RULES = {kind: Rule(name=f"argocd-{kind}", role=Role.RUNTIME, labels={ARGOCD_TYPE: kind}) for kind in ARGOCD_TYPES}
 
 
@@ -186,27 +199,37 @@ class Syncs:
                 return row(False, f"Its credential {target.why}.", used)
             case UnknownHost():
                 return row(None, f"{target.name} is no Git host that this webhook knows; nobody was asked.", used)
-        if target.host.name != repository.host:
+        if target.host.name != repository.host or target.host.kind not in _READING:
             return row(None, "Its credential is for another host than its repository; nobody was asked.", used)
-        question = Question(
-            content.credential,
-            target.host,
-            target.path,
-            {Role.RUNTIME: Requirement()},  # to sync is to read, whatever else the role is for
-            (RepositoryNeed(repository.path, Level.READ),),
-        )
-        found = await self._asker.inspect(question, deadline=deadline)
-        answer, host = found.answer, target.host
-        verdict = decide(
-            Judged(entry, dict(answer.findings), host, host.name, answer.facts, answer.remedy),
-            self._settings,
-            self._clock(),
-        )
-        outcome = verdict.judged.findings[Role.RUNTIME].outcome
-        if outcome is Outcome.SUFFICIENT:
-            return row(True, "", used)
+        # Asked for as one among others: of the repository that a URL names, more than reading might be asked.
+        path = target.path[:-1] if target.path == repository.path else target.path
+        would_sync, message = await self._reads(entry, replace(target, path=path), repository.path, deadline)
+        return row(would_sync, message, used)
+
+    async def _reads(
+        self, entry: Entry, target: Target, repository: tuple[str, ...], deadline: float
+    ) -> tuple[bool | None, str]:
+        """Whether a credential reads a repository; None where that isn't known; and why it doesn't, or isn't."""
+        host, content = target.host, entry.content
+        if not isinstance(content, Checkable):
+            return None, ""
+        need, role = RepositoryNeed(repository, Level.READ), Role.RUNTIME
+        question = Question(content.credential, host, target.path, {role: _READING[host.kind]}, (need,))
+        answer = (await self._asker.inspect(question, deadline=deadline)).answer
+        judged = Judged(entry, dict(answer.findings), host, host.name, answer.facts, answer.remedy)
+        verdict = decide(judged, self._settings, self._clock())
         message = verdict.cause.message if verdict.cause is not None else ""
-        return row(False if outcome in _BAD else None, message, used)
+        match verdict.judged.findings[role].outcome:
+            case Outcome.SUFFICIENT:
+                return True, ""
+            case Outcome.INVALID | Outcome.BLOCKED:
+                return False, message
+            case Outcome.INSUFFICIENT if host.kind in _CERTAIN:
+                return False, message
+            case _ if answer.unseen:
+                return False, f"{host.name} shows nothing of {need.name} to this {answer.facts.described}."
+            case _:
+                return None, message
 
 
 def _repositories(syncer: Syncer) -> list[str]:

@@ -408,7 +408,8 @@ def _at(host: Host, name: str, access: Level, said: Said, facts: Facts) -> Fate:
         return Unreached(Outcome.INSUFFICIENT, reason, remedy)
     who = facts.account or "its account"
     if said.status == 404:
-        return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or not to be seen by {who}")
+        reason = f"says 404 for {{}}: either not there, or not to be seen by {who}"
+        return Unreached(Outcome.UNVERIFIED, reason, unseen=True)
     shown = _shown(name, said)
     if shown is None:
         reason = f"answers {said.status} when asked for {{}}, which says nothing of the token"

@@ -29,11 +29,13 @@ class Unreached:
         outcome: blocked, insufficient or unverified.
         reason: a clause that stands after the host's name, in which ``{}`` stands for the repository, or for several.
         remedy: a whole sentence that says what to do, where something can be done.
+        unseen: the provider shows nothing of it (404).
     """
 
     outcome: Outcome
     reason: str
     remedy: str = ""
+    unseen: bool = False
 
 
 Fate = Unreached | NoAnswer | None
@@ -59,6 +61,9 @@ def add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed
     What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first. For a
     repository that is perhaps none of the token's there is a warning and no verdict.
     """
+    unseen = tuple(need.name for need, fate in fates if isinstance(fate, Unreached) and fate.unseen)
+    if Role.RUNTIME in answer.findings:
+        answer = replace(answer, unseen=unseen)
     answer = _add(answer, question, [(need, fate) for need, fate in fates if need.certain])
     doubtful = [(need, fate) for need, fate in fates if not need.certain]
     return _doubted(question, answer, _add(answer, question, doubtful)) if doubtful else answer
