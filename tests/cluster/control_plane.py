@@ -265,9 +265,10 @@ class ControlPlane:
         """
         if not self.audit_log.exists():
             return []
-        # The last line may be half written.
-        complete = self.audit_log.read_text(encoding="utf-8").rpartition("\n")[0]
-        events = (json.loads(line) for line in complete.splitlines())
+        # The last line may be half written. Lines end in \n alone: what else str.splitlines takes for an end (U+0085,
+        # U+2028) may stand in what users sent.
+        *complete, _ = self.audit_log.read_text(encoding="utf-8").split("\n")
+        events = (json.loads(line) for line in complete)
         return [event for event in events if object_ref.items() <= event.get("objectRef", {}).items()]
 
     def etcd_values(self, prefix: str = "/registry/") -> dict[str, bytes]:
