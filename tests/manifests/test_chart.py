@@ -103,6 +103,29 @@ def test_all_of_the_configuration_can_be_said(template: Template) -> None:
     assert settings.encryption.keys_dir == Path("/etc/git-token-webhook/keys")
 
 
+def test_what_a_cluster_asks_of_its_pods_can_be_said(template: Template) -> None:
+    """Where they run, what they carry, and what else they see."""
+    variable = {"name": "NO_PROXY", "value": "10.96.0.1"}
+    volume, mount = {"name": "ca", "secret": {"secretName": "acme-ca"}}, {"name": "ca", "mountPath": "/etc/ca"}
+    wanted: dict[str, Any] = {
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {}},
+    }
+    more = {"podLabels": {"team": "a"}, "podAnnotations": {"note": "b"}, "env": [variable]}
+    volumes = {"extraVolumes": [volume], "extraVolumeMounts": [mount], "podSecurityContext": {"runAsUser": None}}
+    pod = by_key(template({**wanted, **more, **volumes}))["Deployment", "git-token-webhook"]["spec"]["template"]
+    assert wanted.items() <= pod["spec"].items()
+    assert pod["metadata"]["labels"]["team"] == "a"
+    assert pod["metadata"]["annotations"] == {"note": "b"}
+    containers = [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
+    assert [container["env"] for container in containers] == 3 * [[variable]]
+    assert volume in pod["spec"]["volumes"]
+    assert mount in containers[-1]["volumeMounts"]
+    assert pod["spec"]["securityContext"].keys() == {"runAsNonRoot", "runAsGroup", "fsGroup", "seccompProfile"}
+
+
 def test_what_is_switched_off_is_not_there(template: Template) -> None:
     """Each optional object goes with its value."""
     off: dict[str, Any] = {
