@@ -330,6 +330,14 @@ class TestRenewal:
         await settled.go(timedelta(days=2))
         assert old not in settled.bundle()
 
+    async def test_a_ca_in_wrong_hands(self, settled: World) -> None:
+        """``certs rotate --ca --distrust-old``: nothing of it is trusted any more."""
+        old = settled.bundle()
+        await settled.certificates().replace_ca(settled.told.append)
+        assert old not in settled.bundle()
+        assert settled.bundle().count(b"BEGIN CERTIFICATE") == 1
+        assert await settled.problems() == []
+
     async def test_two_rolls_right_after_each_other(self, settled: World) -> None:
         """The first CA stays trusted until its last leaf has ended, although there are two after it."""
         first = settled.bundle()

@@ -70,8 +70,10 @@ class Kubelet:
             while not self._ended.wait(0.2):
                 with contextlib.suppress(ApiException):
                     found = core.read_namespaced_secret(self._name, self._place.namespace)
-                    if found.metadata.resource_version != version:
-                        version = found.metadata.resource_version
+                    metadata = found.metadata
+                    assert metadata is not None
+                    if metadata.resource_version != version:
+                        version = metadata.resource_version
                         files = {key: base64.b64decode(text).decode() for key, text in (found.data or {}).items()}
                         due += [(time.monotonic() + delay, volume, files) for volume, delay in self._volumes]
                 now = time.monotonic()
@@ -247,9 +249,10 @@ class Lab:
                 return "git_token_webhook_certificates_kept 1.0" in server.metrics
             return False
 
-        return wait_until(
-            lambda: next((one for one in self.servers if keeps(one)), None), 30, message="somebody to keep them"
+        found: list[Server] = wait_until(
+            lambda: [one for one in self.servers if keeps(one)], 30, message="somebody to keep them"
         )
+        return found[0]
 
     def serial(self, server: Server) -> int:
         """That of the certificate that a server shows, if the API server would accept it."""

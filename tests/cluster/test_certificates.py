@@ -242,3 +242,57 @@ def test_a_server_that_nobody_trusts_isn_t_ready(here: Lab) -> None:
     here.register(base64.b64encode((files / "ca.crt").read_bytes()).decode())
     server.wait_until_ready()
     assert here.check().returncode == 0
+
+
+# --- The key ring -----------------------------------------------------------------------------------------------------
+
+
+def test_the_key_ring_is_made_once_and_rotated(here: Lab) -> None:
+    """Several pods begin at once; an upgrade runs it again; a person adds a key, which waits until all can have it."""
+    place = f"{here.names.namespace}/{here.names.name}-keys"
+    running = [here.start("keys", "ensure", "--secret", place) for _ in range(4)]
+    ended = [one.wait() for one in running]
+    assert [one.returncode for one in ended] == [0] * 4, "".join(one.stdout for one in ended)
+    assert "".join(one.stdout for one in ended).count("Made the Secret") == 1
+    before = here.place.stored(f"{here.names.name}-keys")
+    assert "stays as it is" in here.run("keys", "ensure", "--secret", place).stdout
+    assert here.place.stored(f"{here.names.name}-keys") == before
+
+    admin = here.control_plane.kubeconfig()
+    assert here.run("keys", "rotate", "--secret", place).returncode == 3  # the server's own rights are not enough
+    rotated = here.run("keys", "rotate", "--secret", place, kubeconfig=admin)
+    assert rotated.returncode == 0, rotated.stdout
+    after = here.place.stored(f"{here.names.name}-keys")["data"]
+    assert len(after) == 2
+    assert before["data"].items() <= after.items()
+    listed = json.loads(here.run("keys", "list", "--secret", place, "-o", "json", kubeconfig=admin).stdout)
+    assert [key["state"] for key in listed] == ["active", "waiting"]
+    early = here.run("keys", "rotate", "--secret", place, kubeconfig=admin)
+    assert early.returncode == 2
+    assert "isn't in use before" in early.stdout
+
+
+def test_what_is_shown(here: Lab) -> None:
+    """For people and programs, before there is anything and after; `check` ends with 1 where something is wrong."""
+    admin = here.control_plane.kubeconfig()
+    empty = here.run("certs", "check", *here.flag, kubeconfig=admin)
+    assert empty.returncode == 1
+    assert f"There is no Secret {here.names.namespace}/{here.names.tls_secret}." in empty.stdout
+    here.ensure()
+    (server,) = here.serve(1)
+    shown = here.run("certs", "show", *here.flag, "--connect", f"127.0.0.1:{server.listen[1]}", kubeconfig=admin)
+    assert shown.returncode == 0
+    assert "The API server trusts the certificate." in shown.stdout
+    for row in (
+        "CA, current",
+        "leaf in the Secret",
+        "leaf that is served",
+        f"trusted by validate.{here.names.name}.svc",
+    ):
+        assert row in shown.stdout
+    found = json.loads(here.run("certs", "show", *here.flag, "-o", "json", kubeconfig=admin).stdout)
+    assert found["problems"] == []
+    assert found["secret"]["names"] == here.names.dns_names
+    soon = here.run("certs", "check", *here.flag, "--within", "91d", kubeconfig=admin)
+    assert soon.returncode == 1
+    assert "The certificate in the Secret" in soon.stdout

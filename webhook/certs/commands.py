@@ -100,6 +100,14 @@ def rotate(
     ca: Annotated[
         bool, typer.Option("--ca", help="The CA as well: published first, and used once it has settled.")
     ] = False,
+    distrust_old: Annotated[
+        bool,
+        typer.Option(
+            "--distrust-old",
+            help="With --ca: at once and without an overlap, because the old CA's key is in wrong hands. "
+            "Writes of credentials are refused until every pod has the new certificate.",
+        ),
+    ] = False,
     installation: Installation = DEFAULT_INSTALLATION,
     ca_lifetime: CaLifetime = CA_LIFETIME,
     leaf_lifetime: LeafLifetime = LEAF_LIFETIME,
@@ -112,8 +120,13 @@ def rotate(
 ) -> None:
     """Make a new serving certificate now, or begin to replace the CA."""
     lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
+    if not ca and (wait or distrust_old):
+        raise ConfigurationError("--wait and --distrust-old are about the CA: say --ca as well")
 
     async def work(certificates: Certificates) -> None:
+        if distrust_old:
+            await certificates.replace_ca(typer.echo)
+            return
         if not ca:
             await certificates.renew_leaf(typer.echo)
             return

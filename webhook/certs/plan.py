@@ -20,9 +20,14 @@ from webhook.certs.state import Configuration, State, ca_problem, issued_by, sho
 
 @dataclass(frozen=True, slots=True)
 class StartCa:
-    """Make a CA that issues at once: there is none before it that could be rolled."""
+    """Make a CA that issues at once: there is none before it that could be rolled.
+
+    Attributes:
+        distrust: whoever has issued certificates before is trusted no longer, whether or not they are still served.
+    """
 
     because: str
+    distrust: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,17 @@ class Certificates:
         on_step(await self.take(state, AllowLeaf(until)))
         on_step(await self.take(await self.look(), IssueLeaf("somebody asked for it")))
 
+    async def replace_ca(self, on_step: Callable[[str], None]) -> None:
+        """Make a new CA and trust no other one, at once.
+
+        Raises:
+            NotDone: it can't be made or published.
+        """
+        state, rest = await self.settle(on_step)
+        _refuse_others(rest)
+        on_step(await self.take(state, StartCa("nobody shall trust the one before", distrust=True)))
+        await self.settle(on_step)
+
     async def begin_roll(self, on_step: Callable[[str], None]) -> None:
         """Make and publish the next CA, unless there is one already.
 
@@ -182,7 +193,8 @@ class Certificates:
         ca = self._new_ca()
         # Whoever still serves a certificate of one before is trusted as long as that is valid.
         now = self.clock()
-        before = [one for one in state.authorities if one.not_valid_after_utc > now]
+        known = [] if step.distrust else state.authorities
+        before = [one for one in known if one.not_valid_after_utc > now]
         until = max((one.not_valid_after_utc for one in before), default=now)
         data = {"ca.crt": ca.certificate, "ca.key": ca.key, "previous.crt": as_pem(before) or None}
         data |= {"next.crt": None, "next.key": None}
