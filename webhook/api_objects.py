@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from pydantic import SecretStr
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 FIELD_MANAGER = "git-token-webhook"
 TIMEOUT = 30.0
 """Seconds for one request: a write waits for admission webhooks, ours among them."""
+
+_MOST_BEGINNINGS = 10
 
 Json = dict[str, Any]
 
@@ -131,6 +134,61 @@ class ApiObjects:
         metadata = document["metadata"]
         path = f"{resource.path(metadata.get('namespace'))}/{metadata['name']}?fieldManager={FIELD_MANAGER}"
         return await self._request("PUT", path, document)
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str | None = None) -> None:
+        """Delete an object; that there is none is well.
+
+        Args:
+            uid: only if it is still this very object.
+
+        Raises:
+            Conflict: it is another one.
+            NotDone: it was not deleted.
+        """
+        body = {"preconditions": {"uid": uid}} if uid is not None else None
+        try:
+            await self._request("DELETE", f"{resource.path(namespace)}/{name}", body)
+        except NotDone as error:
+            if error.status != 404:
+                raise
+
+    async def pages(self, resource: Resource, *, selector: str = "", page: int = 250) -> AsyncIterator[list[Json]]:
+        """All objects of a kind, in all namespaces; some come again where the API server forgets where we were (410).
+
+        Args:
+            selector: for labels, as kubectl takes it.
+
+        Raises:
+            NotDone: they can't be listed to the end.
+        """
+        following, beginnings = "", 1
+        while True:
+            query = urlencode({"limit": page, "labelSelector": selector, "continue": following})
+            try:
+                found = await self._request("GET", f"{resource.path(None)}?{query}")
+            except Expired as error:
+                following, beginnings = error.following, beginnings + 1
+                if beginnings > _MOST_BEGINNINGS:
+                    raise
+                continue
+            yield found.get("items") or []
+            following = (found.get("metadata") or {}).get("continue") or ""
+            if not following:
+                return
+
+    async def served(self, api: str) -> frozenset[str]:
+        """The plural names of all that the API server serves there, such as ``apis/openreports.io/v1alpha1``.
+
+        Raises:
+            NotDone: it doesn't say.
+        """
+        try:
+            found = await self._request("GET", f"/{api}")
+        except NotDone as error:
+            if error.status == 404:
+                return frozenset()
+            raise
+        return frozenset(resource["name"] for resource in found.get("resources") or [])
 
     async def _request(self, method: str, path: str, body: Json | None = None) -> Json:
         request = await self._client.param_serialize(

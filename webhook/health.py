@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import hdrs, web
 
 from webhook.listener import Listener
-from webhook.metrics import Metrics
+from webhook.metrics import Exported
 
 Check = Callable[[], str | None]
 """One condition of readiness: why it isn't met, or None."""
@@ -20,11 +20,11 @@ _PROBE_LIFETIME = 2.0  # seconds for which a look at our own port counts
 _PROBE_TIMEOUT = 2.0
 
 
-def health_app(checks: Mapping[str, Check], probe: TlsProbe, metrics: Metrics) -> web.Application:
+def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exported) -> web.Application:
     """The application of the plain port.
 
     /livez says that the process answers at all. /readyz says that it can decide: every check holds and its own TLS port
-    answers with the right certificate; the text names each, as Kubernetes' own servers do.
+    answers with the right certificate, where it has one; the text names each, as Kubernetes' own servers do.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -32,7 +32,8 @@ def health_app(checks: Mapping[str, Check], probe: TlsProbe, metrics: Metrics) -
 
     async def readyz(_: web.Request) -> web.Response:
         failures = {name: check() for name, check in checks.items()}
-        failures["tls"] = "not tried" if any(failures.values()) else await probe.failure()
+        if probe is not None:
+            failures["tls"] = "not tried" if any(failures.values()) else await probe.failure()
         lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in failures.items()]
         ready = not any(failures.values())
         lines.append(f"readyz check {'passed' if ready else 'failed'}\n")

@@ -108,6 +108,7 @@ class Inspector:
         monotonic: Callable[[], float] = time.monotonic,
         on_error: Callable[[Bug], None] = lambda bug: None,
         lasting: bool = False,
+        lifetime: Callable[[Answer], float] | None = None,
     ) -> None:
         """
         Args:
@@ -123,6 +124,7 @@ class Inspector:
             on_error: told of exceptions that providers should not raise.
             lasting: remember every answer as long as there is room, refusals and silence too, until
                 `forget_unverified`: for a report, which asks once however long it takes.
+            lifetime: for how many seconds an answer is remembered, instead of all that.
         """
         self._providers = providers
         self._client = client
@@ -132,7 +134,7 @@ class Inspector:
         self._clock = clock
         self._monotonic = monotonic
         self._on_error = on_error
-        self._lasting = lasting
+        self._own_lifetime = lifetime if not lasting else lambda answer: math.inf
         self._secret = digest_key or secrets.token_bytes(32)
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._flights: dict[bytes, asyncio.Task[_Known]] = {}
@@ -181,7 +183,7 @@ class Inspector:
 
     def forget_unverified(self) -> None:
         """Ask again where there was no answer that means anything."""
-        self._known = OrderedDict((key, known) for key, known in self._known.items() if not _says_nothing(known.answer))
+        self._known = OrderedDict((key, known) for key, known in self._known.items() if not says_nothing(known.answer))
 
     async def aclose(self) -> None:
         """End all inspections under way, and begin no more."""
@@ -216,9 +218,9 @@ class Inspector:
 
     def _lifetime(self, answer: Answer) -> float:
         """Seconds that `answer` stays true enough; never beyond the token's own end."""
-        if self._lasting:
-            return math.inf
-        if _says_nothing(answer):
+        if self._own_lifetime is not None:
+            return self._own_lifetime(answer)
+        if says_nothing(answer):
             return 0.0
         outcomes = {finding.outcome for finding in answer.findings.values()}
         lifetime = self._ttl
@@ -293,7 +295,7 @@ def _stated(requirement: Requirement) -> str:
     return repr(requirement)
 
 
-def _says_nothing(answer: Answer) -> bool:
+def says_nothing(answer: Answer) -> bool:
     """Whether whoever asks again may learn more."""
     return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
 

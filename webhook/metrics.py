@@ -45,11 +45,65 @@ def outcome_of(decision: Decision) -> Outcome:
     return "warned" if decision.warnings else "allowed"
 
 
-class Metrics:
+class Exported:
+    """What all programs of ours count that ask providers, and read files again when those change."""
+
+    def __init__(self, build: str) -> None:
+        """
+        Args:
+            build: the name of the metric whose labels say what is running.
+        """
+        self.registry = CollectorRegistry()
+        self._known_values: dict[str, set[str]] = {}
+        self._provider_requests = self._counter(
+            "provider_requests", "HTTP requests to Git providers.", "provider", "result"
+        )
+        self._provider_seconds = self._histogram(
+            "provider_request_duration_seconds", "Duration of HTTP requests to Git providers.", "provider"
+        )
+        self._reloads = self._counter("reloads", "Files that changed and were read again.", "what", "result")
+        info = self._gauge(build, "Always 1; the labels say what is running.", "version", "python")
+        info.labels(__version__, platform.python_version()).set(1)
+        ProcessCollector(registry=self.registry)
+
+    def asked_provider(self, provider: str, result: str, seconds: float) -> None:
+        """A provider answered, or didn't: `provider` is a kind, `result` a word such as ``2xx``, ``timeout``."""
+        provider = self._bounded("provider", provider)
+        self._provider_requests.labels(provider, self._bounded("provider_result", result)).inc()
+        self._provider_seconds.labels(provider).observe(seconds)
+
+    def reloaded(self, what: str, result: ReloadResult) -> None:
+        """Files were read again; `what` names them, for example ``certificate``."""
+        self._reloads.labels(self._bounded("reloads", what), result).inc()
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All of it, and its content type, in the format that the header ``Accept`` asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _bounded(self, label: str, value: str) -> str:
+        known = self._known_values.setdefault(label, set())
+        if value not in known:
+            if len(known) >= _MOST_VALUES:
+                return OTHER
+            known.add(value)
+        return value
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace="git_token_webhook", registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, namespace="git_token_webhook", registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, namespace="git_token_webhook", registry=self.registry, buckets=_BUCKETS)
+
+
+class Metrics(Exported):
     """All metrics of one server."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__("build_info")
         self._decisions = self._counter(
             "admission_decisions", "Reviews that were decided.", "stage", "operation", "outcome"
         )
@@ -68,14 +122,7 @@ class Metrics:
             "reason",
         )
         self._skips = self._counter("skips", "Checks that somebody has switched off.", "reason")
-        self._provider_requests = self._counter(
-            "provider_requests", "HTTP requests to Git providers.", "provider", "result"
-        )
-        self._provider_seconds = self._histogram(
-            "provider_request_duration_seconds", "Duration of HTTP requests to Git providers.", "provider"
-        )
         self._cache = self._counter("verdict_cache", "Look-ups of what is known about a credential.", "result")
-        self._reloads = self._counter("reloads", "Files that changed and were read again.", "what", "result")
         self._handshakes = self._counter("tls_handshake_failures", "TLS connections that didn't come about.", "reason")
         self._in_flight = self._gauge("in_flight_requests", "Requests that are being answered.")
         self._connections = self._gauge("connections", "Open connections on the TLS port.")
@@ -92,9 +139,6 @@ class Metrics:
         self._keeps = self._gauge("certificates_kept", "1 on the replica that keeps the certificates.")
         self._troubled = self._gauge("certificates_troubled", "1 while own certificates can't be kept as they should.")
         self._steps = self._counter("certificate_steps", "Changes of own certificates, of their CA and its caBundle.")
-        build = self._gauge("build_info", "Always 1; the labels say what is running.", "version", "python")
-        build.labels(__version__, platform.python_version()).set(1)
-        ProcessCollector(registry=self.registry)
         # labels() locks and joins on every call; a dictionary look-up does neither.
         self._known_decisions = {
             (stage, operation, outcome): self._decisions.labels(stage, operation, outcome)
@@ -103,13 +147,10 @@ class Metrics:
             for outcome in ("allowed", "warned", "denied")
         }
         self._known_seconds = {stage: self._decision_seconds.labels(stage) for stage in Stage}
-        self._known_values: dict[str, set[str]] = {}
         for stage in Stage:
             self._late.labels(stage)
             self._errors.labels(stage)
         self._known_cache = {result: self._cache.labels(result) for result in get_args(CacheResult)}
-
-    # --- what happened ---
 
     def decided(self, stage: Stage, operation: Operation, outcome: Outcome, seconds: float, *, late: bool) -> None:
         """A review ended in a decision."""
@@ -131,19 +172,9 @@ class Metrics:
         """A check was switched off; `reason` names the flag or annotation."""
         self._skips.labels(self._bounded("skips", reason)).inc()
 
-    def asked_provider(self, provider: str, result: str, seconds: float) -> None:
-        """A provider answered, or didn't: `provider` is a kind, `result` a word such as ``2xx``, ``timeout``."""
-        provider = self._bounded("provider", provider)
-        self._provider_requests.labels(provider, self._bounded("provider_result", result)).inc()
-        self._provider_seconds.labels(provider).observe(seconds)
-
     def cache(self, result: CacheResult) -> None:
         """Something was looked up that might be known already."""
         self._known_cache[result].inc()
-
-    def reloaded(self, what: str, result: ReloadResult) -> None:
-        """Files were read again; `what` names them, for example ``certificate``."""
-        self._reloads.labels(self._bounded("reloads", what), result).inc()
 
     def handshake_failed(self, reason: str) -> None:
         """A TLS connection didn't come about; `reason` is one of `serving`'s words."""
@@ -177,27 +208,3 @@ class Metrics:
         """Ask these whenever somebody wants to know how busy the server is."""
         self._in_flight.set_function(in_flight)
         self._connections.set_function(connections)
-
-    # --- what Prometheus reads ---
-
-    def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """All of it, and its content type, in the format that the header ``Accept`` asks for."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
-
-    def _bounded(self, label: str, value: str) -> str:
-        known = self._known_values.setdefault(label, set())
-        if value not in known:
-            if len(known) >= _MOST_VALUES:
-                return OTHER
-            known.add(value)
-        return value
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace="git_token_webhook", registry=self.registry)
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, namespace="git_token_webhook", registry=self.registry)
-
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        return Histogram(name, text, labels, namespace="git_token_webhook", registry=self.registry, buckets=_BUCKETS)

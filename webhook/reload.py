@@ -15,7 +15,7 @@ from pathlib import Path
 
 from webhook.errors import ConfigurationError
 from webhook.logs import Logger, describe
-from webhook.metrics import Metrics
+from webhook.metrics import Exported
 
 INTERVAL = 1.0
 """Seconds between two looks."""
@@ -38,7 +38,7 @@ class FileWatcher:
         paths: Callable[[], Iterable[Path]],
         reload: Callable[[], None],
         *,
-        metrics: Metrics,
+        metrics: Exported,
         log: Logger,
         interval: float = INTERVAL,
         retry: float = RETRY,

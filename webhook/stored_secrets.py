@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -258,26 +258,40 @@ class StoredSecrets:
         answer = await asked(request(review, _request_timeout=TIMEOUT))
         return decoded(answer, _SelfReview).status.user_info.username
 
-    async def record(self, stored: Stored, reason: str, message: str, now: datetime) -> None:
+    async def record(
+        self,
+        stored: Stored,
+        reason: str,
+        message: str,
+        now: datetime,
+        *,
+        kind: Literal["Normal", "Warning"] = "Normal",
+        name: str = "",
+    ) -> None:
         """Write an Event about a Secret.
 
+        Args:
+            name: of the Event, so that it is there once; any, without one.
+
         Raises:
+            Conflict: there is one of this name.
             NotDone: it could not be written.
         """
         secret, moment = stored.secret, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        place = {"namespace": secret.namespace}
         event = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"generateName": "git-token-webhook-", "namespace": secret.namespace},
+            "metadata": {**({"name": name} if name else {"generateName": "git-token-webhook-"}), **place},
             "involvedObject": {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "namespace": secret.namespace,
+                **place,
                 "name": secret.name,
                 "uid": stored.uid,
                 "resourceVersion": stored.version,
             },
-            "type": "Normal",
+            "type": kind,
             "reason": reason,
             "message": message,
             "source": {"component": FIELD_MANAGER},

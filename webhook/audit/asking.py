@@ -149,16 +149,22 @@ async def asking(
     at_once: int = AT_ONCE,
     on_answer: Callable[[Told], None] = lambda told: None,
     on_problem: Callable[[str], None] = lambda sentence: None,
+    on_request: Callable[[str, str, float], None] = lambda kind, result, seconds: None,
+    lifetime: Callable[[Answer], float] | None = None,
 ) -> AsyncIterator[Questions]:
     """Questions by these settings, with connections of their own.
 
     Args:
         at_once: how many go to one host at the same time.
         on_problem: told of what went wrong in this program, a whole sentence.
+        on_request: told of each request to a provider: the kind of host, how it ended, and how long it took.
+        lifetime: for how many seconds an answer is used again; always, without.
     """
     limits, courtesy = settings.limits, Courtesy()
     # Each question may be several requests.
-    client = ProviderClient(Limits(limits.provider_timeout.total_seconds(), limits.concurrency), courtesy=courtesy)
+    client = ProviderClient(
+        Limits(limits.provider_timeout.total_seconds(), limits.concurrency), on_request=on_request, courtesy=courtesy
+    )
     patience = limits.decision_timeout.total_seconds()
     async with client:
         inspector = Inspector(
@@ -166,7 +172,8 @@ async def asking(
             client,
             cache_entries=MOST_ANSWERS,
             decision_timeout=patience,
-            lasting=True,
+            lasting=lifetime is None,
+            lifetime=lifetime,
             on_error=lambda bug: on_problem(f"A provider's code failed: {bug.exception} at {bug.where}."),
         )
         try:

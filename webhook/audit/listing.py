@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PAGE = 500
 """Secrets of one page, without their data: as many as kubectl asks for at once."""
 
+NOTIFICATIONS = "git-token-webhook/notifications"
+"""Annotation of a Secret or Namespace: "muted" where nobody is to be told of it."""
+
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 _MOST_BEGINNINGS = 10
 
@@ -36,12 +39,14 @@ class Listed:
         secret: name, namespace and labels.
         version: its resourceVersion, which changes whenever it is written.
         written: when it was last written, as far as its managedFields tell.
+        notifications: what its annotation `NOTIFICATIONS` says.
     """
 
     secret: SecretObject
     uid: str
     version: str
     written: datetime
+    notifications: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,13 @@ class Page:
     Attributes:
         remaining: how many come after them, as far as the API server says so.
         anew: the list begins with this page, for the first time or again.
+        version: of the list as a whole, from which on changes can be followed.
     """
 
     secrets: tuple[Listed, ...]
     remaining: int
     anew: bool
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,15 @@ class _Managed(msgspec.Struct):
     time: datetime | None = None
 
 
-class _Metadata(msgspec.Struct, rename="camel"):
+class _Annotations(msgspec.Struct):
+    """No other is kept: last-applied-configuration holds the data."""
+
+    notifications: str = msgspec.field(default="", name=NOTIFICATIONS)
+
+
+class Metadata(msgspec.Struct, rename="camel"):
+    """Of any object, as much as matters here."""
+
     name: str
     namespace: str = ""
     uid: str = ""
@@ -81,20 +96,23 @@ class _Metadata(msgspec.Struct, rename="camel"):
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     labels: dict[str, str] = {}
+    annotations: _Annotations = msgspec.field(default_factory=_Annotations)
     managed_fields: list[_Managed] = []
 
     def listed(self) -> Listed:
+        """As a Secret."""
         secret = SecretObject(
             self.namespace, self.name, labels=self.labels, deleting=self.deletion_timestamp is not None
         )
         times = [self.creation_timestamp, *(managed.time for managed in self.managed_fields)]
         written = max(moment for moment in times if moment is not None)
-        return Listed(secret, self.uid, self.resource_version, written)
+        return Listed(secret, self.uid, self.resource_version, written, self.annotations.notifications)
 
 
 class _ListMetadata(msgspec.Struct, rename="camel"):
     following: str = msgspec.field(default="", name="continue")
     remaining_item_count: int = 0
+    resource_version: str = ""
 
 
 class _List(msgspec.Struct):
@@ -102,7 +120,7 @@ class _List(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
-    metadata: _Metadata
+    metadata: Metadata
 
 
 class _Metadatas(_List):
@@ -110,7 +128,7 @@ class _Metadatas(_List):
 
 
 class _Application(msgspec.Struct):
-    metadata: _Metadata
+    metadata: Metadata
     spec: Spec = msgspec.field(default_factory=Spec)
 
 
@@ -146,7 +164,7 @@ class _SetSpec(msgspec.Struct):
 
 
 class _ApplicationSet(msgspec.Struct):
-    metadata: _Metadata
+    metadata: Metadata
     spec: _SetSpec = msgspec.field(default_factory=_SetSpec)
 
 
@@ -185,7 +203,8 @@ class Listing:
             options["namespace"] = namespace
         async for found, anew in self._pages(request, options, _Metadatas):
             secrets = tuple(item.metadata.listed() for item in found.items or ())
-            yield Page(secrets, found.metadata.remaining_item_count, anew)
+            listed = found.metadata
+            yield Page(secrets, listed.remaining_item_count, anew, listed.resource_version)
 
     async def namespaces(self) -> list[str]:
         """The names of all.

@@ -135,6 +135,7 @@ class Rows:
             token_type=facts.token_type,
             scopes=facts.holds,
             expires_at=facts.expires_at,
+            short_lived=facts.short_lived,
             skip_reason="; ".join(dict.fromkeys(skip.reason for skip in judged.skips.values())),
             attested=checked,
             token=self._questions.number(content.credential) if isinstance(content, Checkable) else None,

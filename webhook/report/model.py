@@ -82,6 +82,7 @@ class Row:
         warnings: whole sentences about what stops nothing.
         remedy: a link where a better token is made; empty where there is none.
         provider: the kind of host; empty where it isn't known.
+        short_lived: it lives for hours by nature, so that its end is no news.
         token: which of the report's distinct tokens it is, ``1`` for the first; by it rows with the same token are
             seen to belong together. None where no token could be read. It means nothing outside of this report.
         validated_at: when the provider was really asked; None where nobody was.
@@ -105,6 +106,7 @@ class Row:
     token_type: str = ""
     scopes: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    short_lived: bool = False
     skip_reason: str = ""
     attested: Attested = Attested.UNKNOWN
     token: int | None = None
