@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -105,7 +106,9 @@ def failing(error: Exception) -> Judge:
 class Bench:
     """An inspector with all that is around it."""
 
-    def __init__(self, judge: Judge, *, ttl: float = 60, entries: int = 100, decision_timeout: float = 5) -> None:
+    def __init__(
+        self, judge: Judge, *, ttl: float = 60, entries: int = 100, decision_timeout: float = 5, lasting: bool = False
+    ) -> None:
         self.clock = Clock()
         self.provider = Judging(judge)
         self.client = NoApis()
@@ -119,6 +122,7 @@ class Bench:
             clock=self.clock.of_day,
             monotonic=self.clock.monotonic,
             on_error=self.bugs.append,
+            lifetime=(lambda answer: math.inf) if lasting else None,
         )
 
     async def inspect(self, question: Question = QUESTION, *, seconds: float = 5) -> Inspected:
@@ -167,6 +171,29 @@ async def test_how_long_an_answer_is_remembered(outcome: Outcome, seconds: float
     assert (await bench.inspect()).cached
     bench.clock.seconds = seconds
     assert not (await bench.inspect()).cached
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUFFICIENT, Outcome.INVALID, Outcome.UNVERIFIED])
+async def test_a_report_remembers_every_answer(outcome: Outcome) -> None:
+    """However long it takes: of one moment, each question is asked once, also where nobody could answer."""
+    bench = Bench(judged(outcome), lasting=True)
+    await bench.inspect()
+    bench.clock.seconds = 1_000_000
+    assert (await bench.inspect()).cached
+    assert len(bench.provider.asked) == 1
+
+
+async def test_and_asks_again_about_silence_alone() -> None:
+    """Once whoever writes it says so."""
+    outcomes = iter([Outcome.SUFFICIENT, Outcome.UNVERIFIED, Outcome.SUFFICIENT])
+    bench = Bench(lambda question: judged(next(outcomes))(question), lasting=True)
+    other = replace(QUESTION, path=("acme", "other"))
+    await bench.inspect()
+    await bench.inspect(other)
+    bench.inspector.forget_unverified()
+    assert (await bench.inspect()).cached
+    assert finding(await bench.inspect(other)).outcome is Outcome.SUFFICIENT
+    assert len(bench.provider.asked) == 3
 
 
 @pytest.mark.parametrize(("ttl", "seconds"), [(12, 2), (600, 10)])

@@ -126,6 +126,14 @@ async def test_a_rate_limit_is_waited_out(checker: Checker) -> None:
     assert [row.outcome for row in report.rows] == [Outcome.SUFFICIENT] * 3
 
 
+async def test_when_time_is_over_the_rest_is_unverified(checker: Checker) -> None:
+    """And nobody is asked any more."""
+    token = checker.github.good_token()
+    report = await checker.check("-", stdin=manifest(token), seconds=0)
+    assert report.rows[0].outcome is Outcome.UNVERIFIED
+    assert checker.github.requests(token) == 0
+
+
 async def test_nobody_waits_longer_than_there_is_time(checker: Checker) -> None:
     """What a host would only say later is unverified now."""
     token = checker.github.good_token()
@@ -181,7 +189,7 @@ def test_exit_codes(github: Simulation, checker: Checker, kind: str, code: int) 
 
 def test_no_form_shows_a_token_wherever_it_stands(checker: Checker) -> None:
     """In a value, a key, a name, a URL, a broken document, beside the token."""
-    token = make_token("p")
+    token, gitlabs = make_token("p"), make_token("q", "glpat-")
     hostile = [
         manifest(token),
         manifest(token).replace("https://github.com", f"https://{token}@github.com"),
@@ -189,6 +197,7 @@ def test_no_form_shows_a_token_wherever_it_stands(checker: Checker) -> None:
         manifest("x").replace("octocat", token),
         f"apiVersion: v1\nkind: Secret\nmetadata: {{name: git-default-a}}\nstringData:\n  {token}: {token}\n",
         f"apiVersion: v1\nkind: {token}\n",
+        f"apiVersion: v1\nkind: {gitlabs}\n",
         f"a: *{token}",
         f"{token}: b: c",
     ]
@@ -198,6 +207,7 @@ def test_no_form_shows_a_token_wherever_it_stands(checker: Checker) -> None:
         assert result.exit_code == 3, result.output
         assert token not in result.output
         assert token[4:] not in result.output
+        assert gitlabs not in result.output
 
 
 def test_it_starts_without_what_it_does_not_need() -> None:

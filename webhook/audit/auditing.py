@@ -76,7 +76,7 @@ class Cluster:
     source: str
 
 
-class _AsAuditor:
+class AsAuditor:
     """The API server as an audit asks it: nobody knows any more who has set a Secret's own skip annotation."""
 
     def __init__(self, cluster: KubernetesCluster) -> None:
@@ -195,7 +195,7 @@ class Audit:
             Reviewer(
                 self._settings,
                 self._questions,
-                _AsAuditor(KubernetesCluster(client)),
+                AsAuditor(KubernetesCluster(client)),
                 ring=(lambda: ring) if ring is not None else None,
             ),
             Credentials(cluster.label),
@@ -306,6 +306,7 @@ class Audit:
     async def _judge(self, one: _Progressing, namespace: str, name: str, uid: str) -> None:
         stored = await self._read(one, namespace, name, uid)
         if stored is None:
+            one.found.pop(uid, None)  # whatever was found of it before
             return
         secret = stored.secret
         if self._scope.applications and is_argocds(secret):
@@ -340,11 +341,13 @@ class Audit:
         async def one_more(one: _Progressing, uid: str, found: _Found) -> None:
             async with self._turns:
                 await self._judge(one, found.namespace, found.name, uid)
+            self._progress.judged()
 
         async with asyncio.TaskGroup() as tasks:
             for one in self._clusters:
                 for uid, found in one.found.items():
                     if is_open(found.rows):
+                        self._progress.found()
                         tasks.create_task(one_more(one, uid, found))
 
     async def _recall_tokens(self, one: _Progressing) -> None:

@@ -111,7 +111,9 @@ async def check(
             return [number for number, found in rows.items() if is_open(found)]
 
         async def again() -> None:
-            await asyncio.gather(*map(judge, still_open()))
+            numbers = still_open()
+            progress.found(len(numbers))
+            await asyncio.gather(*map(judge, numbers))
 
         progress.found(len(seen.secrets))
         try:
