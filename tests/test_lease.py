@@ -22,7 +22,7 @@ class Worker:
         self.working = working
         self.most = 0
         self.changes: list[bool] = []
-        self.troubles: list[str] = []
+        self.troubles: list[str | None] = []
         self.lease = Lease(
             objects,
             HERE.namespace,
@@ -30,7 +30,7 @@ class Worker:
             name,
             duration=DURATION,
             on_change=self.changes.append,
-            on_trouble=lambda error: self.troubles.append(str(error)),
+            on_trouble=lambda error: self.troubles.append(str(error) if error else None),
         )
 
     async def work(self) -> None:
@@ -204,3 +204,4 @@ async def test_without_an_api_server_it_waits() -> None:
         await until(lambda: len(worker.troubles) > 1)
         line.cut = False
         await until(lambda: worker.lease.held)
+        assert worker.troubles[-2:] == ["the API server can't be reached", None]

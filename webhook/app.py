@@ -8,9 +8,10 @@ import gc
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from webhook import __version__, logs
@@ -48,6 +49,10 @@ from webhook.tls import TlsFiles
 
 _TIMEOUT = 5.0
 """Seconds for one request about certificates: none of them waits for a webhook."""
+
+
+_AFTER_A_MISTAKE = 10.0
+"""Seconds until work in the background begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +313,22 @@ async def _serve(options: Options, log: Logger) -> None:
         # took a third of a second, and up to two on a busy machine.
         gc.freeze()
         if keeping is not None and objects is not None and trust is not None:
-            await stack.enter_async_context(in_background(trust.run()))
-            await stack.enter_async_context(in_background(_kept(objects, keeping, metrics, log)))
+            kept = partial(_kept, objects, keeping, metrics, log)
+            await stack.enter_async_context(in_background(_again_and_again("trust", trust.run, log)))
+            await stack.enter_async_context(in_background(_again_and_again("certificates", kept, log)))
         await server.run()
         for task in retired:
             task.cancel()
+
+
+async def _again_and_again(what: str, work: Callable[[], Awaitable[None]], log: Logger) -> None:
+    """Work that has no end: a mistake of ours in it is told, and it begins anew."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            log.error("background work failed", what=what, **logs.describe(error))
+        await asyncio.sleep(_AFTER_A_MISTAKE)
 
 
 async def _kept(objects: ApiObjects, keeping: Keeping, metrics: Metrics, log: Logger) -> None:
@@ -328,7 +344,7 @@ async def _kept(objects: ApiObjects, keeping: Keeping, metrics: Metrics, log: Lo
         identity,
         duration=keeping.lease_duration,
         on_change=keeper.holds,
-        on_trouble=keeper.troubled,
+        on_trouble=keeper.lease_troubled,
     )
     await keeper.run(lease)
 

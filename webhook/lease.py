@@ -49,7 +49,7 @@ class Lease:
         *,
         duration: float = DURATION,
         on_change: Callable[[bool], None] = lambda holds: None,
-        on_trouble: Callable[[NotDone], None] = lambda error: None,
+        on_trouble: Callable[[NotDone | None], None] = lambda error: None,
     ) -> None:
         """
         Args:
@@ -57,7 +57,7 @@ class Lease:
             duration: seconds after which others may take the Lease when we don't renew it. A whole number of them is
                 what others read.
             on_change: told whether we hold it, whenever that changes.
-            on_trouble: told what goes wrong, each time.
+            on_trouble: told what goes wrong, each time, and None when nothing does any more.
         """
         self._objects = objects
         self._namespace = namespace
@@ -68,6 +68,7 @@ class Lease:
         self._on_trouble = on_trouble
         self._seen: Seen | None = None
         self._held_since: datetime | None = None
+        self._in_trouble = False
         self._random = Random()  # noqa: S311 - only so that not all ask at once
 
     @property
@@ -133,12 +134,17 @@ class Lease:
 
     async def _tried(self, attempt: Callable[[], Awaitable[bool]]) -> bool:
         try:
-            return await attempt()
+            taken = await attempt()
         except Conflict:
-            return False  # somebody else was quicker
+            taken = False  # somebody else was quicker
         except NotDone as error:
+            self._in_trouble = True
             self._on_trouble(error)
             return False
+        if self._in_trouble:
+            self._in_trouble = False
+            self._on_trouble(None)
+        return taken
 
     async def _take(self) -> bool:
         """Acquire or renew it, if nobody else has it.

@@ -65,7 +65,7 @@ class Memory(ApiObjects):
         namespace = None if plural.endswith("webhookconfigurations") else HERE.namespace
         return self._kept[plural, namespace, name]
 
-    def delete(self, plural: str, name: str) -> None:
+    def drop(self, plural: str, name: str) -> None:
         """Take it away."""
         del self._kept[plural, HERE.namespace, name]
 

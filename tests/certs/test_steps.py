@@ -188,7 +188,7 @@ class TestRepair:
 
     async def test_a_deleted_ca_goes_without_anybody_noticing(self, settled: World) -> None:
         """Its certificate stands beside the leaf."""
-        settled.objects.delete(SECRETS, HERE.ca_secret)
+        settled.objects.drop(SECRETS, HERE.ca_secret)
         await self._rolled_unnoticed(settled)
 
     async def _rolled_unnoticed(self, world: World) -> None:
@@ -211,8 +211,8 @@ class TestRepair:
 
     async def test_both_secrets_deleted(self, settled: World) -> None:
         """A new CA, published at once: nothing is left that could be kept."""
-        settled.objects.delete(SECRETS, HERE.ca_secret)
-        settled.objects.delete(SECRETS, HERE.tls_secret)
+        settled.objects.drop(SECRETS, HERE.ca_secret)
+        settled.objects.drop(SECRETS, HERE.tls_secret)
         await settled.settle()
         assert await settled.problems() == []
 

@@ -32,7 +32,9 @@ class Keeper:
         self._metrics = metrics
         self._log = log
         self._interval = interval
+        self._lease_trouble: str | None = None
         self._troubles: tuple[str, ...] = ()
+        self._said: frozenset[str] = frozenset()
 
     async def run(self, lease: Lease) -> NoReturn:
         """Keep them whenever `lease` is ours, until cancelled."""
@@ -43,10 +45,14 @@ class Keeper:
         """The Lease came to us, or went."""
         self._metrics.keeps_certificates(holds)
         self._log.info("keeping certificates" if holds else "no longer keeping certificates")
+        if not holds:
+            self._troubles = ()  # from now on they are somebody else's
+            self._say()
 
-    def troubled(self, error: NotDone) -> None:
-        """Something goes wrong; said once for as long as it is the same."""
-        self._say((f"the certificates can't be kept at the moment: {error}",))
+    def lease_troubled(self, error: NotDone | None) -> None:
+        """Nobody can tell whose the Lease is, or one can again."""
+        self._lease_trouble = _trouble(error) if error is not None else None
+        self._say()
 
     async def _keep(self) -> None:
         while True:
@@ -54,7 +60,8 @@ class Keeper:
             try:
                 state, rest = await self._certificates.settle(self._took)
             except NotDone as error:
-                self.troubled(error)
+                self._troubles = (_trouble(error),)
+                self._say()
             else:
                 self._observe(state, rest)
                 pause = min(pause, max(0.0, (rest.until - self._certificates.clock()).total_seconds()))
@@ -67,14 +74,21 @@ class Keeper:
     def _observe(self, state: State, rest: Rest) -> None:
         if state.ca is not None and state.ca.current is not None:
             self._metrics.ca_expires(state.ca.current.parsed().not_valid_after_utc)
-        self._say(rest.troubles)
+        self._troubles = rest.troubles
+        self._say()
 
-    def _say(self, troubles: tuple[str, ...]) -> None:
+    def _say(self) -> None:
+        """What is wrong, once for as long as it is."""
+        troubles = frozenset({*self._troubles, *([self._lease_trouble] if self._lease_trouble else [])})
         self._metrics.certificates_troubled(bool(troubles))
-        if troubles == self._troubles:
-            return
-        for trouble in troubles:
+        for trouble in sorted(troubles - self._said):
             self._log.warning("certificates in trouble", detail=trouble)
-        if not troubles:
+        if self._said and not troubles:
             self._log.info("certificates are kept again")
-        self._troubles = troubles
+        self._said = troubles
+
+
+def _trouble(error: NotDone) -> str:
+    # Without an answer each attempt may fail in another way, which is one trouble all the same.
+    why = str(error) if error.status else "the API server can't be reached"
+    return f"the certificates can't be kept at the moment: {why}"
