@@ -4,7 +4,7 @@
     ./dev e2e --kind               a kind cluster: needs Docker
     ./dev e2e                      the cluster that KUBECONFIG names, with the shell commands E2E_BUILD_IMAGE and
                                    E2E_LOAD_IMAGE, where they are set; both find the image's name in $IMAGE
-    ./dev e2e --node -k rotation   all else is pytest's
+    ./dev e2e --node -k new_ca   all else is pytest's
     ./dev e2e --node --down        remove what --node (or --kind) made, and run nothing
 
 The cluster stays, so that the next run starts at once.

@@ -84,4 +84,4 @@ def place(cluster: Cluster) -> Iterator[Place]:
     """A new namespace."""
     place = cluster.new_place()
     yield place
-    cluster.kubectl("delete", "namespace", place.namespace, "--wait=false")
+    cluster.kubectl("delete", "namespace", place.namespace, "--wait=false", "--ignore-not-found")

@@ -46,12 +46,15 @@ class Place(Protocol):
 
 
 class Node:
-    """The single node of `node/`, in the checkout's cache unless NODE_ROOT names another folder."""
+    """The single node of `node/`, in the checkout's cache unless NODE_ROOT names another folder, or the cache's path is
+    none where a node can be: too long for its sockets, or below a folder that it hides from its daemons."""
 
     prefix: Sequence[str] = (str(SCRIPTS / "run"),)
 
     def __init__(self) -> None:
-        os.environ.setdefault("NODE_ROOT", str(CACHE / "node"))
+        folder = CACHE / "node"
+        if len(str(folder)) <= 80 and not any(map(folder.is_relative_to, ("/run", "/var/run", "/var/lib", "/var/log"))):
+            os.environ.setdefault("NODE_ROOT", str(folder))
         # One version for all tests, and what the others have built already need not be built again.
         os.environ["KUBE_VERSION"] = binaries.pinned_version().removeprefix("v")
 
