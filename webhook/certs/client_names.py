@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from webhook.logs import Logger
 from webhook.metrics import Metrics
-from webhook.serving import Handler
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _LOG_AGAIN = 60.0  # seconds
 
