@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
@@ -38,7 +39,9 @@ class Memory(ApiObjects):
     async def read(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
         """As the API server would."""
         self._refuse(resource)
-        return deepcopy(self._kept.get((resource.plural, namespace, name)))
+        found = deepcopy(self._kept.get((resource.plural, namespace, name)))
+        await asyncio.sleep(0)  # meanwhile others may read and write
+        return found
 
     async def create(self, resource: Resource, namespace: str | None, document: Json) -> Json:
         """As the API server would."""
