@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
 from webhook.providers.base import NoAnswer, TooLate
-from webhook.providers.rounds import answer_of, both, together, together_in_time
+from webhook.providers.rounds import answer_of, answers_of, both, together, together_in_time
 
 SILENCE = NoAnswer("said nothing")
 BUG = ValueError("a bug")
@@ -80,6 +81,19 @@ async def test_silence_is_an_answer_where_that_is_asked_for() -> None:
     assert await answer_of(returned(1)) == 1
     with pytest.raises(ValueError, match="a bug"):
         await answer_of(raised(BUG))
+    assert await answers_of(raised(SILENCE), returned(1)) == [SILENCE, 1]
+    with pytest.raises(ValueError, match="a bug"):
+        await answers_of(raised(SILENCE), raised(BUG))
+
+
+async def test_requests_that_are_cancelled_before_they_start_leave_nothing_behind() -> None:
+    """Python warns of coroutines that nobody awaits, and warnings are errors here."""
+    round_ = asyncio.ensure_future(answers_of(returned(1, 9), returned(2, 9)))
+    await asyncio.sleep(0)  # it has made its requests, none of which has begun
+    round_.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await round_
+    gc.collect()
 
 
 async def test_what_is_not_over_in_time_came_too_late() -> None:

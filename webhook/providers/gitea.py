@@ -29,7 +29,7 @@ from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
 from webhook.providers.profile import Profile
 from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import Counted, answer_of, both, together
+from webhook.providers.rounds import Counted, answers_of, both
 from webhook.providers.text import plain
 from webhook.providers.vocabulary import Vocabulary
 from webhook.requirements import Level, Requirement, Role, union
@@ -135,7 +135,7 @@ async def _ask(question: Question, api: Api, secret: str) -> _Heard:
     if name is not None:
         wanted.append(("GET", f"/repos/{name}"))
     (itself, version, *rest), others = await both(
-        together(*(answer_of(send(*request)) for request in wanted)), reach.look(question, api, look)
+        answers_of(*(send(*request) for request in wanted)), reach.look(question, api, look)
     )
     named = None if name is None else rest.pop()
     return _Heard(itself, version, dict(zip(probed, rest, strict=True)), named, others)

@@ -25,6 +25,22 @@ async def together(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
     return [task.result() for task in tasks]
 
 
+async def answers_of(*calls: Coroutine[Any, Any, _T]) -> list[_T | NoAnswer]:
+    """What each of them returns, or why it brought nothing: for requests without which there is an answer all the same.
+
+    Raises:
+        Exception: the first that is no `NoAnswer`, in the order of `calls`.
+    """
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [_answer(task) for task in tasks]
+
+
+def _answer(task: asyncio.Task[_T]) -> _T | NoAnswer:
+    silence = task.exception()
+    return silence if isinstance(silence, NoAnswer) else task.result()
+
+
 async def both(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) -> tuple[_T, _S]:
     """What each of two returns, once both are over.
 
@@ -66,12 +82,8 @@ async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) ->
         await asyncio.gather(*tasks, return_exceptions=True)
     returned: list[_T | NoAnswer] = []
     for task in tasks:
-        if task.cancelled():
-            returned.append(TooLate("was not asked to the end, because time was over"))
-        elif isinstance(silence := task.exception(), NoAnswer):
-            returned.append(silence)
-        else:
-            returned.append(task.result())
+        late = TooLate("was not asked to the end, because time was over")
+        returned.append(late if task.cancelled() else _answer(task))
     return returned
 
 

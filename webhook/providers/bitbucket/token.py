@@ -18,7 +18,7 @@ from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, T
 from webhook.providers.bitbucket.places import Place
 from webhook.providers.bitbucket.repository import Heard
 from webhook.providers.reach import doubting
-from webhook.providers.rounds import answer_of, both, together, together_in_time
+from webhook.providers.rounds import answer_of, answers_of, both, together_in_time
 from webhook.requirements import Level
 from webhook.wording import join
 
@@ -99,7 +99,7 @@ async def _ask(api: Api, authorization: str, wanted: list[Place], kind: TokenKin
     others = [place for place in wanted if not place.of_url]
     asked = [api.send("GET", "/user", headers=headers), *(about(place) for place in named)]
     (user, *of_url), of_others = await both(
-        together(*map(answer_of, asked)),
+        answers_of(*asked),
         together_in_time(api.needed_by, *(about(place) for place in others)),
     )
     answers = zip((*named, *others), (*of_url, *of_others), strict=True)

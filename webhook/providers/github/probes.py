@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.rounds import answer_of, together
+from webhook.providers.rounds import answers_of
 from webhook.requirements import Level, Requirement
 
 _NOWHERE = 4294967289  # far beyond any id that was given out, so that nothing can be hit
@@ -77,6 +77,6 @@ async def probe(name: str, needed: Requirement, api: Api, headers: dict[str, str
                 wanted[permission, Level.WRITE] = (method, path.format(random=secrets.token_hex(8)))
                 absent[permission] = _ABSENT[permission]
     asked = [("GET", ""), *wanted.values(), *absent.values()]
-    found, *answers = await together(*(answer_of(ask(*request)) for request in asked))
+    found, *answers = await answers_of(*(ask(*request) for request in asked))
     first, second = answers[: len(wanted)], answers[len(wanted) :]
     return Probes(name, found, dict(zip(wanted, first, strict=True)), dict(zip(absent, second, strict=True)))

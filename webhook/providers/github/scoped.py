@@ -19,7 +19,7 @@ from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import elsewhere, links, replies, repository
 from webhook.providers.github.vocabulary import held
 from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import answer_of, both, together
+from webhook.providers.rounds import answers_of, both
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement
 
@@ -37,7 +37,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
         return None if other is None else await api.send("GET", f"/repos/{other}", headers=headers)
 
     wanted = ["/user"] if name is None else ["/user", f"/repos/{name}"]
-    asked = together(*(answer_of(api.send("GET", path, headers=headers)) for path in wanted))
+    asked = answers_of(*(api.send("GET", path, headers=headers) for path in wanted))
     (user, *named), others = await both(asked, reach.look(rest, api, look))
     if isinstance(user, NoAnswer):
         raise user

@@ -16,7 +16,7 @@ from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
-from webhook.providers.rounds import answer_of, together
+from webhook.providers.rounds import answers_of
 from webhook.requirements import Level, Requirement
 
 # GitLab docs: members API, valid access levels; what each may do: project permissions.
@@ -258,7 +258,7 @@ async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_
         calls.append(get(f"{group}/members/all/{user}"))
     if fine_grained:
         calls.append(get(f"{group}?with_projects=false"))
-    projects, *others = await together(*map(answer_of, calls))
+    projects, *others = await answers_of(*calls)
     told = _level(others[0]) if user is not None else None
     level = told or 0
     place = _group(others[-1]) if fine_grained else None

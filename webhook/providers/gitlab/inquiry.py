@@ -16,7 +16,7 @@ from webhook.providers.gitlab import access, oauth, older, owner, replies, site,
 from webhook.providers.gitlab.access import Reached
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.token import Itself
-from webhook.providers.rounds import answer_of, both, together, together_in_time
+from webhook.providers.rounds import answers_of, both, together_in_time
 from webhook.requirements import Role
 
 
@@ -100,7 +100,7 @@ class Inquiry:
             asked.append(self._get("/user"))
         if asks_for_project:
             asked.append(self._get(_project(self._path)))
-        first, *others = await together(*map(answer_of, asked))
+        first, *others = await answers_of(*asked)
         if isinstance(first, NoAnswer):
             raise first
         project = others.pop() if asks_for_project else None
