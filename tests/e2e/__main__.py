@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     options, rest = _parser().parse_known_args(arguments)
     place = Node() if options.node else Kind() if options.kind else Given()
     try:
+        place.check()
         if options.down:
             place.down()
             return 0

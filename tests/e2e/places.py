@@ -32,6 +32,9 @@ class Place(Protocol):
 
     prefix: Sequence[str]
 
+    def check(self) -> None:
+        """Raises `PlaceUnavailable` where it can't be here, before anything is built for it."""
+
     def up(self) -> None:
         """Start it, from whatever state it is in. Raises `PlaceUnavailable`."""
 
@@ -58,8 +61,14 @@ class Node:
         # One version for all tests, and what the others have built already need not be built again.
         os.environ["KUBE_VERSION"] = binaries.pinned_version().removeprefix("v")
 
+    def check(self) -> None:
+        if sys.platform != "linux" or os.geteuid() != 0:
+            raise PlaceUnavailable(
+                "./dev e2e --node makes network, mount and PID namespaces and runs a kubelet in them, for which it "
+                "needs Linux and root. Elsewhere ./dev e2e --kind does it with Docker."
+            )
+
     def up(self) -> None:
-        _must_be_root()
         assets = {"KUBEBUILDER_ASSETS": str(binaries.find_or_build())}
         _say("Starting the node (the first time it builds kubelet, containerd and CoreDNS, for about 10 minutes) …")
         _run(str(SCRIPTS / "up"), env=assets)
@@ -75,7 +84,6 @@ class Node:
             return id_file.read_text().strip()
 
     def down(self) -> None:
-        _must_be_root()
         _run(str(SCRIPTS / "down"), "--purge")
 
 
@@ -86,8 +94,15 @@ class Kind:
     kubeconfig = CACHE / "kind" / "kubeconfig"
     name = "git-token-webhook"
 
+    def check(self) -> None:
+        lacking = [tool for tool in ("docker", "kind") if shutil.which(tool) is None]
+        if lacking:
+            raise PlaceUnavailable(
+                f"./dev e2e --kind needs {' and '.join(lacking)}, which can't be found here. "
+                "As root on Linux, ./dev e2e --node needs neither."
+            )
+
     def up(self) -> None:
-        self._need_tools()
         if self.name not in _output("kind", "get", "clusters").split():
             _run("kind", "create", "cluster", "--name", self.name, "--config", str(ROOT / "manifests" / "kind.yaml"))
         self.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
@@ -106,16 +121,7 @@ class Kind:
             return _id_in(archive)
 
     def down(self) -> None:
-        self._need_tools()
         _run("kind", "delete", "cluster", "--name", self.name)
-
-    def _need_tools(self) -> None:
-        lacking = [tool for tool in ("docker", "kind") if shutil.which(tool) is None]
-        if lacking:
-            raise PlaceUnavailable(
-                f"./dev e2e --kind needs {' and '.join(lacking)}, which can't be found here. "
-                "As root on Linux, ./dev e2e --node needs neither."
-            )
 
 
 class Given:
@@ -123,13 +129,16 @@ class Given:
 
     prefix: Sequence[str] = ()
 
-    def up(self) -> None:
+    def check(self) -> None:
         if "KUBECONFIG" not in os.environ:
             # Never the cluster that kubectl happens to talk to: the tests install, roll, break and uninstall.
             raise PlaceUnavailable(
                 "No cluster to test on. Either ./dev e2e --node (Linux, as root), or ./dev e2e --kind (Docker), or set "
                 "KUBECONFIG to a cluster that the tests may use as they like: they install and uninstall there."
             )
+
+    def up(self) -> None:
+        pass  # it is
 
     def environment(self) -> dict[str, str]:
         return {}
@@ -142,14 +151,6 @@ class Given:
 
     def down(self) -> None:
         raise PlaceUnavailable("--down goes with --node or --kind: any other cluster is its owner's.")
-
-
-def _must_be_root() -> None:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        raise PlaceUnavailable(
-            "./dev e2e --node makes network, mount and PID namespaces and runs a kubelet in them, for which it needs "
-            "Linux and root. Elsewhere ./dev e2e --kind does it with Docker."
-        )
 
 
 def _run(*command: str, env: dict[str, str] | None = None) -> None:
