@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.factories import make_token
 from webhook.audit.encrypted import look
-from webhook.audit.manifests import Broken, Document, Manifest, SecretManifest, Template, read
+from webhook.audit.manifests import Broken, Document, Manifest, SecretManifest, Template, Where, read
 from webhook.errors import ConfigurationError
 
 SECRET = """apiVersion: v1
@@ -79,6 +80,12 @@ def test_json_as_any_tool_writes_it(indent: int | str | None) -> None:
         assert value(secret(text), "token") == "VALUE"
     both = documents(f"{json.dumps(one, indent=indent)}\n{json.dumps(one, indent=indent)}\n")
     assert len(both) == 2
+
+
+def test_json_objects_know_their_lines() -> None:
+    """Behind each other, however many: a hundred thousand are read in no time."""
+    found = documents("\n{\n}\n{}{}\n" + "{}\n" * 100_000)
+    assert [one.where.line for one in found[:4]] == [2, 4, 4, 5]
 
 
 def test_lists_are_opened() -> None:
@@ -225,3 +232,71 @@ def test_values_come_out_as_yaml_means_them(values: dict[str, str]) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "stringData": values}
     found = secret(yaml.safe_dump(manifest))
     assert {key: value(found, key) for key in values} == values
+
+
+def test_blank_lines_and_comments_are_nothing() -> None:
+    """However many stand before a document, and also where nothing else does."""
+    nothing = "# a comment\n\n  \n" * 200
+    assert documents(f"{nothing}---\n{nothing}") == []
+    assert secret(nothing + SECRET).where.line == 601
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: " + "[" * 100_000 + "]" * 100_000, '{"a":' * 50_000 + "1" + "}" * 50_000, "- " * 20_000 + "x\n"],
+    ids=["flow", "JSON", "block"],
+)
+def test_what_is_nested_too_deep_is_broken(text: str) -> None:
+    """It is named, and the document after it is read; composing it would end the process."""
+    (broken,) = documents(text)
+    assert broken == Broken(broken.where, "is nested deeper than any manifest")
+    assert isinstance(documents(f"---\n{text}\n---\n{SECRET}")[1], SecretManifest)
+
+
+def test_lists_that_multiply_themselves_are_read_once() -> None:
+    """By aliases, or because a list is its own item."""
+    items = "".join(f"- &l{n + 1} {{kind: List, items: [{', '.join([f'*l{n}'] * 10)}]}}\n" for n in range(7))
+    first = "- &l0 {apiVersion: v1, kind: Secret, metadata: {name: x}}\n"
+    assert len(documents(f"kind: List\nitems:\n{first}{items}")) == 1
+    assert documents(f"&l\nkind: List\nitems: [{', '.join(['*l'] * 10)}]\n") == []
+
+
+def test_merge_keys_are_read_as_kubectl_reads_them() -> None:
+    """Own keys count before merged ones, and of those the first."""
+    found = secret(
+        """anchors:
+  - &other {token: b, key: b, third: b}
+  - &first {token: a, key: a}
+  - &all {<<: [*first, *other]}
+apiVersion: v1
+kind: Secret
+metadata: {name: x, labels: {<<: {team: atlas}}}
+stringData:
+  <<: *all
+  token: own
+"""
+    )
+    assert found.secret.labels == {"team": "atlas"}
+    assert {key: value(found, key) for key in found.secret.data} == {"token": "own", "key": "a", "third": "b"}
+    assert (found.line("token"), found.line("key"), found.line("third")) == (10, 3, 2)
+
+
+def test_merge_keys_that_multiply_themselves() -> None:
+    """Each mapping is merged once."""
+    anchors = "".join(f"  - &m{n + 1} {{<<: [{', '.join([f'*m{n}'] * 10)}]}}\n" for n in range(12))
+    text = f"anchors:\n  - &m0 {{a: b}}\n{anchors}{SECRET}  <<: *m12\n"
+    assert secret(text).secret.data.keys() == {"url", "token", "a"}
+
+
+def test_standard_input_that_is_no_text() -> None:
+    """It is named as a file is; a mark of the byte order is none of the text."""
+    stream = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x00"), encoding="utf-8")
+    assert list(read(["-"], stream)) == [Broken(Where("-", 1), "is no text in UTF-8")]
+    assert secret("\ufeff" + SECRET).where.line == 1
+
+
+def test_a_pipe_in_a_folder_is_no_manifest(tmp_path: Path) -> None:
+    """Nobody may ever write into it."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "secret.yaml").write_text(SECRET)
+    assert len(list(read([str(tmp_path)], io.StringIO()))) == 1

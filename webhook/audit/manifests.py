@@ -27,12 +27,16 @@ SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST_LIST = 8
+_DEEPEST = 500
+"""Collections inside of each other: CustomResourceDefinitions have about 50, and composing is a recursion in C, which
+tens of thousands of them would end together with this process."""
 _LARGEST = 64 << 20
 """Bytes of one file: what is larger is no manifest that anybody has written."""
 _SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
-_NOTHING = re.compile(r"(?:\s*(?:[#%].*)?(?:\n|\Z))*\Z")
+_BLANK = re.compile(r"\s*")
 _STRING = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
 # A kind, and a group with its version: only such text is repeated.
 _PLAIN = re.compile(r"[A-Za-z0-9./-]{1,128}\Z")
 
@@ -114,7 +118,7 @@ def _texts(paths: list[str], stdin: TextIO) -> Iterator[tuple[str, str | Broken]
     seen: set[str] = set()
     for given in paths:
         if given == STDIN:
-            yield STDIN, stdin.read()
+            yield STDIN, _text_of_stdin(stdin)
             continue
         path = Path(given)
         if not path.exists():
@@ -130,7 +134,8 @@ def _files(folder: Path) -> Iterator[Path]:
     """What a folder holds, in order. Hidden folders hold no manifests, and links may lead in circles."""
     for current, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(current, name) for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES)
+        found = (Path(current, name) for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES)
+        yield from (file for file in found if not (file.is_fifo() or file.is_socket()))  # nobody may write into those
 
 
 def _unreadable(error: OSError) -> None:
@@ -139,13 +144,26 @@ def _unreadable(error: OSError) -> None:
 
 def _text_of(file: Path) -> str | Broken:
     try:
-        if file.stat().st_size > _LARGEST:
-            return Broken(Where(str(file), 1), f"is larger than {_LARGEST >> 20} MiB, which no manifest is")
-        return file.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        return Broken(Where(str(file), 1), "is no text in UTF-8")
+        with file.open(encoding="utf-8-sig") as stream:
+            return _text_from(stream, str(file))
     except OSError as error:
         raise ConfigurationError(f"{file}: can't be read: {error.strerror}") from None
+
+
+def _text_of_stdin(stdin: TextIO) -> str | Broken:
+    found = _text_from(stdin, STDIN)
+    return found.removeprefix("\ufeff") if isinstance(found, str) else found
+
+
+def _text_from(stream: TextIO, name: str) -> str | Broken:
+    """All of it; a device or a pipe may never end, so no more than may be."""
+    try:
+        text = stream.read(_LARGEST + 1)
+    except UnicodeDecodeError:
+        return Broken(Where(name, 1), "is no text in UTF-8")
+    if len(text) > _LARGEST:
+        return Broken(Where(name, 1), f"is larger than {_LARGEST >> 20} MiB, which no manifest is")
+    return text
 
 
 def _documents(text: str) -> Iterator[tuple[int, str]]:
@@ -157,43 +175,71 @@ def _documents(text: str) -> Iterator[tuple[int, str]]:
     line = 1
     for begin, end in zip([0, *starts], [*starts, len(text)], strict=True):
         piece = text[begin:end]
-        if not _NOTHING.match(piece.removeprefix("---")):
+        if not _is_nothing(piece.removeprefix("---")):
             yield line, piece
         line += piece.count("\n")
+
+
+def _is_nothing(text: str) -> bool:
+    """Whether there are only blank lines, comments and directives."""
+    return all(not line.strip() or line.lstrip().startswith(("#", "%")) for line in text.split("\n"))
 
 
 def _json_objects(text: str) -> list[tuple[int, str]] | None:
     """The objects of a JSON text or of several behind each other, as jq writes them; None where it is no JSON."""
     if not text.lstrip().startswith(("{", "[")):
         return None
-    decoder, objects, place = json.JSONDecoder(), list[tuple[int, str]](), 0
-    while (rest := re.compile(r"\s*").match(text, place)) is not None and (place := rest.end()) < len(text):
+    decoder, objects, place, line = json.JSONDecoder(), list[tuple[int, str]](), 0, 1
+    while (blank := _BLANK.match(text, place)) is not None:
+        line += text.count("\n", place, blank.end())
+        place = blank.end()
+        if place == len(text):
+            break
         try:
             _, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             return None
         # YAML allows no tabs between its tokens, and JSON none inside of a string.
-        objects.append((1 + text.count("\n", 0, place), text[place:end].replace("\t", " ")))
+        objects.append((line, text[place:end].replace("\t", " ")))
+        line += text.count("\n", place, end)
         place = end
     return objects
 
 
 def _read_document(file: str, first_line: int, text: str, namespace: str) -> Iterator[Document]:
     try:
+        if (deep := _too_deep(text)) is not None:
+            yield Broken(Where(file, first_line + deep), "is nested deeper than any manifest")
+            return
         node = yaml.compose(text, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = Where(file, first_line + (mark.line if mark is not None else 0))
         yield Template(where) if "{{" in text else Broken(where, f"isn't valid YAML{_reason(error)}")
         return
+    seen: set[int] = set()
     if isinstance(node, yaml.MappingNode):
-        yield from _objects(node, file, first_line, namespace, 0)
+        yield from _objects(node, file, first_line, namespace, 0, seen)
     elif isinstance(node, yaml.SequenceNode):  # JSON as kubectl never writes it, though tools do
         for item in node.value:
             if isinstance(item, yaml.MappingNode):
-                yield from _objects(item, file, first_line, namespace, 0)
+                yield from _objects(item, file, first_line, namespace, 0, seen)
     elif node is not None:
         yield Manifest(_where(file, first_line, node), "", "", yaml.MappingNode("", []))
+
+
+def _too_deep(text: str) -> int | None:
+    """The line, counted from 0, where collections begin to be nested deeper than anybody means; None where they
+    aren't."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                return event.start_mark.line if event.start_mark is not None else 0
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _reason(error: Exception) -> str:
@@ -208,8 +254,11 @@ def _where(file: str, first_line: int, node: yaml.Node) -> Where:
 
 
 def _objects(
-    node: yaml.MappingNode, file: str, first_line: int, namespace: str, depth: int
+    node: yaml.MappingNode, file: str, first_line: int, namespace: str, depth: int, seen: set[int]
 ) -> Iterator[Manifest | SecretManifest | Broken]:
+    if id(node) in seen:  # an alias of what was looked at already: in a few lines they make a list of a billion
+        return
+    seen.add(id(node))
     where = _where(file, first_line, node)
     if (twice := _stands_twice(node)) is not None:
         yield Broken(_where(file, first_line, twice), "has the same key twice, of which only one counts")
@@ -222,7 +271,7 @@ def _objects(
             return
         for item in items.value:
             if isinstance(item, yaml.MappingNode):
-                yield from _objects(item, file, first_line, namespace, depth + 1)
+                yield from _objects(item, file, first_line, namespace, depth + 1, seen)
     elif kind == "Secret" and version == "v1" and child(node, "sops") is None:
         try:
             yield _secret(node, file, first_line, namespace)
@@ -249,7 +298,7 @@ def _secret(node: yaml.MappingNode, file: str, first_line: int, namespace: str) 
             lines.setdefault("", first_line + line.start_mark.line)
         for key, value in _texts_of(values, section).items():
             data[key] = encode(value)
-        lines |= {key.value: first_line + key.start_mark.line for key, _ in values.value}
+        lines |= {key.value: first_line + key.start_mark.line for key, _ in _pairs(values)}
     first = first_line + node.start_mark.line
     lines[""] = first
     secret = SecretObject(
@@ -281,7 +330,7 @@ def _texts_of(node: yaml.MappingNode, section: str) -> dict[str, str]:
         _Wrong: a value is no text.
     """
     found: dict[str, str] = {}
-    for key, value in node.value:
+    for key, value in _pairs(node):
         if not isinstance(value, yaml.ScalarNode) or value.tag not in (_STRING, _NULL):
             raise _Wrong(value, f"has a value in {section} that is no text; write it in quotes")
         found[key.value] = "" if value.tag == _NULL else value.value
@@ -298,11 +347,34 @@ def _mapping(node: yaml.MappingNode, key: str) -> yaml.MappingNode:
         return yaml.MappingNode("", [])
     if not isinstance(found, yaml.MappingNode):
         raise _Wrong(found, f"has a {key} that is no mapping")
-    if not all(isinstance(name, yaml.ScalarNode) for name, _ in found.value):
+    if not all(isinstance(name, yaml.ScalarNode) for name, _ in _pairs(found)):
         raise _Wrong(found, f"has a key in {key} that is no text")
     if (twice := _stands_twice(found)) is not None:
         raise _Wrong(twice, f"has the same key twice in {key}, of which only one counts")
     return found
+
+
+def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Keys with their values, also those that ``<<`` brings in from mappings elsewhere, of which the first counts
+    (https://yaml.org/type/merge.html); kubectl reads them so."""
+    if not any(key.tag == _MERGE for key, _ in node.value):
+        return list(node.value)
+    found: dict[object, tuple[yaml.Node, yaml.Node]] = {}
+    seen, left = set[int](), [node]
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        brought: list[yaml.MappingNode] = []
+        for key, value in one.value:
+            if key.tag == _MERGE:
+                mappings = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                brought += [mapping for mapping in mappings if isinstance(mapping, yaml.MappingNode)]
+            else:
+                found.setdefault(key.value if isinstance(key, yaml.ScalarNode) else id(key), (key, value))
+        left += reversed(brought)
+    return list(found.values())
 
 
 def _stands_twice(node: yaml.MappingNode) -> yaml.Node | None:
@@ -320,7 +392,7 @@ def child(node: yaml.Node | None, *path: str) -> yaml.Node | None:
     for name in path:
         if not isinstance(node, yaml.MappingNode):
             return None
-        node = next((value for key, value in node.value if getattr(key, "value", None) == name), None)
+        node = next((value for key, value in _pairs(node) if getattr(key, "value", None) == name), None)
     return node
 
 
@@ -337,7 +409,7 @@ def texts(node: yaml.Node | None, *path: str) -> dict[str, str]:
         return {}
     return {
         key.value: value.value
-        for key, value in found.value
+        for key, value in _pairs(found)
         if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
     }
 
