@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import hdrs, web
 
-from webhook.listener import Listener
+from webhook.listener import Address, Listener
 from webhook.metrics import Exported
 
 Check = Callable[[], str | None]
 """One condition of readiness: why it isn't met, or None."""
 
+MAX_CONNECTIONS = 256
+"""Of the plain port."""
 _PROBE_LIFETIME = 2.0  # seconds for which a look at our own port counts
 _PROBE_TIMEOUT = 2.0
 
@@ -48,6 +50,28 @@ def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exp
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics_)
     return app
+
+
+@contextlib.asynccontextmanager
+async def served(app: web.Application, address: Address) -> AsyncIterator[Address]:
+    """Serve it on a plain port of its own; where that is.
+
+    Raises:
+        ConfigurationError: the address can't be listened on.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        if runner.server is None:
+            raise RuntimeError("aiohttp has made no server")
+        listener = Listener(address, runner.server, max_connections=MAX_CONNECTIONS, on_failure=lambda reason: None)
+        listener.start()
+        try:
+            yield listener.address
+        finally:
+            listener.stop()
+    finally:
+        await runner.cleanup()
 
 
 class TlsProbe:

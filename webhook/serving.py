@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
 from webhook import tls
-from webhook.health import Check, TlsProbe, health_app
+from webhook.health import MAX_CONNECTIONS, Check, TlsProbe, health_app
 from webhook.listener import TOO_MANY, Address, Listener
 from webhook.logs import Logger, loop_exception_handler
 from webhook.metrics import Metrics
@@ -30,7 +30,6 @@ HEALTH_LISTEN = Address("0.0.0.0", 8080)  # noqa: S104 - kubelet connects to the
 _KEEP_ALIVE = 120.0
 _QUIET = 0.1  # seconds without a request after which none is on its way any more
 _LOG_AGAIN = 60.0  # seconds between two lines about connections that fail for the same reason
-_HEALTH_CONNECTIONS = 256
 
 _ADVICE = {
     "no-client-certificate": "the client showed no certificate, which the client CA demands",
@@ -166,7 +165,7 @@ class Server:
             health = await stack.enter_async_context(_set_up(self._health_runner))
             server = await stack.enter_async_context(_set_up(self._runner()))
             self._health_listener = Listener(
-                self._options.health_listen, health, max_connections=_HEALTH_CONNECTIONS, on_failure=self._failed
+                self._options.health_listen, health, max_connections=MAX_CONNECTIONS, on_failure=self._failed
             )
             stack.callback(self._health_listener.stop)
             self._listener = Listener(

@@ -41,8 +41,12 @@ def test_it_has_the_version_of_the_project() -> None:
     """A release has one image and one chart, of one version; the overlays install that image."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    (image,) = yaml.safe_load((MANIFESTS / "base" / "kustomization.yaml").read_text())["images"]
-    assert {project, webhook.__version__, chart["version"], chart["appVersion"], image["newTag"]} == {project}
+    images = [
+        image["newTag"]
+        for place in ("base", "components/audit")
+        for image in yaml.safe_load((MANIFESTS / place / "kustomization.yaml").read_text())["images"]
+    ]
+    assert {project, webhook.__version__, chart["version"], chart["appVersion"], *images} == {project}
 
 
 def test_the_schema_is_that_of_the_code() -> None:

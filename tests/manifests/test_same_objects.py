@@ -52,6 +52,16 @@ def test_the_same_with_monitoring(kubectl: Path, template: Template, tmp_path: P
     assert_same(kustomized(kubectl, overlay), template({"serviceMonitor": {"enabled": True}}))
 
 
+def test_the_same_with_the_audit(kubectl: Path, template: Template, tmp_path: Path) -> None:
+    """The component, and the value that brings the same objects."""
+    copied = shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    overlay = copied / "overlays" / "mine"
+    overlay.mkdir()
+    kustomization = {"resources": ["../own-certificates"], "components": ["../../components/audit"]}
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    assert_same(kustomized(kubectl, overlay), template({"audit": {"enabled": True}}))
+
+
 def test_an_image_of_ones_own_is_used_everywhere(kubectl: Path, template: Template, tmp_path: Path) -> None:
     """Whoever names another registry names it once."""
     copied = shutil.copytree(MANIFESTS, tmp_path / "manifests")

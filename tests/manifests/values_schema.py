@@ -72,6 +72,12 @@ def values_schema() -> Schema:
                 apiServer=_list(_ANY_OBJECT),
                 ports=_list({"type": "integer", "minimum": 1, "maximum": 65535}),
             ),
+            "audit": _object(
+                enabled=_BOOLEAN,
+                replicas=_COUNT,
+                interval={"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
+                resources=_ANY_OBJECT,
+            ),
             "serviceMonitor": _object(enabled=_BOOLEAN, interval=_TEXT, labels=_map(_TEXT_OR_EMPTY)),
         },
         "$defs": definitions,

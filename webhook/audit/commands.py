@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from webhook.command_options import As, Kubeconfig
+from webhook.command_options import As, Kubeconfig, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ FailOn = Annotated[
         "[default: error,applications]"
     ),
 ]
+
+
+def _of_watch(name: str, text: str) -> Any:
+    """An option of the audit that has no end; each can be set by the environment as well, as containers like it."""
+    return typer.Option(help=text, envvar=f"GIT_TOKEN_WEBHOOK_{name}", rich_help_panel="With --watch")
+
+
 Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Questions to one host at the same time.")]
 
 
@@ -118,6 +125,31 @@ def audit(
     timeout: Annotated[
         str, typer.Option(help="How long all of it may take, rate limits waited out; then the rest is unverified.")
     ] = "2h",
+    watch: Annotated[
+        bool,
+        _of_watch("WATCH", "Go on for ever: keep reports, Events and metrics of all Secrets up to date; needs -A."),
+    ] = False,
+    interval: Annotated[
+        str, _of_watch("INTERVAL", "How often each Secret is judged anew; sooner as its end nears.")
+    ] = "6h",
+    look_again: Annotated[
+        str, _of_watch("LOOK_AGAIN", "How soon to look again for a kind of reports that isn't there.")
+    ] = "1m",
+    lease: Annotated[
+        str, _of_watch("LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas does so.")
+    ] = "git-token-webhook/git-token-webhook-audit",
+    lease_duration: Annotated[
+        str, _of_watch("LEASE_DURATION", "How soon another replica takes over from one that has died.")
+    ] = "15s",
+    health_listen: Annotated[
+        str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")
+    ] = "0.0.0.0:8080",
+    log_format: Annotated[
+        Literal["json", "text"], _of_watch("LOG_FORMAT", "One JSON object a line, or text.")
+    ] = "json",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _of_watch("LOG_LEVEL", "Lines below this are left out.")
+    ] = "info",
     kubeconfig: Kubeconfig = None,
     context: Annotated[
         list[str] | None, typer.Option(help="A context of the kubeconfig; several make one report of several clusters.")
@@ -132,6 +164,45 @@ def audit(
     if bool(namespace) == everywhere:
         raise ConfigurationError("say which Secrets: -n NAMESPACE or -A")
     words = parse(fail_on or DEFAULT)
+    if watch:
+        single = {
+            "-n": namespace,
+            "--since": since,
+            "--applications": applications,
+            "--output": output != "table",
+            "--output-file": output_file,
+            "--view": view != "findings",
+            "--fail-on": fail_on,
+            "--resume": resume,
+            "--context": len(context or ()) > 1,
+        }
+        _refuse_with_watch(name for name, given in single.items() if given)
+        from webhook.audit.continuous.running import Options, run
+        from webhook.audit.continuous.watching import Pace
+        from webhook.listener import Address
+
+        pace = Pace(_duration("--interval", interval), _duration("--look-again", look_again))
+        if min(pace.interval, pace.look_again) < timedelta(seconds=1):
+            raise ConfigurationError("--interval, --look-again: a second at least")
+        run(
+            Options(
+                config=config,
+                keys=keys,
+                rules=tuple(dict.fromkeys(rule or ())),
+                selector=selector,
+                pace=pace,
+                at_once=concurrency,
+                lease=parse_place(lease),
+                lease_duration=_seconds("--lease-duration", lease_duration),
+                health_listen=Address.parse(health_listen),
+                kubeconfig=kubeconfig,
+                context=next(iter(context or ()), None),
+                as_user=as_user,
+                log_format=log_format,
+                log_level=log_level,
+            )
+        )
+        return
     settings = _settings(config)
     ring = _ring(keys, settings)
     known = dict.fromkeys(one.name for one in settings.all_rules)
@@ -199,6 +270,11 @@ async def _audited(
         if record is not None and report.complete:
             record.remove()
         return report
+
+
+def _refuse_with_watch(given: Iterable[str]) -> None:
+    if names := ", ".join(given):
+        raise ConfigurationError(f"{names}: not with --watch, which is about all namespaces of one cluster, for ever")
 
 
 def _moment(text: str | None) -> datetime | None:

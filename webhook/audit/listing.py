@@ -14,6 +14,7 @@ import msgspec
 
 from webhook.api_objects import TIMEOUT, Expired, NotDone, asked, decoded
 from webhook.applications import Spec
+from webhook.exemptions import ANNOTATION
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Listed:
         secret: name, namespace and labels.
         version: its resourceVersion, which changes whenever it is written.
         written: when it was last written, as far as its managedFields tell.
-        notifications: what its annotation `NOTIFICATIONS` says.
+        notifications: what its annotation `NOTIFICATIONS` says; `skip`, that of `exemptions.ANNOTATION`.
     """
 
     secret: SecretObject
@@ -47,6 +48,7 @@ class Listed:
     version: str
     written: datetime
     notifications: str = ""
+    skip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class _Annotations(msgspec.Struct):
     """No other is kept: last-applied-configuration holds the data."""
 
     notifications: str = msgspec.field(default="", name=NOTIFICATIONS)
+    skip: str = msgspec.field(default="", name=ANNOTATION)
 
 
 class Metadata(msgspec.Struct, rename="camel"):
@@ -106,7 +109,8 @@ class Metadata(msgspec.Struct, rename="camel"):
         )
         times = [self.creation_timestamp, *(managed.time for managed in self.managed_fields)]
         written = max(moment for moment in times if moment is not None)
-        return Listed(secret, self.uid, self.resource_version, written, self.annotations.notifications)
+        noted = self.annotations
+        return Listed(secret, self.uid, self.resource_version, written, noted.notifications, noted.skip)
 
 
 class _ListMetadata(msgspec.Struct, rename="camel"):
@@ -182,7 +186,8 @@ class Listing:
         """
         from kubernetes.aio.client import CoreV1Api, CustomObjectsApi
 
-        self._core: Any = CoreV1Api(client)
+        self.core: Any = CoreV1Api(client)
+        """The client's own methods, for whoever follows what was listed."""
         self._custom: Any = CustomObjectsApi(client)
         self._selector = selector
         self._page = page
@@ -197,9 +202,9 @@ class Listing:
         """
         options = {"label_selector": self._selector or None, "_headers": _METADATA_ONLY}
         if namespace is None:
-            request = self._core.list_secret_for_all_namespaces_without_preload_content
+            request = self.core.list_secret_for_all_namespaces_without_preload_content
         else:
-            request = self._core.list_namespaced_secret_without_preload_content
+            request = self.core.list_namespaced_secret_without_preload_content
             options["namespace"] = namespace
         async for found, anew in self._pages(request, options, _Metadatas):
             secrets = tuple(item.metadata.listed() for item in found.items or ())
@@ -212,15 +217,26 @@ class Listing:
         Raises:
             NotDone: they can't be listed.
         """
-        request, names = self._core.list_namespace_without_preload_content, list[str]()
+        request, names = self.core.list_namespace_without_preload_content, list[str]()
         async for found, anew in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
             names = [*([] if anew else names), *(item.metadata.name for item in found.items or ())]
         return names
 
+    async def namespace_pages(self) -> AsyncIterator[Page]:
+        """All namespaces, each as if it were a Secret.
+
+        Raises:
+            NotDone: they can't be listed to the end.
+        """
+        request = self.core.list_namespace_without_preload_content
+        async for found, anew in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
+            named = tuple(item.metadata.listed() for item in found.items or ())
+            yield Page(named, found.metadata.remaining_item_count, anew, found.metadata.resource_version)
+
     async def is_namespace(self, name: str) -> bool:
         """Whether there is one of this name, as far as one may know."""
         try:
-            await asked(self._core.read_namespace_without_preload_content(name, _request_timeout=TIMEOUT))
+            await asked(self.core.read_namespace_without_preload_content(name, _request_timeout=TIMEOUT))
         except NotDone as error:
             return error.status != 404
         return True
