@@ -303,6 +303,11 @@ class ControlPlane:
         """Whether the bytes were ever stored: looks for them in all files of etcd, so in old revisions, too."""
         return any(needle in file.read_bytes() for file in self.etcd_data.rglob("*") if file.is_file())
 
+    def restart_api_server(self) -> None:
+        """Ends kube-apiserver, and starts it anew on what etcd has. It then remembers no change from before."""
+        _stop(self._api_server)
+        self._start_api_server(self._stack)
+
     @property
     def _environment(self) -> dict[str, str]:
         # Only what the binaries need. Settings of the developer (a proxy, ETCD_…, KUBECONFIG, ~/.kube) must not change

@@ -1,4 +1,5 @@
-"""The definitions of other projects' kinds, as they publish them: cert-manager's and the Prometheus Operator's.
+"""The definitions of other projects' kinds, as they publish them: cert-manager's, the Prometheus Operator's, and of
+reports.
 
 go.mod and go.sum pin the modules that hold them. To update: edit the version, and `go mod download` in this folder.
 """
@@ -20,3 +21,13 @@ def prometheus_operator() -> list[Path]:
     """Of ServiceMonitors. Raises `BinariesUnavailable`."""
     folder = module_files(HERE, "github.com/prometheus-operator/prometheus-operator")
     return [folder / "example" / "prometheus-operator-crd" / "monitoring.coreos.com_servicemonitors.yaml"]
+
+
+def reports() -> dict[str, Path]:
+    """Of OpenReports' Reports and of PolicyReports, which Kyverno publishes. Raises `BinariesUnavailable`."""
+    open_reports = module_files(HERE, "github.com/openreports/reports-api") / "config" / "crd"
+    kyverno = module_files(HERE, "github.com/kyverno/kyverno") / "config" / "crds" / "policyreport"
+    return {
+        "reports.openreports.io": open_reports / "openreports.io_reports.yaml",
+        "policyreports.wgpolicyk8s.io": kyverno / "wgpolicyk8s.io_policyreports.yaml",
+    }
