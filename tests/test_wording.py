@@ -74,6 +74,15 @@ def test_what_could_not_be_verified_says_that_a_retry_may_pass() -> None:
     )
 
 
+def test_what_stays_so_until_somebody_mends_it_promises_no_retry() -> None:
+    """An unknown authority, a name that isn't there: trying again is no advice."""
+    lasting = Finding(Outcome.UNVERIFIED, reason="could not be found (DNS)", lasting=True)
+    assert wording.failure("git.acme.dev", Facts(), {Role.USER: lasting}, REMEDY) == (
+        "git.acme.dev could not be found (DNS), so that this token is known neither to be good nor bad; "
+        "a retry passes only once that is mended."
+    )
+
+
 def test_an_unknown_host_is_told_how_to_declare_it() -> None:
     """And that nothing was sent there."""
     text = wording.failure("git.acme.dev", Facts(), {Role.USER: Finding(Outcome.UNKNOWN_HOST)}, "")

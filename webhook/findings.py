@@ -137,11 +137,13 @@ class Finding:
         lacks: where insufficient, what is missing, in the credential's own vocabulary.
         reason: a clause that stands after "HOST" or on its own, without full stop, for every outcome but
             sufficient and an insufficient one that is told by `lacks`.
+        lasting: where unverified, asking again brings the same until somebody has mended what `reason` says.
     """
 
     outcome: Outcome
     lacks: tuple[str, ...] = ()
     reason: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

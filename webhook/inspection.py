@@ -257,7 +257,7 @@ class Inspector:
             if not question.requirements.keys() <= answer.findings.keys():
                 raise LookupError
         except NoAnswer as silence:
-            return _unverified(question, str(silence))
+            return _unverified(question, str(silence), lasting=silence.lasting)
         except Exception as error:
             if isinstance(error, TimeoutError) and patience.expired():
                 return _unverified(question, f"did not answer within {self._decision_timeout:g} s")
@@ -300,8 +300,8 @@ def says_nothing(answer: Answer) -> bool:
     return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
 
 
-def _unverified(question: Question, reason: str) -> Answer:
-    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason))
+def _unverified(question: Question, reason: str, *, lasting: bool = False) -> Answer:
+    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, lasting=lasting))
 
 
 def _where(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -229,8 +229,13 @@ class Reviewer:
     def _refuse(self, sentence: str, outcome: Outcome) -> Decision:
         """What follows from something that is about the Secret as a whole."""
         if self._settings.effect(outcome) == "warn":
-            return Allow((sentence,))
+            return Allow((self._admitted(sentence, [outcome]),))
         return Deny(sentence, (Cause("data", sentence),))
+
+    def _admitted(self, sentence: str, outcomes: Iterable[Outcome]) -> str:
+        """The warning that takes a refusal's place: with what would have been, where `mode` alone lets it in."""
+        spared = self._settings.mode == "warn" and any(self._settings.own_effect(one) == "deny" for one in outcomes)
+        return wording.admitted(sentence) if spared else sentence
 
     def _classify(self, secret: SecretObject | None) -> Match:
         url = url_of(secret) if secret is not None and self._rules_by_url else None
@@ -416,10 +421,12 @@ class Reviewer:
             warnings += verdict.warnings
         enforced = self._settings.mode == "enforce"
         if exemptions.forbidden and not enforced:
-            warnings.append(f"{exemptions.forbidden}.")
+            warnings.append(wording.admitted(f"{exemptions.forbidden}."))
         causes = [verdict.cause for verdict in verdicts.values() if verdict.cause and verdict.denied]
-        told = [v.cause for v in verdicts.values() if v.cause and not v.denied]
-        warnings += [f"{cause.field}: {cause.message}" for cause in told]
+        for verdict in verdicts.values():
+            if (told := verdict.cause) is not None and not verdict.denied:
+                outcomes = [finding.outcome for finding in verdict.judged.findings.values()]
+                warnings.append(self._admitted(f"{told.field}: {told.message}", outcomes))
         if stage is Stage.MUTATE:
             attestation = self._attest(subject, roles, verdicts, entries)
             sealed = self._seal(subject, match, opener)
@@ -432,7 +439,7 @@ class Reviewer:
             if enforced:
                 causes += unsealed
             else:
-                warnings += [f"{cause.field}: {cause.message}" for cause in unsealed]
+                warnings += [wording.admitted(f"{cause.field}: {cause.message}") for cause in unsealed]
         # The label says `warned` of what would have been denied; here it was.
         denied = audit | {"validation": "denied"}
         if exemptions.forbidden and enforced:

@@ -64,7 +64,8 @@ def _first(names: tuple[str, ...]) -> tuple[str, ...]:
 def _told(host: str, finding: Finding, *, whole_secret: bool) -> str:
     match finding.outcome:
         case Outcome.UNVERIFIED:
-            return f"{host} {finding.reason}, so that this token is known neither to be good nor bad; a retry may pass."
+            retry = "a retry passes only once that is mended" if finding.lasting else "a retry may pass"
+            return f"{host} {finding.reason}, so that this token is known neither to be good nor bad; {retry}."
         case Outcome.UNKNOWN_HOST:
             return (
                 f"{host} is no Git host that this webhook knows, so its token is not checked and was sent nowhere; "
@@ -84,6 +85,11 @@ def expires_soon(host: str, facts: Facts, end: datetime, now: datetime) -> str:
     when = "today" if left < 1 else "tomorrow" if left < 2 else f"in {left} days"
     owner = f" of {facts.account}" if facts.account else ""
     return f"{host} says that this {facts.described}{owner} expires {when}, on {day(end)}; replace it before."
+
+
+def admitted(sentence: str) -> str:
+    """A warning of what is only let in because nothing is enforced yet."""
+    return f"{sentence} It would be refused under mode: enforce."
 
 
 def skipped(roles: Iterable[Role], reason: str) -> str:

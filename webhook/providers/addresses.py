@@ -106,6 +106,9 @@ _EMBEDDING = (
 class AddressRefused(NoAnswer):
     """No address of the name may be connected to."""
 
+    def __init__(self, clause: str) -> None:
+        super().__init__(clause, lasting=True)
+
 
 def may_connect(address: Address, *, declared: bool) -> bool:
     """Whether a token may be sent to `address`.

@@ -19,7 +19,14 @@ class NoAnswer(Exception):
 
     Its text is a clause that stands after the host's name ("github.com …"), made by us alone: it quotes nothing
     that came over the network.
+
+    Attributes:
+        lasting: asking again brings the same until somebody has mended what the text says.
     """
+
+    def __init__(self, clause: str = "", *, lasting: bool = False) -> None:
+        super().__init__(clause)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -147,7 +147,7 @@ class ProviderClient:
         try:
             proxy = proxy_for(endpoint.host, endpoint.port, self._environment)
         except UnusableProxy as error:
-            raise NoAnswer(f"can't be asked: {error}") from None
+            raise NoAnswer(f"can't be asked: {error}", lasting=True) from None
         backend: httpcore.AsyncNetworkBackend
         if proxy is not None:
             backend = TunnelBackend(proxy, self._proxy_trust, declared=host.declared)
@@ -182,13 +182,14 @@ def _endpoint(host: Host) -> Endpoint:
         url = urlsplit(host.api_url)
         authority = parse_host(url.netloc)
     except MalformedUrl as error:
-        raise NoAnswer(f"can't be asked: its API URL {error}") from None
+        raise NoAnswer(f"can't be asked: its API URL {error}", lasting=True) from None
     except ValueError:
-        raise NoAnswer("can't be asked: its API URL is no URL") from None
+        raise NoAnswer("can't be asked: its API URL is no URL", lasting=True) from None
     if url.scheme != "https":
-        raise NoAnswer("can't be asked: its API URL doesn't begin with https://")
+        raise NoAnswer("can't be asked: its API URL doesn't begin with https://", lasting=True)
     if url.query or url.fragment or not _PATH.match(f"/{url.path}"):
-        raise NoAnswer("can't be asked: its API URL has something after its path, or a path with odd characters")
+        clause = "can't be asked: its API URL has something after its path, or a path with odd characters"
+        raise NoAnswer(clause, lasting=True)
     name, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         name, port = authority, "443"
@@ -213,11 +214,13 @@ class _Mishap:
         clause: the text of the `NoAnswer` that it will be.
         result: as for `OnRequest`.
         retry: whether another try may bring more.
+        lasting: as of the `NoAnswer`.
     """
 
     clause: str
     result: str = "error"
     retry: bool = False
+    lasting: bool = False
 
 
 class _HostApi:
@@ -258,7 +261,7 @@ class _HostApi:
             self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
             outcome = await self._with_retry(connections, request)
         if isinstance(outcome, _Mishap):
-            raise (TooLate if outcome.result == "timeout" else NoAnswer)(outcome.clause)
+            raise (TooLate if outcome.result == "timeout" else NoAnswer)(outcome.clause, lasting=outcome.lasting)
         return outcome
 
     def _refuse_while_paused(self) -> None:
@@ -315,7 +318,7 @@ class _HostApi:
             with scope:
                 return await self._exchange(connections, request, hurried)
         except NoAnswer as refusal:
-            return _Mishap(str(refusal))
+            return _Mishap(str(refusal), lasting=refusal.lasting)
         except Exception as error:
             return _mishap(error)
         return _Mishap(f"did not answer within {round(window, 1):g} s", "timeout")
@@ -336,7 +339,7 @@ class _HostApi:
     async def _judge(self, exchange: Exchange, *, raw: bool) -> Reply | _Mishap:
         status, headers = exchange.response.status, _headers_of(exchange.response)
         if 300 <= status <= 399:
-            return _Mishap("answered with a redirect, which is not followed", "3xx")
+            return _Mishap("answered with a redirect, which is not followed", "3xx", lasting=True)
         if status >= 500:
             return _Mishap(f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES)
         if not 200 <= status <= 499:
@@ -394,7 +397,8 @@ def _request(
     if content is not None or method in {"POST", "PUT", "PATCH"}:
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
-        raise NoAnswer("can't be asked about this credential: it holds characters that HTTP headers can't carry")
+        clause = "can't be asked about this credential: it holds characters that HTTP headers can't carry"
+        raise NoAnswer(clause, lasting=True)
     return _Request(method, path, sent, content, from_root, raw)
 
 
@@ -484,7 +488,7 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if "json" not in media_type:
         named = media_type if media_type in _NAMED_TYPES else "something else"
-        raise NoAnswer(f"answered with {named} where JSON was expected")
+        raise NoAnswer(f"answered with {named} where JSON was expected", lasting=True)
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -502,21 +506,22 @@ MISHAPS: Mapping[type[BaseException], _Mishap] = {
     httpcore.RemoteProtocolError: _Mishap("closed the connection before its answer was complete", retry=True),
     httpcore.ProxyError: _Mishap("could not be reached, because the proxy could not", retry=True),
     httpcore.ConnectionNotAvailable: _Mishap("closed the connection", retry=True),
-    httpcore.UnsupportedProtocol: _Mishap("can't be asked over this protocol"),
+    httpcore.UnsupportedProtocol: _Mishap("can't be asked over this protocol", lasting=True),
     # httpcore lets these through when a connection breaks while HTTP/2 writes to it.
     anyio.EndOfStream: _Mishap("closed the connection", retry=True),
     anyio.BrokenResourceError: _Mishap("closed the connection", retry=True),
     anyio.ClosedResourceError: _Mishap("closed the connection", retry=True),
     h2.exceptions.H2Error: _Mishap("broke the rules of HTTP", retry=True),
     ssl.SSLError: _Mishap("does not speak TLS as it should"),
-    ssl.SSLCertVerificationError: _Mishap("has a TLS certificate that can't be verified"),
+    ssl.SSLCertVerificationError: _Mishap("has a TLS certificate that can't be verified", lasting=True),
     ConnectionError: _Mishap("closed the connection", retry=True),
     ConnectionRefusedError: _Mishap("refused the connection", retry=True),
     TimeoutError: _Mishap("did not answer in time", "timeout"),
     OSError: _Mishap("could not be connected to", retry=True),
     socket.gaierror: _Mishap("could not be found (DNS)"),
-    UnicodeError: _Mishap("has a name that DNS does not allow"),
+    UnicodeError: _Mishap("has a name that DNS does not allow", lasting=True),
 }
+_NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 # X509_V_ERR_… of OpenSSL's x509_vfy.h.
 _CERTIFICATE_PROBLEMS = {
     9: "it is not valid yet",
@@ -542,9 +547,9 @@ def _mishap(error: Exception) -> _Mishap:
     if isinstance(cause, ssl.SSLCertVerificationError) and (
         problem := _CERTIFICATE_PROBLEMS.get(getattr(cause, "verify_code", 0))
     ):
-        return _Mishap(f"{mishap.clause} ({problem})")
-    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
-        return _Mishap(mishap.clause, retry=True)
+        return replace(mishap, clause=f"{mishap.clause} ({problem})")
+    if isinstance(cause, socket.gaierror):  # nobody could be asked, or there is no such name
+        return replace(mishap, retry=cause.errno == socket.EAI_AGAIN, lasting=cause.errno in _NO_SUCH_NAME)
     return mishap
 
 

@@ -19,6 +19,9 @@ PROTOCOLS = ("h2", "http/1.1")
 class TrustUnusable(NoAnswer):
     """The certificates to check a host's with can't be had."""
 
+    def __init__(self, clause: str) -> None:
+        super().__init__(clause, lasting=True)
+
 
 class CaFileUnusable(TrustUnusable):
     """The caFile of a host can't be used.
