@@ -59,6 +59,15 @@ def test_a_wrong_configuration_is_usage(tmp_path: Path, text: str, hint: str) ->
     assert "Traceback" not in result.stderr
 
 
+def test_a_configuration_comes_through_a_pipe_as_well() -> None:
+    """As from `helm template`."""
+    command = [sys.executable, "-m", "webhook", "config", "check", "-"]
+    for text, code, said in (("mode: warn", 0, "- is valid: mode warn"), ("modus: warn", 2, "-: unknown key 'modus'")):
+        result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == code
+        assert said in result.stdout + result.stderr
+
+
 def test_the_schema_is_json() -> None:
     """``config schema`` prints what editors and other programs can read, with the file's own key names."""
     schema = json.loads(run("config", "schema").stdout)

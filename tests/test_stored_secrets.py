@@ -123,12 +123,26 @@ async def test_what_is_read_is_not_printed(api: tuple[ApiServer, StoredSecrets])
 
 
 @pytest.mark.parametrize(
-    "content", [None, "just text", "apiVersion: v1\nkind: Config\n"], ids=["absent", "text", "empty"]
+    ("content", "why"),
+    [
+        (None, "there is no such file; name one"),
+        ("just text", "it has no contexts, and so is no kubeconfig"),
+        ("apiVersion: v1\nkind: Config\n", "it has no contexts"),
+        ("", "it has no contexts"),
+        ("a: [", "it is no YAML"),
+        ("{contexts: [{name: one, context: {}}, {name: two}]}", "there is no such context; there are one, two"),
+    ],
+    ids=["absent", "text", "no contexts", "empty", "broken", "others"],
 )
-async def test_a_kubeconfig_that_is_none_is_named(tmp_path: Path, content: str | None) -> None:
-    """And not quoted."""
+async def test_a_kubeconfig_that_is_none_is_named(
+    tmp_path: Path, content: str | None, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With what is wrong, and not quoted; the client logs nothing beside."""
     kubeconfig = tmp_path / "kubeconfig"
     if content is not None:
         kubeconfig.write_text(content)
-    with pytest.raises(ConfigurationError, match=r"kubeconfig: can't be used with the context some to reach"):
+    with pytest.raises(
+        ConfigurationError, match=rf"can't be used with the context some to reach the API server: {why}"
+    ):
         await StoredSecrets.connect(kubeconfig, "some")
+    assert not caplog.records

@@ -276,19 +276,49 @@ async def connect(
         if where is None:
             load_incluster_config(client_configuration=configuration)
         else:
+            if not _there(where):
+                raise FileNotFoundError  # which the client would only log
             # Nothing that the file's own plugins answer is written back into it.
             options = {"context": context, "client_configuration": configuration, "persist_config": False}
             await load_kube_config(where, **options)
     except Exception as error:  # the client checks no shape: a file that is none ends in any of them
-        what = type(error).__name__  # its text may quote the file
         wanted = f" with the context {context}" if context else ""
         named = where or "the pod's ServiceAccount"
-        raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server ({what})") from None
+        # Its own text may quote the file.
+        what = (_wrong_with(where, context) if where is not None else "") or f" ({type(error).__name__})"
+        raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server{what}") from None
     client: Any = ApiClient(configuration=configuration)
     if as_user is not None:
         client.set_default_header("Impersonate-User", as_user)
     opened: ApiClient = client
     return opened
+
+
+def _there(where: str) -> list[Path]:
+    """Those of several files that are there."""
+    return [Path(name) for name in where.split(os.pathsep) if Path(name).exists()]
+
+
+def _wrong_with(where: str, context: str | None) -> str:
+    """What keeps kubeconfigs from being used, as far as a look at them tells; a clause, or nothing."""
+    import yaml
+
+    found: list[str] = []
+    if not _there(where):
+        return ": there is no such file; name one with --kubeconfig or KUBECONFIG"
+    for file in _there(where):
+        try:
+            document = yaml.safe_load(file.read_text(encoding="utf-8"))
+            found += [str(one["name"]) for one in document["contexts"]]
+        except OSError as error:
+            return f": {error.strerror}"
+        except (ValueError, yaml.YAMLError, RecursionError):
+            return ": it is no YAML"
+        except (TypeError, KeyError):
+            return ": it has no contexts, and so is no kubeconfig"
+    if context is not None and context not in found:
+        return f": there is no such context; there are {', '.join(found) or 'none'}"
+    return ""
 
 
 def _kubeconfig(chosen: Path | None, context: str | None) -> str | None:

@@ -194,11 +194,13 @@ def demo(
 
 
 @config_app.command("check", epilog="Example: git-token-webhook config check config.yaml")
-def config_check(file: Annotated[Path, typer.Argument(help="Configuration file (YAML).")]) -> None:
+def config_check(
+    file: Annotated[Path, typer.Argument(help="Configuration file (YAML); - reads standard input.", allow_dash=True)],
+) -> None:
     """Say whether a configuration file is right, and what is wrong where it isn't."""
-    from webhook.settings import load_settings
+    from webhook.settings import load_settings, read_settings
 
-    settings = load_settings(file)
+    settings = read_settings(sys.stdin, "-") if str(file) == "-" else load_settings(file)
     for doubt in settings.doubts():
         typer.echo(f"{file}: {doubt}", err=True)
     rules = ", ".join(dict.fromkeys(rule.name for rule in settings.all_rules)) or "none"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -593,12 +593,24 @@ def load_settings(path: Path | None) -> Settings:
     if path is None:
         return Settings()
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as stream:
+            return read_settings(stream, str(path))
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: is no UTF-8 text") from None
+
+
+def read_settings(stream: TextIO, name: str) -> Settings:
+    """The settings that somebody writes to us.
+
+    Args:
+        name: what people call the stream.
+
+    Raises:
+        ConfigurationError: they are wrong.
+    """
     try:
-        return parse_settings(text)
+        return parse_settings(stream.read())
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}: is no UTF-8 text") from None
     except ConfigurationError as error:
-        raise ConfigurationError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+        raise ConfigurationError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None

@@ -295,6 +295,14 @@ def test_standard_input_that_is_no_text() -> None:
     assert secret("\ufeff" + SECRET).where.line == 1
 
 
+def test_standard_input_that_brings_nothing() -> None:
+    """What should write it may have failed; a comment is something."""
+    (broken,) = documents(" \n")
+    assert isinstance(broken, Broken)
+    assert broken.why.startswith("brings nothing at all")
+    assert documents("# nothing to see\n") == []
+
+
 def test_a_pipe_in_a_folder_is_no_manifest(tmp_path: Path) -> None:
     """Nobody may ever write into it."""
     os.mkfifo(tmp_path / "pipe.yaml")

@@ -128,10 +128,13 @@ def cluster(entries: int = 140) -> Report:
 def example() -> Report:
     """The one of docs/report.md."""
     new = "https://github.com/settings/tokens/new?scopes=repo"
+    todo = f"Make one that has both: {new}"
     weak = replace(
         row(
-            message=f"github.com says that this classic token of acme-bot has read:org; it also needs repo. See {new}."
+            message="github.com says that this classic token of acme-bot has read:org; a runtime token also needs "
+            f"repo. {todo}"
         ),
+        todo=todo,
         account="acme-bot",
         token_type="classic",
         scopes=("read:org",),

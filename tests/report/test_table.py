@@ -58,6 +58,21 @@ def test_a_finding_says_what_to_do_and_where() -> None:
     assert "https://github.com/settings/tokens/new" in text
 
 
+def test_what_a_provider_says_is_to_be_done_is_said_once() -> None:
+    """After what is wrong, in its own words, and with nothing else that means the same."""
+    todo = "Make one that has both: https://github.com/settings/tokens/new."
+    made = replace(row(message=f"It lacks repo. {todo}"), todo=todo, remedy="https://github.com/settings/tokens/new")
+    lines = [line.strip() for line in shown(report(made)).splitlines()]
+    assert lines[2:5] == ["It lacks repo.", f"→ {todo}", ""]
+
+
+def test_who_replaces_a_token_needs_not_write_the_secret_once_more() -> None:
+    """The webhook sees it then; of a good one that it has never seen, it isn't self-evident."""
+    never = [replace(row(outcome), attested=Attested.NEVER) for outcome in (Outcome.INVALID, Outcome.UNVERIFIED)]
+    texts = [shown(report(one)) for one in never]
+    assert ["Write the Secret once more" in text for text in texts] == [False, True]
+
+
 def test_a_manifest_is_named_with_its_line() -> None:
     """People go there."""
     text = shown(report(row(file="deploy/creds.yaml", line=12, namespace=""), command="check"))

@@ -151,8 +151,13 @@ def _text_of(file: Path) -> str | Broken:
 
 
 def _text_of_stdin(stdin: TextIO) -> str | Broken:
+    """What a program before us writes; where that is nothing at all it has failed, and nobody else may notice."""
     found = _text_from(stdin, STDIN)
-    return found.removeprefix("\ufeff") if isinstance(found, str) else found
+    if isinstance(found, Broken):
+        return found
+    if not found.strip():
+        return Broken(Where(STDIN, 1), "brings nothing at all; see whether what should write it has failed")
+    return found.removeprefix("\ufeff")
 
 
 def _text_from(stream: TextIO, name: str) -> str | Broken:

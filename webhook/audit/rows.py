@@ -117,6 +117,7 @@ class Rows:
         if self._ring is not None and checked in _NOT_ATTESTED:
             warnings.append(_NOT_ATTESTED[checked])
         url = content.destination.url if isinstance(content, Checkable) else None
+        message = verdict.cause.message if verdict.cause is not None else ""
         return Row(
             locate(entry.key, entry.field),
             roles,
@@ -125,9 +126,10 @@ class Rows:
             _rules(standing),
             user=_user(entry, roles),
             outcomes=outcomes,
-            message=verdict.cause.message if verdict.cause is not None else "",
+            message=message,
             warnings=(*warnings, *standing.exemptions.reports),
             remedy=_link(judged.remedy),
+            todo=judged.remedy if judged.remedy and message.endswith(judged.remedy) else "",
             provider=str(judged.host.kind) if judged.host is not None else "",
             host=judged.host_name,
             url=str(url) if url is not None else "",

@@ -23,6 +23,8 @@ _ATTESTED = {
     Attested.CHANGED: "Find out who changed it behind the webhook's back, and write it once more.",
     Attested.UNTRUSTED: "Find out whose attestation it has, and write the Secret once more.",
 }
+_REPLACED = frozenset({Outcome.INSUFFICIENT, Outcome.INVALID, Outcome.BLOCKED, Outcome.MALFORMED})
+"""Of what must be written anew anyway, so that the webhook sees it."""
 _WORST_FIRST = {severity: rank for rank, severity in enumerate(Severity)}
 _OUTCOMES = {outcome: rank for rank, outcome in enumerate((Outcome.INVALID, Outcome.BLOCKED, Outcome.INSUFFICIENT))}
 
@@ -31,10 +33,11 @@ def advice(row: Row, now: datetime) -> str:
     """Whole sentences that say what to do; empty where there is nothing."""
     sentences = []
     if row.outcome is not Outcome.SUFFICIENT:
-        sentences.append(_ADVICE[row.outcome])
+        sentences.append(row.todo or _ADVICE[row.outcome])
     elif row.severity is not Severity.NONE and row.expires_at is not None and row.expires_at > now:
         sentences.append(f"Replace it before {day(row.expires_at)}, when it ends.")
-    if row.severity is not Severity.NONE and row.attested in _ATTESTED:
+    known_anew = row.attested is Attested.NEVER and row.outcome in _REPLACED
+    if row.severity is not Severity.NONE and row.attested in _ATTESTED and not known_anew:
         sentences.append(_ATTESTED[row.attested])
     return " ".join(sentences)
 

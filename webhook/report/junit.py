@@ -55,7 +55,8 @@ def _case(row: Row, report: Report) -> ET.Element:
     secret = f"{place.file}: {place.secret}" if place.file else place.secret
     case = _element("testcase", {"classname": secret, "name": f"{place.field} ({holder(row)})", "time": "0"})
     message = row.message or f"This token is {row.outcome}."
-    lines = [message, *row.warnings, advice(row, report.finished_at), row.remedy]
+    todo = advice(row, report.finished_at)
+    lines = [row.finding or message, *row.warnings, todo, row.remedy if row.remedy not in todo else ""]
     if place.line:
         lines.append(f"{place.file}:{place.line}")
     text = "\n".join(shown(line) for line in lines if line)

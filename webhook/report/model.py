@@ -78,7 +78,9 @@ class Row:
         user: the platform's user that a user token belongs to, where that is known; empty for runtime tokens.
         outcome: the worst of all roles.
         outcomes: by role.
-        message: what is wrong, a whole sentence without the field before it; empty where nothing is.
+        message: what is wrong, and where the provider says so what to do, whole sentences without the field before
+            them; empty where nothing is.
+        todo: those sentences at the end of `message` that say what to do; empty where there are none.
         warnings: whole sentences about what stops nothing.
         remedy: a link where a better token is made; empty where there is none.
         provider: the kind of host; empty where it isn't known.
@@ -99,6 +101,7 @@ class Row:
     message: str = ""
     warnings: tuple[str, ...] = ()
     remedy: str = ""
+    todo: str = ""
     provider: str = ""
     host: str = ""
     url: str = ""
@@ -112,6 +115,11 @@ class Row:
     token: int | None = None
     validated_at: datetime | None = None
     applications: tuple[str, ...] = ()
+
+    @property
+    def finding(self) -> str:
+        """What is wrong, for whoever says apart from it what to do."""
+        return self.message.removesuffix(self.todo).rstrip()
 
 
 @dataclass(frozen=True, slots=True)

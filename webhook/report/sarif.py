@@ -120,9 +120,8 @@ def _id(outcome: Outcome) -> str:
 
 
 def _result(row: Row, report: Report) -> dict[str, Any]:
-    sentences = [row.message, *row.warnings, advice(row, report.finished_at)]
-    if row.remedy and row.remedy not in row.message:
-        sentences.append(row.remedy)
+    todo = advice(row, report.finished_at)
+    sentences = [row.finding, *row.warnings, todo, row.remedy if row.remedy not in todo else ""]
     text = " ".join(sentence for sentence in sentences if sentence) or f"This token is {row.outcome}."
     result: dict[str, Any] = {
         "ruleId": _id(row.outcome),

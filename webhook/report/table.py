@@ -136,7 +136,7 @@ def _finding(row: Row, page: _Page, now: datetime, elsewhere: int) -> None:
         indent=2,
         mark=(f"{_MARKS[row.severity]} ", style),
     )
-    for sentence in (row.message, *row.warnings):
+    for sentence in (row.finding, *row.warnings):
         if sentence:
             page.line(shown(sentence), indent=6)
     if row.skip_reason and row.skip_reason not in row.message:
@@ -147,8 +147,8 @@ def _finding(row: Row, page: _Page, now: datetime, elsewhere: int) -> None:
         page.line(f"Argo CD Applications use it: {shown(join(row.applications))}.", indent=6)
     todo = advice(row, now)
     if todo:
-        page.line(todo, "bold", indent=4, mark="→ ")
-    if row.remedy and row.remedy not in row.message:
+        page.line(shown(todo), "bold", indent=4, mark="→ ")
+    if row.remedy and row.remedy not in todo:
         page.line(shown(row.remedy), "underline", indent=6)
 
 

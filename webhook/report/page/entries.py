@@ -68,12 +68,18 @@ def _entry(row: Row, now: datetime, shared: Counter[int]) -> dict[str, Any]:
         "account": shown(row.account),
         "ends": day(row.expires_at) if row.expires_at else "",
         "left": left(row.expires_at, now) if row.expires_at else "",
-        "message": shown(row.message),
+        "message": shown(row.finding),
         "warnings": [shown(warning) for warning in row.warnings],
-        "advice": shown(advice(row, now)),
+        "advice": shown(_without_link(advice(row, now), row.remedy)),
         "link": link(row.remedy),
         "more": {name: text for name, text in known.items() if text},
     }
+
+
+def _without_link(text: str, address: str) -> str:
+    """What to do, without the address that it ends with: a link stands after it."""
+    said = text.rstrip(".").removesuffix(f": {address}")
+    return f"{said}." if address and said != text.rstrip(".") else text
 
 
 def static_table(report: Report) -> str:
