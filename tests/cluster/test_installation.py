@@ -330,6 +330,20 @@ def test_the_key_ring_needs_no_other_right(cluster: Cluster, manifests: Path) ->
         assert cluster.kubectl(*asked, check=False).stdout.strip() == "no"
 
 
+def test_from_ones_own_certificates_to_those_of_somebody_else(cluster: Cluster, manifests: Path) -> None:
+    """A pod that still keeps its own while the new way is rolled out touches neither the Secret nor caBundle."""
+    cluster.apply(manifests / "overlays" / "own-certificates")
+    (keeps, _) = cluster.get("deployment")["spec"]["template"]["spec"]["initContainers"]
+    assert cluster.as_server(keeps["args"]).returncode == 0
+    cluster.apply(manifests / "overlays" / "provided-certificates")
+    given = manifests / "overlays" / "provided-certificates" / "files"
+    done = cluster.as_server(keeps["args"])
+    assert "is left alone: somebody else has made it" in done.stderr
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        assert base64.b64decode(cluster.get("secret", f"{NAME}-tls")["data"][name]) == (given / name).read_bytes()
+    assert bundles(cluster) == 2 * [(given / "ca.crt").read_bytes()]
+
+
 # --- Breaking it ------------------------------------------------------------------------------------------------------
 
 BUNDLE = b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
