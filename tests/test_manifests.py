@@ -257,3 +257,10 @@ def test_every_rule_says_what_needs_it() -> None:
             rules = re.findall(r"(.*)\n  - apiGroups:", document)
             explained = all(line.startswith("  #") for line in rules)
             assert explained or (len(rules) == 1 and document.startswith("#")), f"{path}: {document}"
+
+
+def test_names_can_be_resolved_in_any_cluster() -> None:
+    """Also where the pods behind the Service of the cluster's DNS listen at 5353, as OpenShift's do."""
+    egress = only("network-policy.yaml", "NetworkPolicy")["spec"]["egress"]
+    names = [(one["protocol"], one["port"]) for rule in egress if "to" not in rule for one in rule["ports"]]
+    assert sorted(names) == [("TCP", 53), ("TCP", 5353), ("UDP", 53), ("UDP", 5353)]
