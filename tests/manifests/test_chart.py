@@ -79,6 +79,22 @@ def test_nothing_else_of_the_platforms_values_is_passed_on(template: Template) -
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        {"config": None, "installer": None, "app-proxy": None},
+        {"config": {"encryption": None}, "app-proxy": {"config": None}},
+        {"webhooks": {"excludedNamespaces": None, "conditions": None}},
+    ],
+)
+def test_a_section_with_nothing_below_it_says_nothing(values: dict[str, Any], template: Template) -> None:
+    """All of its lines may be commented out; the key ring stays in use, and nothing is skipped."""
+    settings = parse_settings(configuration(template(values)))
+    assert settings.encryption.keys_dir == Path("/etc/git-token-webhook/keys")
+    assert settings.installer.skip_validation is False
+    assert settings.app_proxy.config.skip_git_permission_validation == "false"
+
+
+@pytest.mark.parametrize(
     ("values", "complaint"),
     [
         ({"autoscalling": {}}, "'autoscalling' not allowed"),
@@ -86,6 +102,7 @@ def test_nothing_else_of_the_platforms_values_is_passed_on(template: Template) -
         ({"config": {"installer": {"skipValidation": True}}}, "'installer' not allowed"),
         ({"certificates": {"mode": "self"}}, "value must be one of 'own', 'cert-manager', 'provided'"),
         ({"certificates": {"mode": "provided"}}, "certificates.caBundle: with mode provided"),
+        ({"certificates": {"mode": "provided", "caBundle": "/etc/ca.crt"}}, "BEGIN CERTIFICATE"),
         ({"webhooks": {"timeoutSeconds": 31}}, "maximum"),
         ({"config": {"rules": [{"name": "all", "role": "user", "names": ["*"]}]}}, "all: names that begin with a wild"),
         ({"config": {"rules": [{"name": "odd", "role": "user", "labels": {"a": "' || true"}}]}}, "odd: no label can"),
@@ -99,10 +116,12 @@ def test_a_wrong_value_is_refused(values: dict[str, Any], complaint: str, templa
 
 def test_all_of_the_configuration_can_be_said(template: Template) -> None:
     """What stands under `config` is the configuration file."""
-    wanted = {"mode": "warn", "providers": [{"host": "git.acme.dev", "kind": "github"}], "onUnverified": "warn"}
+    wanted: dict[str, Any] = {"mode": "warn", "onUnverified": "warn", "builtinRules": False}
+    wanted["providers"] = [{"host": "git.acme.dev", "kind": "github"}]
     settings = parse_settings(configuration(template({"config": wanted})))
     assert settings.mode == "warn"
     assert settings.on_unverified == "warn"
+    assert settings.builtin_rules is False
     assert settings.hosts().find("git.acme.dev") is not None
     assert settings.encryption.keys_dir == Path("/etc/git-token-webhook/keys")
 

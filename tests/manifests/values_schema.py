@@ -40,7 +40,7 @@ def values_schema() -> Schema:
             ),
             "certificates": _object(
                 mode={"enum": ["own", "cert-manager", "provided"]},
-                caBundle={"type": "string"},
+                caBundle={"type": "string", "pattern": "^$|-----BEGIN CERTIFICATE-----"},
                 certManager=_object(issuerRef=_ANY_OBJECT),
             ),
             "image": _object(

@@ -19,12 +19,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{- /* The configuration file: config, and of the platform's values the two flags alone. */ -}}
+{{- /* The configuration file: config, and of the platform's values the two flags alone. A section that stands there with
+nothing below it takes the chart's own defaults away; what can't be missing is here again. */ -}}
 {{- define "git-token-webhook.config" -}}
+{{- $installer := .Values.installer | default dict }}
+{{- $appProxy := (index .Values "app-proxy" | default dict).config | default dict }}
 {{- $flags := dict
-  "installer" (dict "skipValidation" .Values.installer.skipValidation)
-  "app-proxy" (dict "config" (dict "skipGitPermissionValidation" (index .Values "app-proxy" "config" "skipGitPermissionValidation"))) -}}
-{{- toYaml (mergeOverwrite (deepCopy .Values.config) $flags) -}}
+  "installer" (dict "skipValidation" ($installer.skipValidation | default false))
+  "app-proxy" (dict "config" (dict "skipGitPermissionValidation" ($appProxy.skipGitPermissionValidation | default "false"))) }}
+{{- $keys := dict "encryption" (dict "keysDir" "/etc/git-token-webhook/keys") }}
+{{- toYaml (merge $flags (.Values.config | default dict | deepCopy) $keys) -}}
 {{- end }}
 
 {{- define "git-token-webhook.subject" -}}
@@ -48,7 +52,7 @@ namespaceSelector:
   matchExpressions:
     - key: kubernetes.io/metadata.name
       operator: NotIn
-      values: {{ append .Values.webhooks.excludedNamespaces .Release.Namespace | uniq | toJson }}
+      values: {{ append (.Values.webhooks.excludedNamespaces | default list) .Release.Namespace | uniq | toJson }}
 # It must never err, because an error of it refuses the write: hence all the optional fields.
 matchConditions:
   - name: holds-git-credentials
@@ -66,7 +70,7 @@ matchConditions:
 {{- /* The conditions of config.rules, and those that are given as they are; each ends in ||. For each rule all of its labels
 must be there and one of its names; namespaces and urls the server looks at itself. */ -}}
 {{- define "git-token-webhook.ownConditions" -}}
-{{- range .Values.config.rules }}
+{{- range (.Values.config | default dict).rules }}
 {{- $needed := list }}
 {{- range $key, $value := .labels }}
 {{- $needed = append $needed (printf "o.metadata.?labels[?'%s'].orValue('') == '%s'" $key $value) }}
