@@ -132,6 +132,38 @@ def test_the_workflows_run_what_ci_runs() -> None:
     assert set(re.findall(r"^\s*section ./dev (\w+)", (ROOT / ".ci/run").read_text(), re.MULTILINE)) <= run
 
 
+def test_a_pipe_fails_with_each_of_its_commands() -> None:
+    """GitHub gives pipefail to a shell that is named, and to no other."""
+    for path in WORKFLOWS:
+        described = yaml.safe_load(path.read_text())
+        scripts = [step.get("run", "") for job in described["jobs"].values() for step in job.get("steps", [])]
+        if any(re.search(r"[^|]\|[^|]", script) for script in scripts):
+            assert described.get("defaults") == {"run": {"shell": "bash"}}, path.name
+
+
+def test_a_release_is_of_a_version_that_all_of_it_tells_of(tmp_path: Path) -> None:
+    """Project, chart and changelog: nothing is pushed that has no notes, or another name than its tag."""
+    steps = yaml.safe_load((ROOT / ".github/workflows/release.yaml").read_text())["jobs"]["image"]["steps"]
+    (script,) = (step["run"] for step in steps if step.get("id") == "name")
+    checks = script.partition("{\n")[0]
+    (tmp_path / "manifests" / "chart").mkdir(parents=True)
+    files_of_it = {
+        "pyproject.toml": 'version = "1.2.3"\n',
+        "manifests/chart/Chart.yaml": "version: 1.2.3\n",
+        "CHANGELOG.md": "## [1.2.3] - 2026-12-01\n",
+    }
+
+    def passes() -> bool:
+        environment = {"PATH": os.environ["PATH"], "GITHUB_REF_NAME": "v1.2.3"}
+        command = ["bash", "-eo", "pipefail", "-c", checks]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True).returncode == 0
+
+    for name, text in files_of_it.items():
+        assert not passes(), name
+        (tmp_path / name).write_text(text)
+    assert passes()
+
+
 def test_the_released_chart_can_be_given_its_image() -> None:
     """The lines of the chart's values that the release workflow replaces are there."""
     values = (ROOT / "manifests" / "chart" / "values.yaml").read_text().splitlines()
