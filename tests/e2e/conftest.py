@@ -17,8 +17,16 @@ HERE = Path(__file__).parent
 TEST_TIMEOUT_SECONDS = 900
 """For a kubelet that brings a changed ConfigMap within two minutes, several times in one test."""
 
-ORDER = ("test_installation", "test_image", "test_rights", "test_availability", "test_uninstallation", "test_helm")
-"""The first five share one installation, since each costs half a minute; the last makes its own."""
+ORDER = (
+    "test_installation",
+    "test_image",
+    "test_rights",
+    "test_availability",
+    "test_audit",
+    "test_uninstallation",
+    "test_helm",
+)
+"""All but the last share one installation, since each costs half a minute; the last makes its own."""
 
 HOW = (
     "End-to-end tests need a cluster that they may use as they like, with our image on it. "

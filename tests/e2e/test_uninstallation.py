@@ -1,9 +1,10 @@
-"""Taken away by the command that the README has for it."""
+"""Taken away by the README's command for it, `kubectl delete -k` of what was applied."""
 
 from ..cluster.control_plane import wait_until
 from ..writes import accepted, runtime_secret, user_secret
 from .cluster import Cluster, Place
 from .installation import Installation, Providers
+from .installing import OVERLAY
 
 
 def test_nothing_is_left_and_secrets_can_be_written(
@@ -11,7 +12,7 @@ def test_nothing_is_left_and_secrets_can_be_written(
 ) -> None:
     """No object of any kind is left that wasn't there before; what was refused is stored, what was marked changes."""
     accepted(place.create(user_secret(providers.good_token)))
-    cluster.kubectl("delete", "-k", "manifests/overlays/own-certificates")
+    cluster.kubectl("delete", "-k", OVERLAY)
     accepted(place.create(runtime_secret(providers.weak_token)))
     accepted(place.patch("git-default-octocat", {"stringData": {"token": "anything"}}))
     cluster.kubectl("delete", "namespace", *cluster.test_namespaces, "--ignore-not-found")
