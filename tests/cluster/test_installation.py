@@ -6,6 +6,8 @@ There is no node: what pods do then is shown by tests/e2e. Here it is what the A
 import base64
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -342,6 +344,47 @@ def test_from_ones_own_certificates_to_those_of_somebody_else(cluster: Cluster, 
     for name in ("tls.crt", "tls.key", "ca.crt"):
         assert base64.b64decode(cluster.get("secret", f"{NAME}-tls")["data"][name]) == (given / name).read_bytes()
     assert bundles(cluster) == 2 * [(given / "ca.crt").read_bytes()]
+
+
+# --- What the guide says ----------------------------------------------------------------------------------------------
+
+GUIDE = (MANIFESTS.parent / "docs" / "operations.md").read_text()
+
+
+def told(start: str) -> list[str]:
+    """The one command of docs/operations.md that begins so, after `kubectl`."""
+    (found,) = set(re.findall(rf"kubectl ({start}.*?)(?:`|$)", GUIDE, re.MULTILINE))
+    return shlex.split(found)
+
+
+def test_the_night_s_commands_do_what_the_guide_says(cluster: Cluster, manifests: Path) -> None:
+    """A webhook that is down refuses credentials; then it is asked no more where it can't be, and then not at all."""
+    overlay = manifests / "overlays" / "own-certificates"
+    cluster.apply(overlay)
+
+    def is_refused() -> bool:
+        command = ("-n", "default", "create", "secret", "generic", "git-default-x", "--dry-run=server")
+        return cluster.kubectl(*command, check=False).returncode != 0
+
+    wait_until(is_refused)
+    cluster.kubectl(*told("patch validatingwebhookconfiguration"))
+    wait_until(lambda: not is_refused())
+    cluster.apply(overlay)
+    wait_until(is_refused, message="the repeated installation to put failurePolicy back")
+    cluster.kubectl(*told("delete validatingwebhookconfiguration"))
+    wait_until(lambda: not is_refused())
+
+
+def test_a_key_that_is_still_needed_stays_in_the_cluster_too(tmp_path: Path) -> None:
+    """The guide's last two commands, as somebody pastes them: the second waits for the first to succeed."""
+    (command,) = re.findall(r"^git-token-webhook keys retire .*?(?=^```)", GUIDE, re.MULTILINE | re.DOTALL)
+    for name, ends_with in (("git-token-webhook", 2), ("kubectl", 0)):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "$0" >> {tmp_path}/called\nexit {ends_with}\n')
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+    subprocess.run(["sh", "-c", command], env=environment, check=False)
+    assert (tmp_path / "called").read_text().splitlines() == [str(tmp_path / "git-token-webhook")]
 
 
 # --- Breaking it ------------------------------------------------------------------------------------------------------
