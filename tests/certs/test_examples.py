@@ -94,4 +94,4 @@ class TestReadme:
         """Is one of ours, or of whom the text speaks of there."""
         named = set(re.findall(r"`(--[a-z-]+)", README))
         ours = flags("serve") | flags("certs", "rotate") | flags("certs", "check") | flags("certs", "generate")
-        assert named - ours <= {"--set", "--admission-control-config-file"}
+        assert named - ours <= {"--set", "--force-conflicts", "--admission-control-config-file"}

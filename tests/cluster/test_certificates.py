@@ -78,7 +78,7 @@ def test_a_secret_of_somebody_else_is_left_alone(here: Lab) -> None:
     before = here.place.stored(name)
     ended = here.ensure()
     assert ended.returncode == 0
-    assert f"The Secret {name} is left alone: somebody else has made it." in ended.stdout
+    assert ended.stdout == f"The Secret {name} is left alone: somebody else has made it.\n"
     assert here.place.stored(name) == before
     assert here.bundle() == b""
     assert here.check().returncode == 1
