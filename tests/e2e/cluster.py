@@ -18,7 +18,7 @@ from ..writes import Completed
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TIMEOUT_SECONDS = 180.0
+TIMEOUT_SECONDS = 300.0
 """The longest that kubectl or helm takes: it waits for a rollout, whose pods drain for 20 seconds and more."""
 
 
@@ -47,17 +47,9 @@ class Cluster:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
         return found
 
-    def exists(self, *arguments: str) -> bool:
-        """Whether `kubectl get` finds it."""
-        return bool(self.kubectl("get", *arguments, "--ignore-not-found", "-o", "name").stdout.strip())
-
     def apply(self, manifests: Manifest | Iterable[Manifest]) -> None:
         """`kubectl apply`."""
         self.kubectl("apply", "-f", "-", input=as_yaml(manifests))
-
-    def metrics(self, namespace: str, pod: str, port: str = "health") -> str:
-        """A pod's `/metrics`, by way of the API server."""
-        return self.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/metrics").stdout
 
     def new_place(self, **annotations: str) -> "Place":
         """A new namespace, for Secrets of a test. `_` in the names of its annotations, ours, stands for `-`."""

@@ -73,7 +73,7 @@ def documented(cluster: Cluster, providers: Providers, before: set[str]) -> Inst
     """What the README's command makes, as it stands there."""
     cluster.kubectl("apply", "-k", "manifests/overlays/own-certificates")
     installation = Installation(cluster, providers)
-    installation.kubectl("rollout", "status", "deployment/git-token-webhook", "--timeout=180s")
+    installation.kubectl("rollout", "status", "deployment/git-token-webhook", "--timeout=240s")
     return installation
 
 
@@ -82,7 +82,7 @@ def installation(documented: Installation) -> Installation:
     """The same with the simulated providers: an overlay on top of the documented one."""
     documented.cluster.kubectl("apply", "-k", OVERLAY)
     documented.kubectl("rollout", "status", "deployment/simulator", "--timeout=120s")
-    documented.kubectl("rollout", "status", "deployment/git-token-webhook", "--timeout=180s")
+    documented.kubectl("rollout", "status", "deployment/git-token-webhook", "--timeout=240s")
     documented.wait_until_complete()
     return documented
 

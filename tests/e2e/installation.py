@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,11 +106,6 @@ class Installation:
         """What the server of each pod has printed."""
         return "".join(self.kubectl("logs", pod, "-c", NAME) for pod in self.pod_names())
 
-    def metric(self, pod: str, name: str) -> float:
-        """The sum over all labels of one metric of a pod."""
-        lines = self.cluster.metrics(NAMESPACE, pod, "8080").splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
-
     # --- what it goes by ---
 
     def settings(self) -> dict[str, Any]:
@@ -151,10 +146,6 @@ class Installation:
     def new_place(self, **annotations: str) -> Place:
         """A new namespace, for Secrets of a test."""
         return self.cluster.new_place(**annotations)
-
-    def wait_until_it_counts(self, place: Place, condition: Callable[[], bool], what: str) -> None:
-        """Until what was changed in the cluster has reached all pods: true twenty times in a row, by whichever pod."""
-        wait_until(lambda: all(condition() for _ in range(20)), ARRIVAL_SECONDS, interval=0.5, message=what)
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

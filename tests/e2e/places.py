@@ -42,7 +42,8 @@ class Place(Protocol):
         """What the tests need to find it."""
 
     def build_image(self, name: str) -> str:
-        """Build the image from this checkout and put it on the cluster; answers its ID, empty where that is unknown."""
+        """Build the image from this checkout and put it on the cluster. Answers how its kubelets may call it (one or
+        more IDs, apart by blanks), empty where that is unknown."""
 
     def down(self) -> None:
         """Remove it."""
@@ -118,7 +119,13 @@ class Kind:
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder, "image.tar")
             _run("docker", "save", "--output", str(archive), name)
-            return _id_in(archive)
+            built = _id_in(archive)
+        node = _output("kind", "get", "nodes", "--name", self.name).split()[0]
+        loaded = json.loads(_output("docker", "exec", node, "crictl", "inspecti", "--output", "json", name))["status"]
+        if loaded["id"] != built:
+            raise PlaceUnavailable(f"kind has {loaded['id']} as {name}, and not {built}, which was just built")
+        # By a digest of another kind, where containerd made one when it took the image in.
+        return " ".join([built, *(digest.rpartition("@")[2] for digest in loaded.get("repoDigests") or ())])
 
     def down(self) -> None:
         _run("kind", "delete", "cluster", "--name", self.name)
@@ -163,7 +170,10 @@ def _run(*command: str, env: dict[str, str] | None = None) -> None:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PlaceUnavailable(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _id_in(archive: Path) -> str:

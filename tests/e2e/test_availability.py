@@ -52,7 +52,7 @@ def test_a_rolling_restart(installation: Installation) -> None:
     """Both replicas are replaced, one after the other."""
     before = installation.pod_names()
     installation.kubectl("rollout", "restart", DEPLOYMENT)
-    installation.kubectl("rollout", "status", DEPLOYMENT, "--timeout=180s")
+    installation.kubectl("rollout", "status", DEPLOYMENT, "--timeout=240s")
     installation.wait_until_complete()
     assert not set(before) & set(installation.pod_names())
 

@@ -73,7 +73,7 @@ def upgraded(
     with traffic(cluster, SERVICE, providers.good_token) as writes:
         with writes.watched():
             install(cluster, CHART, values_for_simulator())
-            previous.kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=180s")
+            previous.kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=240s")
             previous.wait_until_complete()
     assert not set(before) & set(previous.pod_names())
     yield previous
