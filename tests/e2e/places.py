@@ -71,7 +71,7 @@ class Node:
 
     def up(self) -> None:
         assets = {"KUBEBUILDER_ASSETS": str(binaries.find_or_build())}
-        _say("Starting the node (the first time it builds kubelet, containerd and CoreDNS, for about 10 minutes) …")
+        _say("Starting the node (the first time it builds kubelet, containerd and CoreDNS, for about 6 minutes) …")
         _run(str(SCRIPTS / "up"), env=assets)
 
     def environment(self) -> dict[str, str]:
