@@ -23,6 +23,8 @@ _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8
 _SECONDS = (240, 360)
 """After which the API server ends a watch, as client-go asks it (tools/cache/reflector.go, minWatchTimeout)."""
 _MARGIN = 30.0
+_SETTLED = 1.0
+"""Seconds after which a watch works although nothing has changed: what is wrong with one is told at its beginning."""
 _SOONEST, _LATEST = 1.0, 30.0
 """Seconds between two tries."""
 _LONGEST_LINE = 8 << 20
@@ -50,7 +52,10 @@ class Follows(Protocol):
 
 
 class _Object(msgspec.Struct):
-    metadata: Metadata | None = None
+    metadata: Metadata
+
+
+class _Status(msgspec.Struct):
     code: int = 0
 
 
@@ -135,9 +140,13 @@ class Follower:
                 raise Expired("")
             if response.status != 200:
                 raise NotDone(f"the API server answers {response.status}", response.status)
-            self._say(None)
-            async for line in _lines(response):
-                self._take(decoded(line, _Change))
+            settled = asyncio.get_running_loop().call_later(_SETTLED, self._say, None)
+            try:
+                async for line in _lines(response):
+                    self._take(decoded(line, _Change))
+                    self._say(None)
+            finally:
+                settled.cancel()
         finally:
             response.close()
 
@@ -157,7 +166,7 @@ class Follower:
 
     def _take(self, change: _Change) -> None:
         if change.type == "ERROR":
-            code = decoded(bytes(change.object), _Object).code
+            code = decoded(bytes(change.object), _Status).code
             if code == 410:
                 raise Expired("")
             raise NotDone(f"the API server answers {code}", code)
@@ -165,8 +174,6 @@ class Follower:
             self._version = decoded(bytes(change.object), _Bookmark).metadata.resource_version
             return
         metadata = decoded(bytes(change.object), _Object).metadata
-        if metadata is None:
-            raise NotDone("the API server answers what this version doesn't understand")
         if change.type == "DELETED":
             self._follows.gone(metadata.uid)
         else:

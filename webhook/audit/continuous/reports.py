@@ -10,7 +10,7 @@ from webhook.audit.continuous.known import Known
 from webhook.audit.continuous.troubles import Troubles
 from webhook.logs import Logger
 
-_WHAT = "reports"
+_READING, _WRITING = "reports", "report-writes"
 _TRIES = 3
 
 
@@ -44,6 +44,7 @@ class Reports:
 
     async def look(self) -> bool:
         """Find out which kind the cluster has; whether that is another one than before."""
+        kind = self._kind
         try:
             kind = await self._served()
             if kind is not None and kind is not self._kind:
@@ -54,25 +55,27 @@ class Reports:
             else:
                 stored = self._stored
         except NotDone as error:
-            self._trouble(error)
+            self._trouble(_READING, error, kind)
             return False
+        self._troubles.say(_READING, None)
         changed = kind is not self._kind
         self._kind, self._stored = kind, stored
         self._say(kind)
         return changed
 
-    async def write(self, known: Known) -> None:
-        """Bring the report on a Secret up to date."""
+    async def write(self, known: Known) -> bool:
+        """Bring the report on a Secret up to date; whether it is, or there are none."""
         if self._kind is None or self._stored.get(known.uid) == known:
-            return
+            return True
         try:
             await self._write(self._kind, known)
         except NotDone as error:
-            self._trouble(error)
-        else:
-            self._stored[known.uid] = known
-            self._on_write("write")
-            self._troubles.say(_WHAT, None)
+            self._trouble(_WRITING, error, self._kind)
+            return False
+        self._stored[known.uid] = known
+        self._on_write("write")
+        self._troubles.say(_WRITING, None)
+        return True
 
     async def remove(self, uid: str) -> None:
         """Take away the report on a Secret that is nothing to report on any more, if there is one."""
@@ -81,7 +84,7 @@ class Reports:
         try:
             await self._objects.delete(self._kind, self._places[uid], name_of(uid))
         except NotDone as error:
-            self._trouble(error)
+            self._trouble(_WRITING, error, self._kind)
         else:
             self._forget(uid)
             self._on_write("delete")
@@ -135,10 +138,11 @@ class Reports:
                 continue
         raise NotDone("somebody else changes it again and again")
 
-    def _trouble(self, error: NotDone) -> None:
-        name = f"{self._kind.plural}.{self._kind.api.split('/')[1]}" if self._kind is not None else "reports"
+    def _trouble(self, what: str, error: NotDone, kind: Resource | None) -> None:
+        name = f"{kind.plural} of {kind.api_version}" if kind is not None else "reports"
         lacking = f" (this account lacks a verb on {name})" if error.status == 403 else ""
-        self._troubles.say(_WHAT, f"the reports can't be kept: {error}{lacking}")
+        verb = "written" if what == _WRITING else "read"
+        self._troubles.say(what, f"the reports can't be {verb}: {error}{lacking}")
         if error.status == 404:  # the kind is gone, or the namespace
             self._kind = None
 

@@ -16,7 +16,7 @@ from webhook.api_objects import NotDone
 from webhook.audit.asking import Questions
 from webhook.audit.auditing import AsAuditor
 from webhook.audit.continuous.following import Follower
-from webhook.audit.continuous.known import Entry, Known, entries_of
+from webhook.audit.continuous.known import Entry, Known, entries_of, news_of
 from webhook.audit.continuous.metrics import Snapshot, WatchMetrics
 from webhook.audit.continuous.reports import Reports
 from webhook.audit.continuous.schedule import Schedule, next_look, place, retry
@@ -122,8 +122,9 @@ class Watching:
         self._troubles = troubles
         self._log = log
         self._clock = clock
+        self._namespaces: dict[str, Listed] = {}
         self._telling = Telling(secrets, troubles, metrics.told)
-        cluster = AsAuditor(KubernetesCluster(secrets.client))
+        cluster = _Cluster(KubernetesCluster(secrets.client), self._namespaces)
         ring = judging.ring
         self._reviewer = Reviewer(
             judging.settings, judging.questions, cluster, ring=(lambda: ring) if ring is not None else None
@@ -133,7 +134,6 @@ class Watching:
         self._selection = Selection(wanted)
         self._schedule = Schedule()
         self._followed: dict[str, _Followed] = {}
-        self._namespaces: dict[str, Listed] = {}
         self._complete = False
         self._changed = asyncio.Event()
         self._turns = asyncio.Semaphore(_IN_FLIGHT)
@@ -246,11 +246,13 @@ class Watching:
 
     def namespace_gone(self, uid: str) -> None:
         """A namespace is no longer there."""
-        self._namespaces = {name: one for name, one in self._namespaces.items() if one.uid != uid}
+        for name in [name for name, one in self._namespaces.items() if one.uid == uid]:
+            del self._namespaces[name]
 
     def namespaces_are(self, uids: set[str]) -> None:
         """These are all that there are."""
-        self._namespaces = {name: one for name, one in self._namespaces.items() if one.uid in uids}
+        for name in [name for name, one in self._namespaces.items() if one.uid not in uids]:
+            del self._namespaces[name]
 
     def _remembered(self, listed: Listed) -> Known | None:
         """What its report says, where that is still about this Secret as it is, and judged as we would."""
@@ -319,11 +321,25 @@ class Watching:
     async def _look_for_reports(self) -> None:
         while True:
             await asyncio.sleep(self._pace.look_again.total_seconds())
-            if await self._reports.look():
-                self._take_others_away()
-                for followed in list(self._followed.values()):
-                    if followed.known is not None:
-                        await self._reports.write(followed.known)
+            await self._reports.look()
+            self._take_others_away()
+            for followed in list(self._followed.values()):
+                known = followed.known
+                if known is not None and _may_be_shown(known) and not await self._reports.write(known):
+                    break  # the others would fare no better
+            self._tell_what_is_untold()
+
+    def _tell_what_is_untold(self) -> None:
+        """News of which nobody could be told: as long as that is so, one of them is tried."""
+        now = self._clock()
+        for uid, followed in self._followed.items():
+            known = followed.known
+            if known is None or not _may_be_shown(known) or self._is_muted(followed.listed):
+                continue
+            if news_of(known.entries, now) is not None:
+                self._look_soon(uid)
+                if self._troubles["events"] is not None:
+                    return
 
     # --- what is found ---
 
@@ -364,7 +380,7 @@ class Watching:
         followed.known = known
         if known is None:
             await self._reports.remove(listed.uid)
-        elif not name_holds_token(known.name):  # which a report would spread
+        elif _may_be_shown(known):
             if not self._is_muted(followed.listed):
                 known = await self._telling.tell(known, stored, self._clock())
                 followed.known = known
@@ -406,7 +422,24 @@ class Watching:
         self._troubles.say(what, f"{what} can't be followed: {error}{lacking}")
 
 
+class _Cluster(AsAuditor):
+    """The API server as it is asked here: what is followed anyway is known already."""
+
+    def __init__(self, cluster: KubernetesCluster, namespaces: Mapping[str, Listed]) -> None:
+        super().__init__(cluster)
+        self._namespaces = namespaces
+
+    async def skip_annotation(self, namespace: str) -> str | None:
+        known = self._namespaces.get(namespace)
+        return known.skip or None if known is not None else await super().skip_annotation(namespace)
+
+
 _EXPIRED = "the API server has forgotten where we were"
+
+
+def _may_be_shown(known: Known) -> bool:
+    """Whether a report or an Event would spread what stands in its name, by somebody's slip."""
+    return not name_holds_token(known.name)
 
 
 class _Secrets:
