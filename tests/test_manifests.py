@@ -264,3 +264,19 @@ def test_names_can_be_resolved_in_any_cluster() -> None:
     egress = only("network-policy.yaml", "NetworkPolicy")["spec"]["egress"]
     names = [(one["protocol"], one["port"]) for rule in egress if "to" not in rule for one in rule["ports"]]
     assert sorted(names) == [("TCP", 53), ("TCP", 5353), ("UDP", 53), ("UDP", 5353)]
+
+
+def test_the_readme_names_each_secret_that_may_be_read() -> None:
+    """All of the server's rights to Secrets: reading and changing is by name, and making needs none."""
+    ours = MANIFESTS.parent
+    text = (MANIFESTS / "rbac.yaml").read_text() + "---\n"
+    text += (ours / "overlays" / "own-certificates" / "rbac.yaml").read_text()
+    roles = [one for one in yaml.safe_load_all(text) if one["kind"] in ("Role", "ClusterRole")]
+    rules = [(one["kind"], rule) for one in roles for rule in one["rules"] if "secrets" in rule["resources"]]
+    named = {name for _, rule in rules for name in rule.get("resourceNames", ())}
+    assert {kind for kind, _ in rules} == {"Role"}
+    assert {verb for _, rule in rules for verb in rule["verbs"] if "resourceNames" not in rule} == {"create"}
+    (told,) = re.findall(
+        r"Of Secrets it may read, .*?nor to list any\.", (ours.parent / "README.md").read_text(), re.DOTALL
+    )
+    assert set(re.findall(r"`(git-token-webhook-[a-z]+)`", told)) == named
