@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer.testing
 
+from tests.factories import make_token
 from webhook.cli import app
 
 RUNNER = typer.testing.CliRunner()
@@ -66,6 +67,18 @@ def test_a_configuration_comes_through_a_pipe_as_well() -> None:
         result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == code
         assert said in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "before", [["token", "set", "a/b"], ["token", "set"], ["token", "set", "a/b", "--user"], ["check", "--token"], []]
+)
+def test_a_token_on_the_command_line_is_not_repeated(before: list[str]) -> None:
+    """Whatever is wrong with the rest of it; who has typed one is told to revoke it."""
+    token = make_token("m")
+    result = run(*before, token)
+    assert result.returncode == 2
+    assert token not in result.stdout + result.stderr
+    assert "Revoke it" in result.stderr
 
 
 def test_the_schema_is_json() -> None:

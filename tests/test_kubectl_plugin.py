@@ -25,7 +25,7 @@ def test_commands_are_offered_with_what_they_do() -> None:
     """As kubectl shows its own: a tab before the meaning, and last that no file is wanted."""
     *offers, directive = offered("to")
     assert [offer.split("\t")[0] for offer in offers] == ["token"]
-    assert "\tReplace" in offers[0]
+    assert "\tList, replace" in offers[0]
     assert directive == ":4"
 
 
@@ -56,3 +56,16 @@ def test_a_word_is_never_run(word: str, tmp_path: Path) -> None:
     """What stands in the line is text, whatever a shell would make of it."""
     result = subprocess.run([PLUGIN, "check", word, "--"], capture_output=True, cwd=tmp_path, timeout=30)
     assert (result.returncode, list(tmp_path.iterdir())) == (0, [])
+
+
+def test_an_audit_is_offered_contexts_as_well(tmp_path: Path) -> None:
+    """Of which it takes several."""
+    file = tmp_path / "config"
+    file.write_text("contexts: [{name: east}, {name: west}]")
+    assert offered("audit", "--context", "east", "--context", "w", KUBECONFIG=str(file)) == ["west", ":4"]
+
+
+def test_as_a_plugin_it_is_called_by_kubectls_name() -> None:
+    """What its help shows can be typed."""
+    help = subprocess.run([PLUGIN.with_name("kubectl-git_token"), "-h"], capture_output=True, text=True, timeout=30)
+    assert "Usage: kubectl git-token [OPTIONS]" in help.stdout

@@ -339,11 +339,17 @@ async def test_on_unverified_warn_lets_it_in_with_a_warning_and_a_label() -> Non
 
 
 async def test_mode_warn_turns_a_denial_into_a_warning() -> None:
-    """With the same sentence and the label that tells it."""
+    """With the same sentence, what would have become of it, and the label that tells it."""
     strict = denied(await Desk(TOKENS).decide(make_subject(runtime(WEAK))))
     stored, decision = await Desk(TOKENS, "mode: warn").write(runtime(WEAK))
-    assert allowed(decision).warnings == (strict.message,)
+    assert allowed(decision).warnings == (f"{strict.message} It would be refused under mode: enforce.",)
     assert stored.labels["git-token-webhook/validation"] == "warned"
+
+
+async def test_what_a_setting_of_its_own_lets_in_would_be_let_in_by_enforce_as_well() -> None:
+    """So nothing else is claimed in `mode: warn`."""
+    warned = allowed(await Desk(TOKENS, "{mode: warn, onInsufficient: warn}").decide(make_subject(runtime(WEAK))))
+    assert "would be refused" not in str(warned.warnings)
 
 
 @pytest.mark.parametrize(

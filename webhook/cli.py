@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from webhook.listener import Address
 
 _PREFIX = "GIT_TOKEN_WEBHOOK"
+_LONG = re.compile(r"[A-Za-z0-9_-]{16}")
+"""What no token is shorter than."""
 
 app = typer.Typer(
     name="git-token-webhook",
@@ -56,11 +59,25 @@ app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys ke
 
 
 def main() -> None:
-    """Run a command."""
+    """Run a command; as a plugin, under the name by which kubectl calls it."""
+    if _holds_token(sys.argv[1:]):  # no message may repeat it, those about wrong usage included
+        _fail(
+            "What looks like a token stands on this command line, where process lists and the shell's history keep it. "
+            "Revoke it, and send its successor on standard input.",
+            code=2,
+        )
     try:
-        app()
+        app(prog_name="kubectl git-token" if Path(sys.argv[0]).name == "kubectl-git_token" else None)
     except ConfigurationError as error:
         _fail(str(error), code=2)
+
+
+def _holds_token(words: list[str]) -> bool:
+    if not any(_LONG.search(word) for word in words):
+        return False
+    from webhook.token_shapes import name_holds_token  # with all providers, for which `--help` need not wait
+
+    return any(map(name_holds_token, words))
 
 
 def _fail(message: str, *, code: int) -> NoReturn:

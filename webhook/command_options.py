@@ -28,6 +28,14 @@ Context = Annotated[
     str | None,
     typer.Option(help="The context of the kubeconfig; its current one without one.", autocompletion=offered_contexts),
 ]
+Contexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--context",
+        help="A context of the kubeconfig; several make one report of several clusters.",
+        autocompletion=offered_contexts,
+    ),
+]
 As = Annotated[str | None, typer.Option("--as", help="Act as this user, as kubectl's --as does.")]
 Config = Annotated[Path | None, typer.Option(help="The webhook's configuration file; the defaults without one.")]
 
@@ -40,7 +48,7 @@ def parse_place(text: str) -> tuple[str, str]:
     """
     namespace, slash, name = text.partition("/")
     if not (namespace and slash and name) or "/" in name:
-        raise ConfigurationError(f"{text!r} must be NAMESPACE/NAME")
+        raise ConfigurationError("which Secret is said as NAMESPACE/NAME, such as argocd/repo-creds")
     return namespace, name
 
 

@@ -156,8 +156,8 @@ class Answer:
             insufficient, invalid and blocked findings alike.
         requests: how many HTTP requests it took.
         complete: False where something that time didn't suffice for is left out, so that the next one asks again.
-        unseen: repositories of the question that the provider shows nothing of (404): whether they are there or not, Git
-            would read nothing there with this credential.
+        unseen: repositories of the question that the provider shows nothing of (404): whether they are there or not,
+            Git would read nothing there with this credential.
     """
 
     findings: Mapping[Role, Finding]

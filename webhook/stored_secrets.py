@@ -237,12 +237,14 @@ class StoredSecrets:
             Conflict: it isn't any more what was read.
             NotDone: it was not deleted.
         """
-        preconditions = {"uid": stored.uid, "resourceVersion": stored.version}
+        # Options in the body are all that count: the API server then reads none of the query's, dryRun included.
+        body: dict[str, Any] = {"preconditions": {"uid": stored.uid, "resourceVersion": stored.version}}
+        if dry_run:
+            body["dryRun"] = ["All"]
         request = self._core.delete_namespaced_secret_without_preload_content(
             stored.secret.name,
             stored.secret.namespace,
-            body={"preconditions": preconditions},
-            **({"dry_run": "All"} if dry_run else {}),
+            body=body,
             _request_timeout=TIMEOUT,
         )
         await asked(request)

@@ -22,6 +22,7 @@ from webhook.errors import ConfigurationError
 from webhook.wording import day, join
 
 if TYPE_CHECKING:
+    from webhook.api_objects import NotDone
     from webhook.policy import Verdict
     from webhook.token_changes import NewToken
     from webhook.token_writes import TokenWriter
@@ -100,6 +101,7 @@ def set_token(
     from webhook.token_changes import NewToken
 
     namespace, name = parse_place(secret)
+    _known_kind(provider)
     new = NewToken(_token_from_stdin(), url, username, provider)
     set_one = _set(namespace, name, user, new, config, keys, kubeconfig, context, as_user, without_check, dry_run)
     asyncio.run(set_one)
@@ -145,7 +147,7 @@ async def _set(
                 for warning in checked.decision.warnings:
                     typer.echo(f"Warning: {warning}", err=True)
                 if isinstance(checked.decision, Deny):
-                    end(f"{checked.decision.message} Nothing was changed.", code=1)
+                    end(f"{checked.decision.message}\nNothing was changed.", code=1)
             await writer.write(planned, user, new, dry_run=dry_run)
     whose = f"{user}'s token" if user is not None else "The token"
     done = "would be " if dry_run else "is "
@@ -175,6 +177,17 @@ async def _delete(
         whose = f"{user}'s token" if user is not None else "The token"
         typer.echo(f"{whose} {done} deleted from {where}.")
     typer.echo("It works until it is revoked where it was made.", err=True)
+
+
+def _known_kind(provider: str | None) -> None:
+    """
+    Raises:
+        ConfigurationError: there is no such kind of host.
+    """
+    from webhook.providers import PROVIDERS
+
+    if provider is not None and provider not in PROVIDERS:
+        raise ConfigurationError(f"--provider: that is no kind of host; there are {', '.join(PROVIDERS)}")
 
 
 @asynccontextmanager
@@ -216,11 +229,21 @@ def _explained(where: str) -> Iterator[None]:
     except Undecodable as error:
         end(f"{where}: {error}.", code=1)
     except Refused as error:
-        end(f"{error} Nothing was changed.", code=1)
+        end(f"{error}\nNothing was changed.", code=1)
     except ChangedMeanwhile as error:
         end(str(error), code=3)
     except NotDone as error:
-        end(f"{where}: {error}. Nothing was changed.", code=3)
+        end(f"{where}: {_hindrance(error, where)}\nNothing was changed.", code=3)
+
+
+def _hindrance(error: NotDone, where: str) -> str:
+    """What the API server's answer means here, a whole sentence."""
+    namespace = where.partition("/")[0]
+    if error.status == 403:
+        return f"{error}: this account lacks the verb get on secrets in namespace {namespace}."
+    if error.status == 404:
+        return f"{error}: there is no namespace {namespace}, or no such Secret any more."
+    return f"{error}."
 
 
 def _token_from_stdin() -> SecretStr:

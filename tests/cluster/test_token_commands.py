@@ -9,6 +9,7 @@ import pty
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def done(result: Completed, *parts: str) -> None:
 
 
 class TestSet:
+    def test_a_kind_of_host_that_is_none(self, desk: Desk) -> None:
+        """Nobody would know where the token belongs."""
+        result = desk.set(USERS, "x", "--user", "alice", "--provider", "githup")
+        assert (result.returncode, "there are github, gitlab" in result.stderr) == (2, True)
+
+    def test_a_namespace_that_is_none(self, desk: Desk, github: Simulation) -> None:
+        """It is named, beside the API server's answer."""
+        desk.place = replace(desk.place, namespace="nowhere")
+        result = desk.set("acme", github.good_token(), "--url", "https://github.com/acme")
+        assert (result.returncode, "there is no namespace nowhere" in result.stderr) == (3, True)
+
     def test_a_runtimes_token_is_replaced(self, desk: Desk, github: Simulation) -> None:
         """The Secret stays what it was, and its labels and annotations are the new token's."""
         accepted(desk.place.apply(runtime_secret(github.good_token())))
@@ -186,6 +198,15 @@ class TestDelete:
         accepted(desk.place.apply(runtime_secret(github.good_token())))
         done(desk.delete(RUNTIME), "deleted, and its token with it")
         assert not desk.place.exists(RUNTIME)
+
+    def test_a_dry_run_deletes_nothing(self, desk: Desk, github: Simulation) -> None:
+        """Neither a Secret nor a value in one."""
+        accepted(desk.place.apply(runtime_secret(github.good_token())))
+        done(desk.delete(RUNTIME, "--dry-run"), "would be deleted, and its token with it")
+        done(desk.set(USERS, github.good_token(), "--user", "alice"))
+        done(desk.delete(USERS, "--user", "alice", "--dry-run"), "would be deleted")
+        assert desk.place.exists(RUNTIME)
+        assert desk.data(USERS).keys() == {"alice"}
 
     def test_what_there_is_not(self, desk: Desk) -> None:
         """A wrong name is wrong usage."""

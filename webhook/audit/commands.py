@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from webhook.command_options import As, Kubeconfig, parse_place
+from webhook.command_options import As, Contexts, Kubeconfig, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ def audit(
         Literal["debug", "info", "warning", "error"], _of_watch("LOG_LEVEL", "Lines below this are left out.")
     ] = "info",
     kubeconfig: Kubeconfig = None,
-    context: Annotated[
-        list[str] | None, typer.Option(help="A context of the kubeconfig; several make one report of several clusters.")
-    ] = None,
+    context: Contexts = None,
     as_user: As = None,
 ) -> None:
     """Judge the credential Secrets that a cluster has, as the webhook would judge them today."""
@@ -390,6 +388,13 @@ def _replaced(file: Path) -> Iterator[TextIO]:
     Raises:
         ConfigurationError: it can't be written.
     """
+    if file.exists() and not file.is_file():  # such as /dev/stdout or a pipe, which must stay what they are
+        try:
+            with file.open("w", encoding="utf-8") as stream:
+                yield stream
+        except OSError as error:
+            raise ConfigurationError(f"{file}: can't be written: {error.strerror}") from None
+        return
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with beside.open("w", encoding="utf-8") as stream:
