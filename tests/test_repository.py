@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -93,3 +94,20 @@ def test_what_is_tested_is_what_runs() -> None:
     """Every package that runs in production is tested in the same version."""
     runtime, development = locked("requirements.lock"), locked("requirements-dev.lock")
     assert runtime.items() <= development.items()
+
+
+def test_the_map_names_every_module() -> None:
+    """webhook/__init__.py shows all of the code on one screen; what isn't on it, nobody looks for."""
+    names = set(re.findall(r"\w+", (ROOT / "webhook" / "__init__.py").read_text()))
+    modules = {path.parent.name if path.stem == "__init__" else path.stem for path in (ROOT / "webhook").glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / "webhook").glob("*/__init__.py")}
+    assert (modules | packages) - names == {"webhook", "__main__"} - names
+
+
+def test_no_import_leads_back() -> None:
+    """Nor does one inside a function or for types alone: what is imported can be read without who imports it."""
+    graph = grimp.build_graph("webhook", cache_dir=None)
+    left = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    while free := {module for module, imported in left.items() if not imported & left.keys()}:
+        left = {module: imported for module, imported in left.items() if module not in free}
+    assert not left, f"in a circle, or above one: {sorted(left)}"
