@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -112,3 +113,42 @@ def test_at_a_complete_end_it_goes(tmp_path: Path) -> None:
     with Record(path, "run", NOW) as record:
         record.remove()
     assert not path.exists()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """In a folder for all, somebody else may have laid it: what it leads to stays as it is."""
+    (tmp_path / "precious").write_text("keep me")
+    (tmp_path / "state").symlink_to(tmp_path / "precious")
+    with pytest.raises(ConfigurationError, match="is a symbolic link"):
+        found_again(tmp_path / "state")
+    assert (tmp_path / "precious").read_text() == "keep me"
+
+
+def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
+    """They could have called a token good."""
+    path = tmp_path / "state"
+    left_behind(path)
+    path.chmod(0o666)
+    with pytest.raises(ConfigurationError, match="others may write into it"):
+        found_again(path)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Nobody waits for what may come through it."""
+    os.mkfifo(tmp_path / "state")
+    with pytest.raises(ConfigurationError, match="is no ordinary file"):
+        found_again(tmp_path / "state")
+
+
+def test_two_audits_at_once_don_t_share_it(tmp_path: Path) -> None:
+    """Each would write between the other's lines."""
+    path = tmp_path / "state"
+    with Record(path, "run", NOW), pytest.raises(ConfigurationError, match="another audit is using it"):
+        found_again(path)
+    found_again(path)
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    """It holds names and accounts."""
+    left_behind(tmp_path / "state")
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600

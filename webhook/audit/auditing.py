@@ -24,6 +24,7 @@ from webhook.audit.selecting import Selection
 from webhook.audit.syncing import Credentials, Syncs, is_argocds
 from webhook.cluster import KubernetesCluster
 from webhook.credentials import Checkable, Undecodable, extract
+from webhook.errors import ConfigurationError
 from webhook.exemptions import Unavailable
 from webhook.keyring.ring import KeyRing
 from webhook.opening import Opener
@@ -167,7 +168,11 @@ class Audit:
         self._problems[sentence] = None
 
     async def run(self, clusters: Iterable[Cluster]) -> Report:
-        """Look at all of them. Interrupted, it ends with what it knows."""
+        """Look at all of them. Interrupted, it ends with what it knows.
+
+        Raises:
+            ConfigurationError: the API server doesn't understand the selector.
+        """
         try:
             for cluster in clusters:
                 await self._look_at(cluster)
@@ -211,6 +216,10 @@ class Audit:
         try:
             await self._look_through(one, namespace)
         except NotDone as error:
+            if error.status == 400 and self._scope.selector:
+                raise ConfigurationError(
+                    "--selector: the API server doesn't understand it; write it as for kubectl, such as team=atlas"
+                ) from None
             if error.status != 403:
                 where = f" of namespace {namespace}" if namespace else ""
                 self.problem(one.about(f"The Secrets{where} can't be listed: {error}."))

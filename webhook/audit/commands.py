@@ -250,7 +250,8 @@ async def _audited(
     async with contextlib.AsyncExitStack() as stack:
         record = None
         if resume is not None:
-            about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user))
+            kids = sorted(key.kid for key in ring.keys) if ring is not None else []  # by them more is opened, and trusted
+            about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user, kids))
             record = stack.enter_context(Record(resume, about, datetime.now(UTC)))
         clusters: list[Cluster] = []
         for context in contexts or (None,):

@@ -7,16 +7,19 @@ the cluster: it reads one Secret that holds it.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 import msgspec
 
@@ -99,13 +102,23 @@ class Record:
         """
         self.path = path
         self.earlier = Earlier()
-        kept = self._read(run, now)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            os.ftruncate(descriptor, kept)
-            self._stream: TextIO = os.fdopen(descriptor, "a", encoding="utf-8")
+            # Neither through a link, which leads where somebody else wants, nor into a pipe.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_APPEND, 0o600)
         except OSError as error:
-            raise ConfigurationError(f"{path}: can't be written: {error.strerror}") from None
+            why = "is a symbolic link" if error.errno == errno.ELOOP else f"can't be used: {error.strerror}"
+            raise ConfigurationError(f"{path}: {why}") from None
+        self._stream = os.fdopen(descriptor, "a", encoding="utf-8")
+        try:
+            self._take(descriptor)
+            kept = self._read(run, now)
+            os.ftruncate(descriptor, kept)
+        except OSError as error:
+            self._stream.close()
+            raise ConfigurationError(f"{path}: can't be used: {error.strerror}") from None
+        except ConfigurationError:
+            self._stream.close()
+            raise
         if not kept:
             self._write(Head(_VERSION, run, now))
 
@@ -130,18 +143,31 @@ class Record:
     ) -> None:
         self._stream.close()
 
+    def _take(self, descriptor: int) -> None:
+        """Have the file for ourselves: what others write there, this run would believe.
+
+        Raises:
+            ConfigurationError: that can't be.
+        """
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigurationError(f"{self.path}: is no ordinary file")
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ConfigurationError(f"{self.path}: others may write into it, so that nothing in it can be believed")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"{self.path}: another audit is using it") from None
+
     def _write(self, line: _Line) -> None:
         self._stream.write(msgspec.json.encode(line).decode() + "\n")
         self._stream.flush()  # whoever kills this process shall not lose what it knows
 
     def _read(self, run: str, now: datetime) -> int:
         """How many bytes of the file are good: its last line may be half of one."""
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return 0
-        except OSError as error:
-            raise ConfigurationError(f"{self.path}: can't be read: {error.strerror}") from None
+        with os.fdopen(os.dup(self._stream.fileno()), "rb") as stream:
+            stream.seek(0)
+            content = stream.read()
         good = 0
         for number, line in enumerate(content.splitlines(keepends=True)):
             try:
