@@ -250,7 +250,7 @@ async def _audited(
     async with contextlib.AsyncExitStack() as stack:
         record = None
         if resume is not None:
-            kids = sorted(key.kid for key in ring.keys) if ring is not None else []  # by them more is opened, and trusted
+            kids = sorted(key.kid for key in ring.keys) if ring is not None else []  # they open and vouch for more
             about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user, kids))
             record = stack.enter_context(Record(resume, about, datetime.now(UTC)))
         clusters: list[Cluster] = []
