@@ -14,10 +14,11 @@ import yaml
 
 from tests.debian_programs import PROMTOOL
 from tests.go_programs import BinariesUnavailable, skip_or_fail
-from webhook.metrics import Metrics
+from webhook.audit.continuous.metrics import WatchMetrics
+from webhook.metrics import Exported, Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "manifests" / "alerts"
+FOLDER = ROOT / "manifests" / "chart" / "alerts"
 RULE: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus-rule.yaml").read_text())
 RULES: list[dict[str, Any]] = [rule for group in RULE["spec"]["groups"] for rule in group["rules"]]
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
@@ -32,21 +33,21 @@ def expressions() -> list[str]:
 
 
 def exported() -> dict[str, set[str]]:
-    """The names that a server's metrics have, with their labels."""
-    text = Metrics().exposition()[0].decode()
+    """The names that the metrics of a server and of an audit have, with their labels."""
+    return _exported(Metrics()) | _exported(WatchMetrics())
+
+
+def _exported(metrics: Exported) -> dict[str, set[str]]:
+    text = metrics.exposition()[0].decode()
     families = re.findall(r"^# TYPE (git_token_webhook_\w+) (\w+)$", text, re.MULTILINE)
     names: dict[str, set[str]] = {}
-    labels = _labels()
+    collectors = metrics.registry._names_to_collectors
+    labels = {name.removesuffix("_total"): set(getattr(one, "_labelnames", ())) for name, one in collectors.items()}
     for name, kind in families:
         plain = name.removesuffix("_total")
         for each in [f"{name}_bucket", f"{name}_sum", f"{name}_count"] if kind == "histogram" else [name]:
             names[each] = labels[plain] | ({"le"} if each.endswith("_bucket") else set())
     return names
-
-
-def _labels() -> dict[str, set[str]]:
-    collectors = Metrics().registry._names_to_collectors
-    return {name.removesuffix("_total"): set(getattr(one, "_labelnames", ())) for name, one in collectors.items()}
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,13 @@ def test_the_same_with_the_audit(kubectl: Path, template: Template, tmp_path: Pa
     assert_same(kustomized(kubectl, overlay), template({"audit": {"enabled": True}}))
 
 
+def test_the_same_alerts(kubectl: Path, template: Template) -> None:
+    """Those of manifests/alerts, which can be applied beside any installation, and those that the value brings."""
+    without = by_key(template())
+    added = [one for key, one in by_key(template({"alerts": {"enabled": True}})).items() if key not in without]
+    assert_same(kustomized(kubectl, MANIFESTS / "alerts"), added)
+
+
 def test_an_image_of_ones_own_is_used_everywhere(kubectl: Path, template: Template, tmp_path: Path) -> None:
     """Whoever names another registry names it once."""
     copied = shutil.copytree(MANIFESTS, tmp_path / "manifests")

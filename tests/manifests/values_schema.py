@@ -78,6 +78,7 @@ def values_schema() -> Schema:
                 interval={"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"},
                 resources=_ANY_OBJECT,
             ),
+            "alerts": _object(enabled=_BOOLEAN, labels=_map(_TEXT_OR_EMPTY)),
             "serviceMonitor": _object(enabled=_BOOLEAN, interval=_TEXT, labels=_map(_TEXT_OR_EMPTY)),
         },
         "$defs": definitions,
