@@ -16,6 +16,7 @@ SOONEST = timedelta(minutes=1)
 """Between two looks at what ends soon; the last one is at the end itself."""
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
+_ROUNDING = 0.001
 _FRESH = 0.9
 """Of the time until the next look: an answer is not used for that one, but for other Secrets with the same token."""
 
@@ -29,10 +30,9 @@ def turn(uid: str, after: datetime, interval: timedelta) -> datetime:
     """Its next regular turn: later than `after`, and not by more than the interval."""
     seconds = interval.total_seconds()
     offset = place(uid) * seconds
-    number = math.floor((after.timestamp() - offset) / seconds) + 1
-    found = datetime.fromtimestamp(offset + number * seconds, UTC)
-    # Of times as large as these, the last microseconds are a matter of rounding.
-    return min(max(found, after + timedelta(microseconds=1)), after + interval)
+    # Of times as large as these, the last microseconds are a matter of rounding: a turn must not come twice by that.
+    number = math.floor((after.timestamp() + _ROUNDING - offset) / seconds) + 1
+    return min(datetime.fromtimestamp(offset + number * seconds, UTC), after + interval)
 
 
 def next_look(
