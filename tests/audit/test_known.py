@@ -172,7 +172,7 @@ def test_nothing_is_lost_in_a_report(kind: object, made: list[Entry]) -> None:
 
 
 def test_a_report_is_bounded() -> None:
-    """However many entries a Secret has: the worst are shown, all are counted, and its reader knows that some are not."""
+    """However many entries a Secret has: the worst are shown, all are counted, and its reader knows that."""
     rows = [row(name=f"data.u{number}") for number in range(3 * MOST_RESULTS)]
     rows.append(row(Outcome.INVALID, name="data.bad"))
     known = Known("uid", "team", "creds", "12", "digest", entries_of(rows, (), NOW, SOON))

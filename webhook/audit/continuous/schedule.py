@@ -74,8 +74,8 @@ def retry(uid: str, now: datetime, interval: timedelta, attempt: int, pause: flo
 def fresh_for(end: datetime | None, now: datetime, interval: timedelta) -> float:
     """For how many seconds an answer is used again, about a token that ends then."""
     fresh = interval
-    if end is not None:
-        fresh = min(fresh, max((end - now) / 2, SOONEST)) if end > now else fresh
+    if end is not None and end > now:
+        fresh = min(fresh, max((end - now) / 2, SOONEST), end - now)
     return fresh.total_seconds() * _FRESH
 
 
