@@ -48,7 +48,8 @@ def test_the_simulator_is_reached_by_its_name(installation: Installation, provid
     before = len(providers.requests("wide-classic"))
     accepted(place.create(runtime_secret(providers.token("wide-classic"))))
     requests = providers.requests("wide-classic")[before:]
-    assert [(one["host"], one["status"]) for one in requests] == [("github.com", 200)]
+    # Once for the write, and once more for the audit, which may be quicker than this look or not.
+    assert {(one["host"], one["status"]) for one in requests} == {("github.com", 200)}
 
 
 def test_the_image_that_was_built_is_the_one_that_runs(installation: Installation) -> None:
