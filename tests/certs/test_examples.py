@@ -45,6 +45,15 @@ class TestScript:
         assert tls.refusal(serving, (folder / "ca.crt").read_bytes(), NAME) is None
         assert verified("-CAfile", folder / "ca.crt", "-verify_hostname", NAME, folder / "tls.crt")
 
+    def test_run_again_it_renews(self, tmp_path: Path) -> None:
+        """By the CA that is there, so that whoever trusts that one need not be told."""
+        folder = made(tmp_path)
+        before = {file.name: file.read_bytes() for file in folder.iterdir()}
+        assert made(tmp_path) == folder
+        after = {file.name: file.read_bytes() for file in folder.iterdir()}
+        assert {name for name in before if after[name] != before[name]} == {"tls.crt", "tls.key"}
+        assert verified("-CAfile", folder / "ca.crt", "-verify_hostname", NAME, folder / "tls.crt")
+
     def test_another_service(self, tmp_path: Path) -> None:
         """Its namespace and name can be given; the default's isn't covered then."""
         folder = made(tmp_path, "platform", "checks")
