@@ -115,6 +115,29 @@ async def test_silence_is_asked_again_at_the_end(checker: Checker) -> None:
     assert report.asked == 2  # both times one question for both Secrets
 
 
+async def test_a_host_that_says_nothing_is_not_asked_thousands_of_times(checker: Checker) -> None:
+    """Of what isn't asked nothing is known either; and it gets its second chance at the end."""
+    tokens = [checker.github.good_token() for _ in range(60)]
+    for token in tokens:
+        checker.github.fail(token, Outage())
+    text = "---\n".join(manifest(token, f"creds-{n}") for n, token in enumerate(tokens))
+    report = await checker.check("-", stdin=text)
+    assert [row.outcome for row in report.rows] == [Outcome.UNVERIFIED] * 60
+    assert 32 <= report.asked < 60
+    assert any("was not asked, because it left the" in row.message for row in report.rows)
+
+
+async def test_a_few_that_say_nothing_keep_nobody_from_asking(checker: Checker) -> None:
+    """Any answer between them shows that there is somebody."""
+    tokens = [checker.github.good_token() for _ in range(60)]
+    for token in tokens[::2]:
+        checker.github.fail(token, Outage())
+    text = "---\n".join(manifest(token, f"creds-{n}") for n, token in enumerate(tokens))
+    report = await checker.check("-", stdin=text)
+    outcomes = [row.outcome for row in report.rows]
+    assert (outcomes.count(Outcome.SUFFICIENT), outcomes.count(Outcome.UNVERIFIED)) == (30, 30)
+
+
 async def test_a_rate_limit_is_waited_out(checker: Checker) -> None:
     """As the provider asks, and then everything is answered."""
     tokens = [checker.github.good_token() for _ in range(3)]

@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hmac import digest
 
 from webhook.attestation import requirement_digest
-from webhook.findings import Answer, Credential, GitHubAppCredential, Question, TokenCredential
+from webhook.findings import (
+    Answer,
+    Credential,
+    Facts,
+    Finding,
+    GitHubAppCredential,
+    Outcome,
+    Question,
+    TokenCredential,
+    same_for_all,
+)
 from webhook.hosts import Kind
 from webhook.inspection import Inspected, Inspector
 from webhook.providers import PROVIDERS
@@ -26,6 +37,10 @@ AT_ONCE = 8
 """Questions to one host at the same time: a report has time, and others ask the host as well."""
 MOST_ANSWERS = 1 << 20
 """Answers that one run remembers, each of which takes about a kilobyte."""
+
+MOST_SILENT = 16
+"""Questions in a row that a host may leave without an answer before nobody asks it any more: each takes seconds, and
+thousands of them would take hours to learn nothing."""
 
 # Where any user name goes with a token, so that two Secrets with different ones still hold the same (GitHub docs:
 # "Using a personal access token on the command line").
@@ -58,17 +73,22 @@ class Questions:
         patience: float,
         at_once: int = AT_ONCE,
         on_answer: Callable[[Told], None] = lambda told: None,
+        most_silent: float = math.inf,
     ) -> None:
         """
         Args:
             patience: seconds for one question, once it is its turn.
             on_answer: told of each answer that a provider has given now.
+            most_silent: questions in a row without an answer, after which a host isn't asked until
+                `forget_unverified`.
         """
         self._inspector = inspector
         self._courtesy = courtesy
         self._patience = patience
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
         self._on_answer = on_answer
+        self._most_silent = most_silent
+        self._silent = Counter[str]()
         self._key = secrets.token_bytes(32)
         self._numbers: dict[bytes, int] = {}
         self._earlier: dict[tuple[int, str], Told] = {}
@@ -85,11 +105,16 @@ class Questions:
         if (told := self._earlier.get((number, stated))) is not None:
             return Inspected(told.answer, told.checked_at, cached=True)
         async with self._turns[question.host.name]:
-            paused = self._is_paused(question)
+            paused, host = self._is_paused(question), question.host.api_url
+            if self._silent[host] >= self._most_silent:
+                reason = f"was not asked, because it left the {self._silent[host]} questions before without an answer"
+                silence = same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason))
+                return Inspected(silence, datetime.now(UTC))
             end = asyncio.get_running_loop().time() + self._patience
             found = await self._inspector.inspect(question, deadline=min(end, deadline))
         if not (found.cached or found.coalesced or paused):
             self.asked += 1
+            self._silent[host] = self._silent[host] + 1 if _is_silence(found.answer) else 0
             self._on_answer(Told(number, stated, found.answer, found.checked_at))
         return found
 
@@ -121,6 +146,7 @@ class Questions:
 
     def forget_unverified(self) -> None:
         """Ask again where there was no answer that means anything."""
+        self._silent.clear()
         self._inspector.forget_unverified()
 
     def _is_paused(self, question: Question) -> bool:
@@ -132,6 +158,11 @@ class Questions:
         app = isinstance(credential, GitHubAppCredential)
         secret = credential.private_key if isinstance(credential, GitHubAppCredential) else credential.token
         return digest(self._key, f"{app}{secret.get_secret_value()}".encode(errors="surrogatepass"), "sha256")
+
+
+def _is_silence(answer: Answer) -> bool:
+    """Whether nothing at all was learnt, not even about the token."""
+    return answer.facts == Facts() and all(found.outcome is Outcome.UNVERIFIED for found in answer.findings.values())
 
 
 def _stated(question: Question) -> str:
@@ -177,6 +208,13 @@ async def asking(
             on_error=lambda bug: on_problem(f"A provider's code failed: {bug.exception} at {bug.where}."),
         )
         try:
-            yield Questions(inspector, courtesy, patience=patience, at_once=at_once, on_answer=on_answer)
+            yield Questions(
+                inspector,
+                courtesy,
+                patience=patience,
+                at_once=at_once,
+                on_answer=on_answer,
+                most_silent=MOST_SILENT if lifetime is None else math.inf,  # who asks for ever has time
+            )
         finally:
             await inspector.aclose()
