@@ -42,7 +42,7 @@ class Follows(Protocol):
         """This is there, and like this."""
         ...
 
-    def gone(self, uid: str) -> None:
+    def gone(self, one: Listed) -> None:
         """This is no longer there."""
         ...
 
@@ -175,7 +175,7 @@ class Follower:
             return
         metadata = decoded(bytes(change.object), _Object).metadata
         if change.type == "DELETED":
-            self._follows.gone(metadata.uid)
+            self._follows.gone(metadata.listed())
         else:
             self._follows.seen(metadata.listed())
         self._version = metadata.resource_version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from webhook.api_objects import ApiObjects, Conflict, Json, NotDone, Resource
@@ -12,6 +13,11 @@ from webhook.logs import Logger
 
 _READING, _WRITING = "reports", "report-writes"
 _TRIES = 3
+_READ_AGAIN = 3600.0
+"""Seconds after which what others have done to our reports is mended."""
+
+Key = tuple[str, str]
+"""A namespace, and the uid of a Secret there: whoever may write reports elsewhere says nothing about it."""
 
 
 class Reports:
@@ -34,68 +40,64 @@ class Reports:
         self._on_write = on_write
         self._kind: Resource | None = None
         self._said: str | None = None
-        self._stored: dict[str, Known | None] = {}
-        self._places: dict[str, str] = {}
+        self._stored: dict[Key, Known | None] = {}
+        self._read_at = 0.0
 
     @property
-    def stored(self) -> Mapping[str, Known | None]:
-        """What the reports say that there are, by the uid of their Secrets; None of one that says nothing to us."""
+    def stored(self) -> Mapping[Key, Known | None]:
+        """What the reports say that there are; None of one that says nothing to us."""
         return self._stored
 
-    async def look(self) -> bool:
-        """Find out which kind the cluster has; whether that is another one than before."""
-        kind = self._kind
+    async def look(self) -> None:
+        """Find out which kind the cluster has, and now and then, whether our reports are still there."""
+        kind, now = self._kind, asyncio.get_running_loop().time()
         try:
             kind = await self._served()
-            if kind is not None and kind is not self._kind:
+            if kind is None:
+                self._stored = {}
+            elif kind is not self._kind or now - self._read_at > _READ_AGAIN:
                 stored = await self._read(kind)
-                await self._leave(kind)
-            elif kind is None:
-                stored = {}
-            else:
-                stored = self._stored
+                if kind is not self._kind:
+                    await self._leave_others(kind)
+                self._stored, self._read_at = stored, now
         except NotDone as error:
             self._trouble(_READING, error, kind)
-            return False
+            return
         self._troubles.say(_READING, None)
-        changed = kind is not self._kind
-        self._kind, self._stored = kind, stored
+        self._kind = kind
         self._say(kind)
-        return changed
 
     async def write(self, known: Known) -> bool:
         """Bring the report on a Secret up to date; whether it is, or there are none."""
-        if self._kind is None or self._stored.get(known.uid) == known:
+        key = (known.namespace, known.uid)
+        if self._kind is None or self._stored.get(key) == known:
             return True
         try:
             await self._write(self._kind, known)
         except NotDone as error:
             self._trouble(_WRITING, error, self._kind)
             return False
-        self._stored[known.uid] = known
+        self._stored[key] = known
         self._on_write("write")
         self._troubles.say(_WRITING, None)
         return True
 
-    async def remove(self, uid: str) -> None:
+    async def remove(self, key: Key) -> None:
         """Take away the report on a Secret that is nothing to report on any more, if there is one."""
-        if self._kind is None or uid not in self._stored:
+        if self._kind is None or key not in self._stored:
             return
+        namespace, uid = key
         try:
-            await self._objects.delete(self._kind, self._places[uid], name_of(uid))
+            await self._objects.delete(self._kind, namespace, name_of(uid))
         except NotDone as error:
             self._trouble(_WRITING, error, self._kind)
         else:
-            self._forget(uid)
+            self._stored.pop(key, None)
             self._on_write("delete")
 
-    def gone(self, uid: str) -> None:
+    def gone(self, key: Key) -> None:
         """A Secret is deleted, and its report with it, by its owner reference."""
-        self._forget(uid)
-
-    def _forget(self, uid: str) -> None:
-        self._stored.pop(uid, None)
-        self._places.pop(uid, None)
+        self._stored.pop(key, None)
 
     async def _served(self) -> Resource | None:
         for kind in KINDS:
@@ -103,25 +105,22 @@ class Reports:
                 return kind
         return None
 
-    async def _read(self, kind: Resource) -> dict[str, Known | None]:
-        stored: dict[str, Known | None] = {}
-        self._places = {}
+    async def _read(self, kind: Resource) -> dict[Key, Known | None]:
+        stored: dict[Key, Known | None] = {}
         async for page in self._objects.pages(kind, selector=SELECTOR):
             for found in page:
-                uid = found["metadata"]["name"].removeprefix(name_of(""))
-                stored[uid] = known_from(found)
-                self._places[uid] = found["metadata"]["namespace"]
+                metadata = found["metadata"]
+                if metadata["name"].startswith(name_of("")):
+                    stored[metadata["namespace"], metadata["name"].removeprefix(name_of(""))] = known_from(found)
         return stored
 
-    async def _leave(self, chosen: Resource) -> None:
+    async def _leave_others(self, chosen: Resource) -> None:
         """Take away what was written as another kind, when this one wasn't there yet."""
         for kind in KINDS:
             if kind is chosen or kind.plural not in await self._objects.served(kind.api):
                 continue
-            async for page in self._objects.pages(kind, selector=SELECTOR):
-                for found in page:
-                    metadata = found["metadata"]
-                    await self._objects.delete(kind, metadata["namespace"], metadata["name"])
+            for namespace, uid in await self._read(kind):
+                await self._objects.delete(kind, namespace, name_of(uid))
 
     async def _write(self, kind: Resource, known: Known) -> None:
         wanted = document(known, kind)
@@ -132,7 +131,6 @@ class Reports:
                     await self._objects.create(kind, known.namespace, wanted)
                 else:
                     await self._objects.replace(kind, _over(found, wanted))
-                self._places[known.uid] = known.namespace
                 return
             except Conflict:
                 continue

@@ -229,7 +229,8 @@ class Auditor:
         try:
             await self._watching.run()
         finally:
-            self._memory = {**self._memory, **self._watching.known} if self._settings is settings else {}
+            kept = {} if self._watching.complete else self._memory
+            self._memory = {**kept, **self._watching.known}
             self._watching = None
 
     async def _questions(self, settings: Settings) -> Questions:
@@ -292,6 +293,7 @@ class Auditor:
 
     def _read_ring(self, settings: Settings) -> KeyRing | None:
         folder = self._options.keys or settings.encryption.keys_dir
-        if folder is None or not folder.is_dir() or not any(folder.iterdir()):
+        # In a cluster the webhook makes it, perhaps after we have started; kubelet's own files are hidden ones.
+        if folder is None or not folder.is_dir() or all(file.name.startswith(".") for file in folder.iterdir()):
             return None
         return load_keyring_by_file_times(folder)

@@ -18,12 +18,12 @@ from webhook.audit.auditing import AsAuditor
 from webhook.audit.continuous.following import Follower
 from webhook.audit.continuous.known import Entry, Known, entries_of, news_of
 from webhook.audit.continuous.metrics import Snapshot, WatchMetrics
-from webhook.audit.continuous.reports import Reports
+from webhook.audit.continuous.reports import Key, Reports
 from webhook.audit.continuous.schedule import Schedule, next_look, place, retry
 from webhook.audit.continuous.telling import MUTED, Telling
 from webhook.audit.continuous.troubles import Troubles
 from webhook.audit.listing import Listed, Listing
-from webhook.audit.rows import Rows
+from webhook.audit.rows import Rows, place_of
 from webhook.audit.selecting import Selection
 from webhook.cluster import KubernetesCluster
 from webhook.keyring.ring import KeyRing
@@ -39,6 +39,7 @@ _PATIENCE = 120.0
 """Seconds for one Secret, waiting for its turn at a busy provider included."""
 _BACK_WITHIN = timedelta(seconds=30)
 """After a provider answers again, so soon the others that it owes an answer are asked about."""
+_LONGEST_WAIT = 60.0
 _LATE = timedelta(minutes=10)
 """What is due for longer is overdue."""
 
@@ -134,7 +135,9 @@ class Watching:
         self._selection = Selection(wanted)
         self._schedule = Schedule()
         self._followed: dict[str, _Followed] = {}
-        self._complete = False
+        self.complete = False
+        """Whether all that there is has been listed."""
+        self._tidy = asyncio.Event()
         self._changed = asyncio.Event()
         self._turns = asyncio.Semaphore(_IN_FLIGHT)
 
@@ -162,7 +165,7 @@ class Watching:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(namespaces.run())
             tasks.create_task(secrets.run())
-            tasks.create_task(self._look_for_reports())
+            tasks.create_task(self._keep_reports())
             tasks.create_task(self._look_at_what_is_due(tasks))
 
     @property
@@ -191,7 +194,7 @@ class Watching:
     def secret_seen(self, listed: Listed) -> None:
         """A Secret is there, and like this."""
         if listed.secret.deleting or not self._selection.may_match(listed.secret):
-            self.secret_gone(listed.uid, deleted=listed.secret.deleting)
+            self.secret_gone(listed, deleted=listed.secret.deleting)
             return
         followed = self._followed.get(listed.uid)
         if followed is None:
@@ -205,31 +208,22 @@ class Watching:
             followed.attempts = 0
             self._look_soon(listed.uid)
 
-    def secret_gone(self, uid: str, *, deleted: bool) -> None:
+    def secret_gone(self, listed: Listed, *, deleted: bool) -> None:
         """A Secret is no longer there, or none of ours any more."""
-        if self._followed.pop(uid, None) is None and uid not in self._reports.stored:
-            return
-        self._schedule.drop(uid)
+        self._followed.pop(listed.uid, None)
+        self._schedule.drop(listed.uid)
         if deleted:
-            self._reports.gone(uid)
-        else:
-            self._schedule.set(uid, self._clock())  # where its report is taken away
-            self._changed.set()
+            self._reports.gone(_key(listed))
+        elif _key(listed) in self._reports.stored:
+            self._tidy.set()
 
     def secrets_are(self, uids: set[str]) -> None:
         """These are all that there are; what else was known is gone."""
-        for uid in [uid for uid in self._followed if uid not in uids]:
-            self.secret_gone(uid, deleted=True)
-        self._complete = True
-        self._take_others_away()
+        for followed in [one for uid, one in self._followed.items() if uid not in uids]:
+            self.secret_gone(followed.listed, deleted=True)
+        self.complete = True
+        self._tidy.set()
         self._log.info("following", secrets=len(self._followed), reports=len(self._reports.stored))
-
-    def _take_others_away(self) -> None:
-        """Reports on what is none of ours, once it is known what is."""
-        if self._complete:
-            for uid in [uid for uid in self._reports.stored if uid not in self._followed]:
-                self._schedule.set(uid, self._clock())
-            self._changed.set()
 
     def namespace_seen(self, listed: Listed) -> None:
         """A namespace is there, and says so of its Secrets."""
@@ -256,12 +250,12 @@ class Watching:
 
     def _remembered(self, listed: Listed) -> Known | None:
         """What its report says, where that is still about this Secret as it is, and judged as we would."""
-        known = self._before(listed.uid)
+        known = self._before(listed)
         same = known is not None and (known.version, known.judged_by) == (listed.version, self._judging.digest)
         return known if same else None
 
-    def _before(self, uid: str) -> Known | None:
-        return self._reports.stored.get(uid) or self._memory.get(uid)
+    def _before(self, listed: Listed) -> Known | None:
+        return self._reports.stored.get(_key(listed)) or self._memory.get(listed.uid)
 
     def _is_muted(self, listed: Listed) -> bool:
         namespace = self._namespaces.get(listed.secret.namespace)
@@ -313,16 +307,24 @@ class Watching:
                 await self._turns.acquire()
                 tasks.create_task(self._look_in_turn(uid))
             due = self._schedule.next
-            wait = max(0.0, (due - self._clock()).total_seconds()) if due is not None else None
+            # Now and then in any case, because somebody may set the clock.
+            wait = min(max(0.0, (due - self._clock()).total_seconds()), _LONGEST_WAIT) if due is not None else None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
 
-    async def _look_for_reports(self) -> None:
+    async def _keep_reports(self) -> None:
+        """Take away those on what is none of ours, and write those that are missing."""
         while True:
-            await asyncio.sleep(self._pace.look_again.total_seconds())
+            self._tidy.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.look_again.total_seconds()):
+                    await self._tidy.wait()
             await self._reports.look()
-            self._take_others_away()
+            if self.complete:
+                wanted = {_key(followed.listed) for followed in self._followed.values()}
+                for key in self._reports.stored.keys() - wanted:
+                    await self._reports.remove(key)
             for followed in list(self._followed.values()):
                 known = followed.known
                 if known is not None and _may_be_shown(known) and not await self._reports.write(known):
@@ -347,7 +349,6 @@ class Watching:
         try:
             followed = self._followed.get(uid)
             if followed is None:
-                await self._reports.remove(uid)
                 return
             followed.looking = True
             try:
@@ -357,7 +358,8 @@ class Watching:
                 self._unread(followed, error)
             except Exception as error:  # a bug: one Secret must not keep the others from being looked at
                 self._metrics.looked("failed")
-                self._log.error("a Secret could not be judged", exc_info=error)
+                place = place_of(followed.listed.secret)
+                self._log.error("a Secret could not be judged", secret=place.secret, exc_info=error)
                 self._again_later(followed)
             finally:
                 followed.looking = False
@@ -379,7 +381,7 @@ class Watching:
             return  # it has gone in the meantime
         followed.known = known
         if known is None:
-            await self._reports.remove(listed.uid)
+            await self._reports.remove(_key(listed))
         elif _may_be_shown(known):
             if not self._is_muted(followed.listed):
                 known = await self._telling.tell(known, stored, self._clock())
@@ -398,7 +400,7 @@ class Watching:
             return None
         now = self._clock()
         rows = self._rows.of_stored(standing, stored.secret, "", now)
-        before = followed.known or self._before(stored.uid)
+        before = followed.known or self._before(followed.listed)
         entries = entries_of(rows, before.entries if before else (), now, judging.settings.expiry.warn_within)
         secret = stored.secret
         return Known(stored.uid, secret.namespace, secret.name, stored.version, judging.digest, entries)
@@ -437,6 +439,10 @@ class _Cluster(AsAuditor):
 _EXPIRED = "the API server has forgotten where we were"
 
 
+def _key(listed: Listed) -> Key:
+    return (listed.secret.namespace, listed.uid)
+
+
 def _may_be_shown(known: Known) -> bool:
     """Whether a report or an Event would spread what stands in its name, by somebody's slip."""
     return not name_holds_token(known.name)
@@ -458,8 +464,8 @@ class _Secrets:
         if self._listing and self._watching.follows(one.uid):
             self._seen.add(one.uid)
 
-    def gone(self, uid: str) -> None:
-        self._watching.secret_gone(uid, deleted=True)
+    def gone(self, one: Listed) -> None:
+        self._watching.secret_gone(one, deleted=True)
 
     def complete(self) -> None:
         self._watching.secrets_are(self._seen)
@@ -480,8 +486,8 @@ class _Namespaces:
         self._watching.namespace_seen(one)
         self._seen.add(one.uid)
 
-    def gone(self, uid: str) -> None:
-        self._watching.namespace_gone(uid)
+    def gone(self, one: Listed) -> None:
+        self._watching.namespace_gone(one.uid)
 
     def complete(self) -> None:
         self._watching.namespaces_are(self._seen)
