@@ -1,5 +1,6 @@
 """Kustomize and Helm install the same objects, so that there is one truth about each."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from webhook.certificates import generate_certificates
 
 from .conftest import OVERLAYS, Kustomize, Template
 from .rendered import MANIFESTS, Object, by_key, comparable, kustomized
+
+NAME = "git-token-webhook"
 
 
 def assert_same(kustomize: list[Object], helm: list[Object]) -> None:
@@ -40,6 +43,25 @@ def test_the_same_with_certificates_from_somebody_else(kubectl: Path, template: 
     assert secret["data"].keys() == {"tls.crt", "tls.key", "ca.crt"}
     certificates = {"mode": "provided", "caBundle": bundle}
     assert_same([one for one in objects if one is not secret], template({"certificates": certificates}))
+
+
+def test_the_overlay_that_the_guide_shows(kubectl: Path, kustomize: Kustomize, tmp_path: Path) -> None:
+    """Only configuration and image are other ones, and the pods still find the configuration."""
+    guide = (MANIFESTS.parent / "docs" / "operations.md").read_text()
+    (kustomization,) = re.findall(r"^```yaml\n(apiVersion: kustomize.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    copied = shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    overlay = copied / "overlays" / "mine"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text(kustomization)
+    (overlay / "config.yaml").write_text("mode: warn\n")
+    objects = by_key(kustomized(kubectl, overlay))
+    assert objects["ConfigMap", NAME]["data"] == {"config.yaml": "mode: warn\n"}
+    assert set(re.findall(r"image: (.*)", yaml.safe_dump(objects["Deployment", NAME]))) == {
+        "registry.example.com/git-token-webhook:0.1.0"
+    }
+    ours = by_key(kustomize("own-certificates"))
+    changed = {key for key in objects | ours if objects.get(key) != ours.get(key)}
+    assert changed == {("ConfigMap", NAME), ("Deployment", NAME)}
 
 
 def test_the_same_with_monitoring(kubectl: Path, template: Template, tmp_path: Path) -> None:
