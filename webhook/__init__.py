@@ -35,7 +35,7 @@ People's own commands: for sealed tokens `sealed_commands`, with `resealing` and
 `token_commands`, with `token_changes` and `token_writes`; both read and change by `stored_secrets`.
 
 The same judgement on manifests (`check`) and on what a cluster holds (`audit`) is in `audit/`; it begins in its
-`commands`, and judges by `Reviewer.judge`.
+`commands`, and judges by `Reviewer.judge`. `audit/continuous/` is the audit that never ends.
 
 What was found in many Secrets at once is a `report/`: `model` says what it holds, `formats` writes it as a table, JSON,
 YAML, JUnit, SARIF or HTML.
