@@ -185,6 +185,16 @@ def test_another_namespace_is_used_everywhere(template: Template) -> None:
     assert "elsewhere/git-token-webhook" in str(objects["Deployment", "git-token-webhook"]["spec"])
 
 
+def test_it_can_begin_with_a_few_namespaces(template: Template) -> None:
+    """Those that somebody has put a label on; never our own, nor kube-system."""
+    objects = by_key(template({"webhooks": {"namespaceLabels": {"tokens": "checked"}}}))
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        (hook,) = objects[kind, "git-token-webhook"]["webhooks"]
+        assert hook["namespaceSelector"]["matchLabels"] == {"tokens": "checked"}
+        (excluded,) = hook["namespaceSelector"]["matchExpressions"]
+        assert excluded["values"] == ["kube-system", "git-token-webhook"]
+
+
 def test_no_ca_bundle_of_somebody_else_is_touched(template: Template) -> None:
     """Who makes the certificates writes caBundle; an upgrade that said anything about it would put it back."""
     for mode in ("own", "cert-manager"):

@@ -36,6 +36,7 @@ def values_schema() -> Schema:
                 timeoutSeconds={"type": "integer", "minimum": 1, "maximum": 30},
                 failurePolicy={"enum": ["Fail", "Ignore"]},
                 excludedNamespaces=_list(_TEXT),
+                namespaceLabels=_map(_TEXT_OR_EMPTY),
                 conditions=_list(_TEXT),
             ),
             "certificates": _object(

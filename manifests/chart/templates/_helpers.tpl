@@ -49,6 +49,10 @@ rules:
     # No DELETE: a Secret can always go, also while the webhook is down.
     operations: [CREATE, UPDATE]
 namespaceSelector:
+  {{- with .Values.webhooks.namespaceLabels }}
+  matchLabels:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   matchExpressions:
     - key: kubernetes.io/metadata.name
       operator: NotIn
