@@ -122,6 +122,19 @@ async def test_what_is_read_is_not_printed(api: tuple[ApiServer, StoredSecrets])
         assert encode(make_token()) not in repr(found)
 
 
+async def test_why_the_api_server_can_t_be_reached(tmp_path: Path) -> None:
+    """In words of ours: an exception's own text may quote the request."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n"
+        "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"
+    )
+    async with await StoredSecrets.connect(kubeconfig) as secrets:
+        with pytest.raises(NotDone) as caught:
+            await secrets.read("a", "b")
+    assert str(caught.value) == "the API server can't be reached: nobody answers at its address"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -27,6 +27,15 @@ TIMEOUT = 30.0
 """Seconds for one request: a write waits for admission webhooks, ours among them."""
 
 _MOST_BEGINNINGS = 10
+# By the names of aiohttp's exceptions, so that it need not be imported for them.
+_REASONS = {
+    "ClientConnectorError": "nobody answers at its address",
+    "ClientConnectorDNSError": "its name isn't known (DNS)",
+    "ClientConnectorCertificateError": "its certificate can't be verified",
+    "ClientConnectorSSLError": "it does not speak TLS as it should",
+    "ServerDisconnectedError": "it closed the connection",
+    "ClientOSError": "it closed the connection",
+}
 
 Json = dict[str, Any]
 
@@ -213,7 +222,7 @@ async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
         raise NotDone("the API server doesn't answer in time") from None
     except Exception as error:
         # aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials.
-        raise NotDone(f"the API server can't be reached: {type(error).__name__}") from None
+        raise NotDone(f"the API server can't be reached: {_REASONS.get(name := type(error).__name__, name)}") from None
     status: int = response.status
     if status == 409:
         raise Conflict("the API server answers 409: somebody else is changing it", status)

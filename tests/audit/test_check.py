@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import typer.testing
@@ -113,6 +115,28 @@ async def test_silence_is_asked_again_at_the_end(checker: Checker) -> None:
     report = await checker.check("-", stdin=f"{manifest(token, 'a')}---\n{manifest(token, 'b')}")
     assert [row.outcome for row in report.rows] == [Outcome.UNVERIFIED] * 2
     assert report.asked == 2  # both times one question for both Secrets
+
+
+def test_what_is_no_file_is_written_into_and_not_replaced(tmp_path: Path) -> None:
+    """Such as /dev/stdout, which the next program still needs."""
+    (tmp_path / "empty").mkdir()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [
+        sys.executable,
+        "-m",
+        "webhook",
+        "check",
+        str(tmp_path / "empty"),
+        "-o",
+        "json",
+        "--output-file",
+        str(pipe),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    report = json.loads(pipe.read_text())
+    process.communicate(timeout=30)
+    assert (process.returncode, report["complete"], pipe.is_fifo()) == (0, True, True)
 
 
 async def test_a_host_that_says_nothing_is_not_asked_thousands_of_times(checker: Checker) -> None:

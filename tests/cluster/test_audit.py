@@ -91,6 +91,17 @@ class Crowd:
             text=True,
         )
 
+    def wait_for(self, last: Mapping[str, Any]) -> None:
+        """Until lists have the last Secret that was written into etcd, and so all."""
+        namespace, name = last["metadata"]["namespace"], last["metadata"]["name"]
+        # From the cache that lists are answered from, which is behind etcd.
+        get = ("get", "--raw", f"/api/v1/namespaces/{namespace}/secrets?resourceVersion=0&limit=5000")
+
+        def arrived() -> bool:
+            return f'"name":"{name}"' in self.control_plane.kubectl(*get, check=False).stdout
+
+        wait_until(arrived, 60, interval=0.5, message="the API server to know the last Secret")
+
     def audit(self, *arguments: str, user: str = "admin") -> Run:
         """One, to its end."""
         return ended(self.start(*arguments, user=user))
@@ -180,13 +191,7 @@ def fill(crowd: Crowd) -> None:
     for number in range(OTHERS):
         objects.append(stored(names[number % NAMESPACES], f"other-{number}", {"password": token, "x": "y" * 200}))
     crowd.control_plane.store_in_etcd({key_of(secret): secret for secret in objects})
-    last = objects[-1]["metadata"]
-
-    def arrived() -> bool:
-        get = ("get", "secret", last["name"], "-n", last["namespace"])
-        return crowd.control_plane.kubectl(*get, check=False).returncode == 0
-
-    wait_until(arrived, 60, message="the API server to know the last Secret")
+    crowd.wait_for(objects[-1])
 
 
 def places(report: Mapping[str, Any]) -> dict[str, str]:
@@ -279,7 +284,7 @@ def test_interrupted_it_tells_what_it_has_found(crowd: Crowd) -> None:
 def test_no_form_of_a_report_shows_a_token(crowd: Crowd, format: str, view: str, tmp_path: Path) -> None:
     """Neither the report nor what is printed beside it, nor in part nor in base64."""
     file = tmp_path / "report"
-    run = crowd.audit("-n", "team-00", "-n", "team-07", "-o", format, "--view", view, "--output-file", str(file))
+    run = crowd.audit("-n", "team-00", "-l", LABEL, "-o", format, "--view", view, "--output-file", str(file))
     assert run.code == 1, run.stderr
     text = file.read_text()
     assert "creds-" in text
@@ -357,6 +362,13 @@ def test_a_namespace_that_is_none(crowd: Crowd) -> None:
     assert run.report["problems"] == ["There is no namespace teem-06."]
 
 
+def test_a_selector_that_is_none(crowd: Crowd) -> None:
+    """It is wrong usage, and no cluster that couldn't be looked at."""
+    run = crowd.audit("-n", "team-06", "-l", "a b==")
+    assert (run.code, run.stdout) == (2, "")
+    assert "--selector" in run.stderr
+
+
 @pytest.mark.timeout(300)
 def test_several_clusters_make_one_report(crowd: Crowd, tmp_path: Path) -> None:
     """Each row says which cluster it is of; a token that both hold is asked about once."""
@@ -416,7 +428,7 @@ def test_what_the_webhook_has_never_seen_and_what_was_changed_behind_its_back(
 
     keys = ("--keys", str(tmp_path / "keys"))
     expected = {"seen": "attested", "changed": "changed", "borrowed": "untrusted", "never": "never"}
-    wait_until(lambda: len(states()) == 4, 30, message="the API server to know them")
+    crowd.wait_for(objects[-1])
     assert states(*keys) == expected
     assert states() == {"seen": None, "changed": None, "borrowed": None, "never": "never"}
     assert crowd.audit("-n", namespace, *keys).code == 0
