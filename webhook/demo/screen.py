@@ -140,10 +140,18 @@ def end(console: Console, scenes: int, asked: int) -> None:
         f"{scenes} writes, {asked} requests to providers. No token was printed above: none ever is, in no message, log "
         "line, metric, annotation or error."
     )
-    console.print(
-        "Go on: [bold]./dev demo --serve[/bold] keeps the server up to try with curl; README.md says how to put it in "
-        "front of a real API server; [bold]./dev test[/bold] proves all of this against a real kube-apiserver."
-    )
+    console.print("Go on:")
+    for command, what in _GO_ON:
+        console.print(f"  [bold]{command:<62}[/bold] {what}", highlight=False)
+
+
+_GO_ON = (
+    ("./dev demo --serve", "keep the server up, and try it with curl"),
+    ("kind create cluster --config manifests/kind.yaml; tilt up", "in a cluster, with simulated providers"),
+    ("kubectl apply -k manifests/overlays/own-certificates", "in your cluster: README.md, Install"),
+    ("./dev run audit --all-namespaces", "what the Secrets of your cluster hold today"),
+    ("./dev test", "all of this, against a real kube-apiserver"),
+)
 
 
 def invite(console: Console, url: str, place: Path) -> None:
