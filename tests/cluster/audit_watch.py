@@ -89,6 +89,11 @@ class Replica:
         """That it hasn't ended."""
         assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.log}"
 
+    def megabytes(self) -> float:
+        """The most memory that it ever had, in MiB."""
+        status = Path("/proc", str(self._process.pid), "status").read_text()
+        return int(re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[0]) / 1024
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)

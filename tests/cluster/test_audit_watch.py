@@ -1,9 +1,15 @@
 """The audit that never ends, on a real API server, with the rights that it has where it is installed."""
 
+import base64
+import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +18,7 @@ from webhook.simulator.faults import Status
 from ..go_programs import BinariesUnavailable, skip_or_fail
 from .audit_watch import KINDS, LABEL, LEASE, Cluster, own_cluster
 from .control_plane import ControlPlane, wait_until
+from .test_audit import HOLDERS, Crowd, fill
 from .webhook_process import OWN_NAMESPACE
 
 OPEN_REPORTS, POLICY_REPORTS = KINDS
@@ -342,3 +349,59 @@ def test_who_may_not_follow_secrets_is_not_ready(cluster: Cluster) -> None:
             wait_until(lambda: replica.readiness()[0] == 200, 40, message="it to be ready")
     finally:
         cluster.give_rights()
+
+
+def test_no_token_is_said_by_anybody(cluster: Cluster) -> None:
+    """Also where somebody's slip has made one the name of a Secret or of a key, a label or an account."""
+    team = cluster.namespace()
+    token, name = cluster.github.weak_token(), cluster.github.weak_token()
+    named = f"git-default-{'-'.join(('glpat', 'a1b2c3d4e5' * 2))}"
+    encoded = base64.b64encode(token.encode()).decode()
+    secrets: list[dict[str, Any]] = [
+        {
+            "metadata": {"name": "git-default-json"},
+            "stringData": {"alice": json.dumps({"token": token, "username": token})},
+        },
+        {"metadata": {"name": "git-default-key"}, "stringData": {token: "something", "token": token}},
+        {
+            "metadata": {"name": "git-default-url"},
+            "stringData": {"url": f"https://{token}@github.com/acme", "token": token},
+        },
+        {"metadata": {"name": "git-default-host"}, "stringData": {"host": f"{token}.example", "token": token}},
+        {"metadata": {"name": named}, "stringData": {"token": f"{name}-spoilt"}},
+    ]
+    for secret in secrets:
+        secret["metadata"]["namespace"] = team
+        cluster.control_plane.apply({"apiVersion": "v1", "kind": "Secret", **secret})
+    with cluster.watched("--log-level", "debug") as replica:
+        wait_until(
+            lambda: replica.metric("audit_looks_total", result="judged") == len(secrets), 20, message="all looks"
+        )
+        for one in ("json", "key", "url", "host"):
+            wait_until(partial(cluster.report, team, f"git-default-{one}"), message="its report")
+        told = replica.log + replica.metrics + replica.readiness()[1]
+    told += str([cluster.get(OPEN_REPORTS, "-n", team), cluster.get("events", "-n", team)])
+    assert cluster.report(team, named) is None
+    for planted in (token, name, named, encoded):
+        assert planted not in told
+
+
+@pytest.mark.timeout(300, func_only=True)
+def test_two_thousand_among_twenty_thousand(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """Each is looked at, each token is asked about once, each has a report, and memory is for the few that matter."""
+    with own_cluster(control_plane.binaries, tmp_path) as large:
+        large.have(OPEN_REPORTS)
+        crowd = Crowd(large.control_plane, large.github, large.configuration(), tmp_path)
+        fill(crowd)
+        with large.watched("--lease-duration", "15s") as replica:
+            looked, began = len(crowd.tokens) * HOLDERS, time.monotonic()
+            wait_until(
+                lambda: replica.metric("audit_report_changes_total") >= looked, 200, interval=1, message="all reports"
+            )
+            print(f"{time.monotonic() - began:.0f} s, {replica.megabytes():.0f} MiB")
+            assert replica.metric("audit_report_changes_total") == looked
+            for outcome, number in Counter(crowd.tokens.values()).items():
+                assert replica.metric("audit_tokens", outcome=outcome) == number * HOLDERS
+            assert replica.metric("audit_looks_total", result="judged") == looked
+            assert replica.megabytes() < 300
+        assert [large.github.requests(token) for token in crowd.tokens] == [1] * len(crowd.tokens)

@@ -327,7 +327,9 @@ class Watching:
                     await self._reports.remove(key)
             for followed in list(self._followed.values()):
                 known = followed.known
-                if known is not None and _may_be_shown(known) and not await self._reports.write(known):
+                if known is None or followed.looking or not _may_be_shown(known):
+                    continue
+                if not await self._reports.write(known):
                     break  # the others would fare no better
             self._tell_what_is_untold()
 
@@ -336,7 +338,7 @@ class Watching:
         now = self._clock()
         for uid, followed in self._followed.items():
             known = followed.known
-            if known is None or not _may_be_shown(known) or self._is_muted(followed.listed):
+            if known is None or followed.looking or not _may_be_shown(known) or self._is_muted(followed.listed):
                 continue
             if news_of(known.entries, now) is not None:
                 self._look_soon(uid)
