@@ -257,7 +257,8 @@ def _token_from_stdin() -> SecretStr:
     else:
         try:
             text = sys.stdin.read(_LONGEST)
-        except UnicodeDecodeError:
+            text.encode()  # some locales let through what is no text, as lone surrogates
+        except UnicodeError:
             raise ConfigurationError("standard input is no text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():

@@ -65,6 +65,19 @@ def done(result: Completed, *parts: str) -> None:
 
 
 class TestSet:
+    @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+    def test_what_is_no_text_is_no_token(self, desk: Desk, locale: str) -> None:
+        """Whatever the locale makes of it, nothing of it is shown."""
+        line = [sys.executable, "-m", "webhook", "token", "set", f"{desk.place.namespace}/{USERS}", "--user", "alice"]
+        result = subprocess.run(
+            [*line, *desk.flags],
+            input=b"\xff\xfe",
+            capture_output=True,
+            timeout=60,
+            env={**os.environ, "LC_ALL": locale},
+        )
+        assert (result.returncode, result.stderr) == (2, b"git-token-webhook: standard input is no text\n")
+
     def test_a_kind_of_host_that_is_none(self, desk: Desk) -> None:
         """Nobody would know where the token belongs."""
         result = desk.set(USERS, "x", "--user", "alice", "--provider", "githup")
