@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import logging
+import socket
 import ssl
 import time
 import tracemalloc
@@ -363,6 +364,7 @@ async def test_a_redirect_is_not_followed(status: int, authority: Authority) -> 
             await reply_of(authority, handler)
         assert not elsewhere.requests
     assert str(caught.value) == "answered with a redirect, which is not followed"
+    assert caught.value.lasting
 
 
 # Time.
@@ -843,9 +845,10 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Autho
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other")
     async with https(answer_ok, other.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match=r"can't be verified \(an unknown authority signed it\)"):
+        with pytest.raises(NoAnswer, match=r"can't be verified \(an unknown authority signed it\)") as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
         assert not site.requests
+    assert caught.value.lasting
 
 
 async def test_an_expired_certificate_is_refused(authority: Authority) -> None:
@@ -1087,8 +1090,9 @@ async def test_a_refused_connection_is_told(authority: Authority) -> None:
     async with conversing(saying(b""), None) as site:
         pass
     async with make_client() as client:
-        with pytest.raises(NoAnswer, match="refused the connection"):
+        with pytest.raises(NoAnswer, match="refused the connection") as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
+    assert not caught.value.lasting
 
 
 async def test_a_failure_carries_no_request(authority: Authority) -> None:
@@ -1174,3 +1178,12 @@ async def test_a_time_out_is_reported_as_one(authority: Authority) -> None:
             with pytest.raises(NoAnswer):
                 await ask(client, authority.host(site.port)).send("GET", "/", headers={})
     assert reported == ["timeout"]
+
+
+@pytest.mark.parametrize(
+    ("number", "lasting"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False), (socket.EAI_FAIL, False)]
+)
+def test_a_name_that_is_not_there_stays_so(number: int, lasting: bool) -> None:
+    """Nobody being there who could be asked doesn't."""
+    mishap = http._mishap(httpcore.ConnectError(socket.gaierror(number, "")))
+    assert (mishap.lasting, mishap.clause) == (lasting, "could not be found (DNS)")
