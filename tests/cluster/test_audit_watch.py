@@ -394,14 +394,31 @@ def test_two_thousand_among_twenty_thousand(control_plane: ControlPlane, tmp_pat
         crowd = Crowd(large.control_plane, large.github, large.configuration(), tmp_path)
         fill(crowd)
         with large.watched("--lease-duration", "15s") as replica:
-            looked, began = len(crowd.tokens) * HOLDERS, time.monotonic()
+            looked = len(crowd.tokens) * HOLDERS
             wait_until(
                 lambda: replica.metric("audit_report_changes_total") >= looked, 200, interval=1, message="all reports"
             )
-            print(f"{time.monotonic() - began:.0f} s, {replica.megabytes():.0f} MiB")
             assert replica.metric("audit_report_changes_total") == looked
             for outcome, number in Counter(crowd.tokens.values()).items():
                 assert replica.metric("audit_tokens", outcome=outcome) == number * HOLDERS
-            assert replica.metric("audit_looks_total", result="judged") == looked
+            # For a few, their regular turn comes just now.
+            assert looked <= replica.metric("audit_looks_total", result="judged") < looked * 1.02
             assert replica.megabytes() < 300
         assert [large.github.requests(token) for token in crowd.tokens] == [1] * len(crowd.tokens)
+
+
+def test_a_forged_report_elsewhere_is_worth_nothing(cluster: Cluster) -> None:
+    """Whoever may write reports in one namespace says nothing about a Secret of another."""
+    team, elsewhere = cluster.namespace(), cluster.namespace()
+    cluster.secret(team, "creds", cluster.github.weak_token())
+    with cluster.watched():
+        report = cluster.wait_for("insufficient", team, "creds")
+    name = report["metadata"]["name"]
+    cluster.control_plane.kubectl("delete", OPEN_REPORTS, name, "-n", team)
+    kept = {key: report["metadata"][key] for key in ("name", "labels", "annotations")}
+    report["metadata"] = {**kept, "namespace": elsewhere}
+    report["results"][0]["properties"] |= {"state": "sufficient", "told": "sufficient"}
+    cluster.create(report)
+    with cluster.watched():
+        cluster.wait_for("insufficient", team, "creds")
+        wait_until(lambda: cluster.report(elsewhere, "creds") is None, message="the forged one to go")
