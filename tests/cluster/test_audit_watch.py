@@ -15,11 +15,12 @@ import pytest
 
 from webhook.simulator.faults import Status
 
+from ..definitions import prometheus_operator
 from ..go_programs import BinariesUnavailable, skip_or_fail
-from .audit_watch import KINDS, LABEL, LEASE, Cluster, own_cluster
+from .audit_watch import COMPONENT, KINDS, LABEL, LEASE, Cluster, own_cluster
 from .control_plane import ControlPlane, wait_until
 from .test_audit import HOLDERS, Crowd, fill
-from .webhook_process import OWN_NAMESPACE
+from .webhook_process import MANIFESTS, OWN_NAMESPACE
 
 OPEN_REPORTS, POLICY_REPORTS = KINDS
 
@@ -422,3 +423,16 @@ def test_a_forged_report_elsewhere_is_worth_nothing(cluster: Cluster) -> None:
     with cluster.watched():
         cluster.wait_for("insufficient", team, "creds")
         wait_until(lambda: cluster.report(elsewhere, "creds") is None, message="the forged one to go")
+
+
+def test_all_of_its_objects_are_accepted(cluster: Cluster) -> None:
+    """By the API server and the level of Pod Security that our namespace has; the alerts, too."""
+    for definition in prometheus_operator():
+        cluster.control_plane.kubectl("create", "-f", str(definition))
+    wait_until(lambda: cluster.control_plane.kubectl("get", "prometheusrules", "-A", check=False).returncode == 0, 20)
+    dry = ("apply", "--dry-run=server", "-n", OWN_NAMESPACE)
+    alerts = cluster.control_plane.kubectl(*dry, "-k", str(MANIFESTS.parent / "alerts"))
+    assert "prometheusrule.monitoring.coreos.com/git-token-webhook created" in alerts.stdout
+    for file in sorted(COMPONENT.glob("*.yaml")):
+        if file.name != "kustomization.yaml":
+            assert "Warning" not in cluster.control_plane.kubectl(*dry, "-f", str(file)).stderr

@@ -18,9 +18,10 @@ def cert_manager() -> list[Path]:
 
 
 def prometheus_operator() -> list[Path]:
-    """Of ServiceMonitors. Raises `BinariesUnavailable`."""
+    """Of ServiceMonitors and PrometheusRules. Raises `BinariesUnavailable`."""
     folder = module_files(HERE, "github.com/prometheus-operator/prometheus-operator")
-    return [folder / "example" / "prometheus-operator-crd" / "monitoring.coreos.com_servicemonitors.yaml"]
+    crds = folder / "example" / "prometheus-operator-crd"
+    return [crds / f"monitoring.coreos.com_{kind}.yaml" for kind in ("servicemonitors", "prometheusrules")]
 
 
 def reports() -> dict[str, Path]:

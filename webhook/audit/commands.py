@@ -190,7 +190,7 @@ def audit(
                 selector=selector,
                 pace=pace,
                 at_once=concurrency,
-                lease=parse_place(lease),
+                lease=_lease(lease),
                 lease_duration=_seconds("--lease-duration", lease_duration),
                 health_listen=Address.parse(health_listen),
                 kubeconfig=kubeconfig,
@@ -274,6 +274,13 @@ async def _audited(
 def _refuse_with_watch(given: Iterable[str]) -> None:
     if names := ", ".join(given):
         raise ConfigurationError(f"{names}: not with --watch, which is about all namespaces of one cluster, for ever")
+
+
+def _lease(text: str) -> tuple[str, str]:
+    try:
+        return parse_place(text)
+    except ConfigurationError:
+        raise ConfigurationError("--lease: write NAMESPACE/NAME") from None
 
 
 def _moment(text: str | None) -> datetime | None:
