@@ -133,6 +133,8 @@ def test_a_token_is_asked_about_once_however_many_hold_it(cluster: Cluster) -> N
     with cluster.watched():
         for number in range(8):
             cluster.wait_for("sufficient", team, f"creds-{number}")
+        cluster.secret(team, "later", token)
+        cluster.wait_for("sufficient", team, "later")
     assert cluster.github.requests(token) == 1
 
 
