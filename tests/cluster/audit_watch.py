@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,15 +220,17 @@ class Cluster:
         """Their reasons."""
         return [event["reason"] for event in self.events(namespace, name)]
 
+    def serves(self, kind: str) -> bool:
+        """Whether there are reports of this kind."""
+        return self.control_plane.kubectl("get", kind, "-A", check=False).returncode == 0
+
     def have(self, *kinds: str) -> None:
         """These kinds of reports there are, and no other."""
         for kind, file in reports().items():
             there = self.control_plane.kubectl("get", "crd", kind, check=False).returncode == 0
             if kind in kinds and not there:
                 self.control_plane.kubectl("create", "-f", str(file))
-                wait_until(
-                    lambda kind=kind: self.control_plane.kubectl("get", kind, "-A", check=False).returncode == 0, 20
-                )
+                wait_until(partial(self.serves, kind), 20)
             elif there and kind not in kinds:
                 self.control_plane.kubectl("delete", "crd", kind)
 
