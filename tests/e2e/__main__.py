@@ -4,7 +4,8 @@
     ./dev e2e --kind               a kind cluster: needs Docker
     ./dev e2e                      the cluster that KUBECONFIG names, with the shell commands E2E_BUILD_IMAGE and
                                    E2E_LOAD_IMAGE, where they are set; both find the image's name in $IMAGE
-    ./dev e2e --node -k new_ca   all else is pytest's
+    ./dev e2e --node -k new_ca     all else is pytest's
+    ./dev e2e --node --up          make the node and the image, and run nothing yet
     ./dev e2e --node --down        remove what --node (or --kind) made, and run nothing
 
 The cluster stays, so that the next run starts at once.
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         folders = [str(binaries.find_or_build()), str(find_or_build("helm").parent)]
         place.up()
         environment = {**os.environ, **place.environment(), "E2E_IMAGE_ID": place.build_image(IMAGE)}
+        if options.up:
+            return 0
     except (PlaceUnavailable, BinariesUnavailable) as error:
         print(error, file=sys.stderr)
         return 3
@@ -53,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--node", action="store_true", help="the real node of tests/e2e/node")
     which.add_argument("--kind", action="store_true", help="a kind cluster")
-    parser.add_argument("--down", action="store_true", help="remove that cluster instead")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--up", action="store_true", help="make cluster and image, and run nothing")
+    what.add_argument("--down", action="store_true", help="remove that cluster instead")
     return parser
 
 
