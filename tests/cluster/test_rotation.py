@@ -337,7 +337,7 @@ class TestReseal:
         for arguments, reason in (
             (("--dry-run",), "say which Secrets"),
             (("-A", "-n", cluster.namespace), "say which Secrets"),
-            (("some",), "must be NAMESPACE/NAME"),
+            (("some",), "said as NAMESPACE/NAME"),
             ((f"{cluster.namespace}/absent",), "there is no Secret"),
         ):
             result = cluster.reseal(*arguments)
