@@ -204,8 +204,7 @@ class ApiObjects:
             method, path, header_params={"Accept": "application/json"}, body=body, auth_settings=["BearerToken"]
         )
         answer = self._client.call_api(*request, _request_timeout=self._timeout)
-        found = decoded(await asked(answer, self._timeout), Json)
-        return found
+        return decoded(await asked(answer, self._timeout), Json)
 
 
 async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:

@@ -3,12 +3,9 @@
 import contextlib
 import http.client
 import json
-import os
 import re
 import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +17,7 @@ import yaml
 from ..definitions import reports
 from ..ports import free_port
 from .control_plane import ControlPlane, as_yaml, wait_until
-from .webhook_process import MANIFESTS, OWN_NAMESPACE, ROOT, Simulation
+from .webhook_process import MANIFESTS, OWN_NAMESPACE, Simulation, launched
 
 COMPONENT = MANIFESTS.parent / "components" / "audit"
 ACCOUNT = "git-token-webhook-audit"
@@ -37,19 +34,9 @@ class Replica:
     def __init__(self, folder: Path, kubeconfig: Path, configuration: Path, *arguments: str) -> None:
         self.health_port = free_port()
         self._file = folder / f"audit-{self.health_port}.log"
-        command = [sys.executable, "-m", "webhook", "audit", "--watch", "-A", "--config", str(configuration)]
+        command = ["audit", "--watch", "-A", "--config", str(configuration)]
         command += ["--kubeconfig", str(kubeconfig), "--health-listen", f"127.0.0.1:{self.health_port}", *arguments]
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
-        with self._file.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = launched(command, self._file)
 
     @property
     def log(self) -> str:

@@ -207,6 +207,22 @@ class MountedFolder:
         link.replace(self.path / "..data")
 
 
+def launched(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A command of ours as a process of its own; all that it prints is in `log`, and its HOME is the folder of that."""
+    # Nothing of the developer's settings: a proxy or a KUBECONFIG would change what is tested.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent), "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "webhook", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 class Server:
     """`git-token-webhook serve`, as a process of its own."""
 
@@ -223,23 +239,12 @@ class Server:
         self.listen = listen
         self.health_port = free_port()
         self._log = folder / f"server-{self.health_port}.log"
-        command = [sys.executable, "-m", "webhook", "serve"]
+        command = ["serve"]
         command += ["--config", str(configuration), "--kubeconfig", str(kubeconfig)]
         command += ["--tls-cert", str(tls / "tls.crt"), "--tls-key", str(tls / "tls.key")]
         command += ["--listen", f"{listen[0]}:{listen[1]}", "--health-listen", f"127.0.0.1:{self.health_port}"]
         command += ["--shutdown-delay", delay, *arguments]
-        # Nothing of the developer's settings: a proxy or a KUBECONFIG would change what is tested.
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = launched(command, self._log)
 
     @property
     def log(self) -> str:
