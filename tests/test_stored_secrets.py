@@ -11,7 +11,6 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tests.factories import encode, make_token
-from webhook.errors import ConfigurationError
 from webhook.stored_secrets import NotDone, StoredSecrets
 
 Answer = Callable[[web.Request], web.Response]
@@ -133,29 +132,3 @@ async def test_why_the_api_server_can_t_be_reached(tmp_path: Path) -> None:
         with pytest.raises(NotDone) as caught:
             await secrets.read("a", "b")
     assert str(caught.value) == "the API server can't be reached: nobody answers at its address"
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (None, "there is no such file; name one"),
-        ("just text", "it has no contexts, and so is no kubeconfig"),
-        ("apiVersion: v1\nkind: Config\n", "it has no contexts"),
-        ("", "it has no contexts"),
-        ("a: [", "it is no YAML"),
-        ("{contexts: [{name: one, context: {}}, {name: two}]}", "there is no such context; there are one, two"),
-    ],
-    ids=["absent", "text", "no contexts", "empty", "broken", "others"],
-)
-async def test_a_kubeconfig_that_is_none_is_named(
-    tmp_path: Path, content: str | None, why: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """With what is wrong, and not quoted; the client logs nothing beside."""
-    kubeconfig = tmp_path / "kubeconfig"
-    if content is not None:
-        kubeconfig.write_text(content)
-    with pytest.raises(
-        ConfigurationError, match=rf"can't be used with the context some to reach the API server: {why}"
-    ):
-        await StoredSecrets.connect(kubeconfig, "some")
-    assert not caplog.records

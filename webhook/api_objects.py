@@ -7,17 +7,13 @@ back as it was read. Of the API server's errors only the status is told: their t
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 from pydantic import SecretStr
-
-from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
@@ -40,6 +36,7 @@ _REASONS = {
 Json = dict[str, Any]
 
 _T = TypeVar("_T")
+_L = TypeVar("_L", bound="ObjectList")
 
 
 class NotDone(Exception):
@@ -70,6 +67,30 @@ class Expired(NotDone):
     def __init__(self, following: str) -> None:
         super().__init__("the API server answers 410", 410)
         self.following = following
+
+
+class ListMetadata(msgspec.Struct, rename="camel"):
+    """Of any list, or part of one.
+
+    Attributes:
+        following: the `continue` by which the next part is asked for; empty after the last one.
+        remaining_item_count: how many objects come after these, as far as the API server says so.
+        resource_version: of the list as a whole, from which on changes can be followed.
+    """
+
+    following: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int = 0
+    resource_version: str = ""
+
+
+class ObjectList(msgspec.Struct):
+    """Objects of a kind; which, and what of them matters, says the class that comes of it."""
+
+    metadata: ListMetadata
+
+
+class _Objects(ObjectList):
+    items: list[Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +191,13 @@ class ApiObjects:
         Raises:
             NotDone: they can't be listed to the end.
         """
-        following, beginnings = "", 1
-        while True:
+
+        def ask(following: str) -> Awaitable[bytes]:
             query = urlencode({"limit": page, "labelSelector": selector, "continue": following})
-            try:
-                found = await self._request("GET", f"{resource.path(None)}?{query}")
-            except Expired as error:
-                following, beginnings = error.following, beginnings + 1
-                if beginnings > _MOST_BEGINNINGS:
-                    raise
-                continue
-            yield found.get("items") or []
-            following = (found.get("metadata") or {}).get("continue") or ""
-            if not following:
-                return
+            return self._asked("GET", f"{resource.path(None)}?{query}")
+
+        async for found, _ in paged(ask, _Objects):
+            yield found.items or []
 
     async def served(self, api: str) -> frozenset[str]:
         """The plural names of all that the API server serves there, such as ``apis/openreports.io/v1alpha1``.
@@ -200,11 +214,13 @@ class ApiObjects:
         return frozenset(resource["name"] for resource in found.get("resources") or [])
 
     async def _request(self, method: str, path: str, body: Json | None = None) -> Json:
+        return decoded(await self._asked(method, path, body), Json)
+
+    async def _asked(self, method: str, path: str, body: Json | None = None) -> bytes:
         request = await self._client.param_serialize(
             method, path, header_params={"Accept": "application/json"}, body=body, auth_settings=["BearerToken"]
         )
-        answer = self._client.call_api(*request, _request_timeout=self._timeout)
-        return decoded(await asked(answer, self._timeout), Json)
+        return await asked(self._client.call_api(*request, _request_timeout=self._timeout), self._timeout)
 
 
 async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
@@ -232,13 +248,9 @@ async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     return body
 
 
-class _ListMetadata(msgspec.Struct):
-    following: str = msgspec.field(default="", name="continue")
-
-
 class _Status(msgspec.Struct):
     message: str = ""
-    metadata: _ListMetadata = msgspec.field(default_factory=_ListMetadata)
+    metadata: ListMetadata = msgspec.field(default_factory=ListMetadata)
 
 
 def _status(body: bytes) -> _Status:
@@ -260,82 +272,29 @@ def decoded(answer: bytes, kind: type[_T]) -> _T:
         raise NotDone("the API server answers what this version doesn't understand") from None
 
 
-async def connect(
-    kubeconfig: Path | None = None, context: str | None = None, *, as_user: str | None = None
-) -> ApiClient:
-    """A client of the cluster that kubectl would use; in a pod without a kubeconfig, of its own.
+async def paged(ask: Callable[[str], Awaitable[bytes]], kind: type[_L]) -> AsyncIterator[tuple[_L, bool]]:
+    """A list part by part, each with whether the list begins with it, for the first time or again.
+
+    Where the API server has forgotten in between where we were (410), the list goes on with what there is now, or
+    begins again where it doesn't say how to.
 
     Args:
-        as_user: whom to act as, as kubectl's ``--as`` does.
+        ask: answers with the part that follows so, by `asked`; with the first one for an empty text.
 
     Raises:
-        ConfigurationError: there is none, or what there is can't be used.
+        NotDone: it can't be had to its end.
     """
-    from kubernetes.aio import config
-    from kubernetes.aio.client import ApiClient, Configuration
-
-    # The client has no types of its own.
-    load_kube_config: Any = config.load_kube_config
-    load_incluster_config: Any = config.load_incluster_config
-
-    where = _kubeconfig(kubeconfig, context)
-    configuration = Configuration()
-    try:
-        if where is None:
-            load_incluster_config(client_configuration=configuration)
-        else:
-            if not _there(where):
-                raise FileNotFoundError  # which the client would only log
-            # Nothing that the file's own plugins answer is written back into it.
-            options = {"context": context, "client_configuration": configuration, "persist_config": False}
-            await load_kube_config(where, **options)
-    except Exception as error:  # the client checks no shape: a file that is none ends in any of them
-        wanted = f" with the context {context}" if context else ""
-        named = where or "the pod's ServiceAccount"
-        # Its own text may quote the file.
-        what = (_wrong_with(where, context) if where is not None else "") or f" ({type(error).__name__})"
-        raise ConfigurationError(f"{named}: can't be used{wanted} to reach the API server{what}") from None
-    client: Any = ApiClient(configuration=configuration)
-    if as_user is not None:
-        client.set_default_header("Impersonate-User", as_user)
-    opened: ApiClient = client
-    return opened
-
-
-def _there(where: str) -> list[Path]:
-    """Those of several files that are there."""
-    return [Path(name) for name in where.split(os.pathsep) if Path(name).exists()]
-
-
-def _wrong_with(where: str, context: str | None) -> str:
-    """What keeps kubeconfigs from being used, as far as a look at them tells; a clause, or nothing."""
-    import yaml
-
-    found: list[str] = []
-    if not _there(where):
-        return ": there is no such file; name one with --kubeconfig or KUBECONFIG"
-    for file in _there(where):
+    following, beginnings = "", 1
+    while True:
+        anew = not following
         try:
-            document = yaml.safe_load(file.read_text(encoding="utf-8"))
-            found += [str(one["name"]) for one in document["contexts"]]
-        except OSError as error:
-            return f": {error.strerror}"
-        except (ValueError, yaml.YAMLError, RecursionError):
-            return ": it is no YAML"
-        except (TypeError, KeyError):
-            return ": it has no contexts, and so is no kubeconfig"
-    if context is not None and context not in found:
-        return f": there is no such context; there are {', '.join(found) or 'none'}"
-    return ""
-
-
-def _kubeconfig(chosen: Path | None, context: str | None) -> str | None:
-    """The file or files to go by; None in a pod that has none, and so has its own cluster."""
-    if chosen is not None:
-        return str(chosen)
-    usual = Path.home() / ".kube" / "config"
-    where = os.environ.get("KUBECONFIG") or str(usual)
-    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
-    if in_pod and context is None and where == str(usual) and not usual.exists():
-        return None
-    return where
+            found = decoded(await ask(following), kind)
+        except Expired as error:
+            following, beginnings = error.following, beginnings + 1
+            if beginnings > _MOST_BEGINNINGS:
+                raise
+            continue
+        yield found, anew
+        following = found.metadata.following
+        if not following:
+            return

@@ -28,6 +28,7 @@ from webhook.certs.commands import (
 )
 from webhook.certs.commands import Installation as InstallationFlag
 from webhook.certs.commands import app as certs_app
+from webhook.command_options import ENVIRONMENT
 from webhook.errors import ConfigurationError
 from webhook.keyring.commands import app as keys_app
 from webhook.sealed_commands import reseal, unseal
@@ -36,7 +37,6 @@ from webhook.token_commands import app as token_app
 if TYPE_CHECKING:
     from webhook.listener import Address
 
-_PREFIX = "GIT_TOKEN_WEBHOOK"
 _LONG = re.compile(r"[A-Za-z0-9_-]{16}")
 """What no token is shorter than."""
 
@@ -102,7 +102,7 @@ def _root(
 
 def _flag(name: str, text: str) -> Any:
     """An option of `serve`; each can be set by the environment as well, as containers like it."""
-    return typer.Option(help=text, envvar=f"{_PREFIX}_{name}")
+    return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}")
 
 
 @app.command(epilog="Example: git-token-webhook serve --config config.yaml --tls-cert tls.crt --tls-key tls.key")

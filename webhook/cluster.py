@@ -7,15 +7,14 @@ request. `kubernetes` is imported where it is used: it takes half a second, whic
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webhook.applications import Page, Synced, decode
-from webhook.errors import ConfigurationError
 from webhook.exemptions import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, Unavailable
+from webhook.kubeconfig import connect, connect_from_pod, in_pod
 from webhook.subject import Requester
 
 if TYPE_CHECKING:
@@ -51,28 +50,9 @@ class KubernetesCluster:
         Raises:
             ConfigurationError: the kubeconfig or the pod's ServiceAccount can't be used.
         """
-        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
-            return None
-        from kubernetes.aio import config
-        from kubernetes.aio.client import ApiClient, Configuration
-
-        # The client has no types of its own.
-        load_kube_config: Any = config.load_kube_config
-        load_incluster_config: Any = config.load_incluster_config
-
-        configuration = Configuration()
         if kubeconfig is not None:
-            _check_readable(kubeconfig)
-        try:
-            if kubeconfig is not None:
-                await load_kube_config(str(kubeconfig), client_configuration=configuration)
-            else:
-                load_incluster_config(client_configuration=configuration)
-        except Exception as error:  # the client checks no shape: a file that is none ends in any of them
-            where = str(kubeconfig) if kubeconfig else "the pod's ServiceAccount"
-            what = type(error).__name__  # its text may quote the file
-            raise ConfigurationError(f"{where}: can't be used to reach the API server ({what})") from None
-        return cls(ApiClient(configuration=configuration))
+            return cls(await connect(kubeconfig))
+        return cls(await connect_from_pod()) if in_pod() else None
 
     @property
     def client(self) -> ApiClient:
@@ -203,15 +183,3 @@ class KubernetesCluster:
             task = asyncio.ensure_future(ask())
             self._answers[key] = (now + seconds, task)
         return await asyncio.shield(task)
-
-
-def _check_readable(kubeconfig: Path) -> None:
-    """The client says of a file that it can't read that there is no configuration.
-
-    Raises:
-        ConfigurationError: with the reason.
-    """
-    try:
-        kubeconfig.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{kubeconfig}: can't be read: {error.strerror}") from None

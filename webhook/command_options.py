@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from webhook.errors import ConfigurationError
+from webhook.kubeconfig import offered_contexts
 
+ENVIRONMENT = "GIT_TOKEN_WEBHOOK"
+"""What the environment variables begin with that set options, as containers like it."""
 
-def offered_contexts(incomplete: str) -> list[str]:
-    """The contexts of the usual kubeconfig that begin so, for the shell; none where there is nothing to read."""
-    import yaml
-
-    names: list[str] = []
-    for file in (os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")).split(os.pathsep):
-        with contextlib.suppress(OSError, ValueError, yaml.YAMLError, AttributeError, TypeError, KeyError):
-            names += [context["name"] for context in yaml.safe_load(Path(file).read_text())["contexts"]]
-    return [name for name in names if name.startswith(incomplete)]
-
-
-Kubeconfig = Annotated[Path | None, typer.Option(help="How to reach the API server; as kubectl does without one.")]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(envvar=f"{ENVIRONMENT}_KUBECONFIG", help="How to reach the API server; as kubectl does without one."),
+]
 Context = Annotated[
     str | None,
     typer.Option(help="The context of the kubeconfig; its current one without one.", autocompletion=offered_contexts),
@@ -37,7 +30,12 @@ Contexts = Annotated[
     ),
 ]
 As = Annotated[str | None, typer.Option("--as", help="Act as this user, as kubectl's --as does.")]
-Config = Annotated[Path | None, typer.Option(help="The webhook's configuration file; the defaults without one.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=f"{ENVIRONMENT}_CONFIG", help="The webhook's configuration file (YAML); the defaults without one."
+    ),
+]
 
 
 def parse_place(text: str) -> tuple[str, str]:

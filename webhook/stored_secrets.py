@@ -6,7 +6,7 @@ is told: their text may quote what was sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from webhook.api_objects import FIELD_MANAGER as FIELD_MANAGER
-from webhook.api_objects import TIMEOUT, asked, connect, decoded
+from webhook.api_objects import TIMEOUT, ObjectList, asked, decoded, paged
 from webhook.api_objects import Conflict as Conflict
 from webhook.api_objects import NotDone as NotDone
+from webhook.kubeconfig import connect
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 PAGE = 250
 """Secrets of one page: each may have a megabyte, and few do."""
 
-_MOST_BEGINNINGS = 10
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -94,13 +94,7 @@ class _Secret(msgspec.Struct):
         return Stored(secret, found.resource_version, found.uid, tuple(found.managed_fields))
 
 
-class _ListMetadata(msgspec.Struct, rename="camel"):
-    following: str = msgspec.field(default="", name="continue")
-    remaining_item_count: int = 0
-
-
-class _List(msgspec.Struct):
-    metadata: _ListMetadata
+class _List(ObjectList):
     items: list[_Secret] | None = None
 
 
@@ -177,24 +171,20 @@ class StoredSecrets:
 
     async def pages(self, namespace: str | None = None) -> AsyncIterator[Page]:
         """All Secrets of a namespace, or of the cluster. Where the API server has forgotten in between where we were
-        (410), it begins anew, so that some come again.
+        (410), some may come again.
 
         Raises:
             NotDone: they can't be listed to the end.
         """
-        following, beginnings = "", 1
-        while True:
-            try:
-                found = await self._listed(namespace, following)
-            except NotDone as error:
-                if error.status != 410 or beginnings == _MOST_BEGINNINGS:
-                    raise
-                following, beginnings = "", beginnings + 1
-                continue
+
+        def ask(following: str) -> Awaitable[bytes]:
+            options = {"limit": self._page, "_continue": following or None, "_request_timeout": TIMEOUT}
+            if namespace is None:
+                return asked(self._core.list_secret_for_all_namespaces_without_preload_content(**options))
+            return asked(self._core.list_namespaced_secret_without_preload_content(namespace, **options))
+
+        async for found, _ in paged(ask, _List):
             yield Page(tuple(item.stored() for item in found.items or ()), found.metadata.remaining_item_count)
-            following = found.metadata.following
-            if not following:
-                return
 
     async def change(self, stored: Stored, change: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
         """The Secret as it is after a merge patch of what was read.
@@ -303,14 +293,6 @@ class StoredSecrets:
         }
         request = self._core.create_namespaced_event_without_preload_content
         await asked(request(secret.namespace, event, _request_timeout=TIMEOUT))
-
-    async def _listed(self, namespace: str | None, following: str) -> _List:
-        options = {"limit": self._page, "_continue": following or None, "_request_timeout": TIMEOUT}
-        if namespace is None:
-            request = self._core.list_secret_for_all_namespaces_without_preload_content(**options)
-        else:
-            request = self._core.list_namespaced_secret_without_preload_content(namespace, **options)
-        return decoded(await asked(request), _List)
 
 
 def _options(dry_run: bool) -> dict[str, Any]:

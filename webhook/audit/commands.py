@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from webhook.command_options import As, Contexts, Kubeconfig, parse_place
+from webhook.command_options import ENVIRONMENT, As, Config, Contexts, Kubeconfig, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 Format = Literal["table", "json", "yaml", "junit", "sarif", "html"]
 View = Literal["findings", "tokens"]
 
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        help="Configuration file (YAML) of the webhook; the defaults without one.", envvar="GIT_TOKEN_WEBHOOK_CONFIG"
-    ),
-]
 Keys = Annotated[
     Path | None,
     typer.Option(help="The webhook's key ring, which opens sealed tokens; without, encryption.keysDir of --config."),
@@ -52,7 +46,7 @@ FailOn = Annotated[
 
 def _of_watch(name: str, text: str) -> Any:
     """An option of the audit that has no end; each can be set by the environment as well, as containers like it."""
-    return typer.Option(help=text, envvar=f"GIT_TOKEN_WEBHOOK_{name}", rich_help_panel="With --watch")
+    return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}", rich_help_panel="With --watch")
 
 
 Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Questions to one host at the same time.")]

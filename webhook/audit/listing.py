@@ -5,14 +5,14 @@ No page is held longer than it is looked at, so that a cluster of any size takes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from webhook.api_objects import TIMEOUT, Expired, NotDone, asked, decoded
+from webhook.api_objects import TIMEOUT, NotDone, ObjectList, asked, paged
 from webhook.applications import Spec
 from webhook.exemptions import ANNOTATION
 from webhook.subject import SecretObject
@@ -27,9 +27,8 @@ NOTIFICATIONS = "git-token-webhook/notifications"
 """Annotation of a Secret or Namespace: "muted" where nobody is to be told of it."""
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
-_MOST_BEGINNINGS = 10
 
-_T = TypeVar("_T", bound="_List")
+_T = TypeVar("_T", bound="ObjectList")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +112,11 @@ class Metadata(msgspec.Struct, rename="camel"):
         return Listed(secret, self.uid, self.resource_version, written, noted.notifications, noted.skip)
 
 
-class _ListMetadata(msgspec.Struct, rename="camel"):
-    following: str = msgspec.field(default="", name="continue")
-    remaining_item_count: int = 0
-    resource_version: str = ""
-
-
-class _List(msgspec.Struct):
-    metadata: _ListMetadata
-
-
 class _Item(msgspec.Struct):
     metadata: Metadata
 
 
-class _Metadatas(_List):
+class _Metadatas(ObjectList):
     items: list[_Item] | None = None
 
 
@@ -136,7 +125,7 @@ class _Application(msgspec.Struct):
     spec: Spec = msgspec.field(default_factory=Spec)
 
 
-class _Applications(_List):
+class _Applications(ObjectList):
     items: list[_Application] | None = None
 
 
@@ -172,7 +161,7 @@ class _ApplicationSet(msgspec.Struct):
     spec: _SetSpec = msgspec.field(default_factory=_SetSpec)
 
 
-class _ApplicationSets(_List):
+class _ApplicationSets(ObjectList):
     items: list[_ApplicationSet] | None = None
 
 
@@ -275,19 +264,8 @@ class Listing:
             if error.status != 404:  # no such resource
                 raise
 
-    async def _pages(self, request: Any, options: dict[str, Any], kind: type[_T]) -> AsyncIterator[tuple[_T, bool]]:
-        following, beginnings = "", 1
-        while True:
-            anew = not following
-            answer = request(**options, limit=self._page, _continue=following or None, _request_timeout=TIMEOUT)
-            try:
-                found = decoded(await asked(answer), kind)
-            except Expired as error:
-                following, beginnings = error.following, beginnings + 1
-                if beginnings > _MOST_BEGINNINGS:
-                    raise
-                continue
-            yield found, anew
-            following = found.metadata.following
-            if not following:
-                return
+    def _pages(self, request: Any, options: dict[str, Any], kind: type[_T]) -> AsyncIterator[tuple[_T, bool]]:
+        def ask(following: str) -> Awaitable[bytes]:
+            return asked(request(**options, limit=self._page, _continue=following or None, _request_timeout=TIMEOUT))
+
+        return paged(ask, kind)

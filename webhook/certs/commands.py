@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from webhook.command_options import Context, end
+from webhook.command_options import ENVIRONMENT, Context, Kubeconfig, end
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,35 +21,29 @@ if TYPE_CHECKING:
     from webhook.certs.report import Report
     from webhook.certs.steps import Certificates
 
-_ENVIRONMENT = "GIT_TOKEN_WEBHOOK"
-
 app = typer.Typer(help="Make, look at and replace the certificates that the API server trusts.", no_args_is_help=True)
 
 Installation = Annotated[
     str,
     typer.Option(
         metavar="NAMESPACE/NAME",
-        envvar=f"{_ENVIRONMENT}_INSTALLATION",
+        envvar=f"{ENVIRONMENT}_INSTALLATION",
         help="The Service; Secrets, Lease and webhook configurations are called after it.",
     ),
 ]
 CaLifetime = Annotated[
     str,
-    typer.Option(envvar=f"{_ENVIRONMENT}_CA_LIFETIME", help="How long our own CA holds; replaced after two thirds."),
+    typer.Option(envvar=f"{ENVIRONMENT}_CA_LIFETIME", help="How long our own CA holds; replaced after two thirds."),
 ]
 LeafLifetime = Annotated[
     str,
     typer.Option(
-        envvar=f"{_ENVIRONMENT}_LEAF_LIFETIME", help="How long our own certificate holds; replaced after two thirds."
+        envvar=f"{ENVIRONMENT}_LEAF_LIFETIME", help="How long our own certificate holds; replaced after two thirds."
     ),
 ]
 Settle = Annotated[
     str,
-    typer.Option(envvar=f"{_ENVIRONMENT}_SETTLE", help="How long a new CA is published before a certificate of it."),
-]
-Kubeconfig = Annotated[
-    Path | None,
-    typer.Option(envvar=f"{_ENVIRONMENT}_KUBECONFIG", help="How to reach the API server; as kubectl does without one."),
+    typer.Option(envvar=f"{ENVIRONMENT}_SETTLE", help="How long a new CA is published before a certificate of it."),
 ]
 Output = Annotated[Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")]
 
@@ -210,9 +204,10 @@ def _with_certificates(
     kubeconfig: Path | None,
     context: str | None,
 ) -> None:
-    from webhook.api_objects import ApiObjects, NotDone, connect
+    from webhook.api_objects import ApiObjects, NotDone
     from webhook.certs.names import Installation as Names
     from webhook.certs.steps import Certificates
+    from webhook.kubeconfig import connect
 
     names = Names.parse(installation)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from webhook.command_options import Context, end, parse_place
+from webhook.command_options import ENVIRONMENT, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,12 +27,6 @@ Folder = Annotated[Path, typer.Argument(help="The key ring: a folder with one fi
 FolderOrNone = Annotated[Path | None, typer.Argument(help="The key ring: a folder with one file for each key.")]
 SecretOrNone = Annotated[
     str | None, typer.Option("--secret", metavar="NAMESPACE/NAME", help="The key ring: a Secret, instead of a folder.")
-]
-OwnKubeconfig = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="GIT_TOKEN_WEBHOOK_KUBECONFIG", help="How to reach the API server; as kubectl does without one."
-    ),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the new key's file; today's date without one.")]
 Activation = Annotated[
@@ -63,10 +57,10 @@ def ensure(
     secret: Annotated[
         str,
         typer.Option(
-            "--secret", metavar="NAMESPACE/NAME", envvar="GIT_TOKEN_WEBHOOK_KEYS_SECRET", help="The Secret of the ring."
+            "--secret", metavar="NAMESPACE/NAME", envvar=f"{ENVIRONMENT}_KEYS_SECRET", help="The Secret of the ring."
         ),
     ],
-    kubeconfig: OwnKubeconfig = None,
+    kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Make the Secret of a key ring with one key, if there is none; one that is there stays as it is."""
@@ -88,7 +82,7 @@ def rotate(
     secret: SecretOrNone = None,
     name: Name = None,
     activation: Activation = "3m",
-    kubeconfig: OwnKubeconfig = None,
+    kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Add a key to a ring, in a folder or a Secret; everything new uses it as soon as every replica can have it."""
@@ -149,7 +143,7 @@ def list_keys(
     output: Annotated[
         Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")
     ] = "text",
-    kubeconfig: OwnKubeconfig = None,
+    kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Show which keys a ring has and what each of them does, by the times of their files or of the Secret."""
@@ -248,8 +242,9 @@ def _with_secret(
 ) -> _T:
     import asyncio
 
-    from webhook.api_objects import ApiObjects, NotDone, connect
+    from webhook.api_objects import ApiObjects, NotDone
     from webhook.keyring.stored import RingSecret
+    from webhook.kubeconfig import connect
 
     namespace, name = parse_place(secret)
 
