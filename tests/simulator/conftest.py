@@ -8,35 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
-import trustme
 
 from webhook.simulator import Simulator, World, example_world
 from webhook.simulator.bitbucket import Token, TokenKind
 
+from ..real_tls import authority as authority  # fixtures, which pytest finds here
+from ..real_tls import client_context as client_context
+from ..real_tls import server_context as server_context
+
 Ask = Callable[..., Awaitable[httpx.Response]]
 AskBitbucket = Callable[..., Awaitable[httpx.Response]]
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """Signs the simulator's certificate."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    """For the simulator."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture(scope="session")
-def client_context(authority: trustme.CA) -> ssl.SSLContext:
-    """For whoever asks it."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
 
 
 @pytest.fixture
