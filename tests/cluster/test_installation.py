@@ -32,7 +32,7 @@ CONFIGURATIONS = ("mutatingwebhookconfiguration", "validatingwebhookconfiguratio
 NAMESPACED = "deployments,services,configmaps,secrets,serviceaccounts,roles,rolebindings,leases,poddisruptionbudgets"
 NAMESPACED += ",horizontalpodautoscalers,networkpolicies,issuers,certificates,servicemonitors"
 CLUSTER_WIDE = "clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations"
-CLUSTER_WIDE += ",validatingwebhookconfigurations"
+CLUSTER_WIDE += ",validatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings"
 
 Object = dict[str, Any]
 Completed = subprocess.CompletedProcess[str]
@@ -318,6 +318,31 @@ def test_the_init_containers_can_do_their_work(cluster: Cluster, manifests: Path
     for container in containers:
         assert cluster.as_server(container["args"]).returncode == 0
     assert [cluster.get("secret", f"{NAME}-{which}") for which in ("ca", "tls", "keys")] == before
+
+
+def test_of_secrets_the_server_may_create_its_own_alone(cluster: Cluster, manifests: Path) -> None:
+    """One of the type service-account-token would hold the audit's token, under a name that the server may read."""
+    cluster.apply(manifests / "overlays" / "own-certificates")
+    account = f"system:serviceaccount:{NAMESPACE}:{NAME}"
+
+    def create(name: str, kind: str, *options: str) -> Completed:
+        document = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": NAME}},
+            "type": kind,
+        }
+        arguments = ("-n", NAMESPACE, "create", "--dry-run=server", "-f", "-", *options)
+        return cluster.kubectl(*arguments, input=json.dumps(document), check=False)
+
+    def is_refused() -> bool:
+        return "may create its own Secrets only" in create("other", "Opaque", f"--as={account}").stderr
+
+    wait_until(is_refused)  # a new policy counts after a second or two
+    refused = create(f"{NAME}-ca", "kubernetes.io/service-account-token", f"--as={account}")
+    assert "may create no Secret that Kubernetes fills in" in refused.stderr
+    assert create(f"{NAME}-ca", "Opaque", f"--as={account}").returncode == 0
+    assert create("other", "Opaque").returncode == 0, "whoever else may create Secrets still may"
 
 
 def test_the_key_ring_needs_no_other_right(cluster: Cluster, manifests: Path) -> None:

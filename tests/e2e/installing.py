@@ -37,6 +37,7 @@ def remove_all(cluster: Cluster) -> None:
 
 
 _CLUSTER_WIDE = "clusterroles,clusterrolebindings,priorityclasses"
+_CLUSTER_WIDE += ",validatingadmissionpolicies,validatingadmissionpolicybindings"
 
 
 def wait_until_removed(cluster: Cluster) -> None:

@@ -181,6 +181,9 @@ def test_another_namespace_is_used_everywhere(template: Template) -> None:
         (hook,) = objects[kind, "git-token-webhook"]["webhooks"]
         assert hook["clientConfig"]["service"]["namespace"] == "elsewhere"
         assert hook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", "elsewhere"]
+    policy = str(objects["ValidatingAdmissionPolicy", "git-token-webhook"]["spec"])
+    assert "'kubernetes.io/metadata.name': 'elsewhere'" in policy
+    assert "system:serviceaccount:elsewhere:git-token-webhook" in policy
     assert "git-token-webhook/git-token-webhook" not in str(objects["Deployment", "git-token-webhook"]["spec"])
     assert "elsewhere/git-token-webhook" in str(objects["Deployment", "git-token-webhook"]["spec"])
 
