@@ -29,6 +29,9 @@ USERS = {"alice": ["developers"], "bob": []}
 
 TEST_TIMEOUT_SECONDS = 120
 
+LONGEST = ("test_certificates", "test_audit_watch", "test_audit")
+"""Files of more than a minute. They come before the others: of several processes none is left with one at the end."""
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("timeout") is None:
             # Without the fixtures: the first one may build for minutes. Each bounds its own waiting.
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
+    items.sort(key=lambda item: not (item.path.is_relative_to(here) and item.path.stem in LONGEST))
 
 
 @pytest.fixture(scope="session")
