@@ -326,6 +326,7 @@ async def test_the_largest_allowed_answer_is_read(authority: Authority) -> None:
         (gzip.compress(b"[1, 2]")[:-9], "answered with compressed data that was cut off"),
         (b"no gzip at all", "answered with compressed data that can't be read"),
     ],
+    ids=["cut off", "no gzip"],
 )
 async def test_broken_compression_is_no_answer(body: bytes, clause: str, authority: Authority) -> None:
     """Half an answer may look whole."""
