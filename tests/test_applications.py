@@ -222,7 +222,7 @@ class Slow(FakeCluster):
 @pytest.mark.parametrize(
     ("cluster", "why"),
     [
-        (None, "this webhook can't reach an API server"),
+        (None, "no API server can be asked from here"),
         (FakeCluster(down=True), "the API server answers 503"),
         (Slow(), "the list takes too long"),
     ],

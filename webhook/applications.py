@@ -137,7 +137,7 @@ async def needs_of(
     now = asyncio.get_running_loop().time()
     try:
         if source is None:
-            raise Unavailable("this webhook can't reach an API server")
+            raise Unavailable("no API server can be asked from here")
         async with asyncio.timeout_at(now + max(0.0, deadline - now) / 2):
             synced = await source.synced_repositories()
     except Unavailable as error:

@@ -165,7 +165,9 @@ async def _from_secret(found: Exemptions, subject: Subject, roles: frozenset[Rol
     if not open_roles:
         return
     if cluster is None:
-        found.reports.append(f"The annotation {ANNOTATION} isn't honoured: this webhook can't reach an API server.")
+        found.reports.append(
+            f"The annotation {ANNOTATION} isn't honoured: no API server can be asked from here whether you may use it."
+        )
         return
     try:
         allowed = await cluster.may_skip(subject.requester, secret.namespace, secret.name)
