@@ -237,6 +237,13 @@ async def test_each_repository_that_is_not_reached_is_named(desk: Desk) -> None:
     assert "shared" not in finding.reason
 
 
+async def test_what_is_the_same_for_several_is_said_once(desk: Desk) -> None:
+    """A runtime may have to reach dozens."""
+    needs = writes("acme/apps", "acme/shared-configuration")
+    finding = await desk.runtime("gitlab-reporter", "", repositories=needs)
+    assert finding.reason == "says that bob may not push to acme/apps and acme/shared-configuration, as is needed"
+
+
 async def test_a_repository_that_is_not_seen_is_unverified(desk: Desk) -> None:
     """404 alone proves nothing."""
     finding = await desk.runtime("gitlab-good-runtime", "acme/apps", repositories=reads("elsewhere/apps"))

@@ -105,28 +105,30 @@ class Reached:
     def problem(self, owner: Owner, *, fine_grained: bool) -> Finding | None:
         """Why the user can't do its work there, or why that isn't known; None where all is well.
 
+        In its reason ``{}`` stands for the path, so that places with the same one can be told together.
+
         Args:
             fine_grained: the token is, so that its permissions and not its being a classic one shut it out.
         """
         if self.granular and fine_grained:
-            reason = f"doesn't let this fine-grained token see {self.path} without Project: Read and Group: Read"
+            reason = "doesn't let this fine-grained token see {} without Project: Read and Group: Read"
             return Finding(Outcome.UNVERIFIED, reason=reason)
         if self.granular:
-            reason = f"accepts this token, but lets only fine-grained ones into {self.path}"
+            reason = "accepts this token, but lets only fine-grained ones into {}"
             return Finding(Outcome.BLOCKED, reason=reason)
         if self.trouble is not None or self.unasked or self.late or self.enough:
             return self.trouble
         who = owner.username or "this token's account"
         if self.enough is None:
-            reason = f"does not tell whether {who} may {_DOING[self.needed]} {self.path}"
+            reason = f"does not tell whether {who} may {_DOING[self.needed]} {{}}"
             return Finding(Outcome.UNVERIFIED, reason=reason)
         if owner.administrator:
             reason = (
-                f"says that {who} is an administrator and has no role in {self.path}, which is enough there only "
+                f"says that {who} is an administrator and has no role in {{}}, which is enough there only "
                 "where Admin Mode is off"
             )
             return Finding(Outcome.UNVERIFIED, reason=reason)
-        where = f"any project of the group {self.path}" if self.is_group else self.path
+        where = "any project of the group {}" if self.is_group else "{}"
         return Finding(
             Outcome.INSUFFICIENT, reason=f"says that {who} may not {_DOING[self.needed]} {where}, as is needed"
         )

@@ -144,12 +144,11 @@ def judge(needed: Requirement, lines: tuple[Line, ...]) -> Finding:
     return Finding(Outcome.UNVERIFIED, reason=reason)
 
 
-def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | None, path: str) -> Finding | None:
+def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | None) -> Finding | None:
     """Why a token that has all these permissions hasn't got them for a place; None where it has.
 
     Args:
-        place: what is known of it; None for nothing.
-        path: its full path.
+        place: what is known of it; None for nothing. In the reason ``{}`` stands for its path.
     """
     for name in names:
         reached = [line.reaches(place) for line in lines if line.holds(name)]
@@ -157,11 +156,11 @@ def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | No
             continue
         if None in reached:
             reason = (
-                f"does not tell whether this fine-grained token has {name} for {path}, as it may where it has "
+                f"does not tell whether this fine-grained token has {name} for {{}}, as it may where it has "
                 "Project: Read and Group: Read"
             )
             return Finding(Outcome.UNVERIFIED, reason=reason)
-        reason = f"says that this fine-grained token has {name} for other places than {path}"
+        reason = f"says that this fine-grained token has {name} for other places than {{}}"
         return Finding(Outcome.INSUFFICIENT, reason=reason)
     return None
 

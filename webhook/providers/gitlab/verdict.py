@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from webhook.providers.gitlab.inquiry import Heard, Refused, Way
 from webhook.providers.gitlab.owner import Owner, Sort
 from webhook.providers.gitlab.token import Grant
 from webhook.requirements import Requirement, Role
+from webhook.wording import join
 
 _TOO_NARROW = Finding(
     Outcome.INSUFFICIENT,
@@ -47,7 +48,7 @@ def reach(
     for role, finding in findings.items():
         if finding.outcome is Outcome.SUFFICIENT:
             problems = [(one, problem) for one, problem in places[role] if problem is not None]
-            combined = _combined(problem for _, problem in problems)
+            combined = _combined(problems)
             findings[role] = combined or _apart(question, role, heard, secret=secret) or finding
             low += [one for one, problem in problems if problem.outcome is Outcome.INSUFFICIENT and not one.enough]
     facts = _warned(question, heard, grant.facts, repositories, findings)
@@ -151,7 +152,7 @@ def _problem(
     if problem is not None or lines is None or reached.late or reached.unasked:
         return problem
     names = granular.for_access(needed.granular, reads_only=reached.reads_only)
-    return granular.elsewhere(names, lines, reached.place, reached.path)
+    return granular.elsewhere(names, lines, reached.place)
 
 
 def _apart(question: Question, role: Role, heard: Heard, *, secret: str) -> Finding | None:
@@ -161,12 +162,15 @@ def _apart(question: Question, role: Role, heard: Heard, *, secret: str) -> Find
     return granular.apart(question.requirements[role].granular, _lines(heard, secret=secret) or ())
 
 
-def _combined(problems: Iterable[Finding]) -> Finding | None:
-    """All places that aren't reached, in one clause."""
-    found = list(problems)
-    reasons = tuple(dict.fromkeys(problem.reason for problem in found if problem.reason))
+def _combined(problems: Sequence[tuple[Reached, Finding]]) -> Finding | None:
+    """All places that aren't reached, in one clause for each reason."""
+    paths: dict[str, dict[str, None]] = {}
+    for place, problem in problems:
+        if problem.reason:
+            paths.setdefault(problem.reason, {})[place.path] = None
+    reasons = [reason.replace("{}", join(named)) for reason, named in paths.items()]
     for outcome in _WORST_FIRST:
-        if any(problem.outcome is outcome for problem in found):
+        if any(problem.outcome is outcome for _, problem in problems):
             return Finding(outcome, reason=", and ".join(reasons))
     return None
 
