@@ -81,6 +81,14 @@ def test_a_token_on_the_command_line_is_not_repeated(before: list[str]) -> None:
     assert "Revoke it" in result.stderr
 
 
+def test_nor_one_that_looks_like_nothing() -> None:
+    """Old tokens are hexadecimal digits and no more; `token set` can be sure what an argument too many is."""
+    result = run("token", "set", "a/b", "0f" * 20)
+    assert result.returncode == 2
+    assert "0f0f" not in result.stdout + result.stderr
+    assert "standard input" in result.stderr
+
+
 def test_the_schema_is_json() -> None:
     """``config schema`` prints what editors and other programs can read, with the file's own key names."""
     schema = json.loads(run("config", "schema").stdout)

@@ -75,9 +75,12 @@ def list_tokens(
 
 
 @app.command(
-    "set", epilog="Example: pass show git | git-token-webhook token set platform/git-default-acme --user alice"
+    "set",
+    epilog="Example: pass show git | git-token-webhook token set platform/git-default-acme --user alice",
+    context_settings={"allow_extra_args": True},  # to say what is wrong with one without repeating it
 )
 def set_token(
+    ctx: typer.Context,
     secret: Secret,
     user: User = None,
     url: Annotated[str | None, typer.Option(help="Where the token goes, where that is new.")] = None,
@@ -100,6 +103,11 @@ def set_token(
     """Store the token that standard input brings, once its provider says that it can do its job."""
     from webhook.token_changes import NewToken
 
+    if ctx.args:
+        raise ConfigurationError(
+            "the token comes on standard input. What stands behind NAMESPACE/NAME isn't repeated here, since it may be "
+            "one: process lists and the shell's history keep it; if so, revoke it, and send its successor"
+        )
     namespace, name = parse_place(secret)
     _known_kind(provider)
     new = NewToken(_token_from_stdin(), url, username, provider)
