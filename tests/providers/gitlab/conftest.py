@@ -17,7 +17,6 @@ from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 from webhook.providers.gitlab import GitLab
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Limits
 from webhook.requirements import Level, Requirement, Role
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import AnyEffect
@@ -104,10 +103,9 @@ class Desk:
 @pytest.fixture
 async def desk(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Desk]:
     world = example_world(datetime.now(UTC))
-    limits = Limits(provider_timeout=2.0)
     async with (
         Simulator(world, ssl_context=server_context) as simulator,
-        ProviderClient(limits, environment={}) as client,
+        ProviderClient(environment={}) as client,
     ):
         yield Desk(simulator, client, ca_file)
         assert not simulator.world.mutations  # no request of ours changes anything, ever
