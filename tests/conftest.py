@@ -1,3 +1,6 @@
+from collections import defaultdict
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -8,15 +11,25 @@ settings.register_profile("steady", deadline=None, print_blob=True)
 settings.load_profile("steady")
 
 TEST_TIMEOUT_SECONDS = 120
+DEAR = ("cluster", "tools")
+"""Markers of tests that need what is built or fetched, for up to minutes, when the first of them comes."""
+TOOLS = {"tool", "browser", "promtool"}
+"""Fixtures that bring programs of others."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m selects by the markers; those of tests/cluster come earlier still
+@pytest.hookimpl(tryfirst=True)  # before -m selects by the markers; those of the folders come earlier still
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs what needs a cluster last: whoever broke something learns it from the fast tests, within seconds."""
+    """Runs files that need something dear last: whoever broke something learns it from the others, within seconds.
+
+    Whole files, as processes that run beside one another get them.
+    """
+    needed: dict[Path, set[str]] = defaultdict(set)
     for item in items:
-        if "tool" in getattr(item, "fixturenames", ()):
+        if not TOOLS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("tools")
-            if item.get_closest_marker("timeout") is None:
-                # Without the fixtures: the first one may build for minutes.
-                item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
-    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("cluster", "tools")])
+        dear = {name for name in DEAR if item.get_closest_marker(name) is not None}
+        if dear and item.get_closest_marker("timeout") is None:
+            # Without the fixtures: the first one may build for minutes. Each bounds its own waiting.
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
+        needed[item.path] |= dear
+    items.sort(key=lambda item: [name in needed[item.path] for name in DEAR])

@@ -27,8 +27,6 @@ Apply = Callable[[str | Manifest | Iterable[Manifest]], None]
 USERS = {"alice": ["developers"], "bob": []}
 """Who can log in besides admin, with their groups. Tests bind roles to them in their own namespace only."""
 
-TEST_TIMEOUT_SECONDS = 120
-
 LONGEST = ("test_certificates", "test_audit_watch", "test_audit")
 """Files of more than a minute. They come before the others: of several processes none is left with one at the end."""
 
@@ -38,12 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks every test of this folder as `cluster`. The hook sees those of all folders."""
     here = Path(__file__).parent
     for item in items:
-        if not item.path.is_relative_to(here):
-            continue
-        item.add_marker("cluster")
-        if item.get_closest_marker("timeout") is None:
-            # Without the fixtures: the first one may build for minutes. Each bounds its own waiting.
-            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
+        if item.path.is_relative_to(here):
+            item.add_marker("cluster")
     items.sort(key=lambda item: not (item.path.is_relative_to(here) and item.path.stem in LONGEST))
 
 
