@@ -28,7 +28,7 @@ EXPECTED = {
     "One that has expired": ("refused", "has expired"),
     "A good one on a GitLab of one's own, and repositories that a runtime must reach": (
         "refused",
-        "may not push to web/settings, as is needed, and says that alice may not push to web/site",
+        "may not push to web/settings and web/site, as is needed",
     ),
     "An API token with its e-mail": ("stored", "which works for the API of bitbucket.org and fails for Git"),
     "A repository access token": ("stored", "can't hold account and team, so that this one was judged without"),
