@@ -353,21 +353,6 @@ async def test_what_is_not_http_is_no_answer(authority: Authority) -> None:
     )
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 304])
-async def test_a_redirect_is_not_followed(status: int, authority: Authority) -> None:
-    """It would send the token to wherever the answer says."""
-    async with https(answer_ok, authority.server_context()) as elsewhere:
-
-        async def handler(request: web.Request) -> web.StreamResponse:
-            return web.Response(status=status, headers={"Location": f"https://{NAME}:{elsewhere.port}/stolen"})
-
-        with pytest.raises(NoAnswer) as caught:
-            await reply_of(authority, handler)
-        assert not elsewhere.requests
-    assert str(caught.value) == "answered with a redirect, which is not followed"
-    assert caught.value.lasting
-
-
 # Time.
 
 

@@ -34,16 +34,19 @@ class Reply:
     """One HTTP response, read to its end.
 
     Attributes:
-        status: 200 to 599, without 3xx (a redirect is `NoAnswer`) and, for what `Api.send` says, without 5xx.
+        status: 200 to 499, without 3xx.
         headers: names in lower case.
         body: the decoded JSON, or bytes where they were asked for; None where there was none, or where a 4xx came with
             something else (a proxy's page, Bitbucket's plain text), so that its status alone speaks.
+        moved: the path that answered, in place of the one that was asked for, where the repository was renamed or moved
+            and the provider's redirect was followed (see `redirects`); empty otherwise.
     """
 
     status: int
     # Neither is shown by repr: an App's installation token comes in a body.
     headers: Mapping[str, str] = field(repr=False)
     body: object = field(default=None, repr=False)
+    moved: str = ""
 
 
 class TooLate(NoAnswer):
@@ -68,7 +71,7 @@ class Api(Protocol):
         from_root: bool = False,
         raw: bool = False,
     ) -> Reply:
-        """Send one request to the host's API.
+        """Send one request to the host's API, and follow the redirect of a renamed or moved repository.
 
         Args:
             method: the HTTP method.
@@ -80,7 +83,7 @@ class Api(Protocol):
 
         Raises:
             NoAnswer: a time-out, a connection that failed or was cut, TLS that can't be verified, an address
-                that must not be connected to, a redirect, a 5xx, a rate limit, a body that isn't JSON, that is
+                that must not be connected to, any other redirect, a 5xx, a rate limit, a body that isn't JSON, that is
                 too large or that was cut off.
         """
         ...

@@ -115,7 +115,7 @@ class Connections:
         *,
         concurrency: int,
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._trust = trust
         self._backend = backend
         self._turns = Turns(concurrency)
@@ -177,7 +177,7 @@ class Connections:
             NoAnswer: there is nobody who may be connected to.
             Exception: whatever httpcore raises.
         """
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         target = path if from_root else endpoint.prefix + path
         request = httpcore.Request(
             method,
@@ -231,7 +231,7 @@ class Connections:
         return self._shared if self._shared is not None and self._shared.is_usable else None
 
     async def _open(self, context: ssl.SSLContext) -> _Connection:
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         stream = await self._backend.connect_tcp(endpoint.host, endpoint.port)
         try:
             stream = await stream.start_tls(context, endpoint.host)

@@ -50,6 +50,7 @@ PROFILE = Profile(
     vocabulary=Vocabulary(scopes=_SCOPES),
     defaults={Role.RUNTIME: _NEEDED, Role.USER: _NEEDED},
     api_url=lambda name: f"https://{name}{_API}",
+    repository_path=re.compile(r"/repos/[^/?]+/[^/?]+"),
 )
 """Tokens are 40 hexadecimal digits, as others' are too, so that only their host says what they are."""
 

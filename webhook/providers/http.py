@@ -1,10 +1,11 @@
-"""Ask providers over HTTPS: one client for the process, one error map, no redirect, no cookie.
+"""Ask providers over HTTPS: one client for the process, one error map, no cookie.
 
 `ProviderClient` is made once and holds the connections; `ProviderClient.api` is what one inspection sees of it.
 One request goes down this ladder, each step adding one concern::
 
     _HostApi.send     what is sent; who asked us to wait; how many at once
-    ._with_retry      time, and a second try where that can help
+    ._follow          time; the redirect of a renamed repository
+    ._with_retry      a second try where that can help
     ._attempt         one try: every exception becomes a `_Mishap`, every try is reported
     ._exchange        one response: status, size, encoding, JSON, rate limit
 
@@ -40,11 +41,13 @@ import msgspec
 from webhook import __version__
 from webhook.git_url import MalformedUrl, parse_host
 from webhook.hosts import Host, Kind
+from webhook.providers import redirects
 from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
 from webhook.providers.connections import Connections, Endpoint, Exchange
 from webhook.providers.limits import Courtesy, Limits, current_tenant
 from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
+from webhook.providers.redirects import DOT_SEGMENT, PATH
 from webhook.providers.trust import FileTrust, SystemTrust, Trust, TrustUnusable
 
 T = TypeVar("T")
@@ -58,9 +61,8 @@ _RETRIED_STATUSES = frozenset({502, 503, 504})
 _DEFAULT_PAUSE = 60.0  # what GitHub tells clients to wait when it doesn't say how long
 _MOST_HOSTS = 64  # any name below .ghe.com is a host, so users decide how many there are
 
-_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*\Z")
-_DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:[/?]|\Z)")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
+_REDIRECT_BODY = 1 << 16  # bytes; their pages have a few hundred
 _NAMED_TYPES = frozenset({"text/html", "text/plain", "application/xml", "text/xml"})
 
 
@@ -187,7 +189,7 @@ def _endpoint(host: Host) -> Endpoint:
         raise NoAnswer("can't be asked: its API URL is no URL", lasting=True) from None
     if url.scheme != "https":
         raise NoAnswer("can't be asked: its API URL doesn't begin with https://", lasting=True)
-    if url.query or url.fragment or not _PATH.match(f"/{url.path}"):
+    if url.query or url.fragment or not PATH.match(f"/{url.path}"):
         clause = "can't be asked: its API URL has something after its path, or a path with odd characters"
         raise NoAnswer(clause, lasting=True)
     name, colon, port = authority.rpartition(":")
@@ -221,6 +223,17 @@ class _Mishap:
     result: str = "error"
     retry: bool = False
     lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirect:
+    """An answer that leads to another address."""
+
+    location: str = field(repr=False)
+    result: str = "3xx"
+
+
+_Outcome = Reply | _Redirect | _Mishap
 
 
 class _HostApi:
@@ -259,7 +272,7 @@ class _HostApi:
         connections = self._client._connections(self._host)
         async with connections.turn(self._tenant, self._deadline):
             self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
-            outcome = await self._with_retry(connections, request)
+            outcome = await self._follow(connections, request)
         if isinstance(outcome, _Mishap):
             raise (TooLate if outcome.result == "timeout" else NoAnswer)(outcome.clause, lasting=outcome.lasting)
         return outcome
@@ -274,13 +287,35 @@ class _HostApi:
                 f" about others from there in {math.ceil(seconds)} s"
             )
 
-    async def _with_retry(self, connections: Connections, request: _Request) -> Reply | _Mishap:
+    async def _follow(self, connections: Connections, request: _Request) -> Reply | _Mishap:
+        """What the request brings, or the one that its answer redirects to; both take no longer than one may."""
         now = asyncio.get_running_loop().time
         window = min(self._client._limits.provider_timeout, self._deadline - now())
         if window <= 0:
             return _Mishap("was not asked, because no time was left", "timeout")
         end = now() + window
+        outcome = await self._with_retry(connections, request, end, window)
+        if not isinstance(outcome, _Redirect):
+            return outcome
+        endpoint, profile = connections.endpoint, self._provider.profile
+        try:
+            path = redirects.target(
+                outcome.location,
+                path=request.path,
+                from_root=request.from_root,
+                authority=endpoint.authority,
+                prefix=endpoint.prefix,
+                profile=profile,
+            )
+        except NoAnswer as refusal:
+            return _Mishap(str(refusal), lasting=refusal.lasting)
+        outcome = await self._with_retry(connections, replace(request, path=path), end, window)
+        if isinstance(outcome, _Redirect):
+            return _Mishap("answered with a redirect that leads to another redirect", lasting=True)
+        return replace(outcome, moved=path) if isinstance(outcome, Reply) else outcome
 
+    async def _with_retry(self, connections: Connections, request: _Request, end: float, window: float) -> _Outcome:
+        now = asyncio.get_running_loop().time
         started = time.monotonic()
         outcome = await self._attempt(connections, request, end, window)
         backoff = random.uniform(*_BACKOFF)  # noqa: S311 - nobody gains by guessing it
@@ -294,11 +329,11 @@ class _HostApi:
         self._report(outcome, started)
         return outcome
 
-    def _report(self, outcome: Reply | _Mishap, started: float) -> None:
-        result = outcome.result if isinstance(outcome, _Mishap) else f"{outcome.status // 100}xx"
+    def _report(self, outcome: _Outcome, started: float) -> None:
+        result = f"{outcome.status // 100}xx" if isinstance(outcome, Reply) else outcome.result
         self._client._report(self._host.kind, result, started)
 
-    async def _attempt(self, connections: Connections, request: _Request, end: float, window: float) -> Reply | _Mishap:
+    async def _attempt(self, connections: Connections, request: _Request, end: float, window: float) -> _Outcome:
         """One try, in a task of its own, which ends by its scope alone (see `Connections`)."""
         scope = anyio.CancelScope(deadline=end)
         task = self._client._start(self._within(scope, connections, request, window))
@@ -310,7 +345,7 @@ class _HostApi:
 
     async def _within(
         self, scope: anyio.CancelScope, connections: Connections, request: _Request, window: float
-    ) -> Reply | _Mishap:
+    ) -> _Outcome:
         # A caller with little time left learns nothing about the connection when time is over.
         hurried = window < self._client._limits.provider_timeout / 2
         try:
@@ -323,7 +358,7 @@ class _HostApi:
             return _mishap(error)
         return _Mishap(f"did not answer within {round(window, 1):g} s", "timeout")
 
-    async def _exchange(self, connections: Connections, request: _Request, hurried: bool) -> Reply | _Mishap:
+    async def _exchange(self, connections: Connections, request: _Request, hurried: bool) -> _Outcome:
         sent = connections.exchange(
             request.method,
             request.path,
@@ -336,8 +371,11 @@ class _HostApi:
             outcome = await self._judge(exchange, raw=request.raw)
         return self._limited(outcome) if isinstance(outcome, Reply) else outcome
 
-    async def _judge(self, exchange: Exchange, *, raw: bool) -> Reply | _Mishap:
+    async def _judge(self, exchange: Exchange, *, raw: bool) -> _Outcome:
         status, headers = exchange.response.status, _headers_of(exchange.response)
+        if status in redirects.FOLLOWED:
+            await _beginning(exchange, {}, _REDIRECT_BODY)  # so that the connection can be used for what follows
+            return _Redirect(headers.get("location", ""))
         if 300 <= status <= 399:
             return _Mishap("answered with a redirect, which is not followed", "3xx", lasting=True)
         if status >= 500:
@@ -386,7 +424,7 @@ def _request(
 ) -> _Request:
     # Providers encode what they put into a path. Should one forget it, what a user wrote into a URL must not choose
     # another path, and a token must not choose other headers.
-    if not _PATH.match(path) or _DOT_SEGMENT.search(path):
+    if not PATH.match(path) or DOT_SEGMENT.search(path):
         raise ValueError("a provider made a path that isn't percent-encoded or has dot segments")
     content = None if json is None else msgspec.json.encode(json)
     sent = {name.lower(): value for name, value in headers.items()}

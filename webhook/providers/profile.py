@@ -26,6 +26,8 @@ class Profile:
         token_prefixes: beginnings that only this kind's tokens have.
         shape_in_text: a regular expression (any letter case, ASCII) that finds a token of this kind, and nothing else,
             inside other text; empty where tokens have no shape of their own.
+        repository_path: matches the part of a request's path, below the API's URL, that names one repository; None
+            where no redirect of a repository is followed (see `redirects`).
     """
 
     kind: Kind
@@ -37,3 +39,4 @@ class Profile:
     tenants: re.Pattern[str] | None = None
     token_prefixes: tuple[str, ...] = ()
     shape_in_text: str = ""
+    repository_path: re.Pattern[str] | None = None

@@ -111,4 +111,6 @@ class Counted:
     ) -> Reply:
         """See `Api.send`."""
         self.requests += 1
-        return await self._api.send(method, path, headers=headers, json=json, from_root=from_root, raw=raw)
+        reply = await self._api.send(method, path, headers=headers, json=json, from_root=from_root, raw=raw)
+        self.requests += bool(reply.moved)
+        return reply

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from webhook.hosts import Kind
 from webhook.providers.bitbucket.vocabulary import VOCABULARY
 from webhook.providers.profile import Profile
@@ -20,4 +22,5 @@ PROFILE = Profile(
     hosts=("bitbucket.org",),
     token_prefixes=("ATATT", "ATCTT", "ATBB"),  # API tokens, access tokens, app passwords
     shape_in_text=r"(?<![a-z0-9])at(?:att|ctt|bb)[a-z0-9]{24}",
+    repository_path=re.compile(r"/repositories/[^/?]+/[^/?]+"),
 )

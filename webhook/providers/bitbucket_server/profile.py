@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from webhook.hosts import Kind
 from webhook.providers.profile import Profile
 from webhook.providers.vocabulary import Vocabulary
@@ -34,6 +36,10 @@ PROFILE = Profile(
     api_url=lambda name: f"https://{name}",
     token_prefixes=("BBDC-",),
     shape_in_text=rf"(?<![a-z0-9])(?:bbdc-[a-z0-9+]{{30}}|{_PLAIN_SHAPE})",
+    repository_path=re.compile(
+        r"/rest/api/(?:1\.0|latest)/projects/[^/?]+/repos/[^/?]+"
+        r"|/scm/[^/?]+/[^/?]+?(?:\.git)?(?=/info/refs\?)"
+    ),
 )
 
 

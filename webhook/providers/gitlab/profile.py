@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from webhook.hosts import Kind
 from webhook.providers.gitlab.shapes import PREFIXES
 from webhook.providers.gitlab.vocabulary import VOCABULARY
@@ -21,4 +23,5 @@ PROFILE = Profile(
     hosts=("gitlab.com",),
     token_prefixes=PREFIXES,
     shape_in_text=rf"(?<![a-z0-9])(?:{'|'.join(PREFIXES)})[\w-]{{16}}",
+    repository_path=re.compile(r"/projects/[^/?]+"),
 )
