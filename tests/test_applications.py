@@ -120,13 +120,19 @@ def perhaps(*names: str) -> tuple[RepositoryNeed, ...]:
 
 
 async def below(
-    url: str, synced: Sequence[str], known: Sequence[RepositoryNeed] = (), *, complete: bool = True
+    url: str,
+    synced: Sequence[str],
+    known: Sequence[RepositoryNeed] = (),
+    *,
+    complete: bool = True,
+    open_ended: bool = False,
 ) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
     class Source:
         async def synced_repositories(self) -> Synced:
             return Synced.of(synced, complete=complete)
 
-    return await needs_of(parse_git_url(url), known, Source(), asyncio.get_running_loop().time() + 10)
+    deadline = asyncio.get_running_loop().time() + 10
+    return await needs_of(parse_git_url(url), known, Source(), deadline, open_ended=open_ended)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +159,21 @@ async def test_a_credential_is_for_what_its_url_begins(url: str, names: tuple[st
         "http://github.com/acme/plain",
     ]
     assert await below(url, synced) == (perhaps(*names), ())
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("https://github.com/acme/gitops-", ("acme/gitops-prod", "acme/gitops-test")),
+        ("https://github.com/acme/GitOps-P", ("acme/gitops-prod",)),
+        ("https://github.com/ac", ("acme/gitops-prod", "acme/gitops-test", "acme/web")),
+        ("https://github.com/acme/web", ()),
+    ],
+)
+async def test_a_url_may_end_inside_a_name(url: str, names: tuple[str, ...]) -> None:
+    """Argo CD compares URLs as strings."""
+    synced = [f"https://github.com/acme/{name}" for name in ("gitops-prod", "gitops-test", "web")]
+    assert await below(url, synced, open_ended=True) == (perhaps(*names), ())
 
 
 async def test_what_is_known_to_be_needed_is_not_doubted() -> None:

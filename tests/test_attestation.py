@@ -36,8 +36,10 @@ from webhook.attestation import (
 from webhook.credentials import Checkable, Destination, Entry, Malformed, Unsupported
 from webhook.findings import (
     Answer,
+    AuthScheme,
     Facts,
     Finding,
+    GitAuth,
     GitHubAppCredential,
     Outcome,
     Question,
@@ -226,13 +228,18 @@ class TestAttacks:
 
     # Each field of what a token is and where it goes, with another value. A field that is new must come in here.
     CHANGES: Mapping[type, Mapping[str, Any]] = {
-        TokenCredential: {"token": SecretStr(make_token("other")), "username": "x"},
+        TokenCredential: {
+            "token": SecretStr(make_token("other")),
+            "username": "x",
+            "git_auth": GitAuth(AuthScheme.BEARER),
+        },
         GitHubAppCredential: {"app_id": "2", "private_key": SecretStr("other"), "installation_id": "7"},
         Destination: {
             "url": GitUrl("https", "github.com", ("acme",)),
             "host": "ghe.acme.dev",
             "provider": "github",
             "app_base_url": GitUrl("https", "github.com", ("acme",)),
+            "open_ended": True,
         },
         GitUrl: {"scheme": "ssh", "host": "x.dev", "path": ("acme", "apps"), "insecure": True},
     }

@@ -36,7 +36,7 @@ from webhook.credentials import (
     resolve,
     url_of,
 )
-from webhook.findings import GitHubAppCredential, TokenCredential
+from webhook.findings import AuthScheme, GitAuth, GitHubAppCredential, TokenCredential
 from webhook.git_url import parse_git_url
 from webhook.hosts import Host, Kind
 from webhook.known_hosts import Hosts
@@ -93,8 +93,60 @@ def test_argocds_token_is_found_with_its_destination(key: str) -> None:
     """Both keys that Argo CD sends as a token."""
     entries = runtime(**{key: TOKEN, "username": "git"})
     assert entries.keys() == {key}
-    expected = Destination(parse_git_url("https://github.com/acme"))
-    assert entries[key].content == Checkable(credential(TOKEN, "git"), expected)
+    content = entries[key].content
+    assert isinstance(content, Checkable)
+    assert content.destination == Destination(parse_git_url("https://github.com/acme"), open_ended=True)
+    assert (token_of(entries[key]), content.credential.username) == (TOKEN, "git")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"password": TOKEN, "username": "octo"}, GitAuth(AuthScheme.BASIC, "octo")),
+        ({"password": TOKEN}, GitAuth(AuthScheme.BASIC, "x-access-token")),
+        ({"password": TOKEN, "username": ""}, GitAuth(AuthScheme.BASIC, "x-access-token")),
+        ({"password": TOKEN, "forceHttpBasicAuth": "true"}, GitAuth(AuthScheme.BASIC, "")),
+        ({"password": TOKEN, "forceHttpBasicAuth": "false"}, GitAuth(AuthScheme.BASIC, "x-access-token")),
+        ({"password": TOKEN, "forceHttpBasicAuth": "true", "username": "octo"}, GitAuth(AuthScheme.BASIC, "octo")),
+        ({"bearerToken": TOKEN, "username": "octo"}, GitAuth(AuthScheme.BEARER)),
+        ({"bearerToken": TOKEN, "forceHttpBasicAuth": "true"}, GitAuth(AuthScheme.BEARER)),
+    ],
+)
+def test_a_token_says_how_argo_cd_sends_it(data: dict[str, str], expected: GitAuth) -> None:
+    """Basic with its default user name, or Bearer, as Argo CD's HTTPSCreds does."""
+    content = only(runtime(**data))
+    assert isinstance(content, Checkable)
+    assert content.credential.git_auth == expected  # type: ignore[union-attr]
+
+
+def test_a_users_token_is_not_argo_cds_to_send() -> None:
+    """What reads a user's token decides how to send it."""
+    content = only(user({"token": TOKEN, "username": "octo"}))
+    assert isinstance(content, Checkable)
+    assert content.credential.git_auth is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("url", "secret_type", "open_ended"),
+    [
+        ("https://github.com/acme/gitops-", "repo-creds", True),
+        ("https://github.com/acme", "repo-creds", True),
+        ("https://github.com/acme/gitops-", "repo-write-creds", True),
+        ("https://github.com/acme/gitops.git", "repo-creds", False),
+        ("https://github.com/acme/", "repo-creds", False),
+        ("https://github.com", "repo-creds", False),
+        ("https://github.com/acme/gitops-", "repository", False),
+    ],
+)
+def test_a_repo_creds_url_may_end_inside_a_name(url: str, secret_type: str, open_ended: bool) -> None:
+    """Argo CD takes the URL of such a Secret for the beginning of others; that of a `repository` is whole."""
+    secret = make_runtime_secret({"url": url, "password": TOKEN}, labels={ARGOCD_TYPE: secret_type})
+    match = classify(secret, (Rule(name="all", role=Role.RUNTIME, labels={ARGOCD_TYPE: secret_type}),))
+    content = only(extract(secret, match))
+    assert isinstance(content, Checkable)
+    target = resolve(content, Hosts(), "github.com")
+    assert isinstance(target, Target)
+    assert target.open_ended is open_ended
 
 
 def test_both_tokens_of_argocd_are_checked() -> None:

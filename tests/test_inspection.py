@@ -12,8 +12,10 @@ from pydantic import SecretStr
 
 from webhook.findings import (
     Answer,
+    AuthScheme,
     Facts,
     Finding,
+    GitAuth,
     GitHubAppCredential,
     Outcome,
     Question,
@@ -269,6 +271,10 @@ OTHERS = [
     replace(QUESTION, credential=TokenCredential(SecretStr(TOKEN), "hubot")),
     replace(QUESTION, credential=TokenCredential(SecretStr(TOKEN), "")),
     replace(QUESTION, credential=TokenCredential(SecretStr(TOKEN))),
+    replace(QUESTION, credential=TokenCredential(SecretStr(TOKEN), "octocat", GitAuth(AuthScheme.BASIC, "octocat"))),
+    replace(QUESTION, credential=TokenCredential(SecretStr(TOKEN), "octocat", GitAuth(AuthScheme.BASIC))),
+    replace(QUESTION, credential=TokenCredential(SecretStr(TOKEN), "octocat", GitAuth(AuthScheme.BEARER))),
+    replace(QUESTION, open_ended=True),
     replace(QUESTION, credential=GitHubAppCredential("octocat", SecretStr(TOKEN))),
     replace(QUESTION, credential=GitHubAppCredential("octocat", SecretStr(TOKEN), "1")),
     replace(QUESTION, host=replace(GITHUB, name="git.acme.example")),

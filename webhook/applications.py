@@ -125,7 +125,12 @@ def decode(body: bytes) -> Page:
 
 
 async def needs_of(
-    url: GitUrl, known: Sequence[RepositoryNeed], source: ApplicationsSource | None, deadline: float
+    url: GitUrl,
+    known: Sequence[RepositoryNeed],
+    source: ApplicationsSource | None,
+    deadline: float,
+    *,
+    open_ended: bool = False,
 ) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
     """The repositories that are perhaps synced with the credential of this URL, and what to warn of.
 
@@ -133,6 +138,7 @@ async def needs_of(
         known: what it must reach anyway.
         source: None where there is no API server.
         deadline: when the decision must stand, by the event loop's clock; the list may take half of what is left.
+        open_ended: the URL may end inside a name.
     """
     now = asyncio.get_running_loop().time()
     try:
@@ -144,11 +150,11 @@ async def needs_of(
         return (), (f"What Argo CD Applications sync with this token isn't checked: {error}.",)
     except TimeoutError:
         return (), ("What Argo CD Applications sync with this token isn't checked: the list takes too long.",)
-    return _below(url, known, synced)
+    return _below(url, known, synced, open_ended)
 
 
 def _below(
-    url: GitUrl, known: Sequence[RepositoryNeed], synced: Synced
+    url: GitUrl, known: Sequence[RepositoryNeed], synced: Synced, open_ended: bool
 ) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
     # Argo CD compares in lower case; so do all providers, or nearly.
     begins = _lower(url.path)
@@ -156,7 +162,7 @@ def _below(
     found: dict[tuple[str, ...], RepositoryNeed] = {}
     for repository in synced.by_host.get(url.host, ()):
         path = _lower(repository.path)
-        if path[: len(begins)] == begins and path not in seen and repository.insecure == url.insecure:
+        if _begins_with(path, begins, open_ended) and path not in seen and repository.insecure == url.insecure:
             found.setdefault(path, RepositoryNeed(repository.path, Level.READ, certain=False))
     needs = tuple(found[path] for path in sorted(found))
     warnings: list[str] = []
@@ -167,6 +173,12 @@ def _below(
     if not synced.complete:
         warnings.append("There are more Argo CD Applications than are looked at; what the others sync isn't checked.")
     return needs[:MOST], tuple(warnings)
+
+
+def _begins_with(path: tuple[str, ...], begins: tuple[str, ...], open_ended: bool) -> bool:
+    if not open_ended or len(path) < len(begins):
+        return path[: len(begins)] == begins
+    return path[: len(begins) - 1] == begins[:-1] and path[len(begins) - 1].startswith(begins[-1])
 
 
 def _lower(path: Iterable[str]) -> tuple[str, ...]:

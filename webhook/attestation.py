@@ -355,11 +355,15 @@ def _entry_digest(key: Key, claims: Claims, entry: Entry) -> str | None:
 def _credential(credential: Credential) -> list[object]:
     if isinstance(credential, GitHubAppCredential):
         return ["app", credential.app_id, credential.private_key.get_secret_value(), credential.installation_id]
-    return ["token", credential.token.get_secret_value(), credential.username]
+    auth = credential.git_auth
+    sent = [] if auth is None else [auth.scheme, auth.username]
+    return ["token", credential.token.get_secret_value(), credential.username, *sent]
 
 
 def _destination(destination: Destination) -> list[object]:
-    return [_url(destination.url), destination.host, destination.provider, _url(destination.app_base_url)]
+    open_ended = ["open-ended"] if destination.open_ended else []
+    base = _url(destination.app_base_url)
+    return [_url(destination.url), destination.host, destination.provider, base, *open_ended]
 
 
 def _url(url: GitUrl | None) -> list[object] | None:

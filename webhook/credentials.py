@@ -16,7 +16,7 @@ from functools import cached_property
 
 from pydantic import SecretStr
 
-from webhook.findings import Credential, GitHubAppCredential, TokenCredential
+from webhook.findings import AuthScheme, Credential, GitAuth, GitHubAppCredential, TokenCredential
 from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
 from webhook.hosts import Host, Kind
 from webhook.known_hosts import Hosts, derived_api_url
@@ -42,6 +42,7 @@ class Destination:
     host: str | None = None
     provider: str | None = field(default=None, repr=False)  # whatever somebody wrote there
     app_base_url: GitUrl | None = None
+    open_ended: bool = False  # Argo CD takes the URL for the beginning of others, and it may end inside a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,17 @@ class Undecodable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a token may be sent: a host whose kind is certain, and what the URL names there."""
+    """Where a token may be sent: a host whose kind is certain, and what the URL names there.
+
+    Attributes:
+        insecure: the URL is written as ``http://``.
+        open_ended: the last segment of `path` may be the beginning of a name (`findings.Question`).
+    """
 
     host: Host
     path: tuple[str, ...] = ()
     insecure: bool = False
+    open_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,10 @@ _NEUTRAL_KEYS = frozenset(
 )
 # A Secret of these types without credentials is usual: Argo CD takes them from repo-creds, or needs none.
 _CREDENTIALS_OPTIONAL = frozenset({"repository", "repository-write"})
+# The URL of a Secret of these types is the beginning of repositories' URLs (Argo CD: getRepositoryCredentialIndex).
+_PREFIX_TYPES = frozenset({"repo-creds", "repo-write-creds"})
+# The user name that Argo CD sends with a password where the Secret has none (Argo CD: githubAccessTokenUsername).
+_DEFAULT_USERNAME = "x-access-token"
 
 
 def extract(secret: SecretObject, match: Match, opener: Opener | None = None) -> dict[str, Entry]:
@@ -288,7 +299,9 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
         wrong = _wrong_app_base_url(entry.destination.app_base_url, found)
         if wrong is not None:
             return wrong
-    return Target(found, url.path if url else (), url.insecure if url else False)
+    if url is None:
+        return Target(found)
+    return Target(found, url.path, url.insecure, entry.destination.open_ended and bool(url.path))
 
 
 def _title(kind: Kind) -> str:
@@ -493,8 +506,11 @@ def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     if destination.url is not None and not destination.url.uses_token:
         what = f"a credential for {_article(destination.url.scheme)} URL, which uses no token"
         return [Entry(key, Unsupported(what)) for key in used or ["url"]]
+    if argocd_type in _PREFIX_TYPES and not (values.text("url") or "/").endswith((".git", "/")):
+        destination = replace(destination, open_ended=True)
     if tokens:
-        return [_token_entry(key, values, destination) for key in tokens]
+        auth = {key: _git_auth(key, values) for key in tokens} if argocd_type is not None else {}
+        return [_token_entry(key, values, destination, auth.get(key)) for key in tokens]
     if other is not None:
         return [_app_entry(values, destination)]
     if values.is_set("githubAppID"):
@@ -670,7 +686,15 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
     return Destination(parsed_url, parsed_host, provider or None)
 
 
-def _token_entry(key: str, values: _Values, destination: Destination) -> Entry:
+def _git_auth(key: str, values: _Values) -> GitAuth:
+    """How Argo CD sends the token of this key to Git (Argo CD: HTTPSCreds.Environ)."""
+    if key == "bearerToken":
+        return GitAuth(AuthScheme.BEARER)
+    default = "" if _is_true(values, "forceHttpBasicAuth") else _DEFAULT_USERNAME
+    return GitAuth(AuthScheme.BASIC, values.text("username") or default)
+
+
+def _token_entry(key: str, values: _Values, destination: Destination, git_auth: GitAuth | None = None) -> Entry:
     if (closed := values.closed.get(key)) is not None:
         return Entry(key, closed)
     try:
@@ -679,7 +703,7 @@ def _token_entry(key: str, values: _Values, destination: Destination) -> Entry:
         return Entry(key, External("is no text, as if encrypted"))
     if (how := _encrypted(text, values)) is not None and kind_of_token(text.strip()) is None:
         return Entry(key, External(how))
-    return Entry(key, _checkable(text, values.text("username"), destination))
+    return Entry(key, _checkable(text, values.text("username"), destination, git_auth))
 
 
 def _encrypted(text: str, values: _Values) -> str | None:
@@ -689,7 +713,9 @@ def _encrypted(text: str, values: _Values) -> str | None:
     return f"has an {_IV_KEY} beside it" if text.strip() and values.is_set(_IV_KEY) else None
 
 
-def _checkable(token: str, username: str | None, destination: Destination) -> Checkable | Unsupported | Malformed:
+def _checkable(
+    token: str, username: str | None, destination: Destination, git_auth: GitAuth | None = None
+) -> Checkable | Unsupported | Malformed:
     """A token that a provider can be asked about, unless it is for one that answers nothing."""
     if (why := _unusable(token)) is not None:
         return Malformed(why)
@@ -700,7 +726,7 @@ def _checkable(token: str, username: str | None, destination: Destination) -> Ch
         return Malformed("stands, at least in part, in its url or host as well, where more people can read it")
     if destination.host is not None and (what := credential_at(destination.host)) is not None:
         return Unsupported(what)
-    return Checkable(TokenCredential(SecretStr(token), username), destination)
+    return Checkable(TokenCredential(SecretStr(token), username, git_auth), destination)
 
 
 def _unusable(token: str) -> str | None:

@@ -40,12 +40,39 @@ class Outcome(StrEnum):
     """Somebody who may do so has said that it shall not be checked."""
 
 
+class AuthScheme(StrEnum):
+    """The HTTP authentication scheme by which Git sends a token."""
+
+    BASIC = "basic"
+    BEARER = "bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class GitAuth:
+    """How Argo CD authenticates to the Git server with a token (Argo CD: util/git/creds.go, HTTPSCreds).
+
+    Attributes:
+        scheme: Basic for ``password``, Bearer for ``bearerToken``.
+        username: what Basic authentication sends before the colon: the Secret's ``username``, ``x-access-token`` where
+            it has none, and nothing where it has none and ``forceHttpBasicAuth`` is set. Empty for Bearer.
+    """
+
+    scheme: AuthScheme
+    username: str = field(default="", repr=False)  # people put tokens there, too
+
+
 @dataclass(frozen=True, slots=True)
 class TokenCredential:
-    """A token that goes over HTTPS, as password or as bearer."""
+    """A token that goes over HTTPS, as password or as bearer.
+
+    Attributes:
+        username: the Secret's own, as it is stored.
+        git_auth: how Argo CD sends the token to Git; None for a token that Argo CD does not use (a user's).
+    """
 
     token: SecretStr
     username: str | None = field(default=None, repr=False)  # people put tokens there, too
+    git_auth: GitAuth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +122,8 @@ class Question:
         path: what its URL names there: ``()`` the host, ``("acme",)`` an owner, ``("acme", "apps")`` a repository.
         requirements: what each of its roles needs.
         repositories: what it must also reach in its runtime role; empty without one.
+        open_ended: the last segment of `path` may be the beginning of a name. Argo CD compares the URL of
+            ``repo-creds`` as a string, so that ``https://github.com/acme/gitops-`` is for ``acme/gitops-prod``.
     """
 
     credential: Credential
@@ -102,6 +131,12 @@ class Question:
     path: tuple[str, ...]
     requirements: Mapping[Role, Requirement]
     repositories: tuple[RepositoryNeed, ...] = ()
+    open_ended: bool = False
+
+    @property
+    def certain_path(self) -> tuple[str, ...]:
+        """The part of `path` up to its last segment that is certainly a whole name."""
+        return self.path[:-1] if self.open_ended else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,8 +272,9 @@ class Inspector:
         host = question.host
         requirements = [(role.value, _stated(question.requirements[role])) for role in sorted(question.requirements)]
         needs = [(need.access.value, need.certain, need.path) for need in question.repositories]
-        credential = _fields(question.credential)
-        return self._digest((host.name, host.api_url, host.kind, credential, question.path, requirements, needs))
+        credential = (*_fields(question.credential), *_git_auth(question.credential))
+        path = (question.path, question.open_ended)
+        return self._digest((host.name, host.api_url, host.kind, credential, path, requirements, needs))
 
     def _credential_digest(self, question: Question) -> bytes:
         return self._digest(("credential", question.host.name, _fields(question.credential)))
@@ -288,6 +289,13 @@ def _fields(credential: Credential) -> tuple[str | None, ...]:
     if isinstance(credential, GitHubAppCredential):
         return ("app", credential.app_id, credential.private_key.get_secret_value(), credential.installation_id)
     return ("token", credential.token.get_secret_value(), credential.username)
+
+
+def _git_auth(credential: Credential) -> tuple[str, ...]:
+    """How Argo CD sends the credential: the same token may work as Bearer and fail as Basic."""
+    if isinstance(credential, GitHubAppCredential) or credential.git_auth is None:
+        return ()
+    return (credential.git_auth.scheme.value, credential.git_auth.username)
 
 
 @lru_cache(maxsize=256)

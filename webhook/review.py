@@ -312,9 +312,9 @@ class Reviewer:
         reached = self._repositories.get(host.name, ()) if Role.RUNTIME in requirements else ()
         if self._settings.repositories.applications and Role.RUNTIME in requirements:
             url = GitUrl("https", host.name, target.path, target.insecure)
-            synced, doubts = await needs_of(url, reached, self._cluster, deadline)
+            synced, doubts = await needs_of(url, reached, self._cluster, deadline, open_ended=target.open_ended)
             reached, warnings = (*reached, *synced), (*warnings, *doubts)
-        question = Question(content.credential, host, target.path, requirements, reached)
+        question = Question(content.credential, host, target.path, requirements, reached, target.open_ended)
         attested = attestation.answer(entry, question, self._clock()) if attestation is not None else None
         if attested is not None:
             inspected = Inspected(attested.answer, attested.checked_at, cached=True)

@@ -100,7 +100,8 @@ class Questions:
         """See `Inspector.inspect`. Waiting for one's turn doesn't count."""
         credential = question.credential
         if question.host.kind in _ANY_USERNAME and isinstance(credential, TokenCredential):
-            question = replace(question, credential=replace(credential, username=None))
+            auth = credential.git_auth and replace(credential.git_auth, username="")
+            question = replace(question, credential=replace(credential, username=None, git_auth=auth))
         number, stated = self.number(credential), _stated(question)
         if (told := self._earlier.get((number, stated))) is not None:
             return Inspected(told.answer, told.checked_at, cached=True)
@@ -169,7 +170,9 @@ def _stated(question: Question) -> str:
     """A digest of what is asked, apart from the credential."""
     needs = [[list(need.path), need.access, need.certain] for need in question.repositories]
     roles = sorted(requirement_digest(question, role) for role in question.requirements)
-    stated = [question.host.name, list(question.path), roles, needs]
+    stated: list[object] = [question.host.name, list(question.path), question.open_ended, roles, needs]
+    if isinstance(question.credential, TokenCredential) and (auth := question.credential.git_auth) is not None:
+        stated += [auth.scheme, auth.username]
     return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
 
 

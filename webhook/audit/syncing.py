@@ -202,8 +202,12 @@ class Syncs:
         if target.host.name != repository.host or target.host.kind not in _READING:
             return row(None, "Its credential is for another host than its repository; nobody was asked.", used)
         # Asked for as one among others: of the repository that a URL names, more than reading might be asked.
-        path = target.path[:-1] if target.path == repository.path else target.path
-        would_sync, message = await self._reads(entry, replace(target, path=path), repository.path, deadline)
+        named = [segment.lower() for segment in target.path]
+        above = [segment.lower() for segment in repository.path[: len(named)]]
+        # Of a URL that ends inside a name, only what comes before that name can be asked about.
+        path = target.path if named == above and len(named) < len(repository.path) else target.path[:-1]
+        at = replace(target, path=path, open_ended=False)
+        would_sync, message = await self._reads(entry, at, repository.path, deadline)
         return row(would_sync, message, used)
 
     async def _reads(
