@@ -31,9 +31,10 @@ def older(count: int) -> KeyRing:
     return replace(RING, keys=RING.keys[:count])
 
 
-def sealed(key: str = "token", by: int = 1, token: str = TOKEN) -> str:
-    """A value that one of the keys has sealed for the namespace of the factories."""
-    return seal(SecretStr(token), Place("runtime", key), RING.keys[by])
+def sealed(key: str = "token", by: int = 1, token: str = TOKEN, host: str | None = "github.com") -> str:
+    """A value that one of the keys has sealed for the namespace of the factories; without a host, as earlier versions
+    did."""
+    return seal(SecretStr(token), Place("runtime", key, host=host), RING.keys[by])
 
 
 def opened(planned: Plan, key: str = "token") -> tuple[str, str]:

@@ -33,16 +33,20 @@ def test_the_python_example_opens_a_value(tmp_path: Path) -> None:
     text = write_key(tmp_path, "2026-11")
     write_key(tmp_path, "2026-12")
     (tmp_path / ".gitignore").write_text("*\n")
-    value = seal(SecretStr("tök"), Place("platform", "alice"), derive_key(parse_key(text.encode()), "2026-11"))
+    value = seal(
+        SecretStr("tök"), Place("platform", "alice", host="github.com"), derive_key(parse_key(text.encode()), "2026-11")
+    )
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
     names: dict[str, Any] = {}
     exec(example, names)  # noqa: S102 (our own documentation)
-    assert names["token_of"](value, tmp_path, "platform", "alice") == "tök"
+    assert names["token_of"](value, tmp_path, "platform", "alice", "github.com") == "tök"
 
 
 def test_the_header_has_what_the_table_says() -> None:
     """All of it, in this order, and nothing else."""
-    value = seal(SecretStr("x"), Place("platform", "alice"), derive_key(parse_key(key_text().encode()), "a"))
+    value = seal(
+        SecretStr("x"), Place("platform", "alice", host="github.com"), derive_key(parse_key(key_text().encode()), "a")
+    )
     header = json.loads(base64.urlsafe_b64decode(value.partition(".")[0] + "=="))
     table = DOCUMENT.split("## The value")[1].split("## The keys")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.MULTILINE)
@@ -73,7 +77,7 @@ import (
 
 func main() {
 	keyText, _ := os.ReadFile(os.Args[2])
-	token, err := openSealed(os.Args[1], string(keyText), os.Args[3], os.Args[4], "user")
+	token, err := openSealed(os.Args[1], string(keyText), os.Args[3], os.Args[4], os.Args[5], "user")
 	if err != nil {
 		fmt.Fprint(os.Stderr, err)
 		os.Exit(1)
@@ -83,9 +87,9 @@ func main() {
 
 """
 JAVASCRIPT = """
-const [value, keyFile, namespace, key] = process.argv.slice(2);
+const [value, keyFile, namespace, key, host] = process.argv.slice(2);
 try {
-  process.stdout.write(await openSealed(value, keyFile, namespace, key));
+  process.stdout.write(await openSealed(value, keyFile, namespace, key, host));
 } catch (error) {
   process.stderr.write(error.message);
   process.exitCode = 1;
@@ -112,7 +116,7 @@ def prepared(folder: Path, tool: str, *command: str) -> None:
 
 @pytest.fixture(scope="module", params=["go", "javascript"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """The example of a language as a program: VALUE KEY-FILE NAMESPACE KEY."""
+    """The example of a language as a program: VALUE KEY-FILE NAMESPACE KEY HOST."""
     language: str = request.param
     folder = tmp_path_factory.mktemp(language)
     for file in CONSUMERS.iterdir():
@@ -149,23 +153,33 @@ class TestInOtherLanguages:
     def value(self, file: Path) -> str:
         """What the code seals by it."""
         key = derive_key(parse_key(file.read_bytes()), "2026-11")
-        return seal(SecretStr("tök"), Place("platform", "alice"), key)
+        return seal(SecretStr("tök"), Place("platform", "alice", host="github.com"), key)
 
     def test_it_opens_a_value(self, program: Program, file: Path, value: str) -> None:
         """The token, and nothing else."""
-        result = program(value, str(file), "platform", "alice")
+        result = program(value, str(file), "platform", "alice", "github.com")
         assert (result.stdout, result.stderr) == ("tök", "")
 
     @pytest.mark.parametrize(("namespace", "key"), [("elsewhere", "alice"), ("platform", "bob")])
     def test_not_at_another_place(self, program: Program, file: Path, value: str, namespace: str, key: str) -> None:
         """The comparison that the document asks for."""
-        result = program(value, str(file), namespace, key)
+        result = program(value, str(file), namespace, key, "github.com")
         assert (result.stdout, result.stderr) == ("", "sealed for another place")
+
+    def test_not_for_another_host(self, program: Program, file: Path, value: str) -> None:
+        """The other comparison."""
+        result = program(value, str(file), "platform", "alice", "git.mallory.dev")
+        assert (result.stdout, result.stderr) == ("", "sealed for another host")
+
+    def test_one_from_before_opens(self, program: Program, file: Path) -> None:
+        """It has no host."""
+        value = seal(SecretStr("tök"), Place("platform", "alice"), derive_key(parse_key(file.read_bytes()), "2026-11"))
+        assert program(value, str(file), "platform", "alice", "github.com").stdout == "tök"
 
     def test_not_once_it_was_changed(self, program: Program, file: Path, value: str) -> None:
         """Nor by another key."""
         parts = value.split(".")
         parts[3] = ("B" if parts[3][0] == "A" else "A") + parts[3][1:]
-        assert program(".".join(parts), str(file), "platform", "alice").returncode == 1
+        assert program(".".join(parts), str(file), "platform", "alice", "github.com").returncode == 1
         file.write_text(key_text())
-        assert program(value, str(file), "platform", "alice").returncode == 1
+        assert program(value, str(file), "platform", "alice", "github.com").returncode == 1

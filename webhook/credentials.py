@@ -6,6 +6,7 @@ Values are decoded here, straight into `SecretStr`. Nothing that is raised or re
 from __future__ import annotations
 
 import binascii
+import contextlib
 import hashlib
 import json
 import re
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from webhook.findings import AuthScheme, Credential, GitAuth, GitHubAppCredential, TokenCredential
 from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
 from webhook.hosts import Host, Kind
+from webhook.keyring.ring import KeyRing
 from webhook.known_hosts import Hosts, derived_api_url
 from webhook.matching import ARGOCD_TYPE, Match
 from webhook.opening import OpenedData, Opener
@@ -188,13 +190,17 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
             of them that is sealed is malformed: Argo CD could not read it.
 
     Raises:
-        Undecodable: a value that has to be read isn't base64.
+        Undecodable: a value isn't base64.
     """
-    opened = opener.open(secret) if opener is not None else OpenedData(secret.data)
+    opened = opened_data(secret, opener) if opener is not None else OpenedData(secret.data)
     values = _Values(opened.data, {key: _closed(why) for key, why in opened.closed.items()})
+    values.decode_all()
+    kids = opened.kids
     entries: dict[str, Entry] = {}
     if Role.RUNTIME in match.roles:
-        sealed = dict.fromkeys(opened.kids, Malformed("is sealed, and whoever uses it can't open it; write the token"))
+        sealed = dict.fromkeys(
+            opened.opened, Malformed("is sealed, and whoever uses it can't open it; write the token")
+        )
         stored = _Values(secret.data, {**values.closed, **sealed})
         entries |= {entry.key: entry for entry in _runtime_entries(secret, stored)}
     if Role.USER in match.roles:
@@ -204,7 +210,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
                 entries[entry.key] = entry
     if len(entries) > 1:
         entries.pop("", None)  # one format found nothing, the other did
-    return {key: _traced(entry, values, opened.kids.get(key, "")) for key, entry in entries.items()}
+    return {key: _traced(entry, values, kids.get(key, "")) for key, entry in entries.items()}
 
 
 def _traced(entry: Entry, values: _Values, kid: str) -> Entry:
@@ -227,11 +233,13 @@ class UserValue:
     """A value that holds a user's token: the token, or the JSON around it.
 
     Attributes:
+        host: that it is for; empty where that can't be told.
         kid: the key that has sealed it; empty where it is stored in plain text.
     """
 
     key: str
     plaintext: SecretStr
+    host: str = ""
     kid: str = ""
     hidden: bool = False
 
@@ -257,8 +265,10 @@ def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str,
     """
     if Role.USER not in match.roles:
         return {}
-    opened = opener.open(secret)
+    opened = opened_data(secret, opener)
     values = _Values(opened.data)
+    common = _read_destination(values)
+    kids = opened.kids
     platform = _runtime_keys(secret) if Role.RUNTIME in match.roles else frozenset()
     found: dict[str, UserValue] = {}
     for key in _user_keys(values):
@@ -266,8 +276,100 @@ def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str,
         if text is None or key in platform or key in opened.closed:
             continue
         if not isinstance(_user_entry(key, values, Destination()).content, External):
-            found[key] = UserValue(key, SecretStr(text), opened.kids.get(key, ""), values.shown_in(key))
+            host = _host_for(text, common, opener)
+            found[key] = UserValue(key, SecretStr(text), host, kids.get(key, ""), values.shown_in(key))
     return found
+
+
+# Which host a sealed value is for.
+
+
+def opener_for(old: SecretObject | None, ring: KeyRing, hosts: Hosts, default_host: str) -> Opener:
+    """An opener for one review, in which values that are bound to no host open for the host of the stored Secret.
+
+    Args:
+        old: the Secret as it is stored.
+    """
+    opener = Opener(ring, hosts, default_host)
+    if old is not None:
+        with contextlib.suppress(Undecodable):
+            opened_data(old, opener)
+    return opener
+
+
+def opened_data(secret: SecretObject, opener: Opener) -> OpenedData:
+    """What a Secret holds once everything is opened that a key of ours has sealed for the host that it is for.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    opened = opener.open(secret)
+    if not opened.opened:
+        return opened
+    closed: dict[str, Closed] = {}
+    for key, host in _hosts_of(opened, opener).items():
+        if (why := opener.closed_for(secret, key, opened.opened[key], host)) is not None:
+            closed[key] = why
+    return opened.without(closed, secret.data)
+
+
+def hosts_of(secret: SecretObject, opener: Opener) -> dict[str, str]:
+    """The host that each sealed value of a Secret is for, as the Secret and the settings say it now; empty where that
+    can't be told.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    return _hosts_of(opener.open(secret), opener)
+
+
+def _hosts_of(opened: OpenedData, opener: Opener) -> dict[str, str]:
+    common = _read_destination(_Values(opened.data))
+    return {key: _host_for(value.plaintext.get_secret_value(), common, opener) for key, value in opened.opened.items()}
+
+
+def named_host(secret: SecretObject, plaintext: SecretStr) -> str | None:
+    """The host that a user's value or the Secret around it names, whatever the settings are; None if neither does, and
+    empty if what they name can't be read.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    common = _read_destination(_Values(secret.data))
+    found = _token_and_destination(plaintext.get_secret_value(), common)
+    if found is None:
+        return ""
+    _, destination = found
+    return destination.url.host if destination.url is not None else destination.host
+
+
+def _host_for(text: str, common: Destination | Entry, opener: Opener) -> str:
+    """The host that a user's value is for, as `resolve` finds it, in its canonical form; empty where that can't be
+    told."""
+    found = _token_and_destination(text, common)
+    if found is None:
+        return ""
+    token, destination = found
+    host = _destination_host(destination, kind_of_token(token), opener.hosts, opener.default_host)
+    return "" if isinstance(host, Malformed) else host.name
+
+
+def _token_and_destination(text: str, common: Destination | Entry) -> tuple[str, Destination] | None:
+    """What a user's value holds, and where that goes; None where it can't be read.
+
+    Args:
+        text: the token, or the JSON around it.
+        common: the destination that stands beside it in the Secret, or why that can't be read.
+    """
+    if isinstance(common, Entry):
+        return None
+    if not text.lstrip().startswith("{"):
+        return text, common
+    try:
+        _, fields = _json_fields(text)
+        return fields["token"] or "", _destination(fields["url"], fields["host"], fields["provider"], common)
+    except ValueError:
+        return None
 
 
 def url_of(secret: SecretObject) -> str | None:
@@ -407,6 +509,15 @@ class _Values:
             except ValueError:  # which binascii.Error is
                 raise Undecodable(key) from None
         return decoded
+
+    def decode_all(self) -> None:
+        """Decode every value, so that nothing that is asked of them later can raise.
+
+        Raises:
+            Undecodable: one isn't base64.
+        """
+        for key in self._data:
+            self.raw(key)
 
     def text(self, key: str) -> str | None:
         """The value as text, or None where it is absent, empty or no UTF-8."""
@@ -612,14 +723,9 @@ def _json_entry(key: str, text: str, common: Destination) -> Entry:
 
 def _json_content(text: str, common: Destination) -> Content:
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
-    except _DuplicateName:
-        return Malformed("is JSON that has the same name twice")
-    except (ValueError, RecursionError):
-        return Malformed("begins like JSON but isn't valid JSON")
-    fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
-    if any(value is not None and not isinstance(value, str) for value in fields.values()):
-        return Malformed("is JSON whose token, username, url, host and provider must be strings")
+        document, fields = _json_fields(text)
+    except _UnreadableJson as error:
+        return Malformed(str(error))
     if any(document.get(name) for name in TOKEN_KEYS if name != "token"):
         return Malformed('is JSON that holds a token under another name than "token"')
     token = fields["token"]
@@ -635,6 +741,28 @@ def _json_content(text: str, common: Destination) -> Content:
     if _JWE.match(token):
         return External("is a JWE that no key of this webhook opens")
     return _checkable(token, fields["username"], destination)
+
+
+class _UnreadableJson(ValueError):
+    """The JSON of an entry can't be read; the text is a clause that stands after the entry's name."""
+
+
+def _json_fields(text: str) -> tuple[dict[str, object], dict[str, str | None]]:
+    """The JSON of a user's entry, and what is read of it by name.
+
+    Raises:
+        _UnreadableJson: nothing can be.
+    """
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except _DuplicateName:
+        raise _UnreadableJson("is JSON that has the same name twice") from None
+    except (ValueError, RecursionError):
+        raise _UnreadableJson("begins like JSON but isn't valid JSON") from None
+    fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
+    if any(value is not None and not isinstance(value, str) for value in fields.values()):
+        raise _UnreadableJson("is JSON whose token, username, url, host and provider must be strings")
+    return document, fields
 
 
 class _DuplicateName(ValueError):

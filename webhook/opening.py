@@ -6,9 +6,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from webhook.keyring.ring import KeyRing
+from webhook.known_hosts import Hosts
 from webhook.sealing import Closed, Opened, Place, Why, open_value
 from webhook.subject import SecretObject
 
@@ -22,35 +23,70 @@ class OpenedData:
 
     Attributes:
         data: base64 text by key, as everywhere; of what was sealed, its plaintext.
-        kids: the key that sealed it, by the key of `data`; of what wasn't, nothing.
-        closed: why a value stays closed that some key of ours may have sealed.
+        opened: what was sealed, by key of `data`.
+        closed: by key, why a value stays closed that some key of ours may have sealed.
     """
 
     data: Mapping[str, str] = field(repr=False)
-    kids: Mapping[str, str] = field(default_factory=dict)
+    opened: Mapping[str, Opened] = field(default_factory=dict)
     closed: Mapping[str, Closed] = field(default_factory=dict)
+
+    @property
+    def kids(self) -> dict[str, str]:
+        """The id of the key that sealed a value, by key of `data`."""
+        return {key: opened.kid for key, opened in self.opened.items()}
+
+    def without(self, closed: Mapping[str, Closed], stored: Mapping[str, str]) -> OpenedData:
+        """The same data with some values closed again.
+
+        Args:
+            stored: the values as the Secret has them.
+        """
+        if not closed:
+            return self
+        data = {key: stored[key] if key in closed else value for key, value in self.data.items()}
+        opened = {key: value for key, value in self.opened.items() if key not in closed}
+        return OpenedData(data, opened, {**self.closed, **closed})
 
 
 class Opener:
-    """Opens the values of one review, each once: most of them stand in the old version as well as in the new one."""
+    """Opens the values of one review, each once: most of them stand in the old version as well as in the new one.
 
-    def __init__(self, ring: KeyRing) -> None:
+    Which host a value is for is decided by `credentials.opened_data`, by the same settings as the check.
+    """
+
+    def __init__(self, ring: KeyRing, hosts: Hosts | None = None, default_host: str = "github.com") -> None:
         self.ring = ring
+        self.hosts = hosts if hosts is not None else Hosts()
+        self.default_host = default_host
         self._known: dict[tuple[Place, str], Opened | Closed] = {}
+        self._first_hosts: dict[tuple[Place, str], str] = {}
 
     def open(self, secret: SecretObject) -> OpenedData:
-        """What the Secret holds."""
-        data, kids, closed = dict(secret.data), dict[str, str](), dict[str, Closed]()
+        """What the Secret holds, whichever host its values are bound to."""
+        data, opened, closed = dict(secret.data), dict[str, Opened](), dict[str, Closed]()
         for key, value in secret.data.items():
             if not value.startswith(_BEGINNING):
                 continue
             found = self._opened(Place(secret.namespace, key), value)
             if isinstance(found, Opened):
                 data[key] = base64.b64encode(found.plaintext.get_secret_value().encode()).decode()
-                kids[key] = found.kid
+                opened[key] = found
             elif found.why is not Why.NOT_OURS:
                 closed[key] = found
-        return OpenedData(data, kids, closed)
+        return OpenedData(data, opened, closed)
+
+    def closed_for(self, secret: SecretObject, key: str, opened: Opened, host: str) -> Closed | None:
+        """Why a value doesn't open for the host that the Secret says it is for; None where it does.
+
+        A value without a host of its own, from before values were bound to hosts, opens for one host in a review: the
+        first that it is opened for, which is that of the stored Secret (`credentials.opener_for`).
+        """
+        bound = opened
+        if opened.host is None:
+            first = self._first_hosts.setdefault((Place(secret.namespace, key), secret.data[key]), host)
+            bound = replace(opened, host=first)
+        return bound.closed_for(host)
 
     def _opened(self, place: Place, value: str) -> Opened | Closed:
         known = self._known.get((place, value))

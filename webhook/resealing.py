@@ -1,7 +1,8 @@
-"""Move what older keys have sealed and signed to the one that seals now, so that they can go.
+"""Move what older keys have sealed and signed to the one that seals now, so that they can go; and bind what was sealed
+before values were bound to hosts.
 
-The tokens don't change, so that the webhook, through which these writes go as any others, asks nobody. What is sealed
-by the active key already is passed over: stopped at any time and run again, it goes on where it was.
+The tokens don't change, so that the webhook, through which these writes go as any others, asks nobody. What is bound
+and sealed by the active key already is passed over: stopped at any time and run again, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ from datetime import datetime
 from typing import Any
 
 from webhook.attestation import Untrusted, attest, verify
-from webhook.credentials import Undecodable, extract
+from webhook.credentials import Undecodable, extract, hosts_of
 from webhook.keyring.key import Key
 from webhook.keyring.ring import KeyRing
 from webhook.matching import Match
 from webhook.mutation import ATTESTATION, PREFIX
 from webhook.opening import Opener
 from webhook.sealed_writes import LAST_APPLIED
-from webhook.sealing import Closed, Place, TooLong, open_value, seal, sealing_key
-from webhook.settings import Rule
+from webhook.sealing import Closed, Place, TooLong, is_bound, open_value, seal, sealing_key
+from webhook.settings import Rule, Settings
 from webhook.stored_secrets import FIELD_MANAGER, Conflict, NotDone, Stored, StoredSecrets
 from webhook.subject import SecretObject
 from webhook.unsealing import sealed_keys
 
 KEY_ID = PREFIX + "encryption-key-id"
 ENCRYPTION = PREFIX + "encryption"
+HOST = PREFIX + "host"
 
 _MOST_TRIES = 5
+_OTHER_HOST = "by the webhook's configuration its tokens are for another host; give the same one with --config"
 
 
 class KeyNotThere(NotDone):
@@ -83,36 +86,79 @@ class Moved:
     failed: str = ""
 
 
-def plan(secret: SecretObject, ring: KeyRing, now: datetime) -> Plan:
-    """What moves a Secret to the active key. Without I/O."""
+def plan(secret: SecretObject, ring: KeyRing, now: datetime, settings: Settings | None = None) -> Plan:
+    """What moves a Secret to the active key, and binds its values to the host that they are for. Without I/O.
+
+    Args:
+        settings: of the webhook, which may declare hosts; the defaults without them.
+    """
+    settings = settings or Settings()
+    opener = Opener(ring, settings.hosts(), settings.defaults.user_host)
     active = ring.active(now)
     older = {key.kid for key in ring.keys if key.name < active.name}
-    known = {key.kid for key in ring.keys}
     sealed, left = sealed_keys(secret), list[str]()
     renewed: dict[str, str] = {}
     for key, text in sealed.items():
-        kid = sealing_key(text)
-        if kid in known and kid not in older:
+        if not _moves(text, ring, active):
             continue
-        place = Place(secret.namespace, key)
         try:
-            renewed[key] = seal(open_value(text, place, ring).plaintext, place, active)
-        except (Closed, TooLong) as error:
+            opened = open_value(text, Place(secret.namespace, key), ring)
+            host = opened.host if opened.host is not None else _host_to_bind(secret, key, opener)
+            renewed[key] = seal(opened.plaintext, Place(secret.namespace, key, host=host), active)
+        except (Closed, TooLong, _HostUncertain) as error:
             left.append(str(error))
     if secret.immutable:
         if renewed:
             left.append("can't be changed, because its Secret is immutable: delete that, and create it again")
         renewed = {}
     annotations = _renamed(secret, renewed, active) | _rewritten(secret, sealed, renewed)
-    attestation = _signed_anew(secret, ring, now, older)
+    attestation = _signed_anew(secret, opener, now, older)
     if attestation is not None:
         annotations[ATTESTATION] = attestation
     data = {key: _encoded(text) for key, text in renewed.items()}
     return Plan(data, annotations, tuple(left))
 
 
+def _moves(text: str, ring: KeyRing, active: Key) -> bool:
+    """Whether a sealed value has to be sealed again: by an older key or a missing one, or for no host yet."""
+    key = ring.find(sealing_key(text) or "")
+    if key is None or key.name < active.name:
+        return True
+    return key is active and not is_bound(text)
+
+
+class _HostUncertain(ValueError):
+    """A value can't be bound to a host; the text is a clause that stands after "a value"."""
+
+
+def _host_to_bind(secret: SecretObject, key: str, opener: Opener) -> str:
+    """
+    Raises:
+        _HostUncertain: the settings don't tell, or the webhook's own annotation names another.
+    """
+    try:
+        host = hosts_of(secret, opener)[key]
+    except Undecodable:
+        host = ""
+    if not host:
+        raise _HostUncertain("can't be bound to a host, because its Secret doesn't name one; add its url")
+    found = _by_entry(secret, HOST).get(key, host)
+    if found != host:
+        raise _HostUncertain(
+            f"is for {host} by the configuration of this command, and the webhook has found another host; "
+            "give the webhook's with --config"
+        )
+    return host
+
+
 async def reseal(
-    secrets: StoredSecrets, stored: Stored, ring: KeyRing, now: datetime, *, dry_run: bool = False
+    secrets: StoredSecrets,
+    stored: Stored,
+    ring: KeyRing,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    settings: Settings | None = None,
 ) -> Moved:
     """Move one Secret. Where somebody else changes it meanwhile, it is read again.
 
@@ -120,13 +166,17 @@ async def reseal(
         KeyNotThere: the webhook doesn't have the active key. The Secret stays as it is.
     """
     for _ in range(_MOST_TRIES):
-        planned = plan(stored.secret, ring, now)
+        planned = plan(stored.secret, ring, now, settings)
         signs = ATTESTATION in planned.annotations
         if not planned.change or dry_run:
             return Moved(stored.place, len(planned.data), signs, planned.left)
         try:
-            if planned.data and _closes(stored, await secrets.change(stored, planned.change, dry_run=True), planned):
-                raise KeyNotThere(ring.active(now))
+            if planned.data:
+                closed = _closed(stored, await secrets.change(stored, planned.change, dry_run=True), planned)
+                if "external" in closed:
+                    raise KeyNotThere(ring.active(now))
+                if closed:
+                    return Moved(stored.place, left=planned.left, failed=_OTHER_HOST)
             written = await secrets.change(stored, planned.change)
         except KeyNotThere:
             raise
@@ -147,7 +197,13 @@ async def reseal(
 
 
 async def reseal_all(
-    secrets: StoredSecrets, namespace: str | None, ring: KeyRing, now: datetime, *, dry_run: bool = False
+    secrets: StoredSecrets,
+    namespace: str | None,
+    ring: KeyRing,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    settings: Settings | None = None,
 ) -> AsyncIterator[tuple[Moved, int]]:
     """Move all Secrets of a namespace or of the cluster: what has become of each, and how many come after it.
     Some may come twice.
@@ -161,27 +217,31 @@ async def reseal_all(
         for stored in page.secrets:
             after -= 1
             try:
-                yield await reseal(secrets, stored, ring, now, dry_run=dry_run), after
+                yield await reseal(secrets, stored, ring, now, dry_run=dry_run, settings=settings), after
             except KeyNotThere:
                 raise
             except NotDone as error:
                 yield Moved(stored.place, failed=str(error)), after
 
 
-def _closes(before: Stored, rehearsed: Stored, planned: Plan) -> bool:
-    """Whether the webhook calls a value somebody else's that it could open before."""
-    closed = _external(rehearsed.secret) - _external(before.secret)
-    return bool(planned.data.keys() & closed)
+def _closed(before: Stored, rehearsed: Stored, planned: Plan) -> set[str]:
+    """What the webhook calls the new values that it can't open, although it could open those before: `external` if
+    their key is missing there, `none` if it finds that they are for another host."""
+    was, becomes = _by_entry(before.secret, ENCRYPTION), _by_entry(rehearsed.secret, ENCRYPTION)
+    moved = [key for key in planned.data if was.get(key) != becomes.get(key, "sealed")]
+    return {becomes[key] for key in moved} - {"sealed"}
 
 
-def _external(secret: SecretObject) -> set[str]:
-    """The keys whose values somebody else has encrypted, as the webhook's annotation says."""
-    text = secret.annotations.get(ENCRYPTION, "")
+def _by_entry(secret: SecretObject, name: str) -> dict[str, str]:
+    """What an annotation of the webhook's says of each key: one value for all, or a JSON object by entry."""
+    text = secret.annotations.get(name)
+    if text is None:
+        return {}
     try:
         by_entry = json.loads(text) if text.startswith("{") else dict.fromkeys(secret.data, text)
     except (ValueError, RecursionError):
-        return set()
-    return {key for key, value in by_entry.items() if value == "external"}
+        return {}
+    return {key: value for key, value in by_entry.items() if isinstance(value, str)}
 
 
 async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) -> str:
@@ -230,8 +290,9 @@ def attesting_key(secret: SecretObject, ring: KeyRing, now: datetime) -> str | N
         return None
 
 
-def _signed_anew(secret: SecretObject, ring: KeyRing, now: datetime, older: set[str]) -> str | None:
+def _signed_anew(secret: SecretObject, opener: Opener, now: datetime, older: set[str]) -> str | None:
     """The attestation, signed by the active key, where an older one has signed it: it says what it said."""
+    ring = opener.ring
     text = secret.annotations.get(ATTESTATION)
     if text is None:
         return None
@@ -242,7 +303,7 @@ def _signed_anew(secret: SecretObject, ring: KeyRing, now: datetime, older: set[
         roles = before.claims.roles
         # The roles are all that is read of a match.
         match = Match(tuple(Rule(name=role, role=role, names=("*",)) for role in roles))
-        entries = extract(secret, match, Opener(ring))
+        entries = extract(secret, match, opener)
     except (Untrusted, Undecodable):
         return None
     return attest(secret, roles, (), ring, now, before=before, unchanged=entries.values())

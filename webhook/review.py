@@ -24,6 +24,7 @@ from webhook.credentials import (
     UnknownHost,
     Unsupported,
     extract,
+    opener_for,
     resolve,
     url_of,
 )
@@ -142,7 +143,7 @@ class Reviewer:
         if secret is None or not _is_written(subject):
             return _ALLOWED
         match = self._classify(secret)
-        opener = Opener(self._ring()) if self._ring is not None else None
+        opener = self.opener(subject.old)
         if not match:
             before = self._classify(subject.old)
             return self._release(subject, before, opener) if before and stage is Stage.MUTATE else _ALLOWED
@@ -170,6 +171,16 @@ class Reviewer:
         """The rules that a Secret matches."""
         return self._classify(secret)
 
+    def opener(self, stored: SecretObject | None = None) -> Opener | None:
+        """An opener for the values of one Secret; None without a key ring.
+
+        Args:
+            stored: the Secret as it is before the write under review.
+        """
+        if self._ring is None:
+            return None
+        return opener_for(stored, self._ring(), self._hosts, self._settings.defaults.user_host)
+
     async def judge(self, secret: SecretObject, deadline: float) -> Standing:
         """Judge what stands there already, however many tokens it holds: for manifests and audits.
 
@@ -179,7 +190,7 @@ class Reviewer:
         match = self._classify(secret)
         if not match:
             return Standing(match)
-        opener = Opener(self._ring()) if self._ring is not None else None
+        opener = self.opener()
         try:
             entries = extract(secret, match, opener)
         except Undecodable as error:

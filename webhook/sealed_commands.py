@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.command_options import Context, Kubeconfig, end, parse_place
+from webhook.command_options import Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webhook.keyring.ring import KeyRing
     from webhook.resealing import Moved
+    from webhook.settings import Settings
     from webhook.stored_secrets import StoredSecrets
 
 Keys = Annotated[Path, typer.Option("--keys", help="The key ring: a folder with one file for each key.")]
@@ -97,12 +98,13 @@ def reseal(
     activation: Annotated[
         str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
     ] = "3m",
+    config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Move what older keys have sealed to the active one. Can be stopped, and run again."""
+    """Move what older keys have sealed to the active one, and bind it to its host. Can be stopped, and run again."""
     from webhook.keyring.files import load_keyring_by_file_times
-    from webhook.settings import parse_duration
+    from webhook.settings import load_settings, parse_duration
 
     if [secret is not None, namespace is not None, everywhere].count(True) != 1:
         raise ConfigurationError("say which Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")
@@ -111,6 +113,7 @@ def reseal(
         ring = load_keyring_by_file_times(keys, activation=parse_duration(activation))
     except ValueError as error:
         raise ConfigurationError(f"--activation: {error}") from None
+    settings = load_settings(config)
     now = datetime.now(UTC)
     last, active = ring.keys[-1], ring.active(now)
     if last is not active:
@@ -120,7 +123,7 @@ def reseal(
         )
     report = _Report(dry_run=dry_run, key=f"{active.kid} ({active.name})")
     try:
-        asyncio.run(_resealed(place, namespace, ring, now, report, kubeconfig, context, dry_run=dry_run))
+        asyncio.run(_resealed(place, namespace, ring, now, report, settings, kubeconfig, context, dry_run=dry_run))
     except KeyboardInterrupt:
         report.stop("Stopped. Run it again, and it goes on from here.")
     report.conclude()
@@ -132,6 +135,7 @@ async def _resealed(
     ring: KeyRing,
     now: datetime,
     report: _Report,
+    settings: Settings,
     kubeconfig: Path | None,
     context: str | None,
     *,
@@ -143,13 +147,13 @@ async def _resealed(
 
     async with await StoredSecrets.connect(kubeconfig, context) as secrets:
         if place is None:
-            await _reseal_each(secrets, namespace, ring, now, report, dry_run=dry_run)
+            await _reseal_each(secrets, namespace, ring, now, report, settings, dry_run=dry_run)
             return
         try:
             stored = await secrets.read(*place)
             if stored is None:
                 raise ConfigurationError(f"there is no Secret {place[0]}/{place[1]}")
-            report.add(await reseal_one(secrets, stored, ring, now, dry_run=dry_run))
+            report.add(await reseal_one(secrets, stored, ring, now, dry_run=dry_run, settings=settings))
         except KeyNotThere as error:
             report.stop(f"{place[0]}/{place[1]}: {error}")
         except NotDone as error:
@@ -157,7 +161,14 @@ async def _resealed(
 
 
 async def _reseal_each(
-    secrets: StoredSecrets, namespace: str | None, ring: KeyRing, now: datetime, report: _Report, *, dry_run: bool
+    secrets: StoredSecrets,
+    namespace: str | None,
+    ring: KeyRing,
+    now: datetime,
+    report: _Report,
+    settings: Settings,
+    *,
+    dry_run: bool,
 ) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -170,7 +181,7 @@ async def _reseal_each(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task, done = progress.add_task("", total=None), 0
         try:
-            async for moved, after in reseal_all(secrets, namespace, ring, now, dry_run=dry_run):
+            async for moved, after in reseal_all(secrets, namespace, ring, now, dry_run=dry_run, settings=settings):
                 report.add(moved)
                 done += 1
                 progress.update(task, completed=done, total=done + after)

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from webhook.credentials import Undecodable, UserValue, user_values
+from webhook.credentials import Undecodable, UserValue, opened_data, user_values
 from webhook.decision import Cause
 from webhook.matching import Match
 from webhook.opening import Opener
-from webhook.sealing import LONGEST, Place, TooLong, seal, seal_or_keep, sealing_key
+from webhook.sealing import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealing_key
 from webhook.secret_search import SecretSearch
 from webhook.subject import SecretObject, Subject
 from webhook.token_shapes import name_holds_token
@@ -107,8 +107,8 @@ class _Sealer:
     """Seals the values of one write."""
 
     def __init__(self, old: SecretObject | None, namespace: str, opener: Opener, now: datetime) -> None:
-        self._stored = old.data if old is not None else {}
-        self._kids = opener.open(old).kids if old is not None else {}
+        self._old = old
+        self._opened = _opened_of(old, opener)
         self._frozen = _is_frozen(old)
         self._namespace = namespace
         self.opener = opener
@@ -116,8 +116,8 @@ class _Sealer:
 
     def sealed(self, value: UserValue) -> str | None:
         """The text that shall be stored; None where the plain one has to stay."""
-        place, ring = Place(self._namespace, value.key), self.opener.ring
-        stored = base64.b64decode(self._stored[value.key]).decode() if value.key in self._kids else None
+        place, ring = Place(self._namespace, value.key, host=value.host), self.opener.ring
+        stored = self._stored(value)
         try:
             text = seal_or_keep(value.plaintext, stored, place, ring, self._now)
         except TooLong:
@@ -127,9 +127,28 @@ class _Sealer:
     def sealed_aside(self, value: UserValue) -> str:
         """The text for a value of a key that the Secret doesn't have any more; none of one that is too long."""
         try:
-            return seal(value.plaintext, Place(self._namespace, value.key), self.opener.ring.active(self._now))
+            place = Place(self._namespace, value.key, host=value.host)
+            return seal(value.plaintext, place, self.opener.ring.active(self._now))
         except TooLong:
             return ""
+
+    def _stored(self, value: UserValue) -> str | None:
+        """The sealed text that the stored Secret has for a value, if it opens there and for the same host."""
+        opened = self._opened.get(value.key)
+        if self._old is None or opened is None:
+            return None
+        if self.opener.closed_for(self._old, value.key, opened, value.host) is not None:
+            return None
+        return _text(self._old, value.key)
+
+
+def _opened_of(secret: SecretObject | None, opener: Opener) -> Mapping[str, Opened]:
+    if secret is None:
+        return {}
+    try:
+        return opened_data(secret, opener).opened
+    except Undecodable:  # nothing of it is kept
+        return {}
 
 
 def _shown_elsewhere(secret: SecretObject, search: SecretSearch) -> list[str]:

@@ -1,7 +1,8 @@
 """Seal a user's token as a compact JWE (RFC 7516: ``dir``, ``A256GCM``), and open it where it belongs.
 
-The protected header binds a sealed value to its namespace, its key of the Secret and its role: copied elsewhere it
-opens for nobody who asks where it belongs. docs/sealed-format.md describes the format for those who read it.
+The protected header binds a sealed value to its namespace, its key of the Secret, its role and the host that the token
+is for: it opens nowhere else, and for no other host. docs/sealed-format.md describes the format for programs that read
+it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.registry import HeaderParameter
 from pydantic import SecretStr
 
+from webhook.git_url import parse_host
 from webhook.keyring.key import Key, Kid, derive_key, parse_key
 from webhook.keyring.ring import KeyRing
 from webhook.requirements import Role
@@ -32,23 +34,30 @@ LONGEST = 48 * 1024
 
 _TYPE = "git-token-sealed"
 # Header, no encrypted key (`dir`), 96 bits of initialisation vector, ciphertext, 128 bits of tag. The longest header
-# (namespace 63, key 253 characters) and the longest ciphertext fit.
+# (namespace 63, key 253, host 259 characters) and the longest ciphertext fit.
 _LONGEST_CIPHERTEXT = LONGEST // 3 * 4
 _SEALED = re.compile(
     r"(eyJ[A-Za-z0-9_-]{1,1000})\.\.[A-Za-z0-9_-]{16}"
     rf"\.[A-Za-z0-9_-]{{0,{_LONGEST_CIPHERTEXT}}}\.[A-Za-z0-9_-]{{22}}\Z"
 )
 _CLAIMS = {name: HeaderParameter(f"Bound to this {name}", "str", required=True) for name in ("ns", "key", "role")}
+_CLAIMS["host"] = HeaderParameter("Bound to this host", "str")  # not in values that were sealed before there was one
 _REGISTRY = jwe.JWERegistry(_CLAIMS, algorithms=["dir", ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value belongs: the key of a Secret, in whichever Secret of the namespace that is."""
+    """Where a value belongs: the key of a Secret, in whichever Secret of the namespace that is.
+
+    Attributes:
+        host: that the token is for, in its canonical form (`git_url.parse_host`); empty where the Secret doesn't tell.
+            None compares no host when a value is opened, and binds none when it is sealed.
+    """
 
     namespace: str
     key: str
     role: Role = Role.USER
+    host: str | None = None
 
 
 class Why(StrEnum):
@@ -60,6 +69,8 @@ class Why(StrEnum):
     """It was, by a key that the ring doesn't have."""
     OTHER_PLACE = "other place"
     """It opens, and says that it belongs elsewhere."""
+    OTHER_HOST = "other host"
+    """It opens, and is for another host."""
     CHANGED = "changed"
     """It names a key of the ring and isn't what that key has sealed."""
 
@@ -84,14 +95,33 @@ class TooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a sealed value holds, and the key that sealed it."""
+    """What a sealed value holds.
+
+    Attributes:
+        kid: the key that sealed it.
+        host: that it is bound to; None of a value that was sealed before values were bound to hosts.
+    """
 
     plaintext: SecretStr
     kid: str
+    host: str | None = None
+
+    def closed_for(self, host: str) -> Closed | None:
+        """Why the value doesn't open for this host; None where it does."""
+        if self.host is None or self.host == host:
+            return None
+        return Closed(Why.OTHER_HOST, other_host(self.host), self.kid)
+
+
+def other_host(host: str) -> str:
+    """The clause that says that a value is sealed for `host` alone."""
+    if not host:
+        return "is sealed for no certain host, and doesn't open for one; write the token itself"
+    return f"is sealed for {host}, and opens for no other host; write the token itself, or the url as it was"
 
 
 def seal(plaintext: SecretStr, place: Place, key: Key) -> str:
-    """A value that only opens with `key`, at `place`. No two calls give the same.
+    """A value that only opens with `key`, at `place`. No two calls return the same.
 
     Raises:
         TooLong: no token is that long.
@@ -101,6 +131,8 @@ def seal(plaintext: SecretStr, place: Place, key: Key) -> str:
         raise TooLong(f"is longer than {LONGEST} bytes, which can't be sealed")
     header = {"alg": "dir", "enc": ALGORITHM, "typ": _TYPE, "kid": key.kid}
     bound = {"ns": place.namespace, "key": place.key, "role": str(place.role)}
+    if place.host is not None:
+        bound["host"] = place.host
     return jwe.encrypt_compact(header | bound, content, key.sealing, registry=_REGISTRY)
 
 
@@ -132,7 +164,15 @@ def seal_or_keep(plaintext: SecretStr, stored: str | None, place: Place, ring: K
     return seal(plaintext, place, ring.active(now))
 
 
-def open_sealed(value: str, keys: str | Iterable[str], *, namespace: str, key: str, role: str = "user") -> str:
+def open_sealed(
+    value: str,
+    keys: str | Iterable[str],
+    *,
+    namespace: str,
+    key: str,
+    role: str = "user",
+    host: str | None = None,
+) -> str:
     """For programs that use the tokens: the token of a sealed value.
 
     Args:
@@ -140,12 +180,14 @@ def open_sealed(value: str, keys: str | Iterable[str], *, namespace: str, key: s
         keys: what a key file holds, or what several hold.
         namespace: of the Secret.
         key: of the Secret's `data`.
+        host: to which the token will be sent, in any spelling. Without it, any host is accepted.
 
     Raises:
-        Closed: the value isn't sealed by one of the keys for this place.
-        ValueError: what `keys` holds is no key.
+        Closed: the value isn't sealed by one of the keys for this place and host.
+        ValueError: what `keys` holds is no key, or `host` is no host.
     """
     header = _header_of(value)
+    place = Place(namespace, key, Role(role), parse_host(host) if host is not None else None)
     texts = [keys] if isinstance(keys, str) else keys
     for number, text in enumerate(texts, start=1):
         try:
@@ -153,7 +195,7 @@ def open_sealed(value: str, keys: str | Iterable[str], *, namespace: str, key: s
         except ValueError as error:
             raise ValueError(f"key {number} {error}") from None
         if candidate.kid == header.kid:
-            return _opened(value, header, Place(namespace, key, Role(role)), candidate).plaintext.get_secret_value()
+            return _opened(value, header, place, candidate).plaintext.get_secret_value()
     raise Closed(Why.UNKNOWN_KEY, f"is sealed by the key {header.kid}, which isn't among those given", header.kid)
 
 
@@ -163,6 +205,14 @@ def sealing_key(value: str) -> str | None:
         return _header_of(value).kid
     except Closed:
         return None
+
+
+def is_bound(value: str) -> bool:
+    """Whether a sealed value names the host that it is for; values that were sealed before hosts were bound don't."""
+    try:
+        return _header_of(value).host is not None
+    except Closed:
+        return False
 
 
 def _holds(stored: str, plaintext: SecretStr, place: Place, ring: KeyRing) -> bool:
@@ -183,6 +233,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ns: str
     key: str
     role: str
+    host: str | None = None
 
 
 def _header_of(value: str) -> _Header:
@@ -208,4 +259,7 @@ def _opened(value: str, header: _Header, place: Place, key: Key) -> Opened:
         # Not which key: people have been known to put tokens there.
         where = f"namespace {header.ns}" if header.ns != place.namespace else "another key of this namespace"
         raise Closed(Why.OTHER_PLACE, f"is sealed for {where}, and opens nowhere else", key.kid)
-    return Opened(SecretStr(text), key.kid)
+    opened = Opened(SecretStr(text), key.kid, header.host)
+    if place.host is not None and (closed := opened.closed_for(place.host)) is not None:
+        raise closed
+    return opened

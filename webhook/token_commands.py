@@ -219,7 +219,7 @@ async def _writer(
         await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets,
         asking(settings, on_problem=lambda sentence: typer.echo(sentence, err=True)) as questions,
     ):
-        yield TokenWriter(secrets, Reviewer(settings, questions, ring=ring), ring)
+        yield TokenWriter(secrets, Reviewer(settings, questions, ring=ring))
 
 
 @contextmanager

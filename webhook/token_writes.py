@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from webhook.api_objects import Conflict, NotDone
 from webhook.decision import Decision, Stage
-from webhook.keyring.ring import KeyRing
-from webhook.opening import Opener
 from webhook.policy import Verdict
 from webhook.review import Reviewer
 from webhook.stored_secrets import Stored, StoredSecrets
@@ -63,14 +60,13 @@ class Checked:
 class TokenWriter:
     """Changes tokens with a person's own rights."""
 
-    def __init__(self, secrets: StoredSecrets, reviewer: Reviewer, ring: Callable[[], KeyRing] | None = None) -> None:
+    def __init__(self, secrets: StoredSecrets, reviewer: Reviewer) -> None:
         """
         Args:
-            ring: opens what is sealed, so that what stands beside a user's token is kept.
+            reviewer: judges the new token, and opens what is sealed, so that what stands beside a user's token is kept.
         """
         self._secrets = secrets
         self._reviewer = reviewer
-        self._ring = ring
 
     async def plan(self, namespace: str, name: str, user: str | None, new: NewToken) -> Planned:
         """What is to be done so that the Secret holds this token.
@@ -84,7 +80,7 @@ class TokenWriter:
         if stored is None:
             made, key = created(namespace, name, user, new)
             return Planned(None, made, key, Change(key))
-        opener = Opener(self._ring()) if self._ring is not None else None
+        opener = self._reviewer.opener(stored.secret)
         change = with_token(stored.secret, self._reviewer.match(stored.secret), user, new, opener)
         return Planned(stored, change.applied_to(stored.secret), change.key, change)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
+from webhook.credentials import Undecodable, named_host
 from webhook.keyring.ring import KeyRing
 from webhook.opening import stored_text
 from webhook.sealing import Closed, Opened, Place, open_value, sealing_key
@@ -40,7 +41,7 @@ def open_one(secret: SecretObject, key: str | None, ring: KeyRing) -> tuple[str,
 
     Raises:
         NoSuchValue: there is none, or there are several.
-        StaysClosed: the ring doesn't open it.
+        StaysClosed: the ring doesn't open it, or the Secret names another host than it is sealed for.
     """
     where, sealed = f"{secret.namespace}/{secret.name}", sealed_keys(secret)
     if key is None:
@@ -55,9 +56,13 @@ def open_one(secret: SecretObject, key: str | None, ring: KeyRing) -> tuple[str,
     elif key not in sealed:
         raise NoSuchValue(f"That value of {where} isn't sealed by this webhook.")
     try:
-        return key, open_value(sealed[key], Place(secret.namespace, key), ring)
-    except Closed as error:
+        opened = open_value(sealed[key], Place(secret.namespace, key), ring)
+        host = named_host(secret, opened.plaintext)
+        if host is not None and (closed := opened.closed_for(host)) is not None:
+            raise closed
+    except (Closed, Undecodable) as error:
         raise StaysClosed(f"The value of {where} {error}.") from None
+    return key, opened
 
 
 async def write_event(secrets: StoredSecrets, stored: Stored, key: str, opened: Opened, now: datetime) -> None:

@@ -27,7 +27,6 @@ from webhook.credentials import Checkable, Undecodable, extract
 from webhook.errors import ConfigurationError
 from webhook.exemptions import Unavailable
 from webhook.keyring.ring import KeyRing
-from webhook.opening import Opener
 from webhook.report.model import ApplicationRow, NotLookedAt, Report, Row
 from webhook.requirements import Role
 from webhook.review import Reviewer
@@ -385,9 +384,8 @@ class Audit:
             return False
         if stored is None or (stored.uid, stored.version) != (known.uid, known.version):
             return False
-        opener = Opener(self._ring) if self._ring is not None else None
         try:
-            entries = extract(stored.secret, one.reviewer.match(stored.secret), opener)
+            entries = extract(stored.secret, one.reviewer.match(stored.secret), one.reviewer.opener())
         except Undecodable:
             return False
         for entry in entries.values():
