@@ -1,4 +1,4 @@
-"""What README.md says of configuration is so: its examples load, and do what is said of them."""
+"""What the documentation says is true: its examples load and do what the text says, and its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import trustme
 import yaml
 
+from tests import references
 from tests.server_process import ServerProcess, running_server
 from tests.test_no_leaks import review
 from webhook.errors import ConfigurationError
@@ -22,8 +23,15 @@ from webhook.requirements import Level, Role
 from webhook.settings import parse_settings
 from webhook.simulator import Simulator, example_world
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
-EXAMPLES: list[str] = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+REQUIREMENTS = (REFERENCE / "requirements.md").read_text()
+EXAMPLES: list[str] = [
+    example
+    for text in ((REFERENCE / "configuration.md").read_text(), REQUIREMENTS)
+    for example in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "certs").rglob("*.md")]
 
 # The example of the design, but for what seals.
 DESIGNED = """
@@ -53,7 +61,7 @@ limits: {providerTimeout: 4s, decisionTimeout: 8s, concurrency: 64, cacheTtl: 60
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
-def test_each_example_of_the_readme_loads(text: str) -> None:
+def test_each_example_loads(text: str) -> None:
     """Whoever copies one has a configuration that starts."""
     parse_settings(text)
 
@@ -76,11 +84,11 @@ def _requirements(text: str) -> dict[str, list[dict[str, object]]]:
     return cells
 
 
-def test_the_error_that_the_readme_shows_is_what_is_said() -> None:
+def test_the_error_that_the_page_shows_is_the_one_that_is_printed() -> None:
     """A near miss is told with the name that was meant, and where it stands."""
     with pytest.raises(ConfigurationError) as refusal:
         parse_settings("requirements: {gitlab: {user: {scopes: [read_apis]}}}")
-    assert f"git-token-webhook: config.yaml: {refusal.value}\n" in README
+    assert f"git-token-webhook: config.yaml: {refusal.value}\n" in REQUIREMENTS
 
 
 def test_wrong_names_are_told_all_at_once_each_by_its_place() -> None:
@@ -100,8 +108,8 @@ def test_wrong_names_are_told_all_at_once_each_by_its_place() -> None:
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
-        ("GitHub classic PAT", "github"),
-        ("GitLab token of a person", "gitlab"),
+        ("GitHub classic token", "github"),
+        ("GitLab personal", "gitlab"),
         ("Bitbucket Cloud API token", "bitbucket"),
         ("Bitbucket Server or Data Center", "bitbucket-server"),
         ("Gitea or Forgejo", "gitea"),
@@ -110,7 +118,7 @@ def test_wrong_names_are_told_all_at_once_each_by_its_place() -> None:
 def test_the_table_names_what_is_asked_for(row: str, kind: str) -> None:
     """The table's cells are the defaults of the code."""
     profile = PROVIDERS[Kind(kind)].profile
-    (cells,) = re.findall(rf"^\| {row}[^|]*\|([^|]*)\|([^|]*)\|$", README, re.MULTILINE)
+    (cells,) = re.findall(rf"^\| {row}[^|]*\|([^|]*)\|([^|]*)\|$", REQUIREMENTS, re.MULTILINE)
     names = [set(re.findall(r"`([^`]+)`", cell)) for cell in cells]
     for role, shown in zip((Role.RUNTIME, Role.USER), (names[0], names[1] or names[0]), strict=True):
         default = profile.defaults[role]
@@ -135,6 +143,38 @@ def test_the_design_s_example_loads() -> None:
     assert settings.expiry.warn_within == timedelta(days=14)
 
 
+def test_the_readme_is_short() -> None:
+    """A newcomer reads all of it; everything else is in docs/."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 110
+
+
+@pytest.mark.parametrize("name", references.PAGES)
+def test_the_generated_references_match_the_code(name: str) -> None:
+    """`./dev docs` writes them."""
+    assert (REFERENCE / name).read_text() == references.written(name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Each relative link names a file that exists, and a heading of that file where it names one."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    broken = [
+        link
+        for link in re.findall(r"\]\(([^)\s]+)\)", text)
+        if not re.match(r"[a-z]+:", link) and not _leads_somewhere(page, link)
+    ]
+    assert not broken
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    if not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 TOKENS = [
     ("https://github.com/acme/apps", "git", "weak-fine-grained", "user-fine-grained"),
     ("https://gitlab.com/acme/apps", "git", "gitlab-read-repository", "gitlab-write-only"),
@@ -145,7 +185,7 @@ TOKENS = [
 """For each provider, a token that may only read a repository, and one that may also write to it."""
 
 
-async def test_the_rules_of_the_readme_ask_for_reading_and_for_writing(tmp_path: Path) -> None:
+async def test_the_rules_of_the_page_ask_for_reading_and_for_writing(tmp_path: Path) -> None:
     """A token that may only read is enough for `repository` and not for `repo-write-creds`."""
     (rules,) = (text for text in EXAMPLES if text.startswith("rules:"))
     world, ca = example_world(datetime.now(UTC)), trustme.CA()

@@ -266,7 +266,7 @@ def test_names_can_be_resolved_in_any_cluster() -> None:
     assert sorted(names) == [("TCP", 53), ("TCP", 5353), ("UDP", 53), ("UDP", 5353)]
 
 
-def test_the_readme_names_each_secret_that_may_be_read() -> None:
+def test_the_threat_model_names_each_secret_that_may_be_read() -> None:
     """All of the server's rights to Secrets: reading and changing is by name, and making needs none."""
     ours = MANIFESTS.parent
     text = (MANIFESTS / "rbac.yaml").read_text() + "---\n"
@@ -277,6 +277,8 @@ def test_the_readme_names_each_secret_that_may_be_read() -> None:
     assert {kind for kind, _ in rules} == {"Role"}
     assert {verb for _, rule in rules for verb in rule["verbs"] if "resourceNames" not in rule} == {"create"}
     (told,) = re.findall(
-        r"Of Secrets it may read, .*?nor to list any\.", (ours.parent / "README.md").read_text(), re.DOTALL
+        r"Of Secrets it may read, .*?nor to list any\.",
+        (ours.parent / "docs" / "explanation" / "threat-model.md").read_text(),
+        re.DOTALL,
     )
     assert set(re.findall(r"`(git-token-webhook-[a-z]+)`", told)) == named

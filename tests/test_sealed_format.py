@@ -1,4 +1,4 @@
-"""docs/sealed-format.md is what the code does, and its examples open what the code has sealed.
+"""docs/reference/sealed-format.md is what the code does, and its examples open what the code has sealed.
 
 Those for Go and JavaScript need `go` (1.24, https://go.dev/dl) and `node` with `npm` (20, https://nodejs.org), which
 get the one library that each needs, by its hash. Without them, or without a network the first time, they are skipped;
@@ -25,7 +25,7 @@ from webhook.keyring.key import derive_key, parse_key
 from webhook.sealing import Place, seal
 
 CONSUMERS = Path(__file__).parent / "consumers"
-DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "sealed-format.md").read_text()
+DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "reference" / "sealed-format.md").read_text()
 
 
 def test_the_python_example_opens_a_value(tmp_path: Path) -> None:

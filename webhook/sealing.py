@@ -1,8 +1,8 @@
 """Seal a user's token as a compact JWE (RFC 7516: ``dir``, ``A256GCM``), and open it where it belongs.
 
 The protected header binds a sealed value to its namespace, its key of the Secret, its role and the host that the token
-is for: it opens nowhere else, and for no other host. docs/sealed-format.md describes the format for programs that read
-it.
+is for: it opens nowhere else, and for no other host. docs/reference/sealed-format.md describes the format for programs
+that read it.
 """
 
 from __future__ import annotations

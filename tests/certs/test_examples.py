@@ -17,7 +17,7 @@ from webhook.cli import app
 from webhook.tls import TlsFiles
 
 CERTS = Path(__file__).resolve().parents[2] / "certs"
-README = (CERTS / "README.md").read_text()
+PAGE = (CERTS.parent / "docs" / "how-to" / "certificates.md").read_text()
 SCRIPT = CERTS / "files" / "make-with-openssl"
 NAME = "git-token-webhook.git-token-webhook.svc"
 
@@ -81,10 +81,10 @@ def flags(*path: str) -> set[str]:
     return {flag for parameter in command.params for flag in parameter.opts}
 
 
-class TestReadme:
+class TestPage:
     def test_the_containers_arguments(self) -> None:
         """Each is a flag of the command that it is given to."""
-        (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+        (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
         document = yaml.safe_load(block)
         for container in [*document["initContainers"], *document["containers"]]:
             words = [word for word in container["args"] if not word.startswith("--")]
@@ -93,7 +93,7 @@ class TestReadme:
 
     def test_the_commands(self) -> None:
         """Each exists, with its flags."""
-        commands = re.findall(r"^\$ git-token-webhook (certs .*)$", README, re.MULTILINE)
+        commands = re.findall(r"^\$ git-token-webhook (certs .*)$", PAGE, re.MULTILINE)
         assert len(commands) >= 5
         for command in commands:
             words = command.split()
@@ -101,6 +101,6 @@ class TestReadme:
 
     def test_every_flag_that_the_text_names(self) -> None:
         """Is one of ours, or of whom the text speaks of there."""
-        named = set(re.findall(r"`(--[a-z-]+)", README))
+        named = set(re.findall(r"`(--[a-z-]+)", PAGE))
         ours = flags("serve") | flags("certs", "rotate") | flags("certs", "check") | flags("certs", "generate")
         assert named - ours <= {"--set", "--force-conflicts", "--admission-control-config-file"}

@@ -373,11 +373,11 @@ def test_from_ones_own_certificates_to_those_of_somebody_else(cluster: Cluster, 
 
 # --- What the guide says ----------------------------------------------------------------------------------------------
 
-GUIDE = (MANIFESTS.parent / "docs" / "operations.md").read_text()
+GUIDE = (MANIFESTS.parent / "docs" / "how-to" / "outage.md").read_text()
 
 
 def told(start: str) -> list[str]:
-    """The one command of docs/operations.md that begins so, after `kubectl`."""
+    """The one command of docs/how-to/outage.md that begins so, after `kubectl`."""
     (found,) = set(re.findall(rf"kubectl ({start}.*?)(?:`|$)", GUIDE, re.MULTILINE))
     return shlex.split(found)
 

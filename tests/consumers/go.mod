@@ -1,4 +1,4 @@
-// What the Go example of docs/sealed-format.md needs: tests/test_sealed_format.py runs it.
+// What the Go example of docs/reference/sealed-format.md needs: tests/test_sealed_format.py runs it.
 module sealed
 
 go 1.24.0

@@ -1,4 +1,4 @@
-"""Switched off at three in the morning, back in the day, and what got in meanwhile: docs/operations.md, "Disaster"."""
+"""Switched off at three in the morning, back in the day, and what got in meanwhile: docs/how-to/outage.md."""
 
 import json
 

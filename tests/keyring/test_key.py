@@ -71,7 +71,7 @@ class TestDeriving:
         assert {len(one) for one in keys} == {32}
 
     def test_derived_as_documented(self) -> None:
-        """HKDF-SHA256 with an empty salt and the labels of docs/sealed-format.md: others derive the same keys."""
+        """HKDF-SHA256 with an empty salt and the labels of docs/reference/sealed-format.md."""
         material = secrets.token_bytes(40)
         key = derive_key(material, "a")
         assert key.sealing.raw_value == independent_hkdf(material, "git-token-webhook/v1/sealing")

@@ -47,7 +47,7 @@ def test_the_same_with_certificates_from_somebody_else(kubectl: Path, template: 
 
 def test_the_overlay_that_the_guide_shows(kubectl: Path, kustomize: Kustomize, tmp_path: Path) -> None:
     """Only configuration and image are other ones, and the pods still find the configuration."""
-    guide = (MANIFESTS.parent / "docs" / "operations.md").read_text()
+    guide = (MANIFESTS.parent / "docs" / "how-to" / "install.md").read_text()
     (kustomization,) = re.findall(r"^```yaml\n(apiVersion: kustomize.*?)^```", guide, re.MULTILINE | re.DOTALL)
     copied = shutil.copytree(MANIFESTS, tmp_path / "manifests")
     overlay = copied / "overlays" / "mine"

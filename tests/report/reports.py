@@ -126,7 +126,7 @@ def cluster(entries: int = 140) -> Report:
 
 
 def example() -> Report:
-    """The one of docs/report.md."""
+    """The one of docs/reference/report.md."""
     new = "https://github.com/settings/tokens/new?scopes=repo"
     todo = f"Make one that has both: {new}"
     weak = replace(

@@ -1,4 +1,4 @@
-"""Makes the pictures in docs/report.md anew: ``.venv/bin/python -m tests.report.screenshots``."""
+"""Makes the pictures in docs/reference/report.md anew: ``.venv/bin/python -m tests.report.screenshots``."""
 
 from __future__ import annotations
 

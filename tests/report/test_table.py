@@ -159,6 +159,6 @@ def test_an_encoding_that_lacks_a_character_breaks_nothing() -> None:
 
 def test_the_documentation_shows_what_is_written() -> None:
     """Both views of its example, to the letter."""
-    text = (Path(__file__).resolve().parents[2] / "docs" / "report.md").read_text()
+    text = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "report.md").read_text()
     assert f"```text\n{shown(example())}```" in text
     assert f"```text\n{shown(example(), 'tokens')}```" in text

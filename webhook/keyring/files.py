@@ -7,7 +7,7 @@ than the truth, never earlier, and later is the safe side: until then the key be
 
 A server that has just started has seen nothing before. It takes the last key for new, for it may be, and the others
 for known, since one is added only after the other is in use. So for its first minutes it seals with the key before
-the last; what that means for taking old keys away stands in docs/sealed-format.md.
+the last; what that means for taking old keys away stands in docs/reference/sealed-format.md.
 """
 
 from __future__ import annotations

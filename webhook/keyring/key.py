@@ -2,7 +2,7 @@
 
 The key itself is used for nothing. Signing, sealing and digests each have a key of their own, derived with a label
 (HKDF-SHA256, RFC 5869), so that what one of them shows tells nothing about the others; so has the ``kid``, of which
-there is no way back. docs/sealed-format.md has the labels for those who open values elsewhere.
+there is no way back. docs/reference/sealed-format.md has the labels for those who open values elsewhere.
 """
 
 from __future__ import annotations
