@@ -135,6 +135,8 @@ def project(host: GitLabHost, known: Project, username: str | None, web: str) ->
         "empty_repo": known.empty,
         "archived": known.archived,
         "visibility": known.visibility,
+        "repository_access_level": known.repository_access_level,
+        "marked_for_deletion_on": known.marked_for_deletion_on and known.marked_for_deletion_on.isoformat(),
     }
     if username is not None:
         direct, inherited = access_levels(host, username, known)

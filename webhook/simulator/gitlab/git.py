@@ -32,7 +32,7 @@ def advertise(host: GitLabHost, call: Call, path: str) -> Reply:
     service = call.query.get("service", "")
     if service not in ("git-upload-pack", "git-receive-pack"):
         return _forbidden("The command you're trying to execute is not allowed.")
-    project = host.project(path)
+    project = host.project(path) or host.moved_project(path)
     credentials = call.credentials()
     if credentials is None or credentials.scheme != "basic":
         open_to_all = project is not None and project.visibility == "public" and service == "git-upload-pack"
@@ -69,7 +69,7 @@ def _answer_user(host: GitLabHost, token: Token, account: Account, path: str, se
     writes = service == "git-receive-pack"
     if token.kind is not TokenKind.FINE_GRAINED and not _holds(token, writes):
         return _forbidden("You are not allowed to upload code." if writes else "You are not allowed to download code.")
-    project = host.project(path)
+    project = host.project(path) or host.moved_project(path)
     if project is None and writes and _may_create(host, account, path.rpartition("/")[0]):
         project = Project(path=path, id=host.next_id(), empty=True)
         host.add(project)
@@ -82,7 +82,8 @@ def _answer_user(host: GitLabHost, token: Token, account: Account, path: str, se
     level = host.project_level(account.username, project)
     if writes and (level < Level.DEVELOPER or project.archived):
         return _forbidden("You are not allowed to push code to this project.")
-    if not writes and project.visibility == "private" and level < Level.REPORTER:
+    by_role = level >= Level.REPORTER or account.username in project.code_readers
+    if not writes and project.visibility == "private" and not by_role:
         return _forbidden("You are not allowed to download code from this project.")
     return _advertisement(project, service)
 

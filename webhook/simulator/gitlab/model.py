@@ -95,6 +95,12 @@ class Project(Model):
     members: dict[str, LevelName] = Field(default_factory=dict)
     invited: dict[str, LevelName] = Field(default_factory=dict)
     """Groups whose members may come in, at this level at most; ``permissions`` says nothing of them (gitlab#337623)."""
+    code_readers: list[str] = Field(default_factory=list)
+    """Users whose custom role lets them read code, however low their level (GitLab docs: user/custom_roles)."""
+    former_paths: list[str] = Field(default_factory=list)
+    """Paths that it had before it was renamed or moved."""
+    marked_for_deletion_on: date | None = None
+    repository_access_level: Literal["enabled", "private", "disabled"] = "enabled"
     archived: bool = False
     empty: bool = False
     default_branch: str = "main"
@@ -294,6 +300,13 @@ class GitLabHost(HostModel):
         if reference.isdecimal():
             return next((one for one in self.projects.values() if one.id == int(reference)), None)
         return ignoring_case(self.projects, reference)
+
+    def moved_project(self, path: str) -> Project | None:
+        """The project that was at this path, in any letter case, before it was renamed or moved."""
+        return next(
+            (one for one in self.projects.values() if path.lower() in (former.lower() for former in one.former_paths)),
+            None,
+        )
 
     def group(self, reference: str) -> Group | None:
         """The same for a group."""

@@ -109,6 +109,12 @@ def not_allowed() -> Reply:
     return error(405, "405 Not Allowed")
 
 
+def moved(location: str) -> Reply:
+    """The address of a project that was renamed or moved (python-gitlab/python-gitlab#3299)."""
+    page = f"This resource has been moved temporarily to {location}.  This is the redirect page.\n"
+    return Reply.text(302, page, "text/plain").with_headers({"Location": location})
+
+
 def sign_in_redirect(origin: str) -> Reply:
     """The web site's answer to whoever isn't signed in, for anything that may or may not be there."""
     page = f'<html><body>You are being <a href="{origin}/users/sign_in">redirected</a>.</body></html>'

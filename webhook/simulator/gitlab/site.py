@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from webhook.simulator.exchange import Call, Reply
 from webhook.simulator.gitlab import documents, git, granular, identity, places, replies, tokens
@@ -109,6 +110,9 @@ class GitLabSite:
         host, username = self.model, ask.caller.username
         if route.place == "project":
             project = host.project(ask.params["id"])
+            moved = host.moved_project(ask.params["id"]) if project is None else None
+            if moved is not None and host.sees_project(username, moved):
+                return self._moved(ask, moved)
             seen = project is not None and host.sees_project(username, project)
             return project if project is not None and seen else replies.not_found("Project")
         if route.place == "group":
@@ -116,6 +120,14 @@ class GitLabSite:
             seen = group is not None and host.sees_group(username, group)
             return group if group is not None and seen else replies.not_found("Group")
         return None
+
+    def _moved(self, ask: Ask, project: Project) -> Reply:
+        """Reading is redirected to the project's number (lib/api/helpers.rb, ``find_project!``)."""
+        if ask.call.method not in ("GET", "HEAD"):
+            return replies.message(405, "Non GET methods are not allowed for moved projects")
+        rest = re.sub(r"\A/projects/[^/]+", "", ask.path)
+        query = f"?{urlencode(ask.call.query)}" if ask.call.query else ""
+        return replies.moved(f"{ask.web}{API}/projects/{project.id}{rest}{query}")
 
     def _oauth_token_info(self, call: Call) -> Reply:
         """Of the web site, for OAuth tokens alone; their kind is what it proves."""
