@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk, reads, writes
 from webhook.findings import Outcome
 from webhook.requirements import Requirement, Role
-from webhook.simulator.faults import Hang, Html, Latency, Outage, Status
+from webhook.simulator.faults import AnyEffect, Hang, Html, Latency, Outage, Redirect, Status
 from webhook.simulator.gitlab import Level
 
 APPS = "/projects/acme/apps"
@@ -49,28 +51,163 @@ async def test_who_comes_by_an_invited_group_may_push(desk: Desk) -> None:
     assert desk.asked().count("GET /projects") == 1
 
 
+GIT = "/acme/apps.git/info/refs"
+
+
 @pytest.mark.parametrize(
     ("effect", "said"),
     [
         (Status(status=200, body='[{"id": 1}]'), "does not tell whether bob may push"),
+        (Status(status=200, body="[]"), "does not tell whether bob may push"),
+        (Status(status=200, body='[{"id": 8001}, {"id": 8002}]'), "does not tell whether bob may push"),
         (Status(status=403, body='{"message": "403 Forbidden"}'), "does not tell whether bob may push"),
         (Outage(), "answered with status 503"),
     ],
 )
-async def test_a_list_that_means_nothing_leaves_the_role_open(desk: Desk, effect: Outage | Status, said: str) -> None:
-    """A GitLab that doesn't know the parameters lists other projects."""
+@pytest.mark.parametrize(
+    "of_git",
+    [
+        Outage(),
+        Html(),
+        Status(status=200, body="<html>sign in</html>", content_type="text/html"),
+        Status(status=401, body="HTTP Basic: Access denied.", content_type="text/plain"),
+        Status(status=403, body="Forbidden\n", content_type="text/plain"),
+        Status(status=404, body="The project you were looking for could not be found.", content_type="text/plain"),
+    ],
+    ids=repr,
+)
+async def test_a_low_role_is_no_proof(desk: Desk, effect: Outage | Status, said: str, of_git: AnyEffect) -> None:
+    """Neither is an empty list, nor one whose filters were not honoured. The denial takes Git's own refusal."""
     desk.spoil("/projects", effect)
+    desk.simulator.faults.add(of_git, path=GIT)
     finding = await desk.runtime("gitlab-reporter", "acme/apps")
     assert finding.outcome is Outcome.UNVERIFIED
     assert said in finding.reason
 
 
-async def test_an_administrator_without_a_role_is_not_refused(desk: Desk) -> None:
-    """It may push anyway, where Admin Mode is off."""
-    desk.spoil("/user", Status(status=200, body='{"id": 6002, "username": "bob", "bot": false, "is_admin": true}'))
-    finding = await desk.runtime("gitlab-reporter", "acme/apps")
+async def test_the_list_proves_that_an_account_may_push(desk: Desk) -> None:
+    """It counts where it holds exactly the one project that was asked for."""
+    desk.spoil("/projects", Status(status=200, body='[{"id": 8001}]'))
+    desk.simulator.faults.add(Outage(), path=GIT)
+    assert (await desk.runtime("gitlab-reporter", "acme/apps")).outcome is Outcome.SUFFICIENT
+
+
+async def test_git_proves_that_an_account_may_push(desk: Desk) -> None:
+    """Where the list says nothing."""
+    desk.spoil("/projects", Outage())
+    desk.world.projects["acme/apps"].invited["elsewhere"] = Level.DEVELOPER
+    assert (await desk.runtime("gitlab-outsider", "acme/apps")).outcome is Outcome.SUFFICIENT
+
+
+async def test_git_is_asked_below_the_path_of_the_installation(own: Desk) -> None:
+    """In the second round, for a project that the API has shown."""
+    assert (await own.user("own-gitlab-good-user", "gitlab/web/site")).outcome is Outcome.INSUFFICIENT
+    assert any(one.path == "/gitlab/web/site.git/info/refs" for one in own.simulator.journal.records)
+
+
+async def test_git_is_not_asked_where_the_role_is_enough(desk: Desk) -> None:
+    """Nor about a project that nobody showed, which a push could create."""
+    for path in ("acme/apps", "acme/nowhere"):
+        await desk.inspect("gitlab-good-runtime", path)
+    assert not any("info/refs" in one for one in desk.asked())
+
+
+@pytest.mark.parametrize("level", [Level.MINIMAL, Level.GUEST, Level.PLANNER])
+async def test_a_custom_role_may_read_code(desk: Desk, level: Level) -> None:
+    """The access level stays that of the role which it is based on."""
+    project = desk.world.projects["acme/apps"]
+    desk.world.groups["acme"].members["bob"] = level
+    project.members["bob"] = Level.GUEST
+    needs = Requirement(scopes=("read_repository", "read_api"))
+    assert (await desk.runtime("gitlab-reporter", "acme/apps", needs)).outcome is Outcome.INSUFFICIENT
+    project.code_readers = ["bob"]
+    assert (await desk.runtime("gitlab-reporter", "acme/apps", needs)).outcome is Outcome.SUFFICIENT
+    finding = await desk.runtime("gitlab-reporter", "acme/apps", needs, writes("acme/apps"))
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert finding.reason == "says that bob may not push to acme/apps, as is needed"
+
+
+@pytest.mark.parametrize("access", ["private", "disabled"])
+async def test_a_public_project_may_have_a_private_repository(desk: Desk, access: str) -> None:
+    """Then its visibility lets nobody read code."""
+    body = json.dumps({"id": 8004, "visibility": "public", "repository_access_level": access})
+    desk.spoil("/projects/acme/website", Status(status=200, body=body))
+    desk.simulator.faults.add(Outage(), path="/acme/website.git/info/refs")
+    finding = await desk.runtime("gitlab-outsider", "acme/website", Requirement(scopes=("read_api",)))
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "Admin Mode" in finding.reason
+
+
+# Renamed and moved projects.
+
+
+@pytest.mark.parametrize(("role", "needs"), [(Role.RUNTIME, RUNTIME), (Role.USER, USER)])
+@pytest.mark.parametrize("path", ["acme/old-apps", "ACME/Old-Apps", "elsewhere/deep/apps"])
+async def test_a_moved_project_is_followed(desk: Desk, role: Role, needs: Requirement, path: str) -> None:
+    """As Git does; the warning names the new path."""
+    desk.world.projects["acme/apps"].former_paths = ["acme/old-apps", "elsewhere/deep/apps"]
+    answer = await desk.inspect("gitlab-wide", path, roles={role: needs})
+    assert answer.findings[role].outcome is Outcome.SUFFICIENT
+    (warning,) = [one for one in answer.facts.warnings if "renamed or moved" in one]
+    assert f"{path} was renamed or moved to acme/apps" in warning
+
+
+async def test_a_moved_project_below_a_path_is_followed(own: Desk) -> None:
+    """The redirect leads to the API below that path."""
+    own.world.projects["acme/apps"].former_paths = ["acme/old"]
+    answer = await own.inspect("own-gitlab-good-runtime", "gitlab/acme/old")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("renamed or moved to acme/apps" in one for one in answer.facts.warnings)
+
+
+@pytest.mark.parametrize("name", ["gitlab-oauth", "gitlab-group-runtime", "gitlab-project-bot"])
+async def test_a_moved_project_is_followed_for_every_kind_of_token(desk: Desk, name: str) -> None:
+    """Also in the second round."""
+    desk.world.projects["acme/apps"].former_paths = ["acme/old"]
+    answer = await desk.inspect(name, "acme/old", roles={Role.USER: USER})
+    assert answer.findings[Role.USER].outcome is Outcome.SUFFICIENT
+    assert any("renamed or moved to acme/apps" in one for one in answer.facts.warnings)
+
+
+async def test_a_moved_repository_of_the_configuration_is_followed(desk: Desk) -> None:
+    """It was one reason to deny every runtime token of the host."""
+    desk.world.projects["acme/shared-configuration"].former_paths = ["acme/settings"]
+    answer = await desk.inspect("gitlab-good-runtime", "acme/apps", repositories=writes("acme/settings"))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("acme/settings was renamed or moved to acme/shared-configuration" in w for w in answer.facts.warnings)
+
+
+async def test_a_role_that_is_too_low_at_the_new_path_is_insufficient(desk: Desk) -> None:
+    """Roles are given at the new path."""
+    desk.world.projects["acme/apps"].former_paths = ["acme/old"]
+    answer = await desk.inspect("gitlab-reporter", "acme/old")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
+    assert "https://gitlab.com/acme/apps/-/project_members" in answer.remedy
+
+
+async def test_a_move_that_only_the_document_shows_is_told(desk: Desk) -> None:
+    """Older versions of GitLab answer 200 at the former path."""
+    body = json.dumps({"id": 8001, "path_with_namespace": "acme/apps", "permissions": {"x": {"access_level": 40}}})
+    desk.spoil("/projects/acme/old", Status(status=200, body=body))
+    answer = await desk.inspect("gitlab-good-runtime", "acme/old")
+    assert any("renamed or moved to acme/apps" in one for one in answer.facts.warnings)
+
+
+async def test_a_group_that_redirects_is_followed(desk: Desk) -> None:
+    """Its members as well."""
+    query = "?min_access_level=30&include_subgroups=true&with_shared=false&simple=true&per_page=1"
+    for rest, query in (("/projects", query), ("/members/all/6103", "")):
+        desk.spoil(f"/groups/old{rest}", Redirect(to=f"/api/v4/groups/7001{rest}{query}", status=302))
+    answer = await desk.inspect("gitlab-good-runtime", "old")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("old was renamed or moved to acme;" in one for one in answer.facts.warnings)
+
+
+async def test_other_redirects_are_no_answer(desk: Desk) -> None:
+    """No token goes to another host."""
+    desk.spoil(APPS, Redirect(to="https://elsewhere.example/api/v4/projects/8001", status=302))
+    finding = await desk.runtime("gitlab-good-runtime", "acme/apps")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "redirect to another host" in finding.reason
 
 
 async def test_a_project_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
@@ -120,6 +257,22 @@ async def test_an_archived_project_is_warned_of(desk: Desk) -> None:
     assert any("acme/attic is archived" in warning for warning in answer.facts.warnings)
 
 
+async def test_a_project_that_is_marked_for_deletion_is_warned_of(desk: Desk) -> None:
+    """With the date."""
+    desk.world.projects["acme/apps"].marked_for_deletion_on = date(2026, 11, 29)
+    answer = await desk.inspect("gitlab-good-runtime", "acme/apps")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert answer.facts.warnings == ("acme/apps is marked for deletion on gitlab.com since 2026-11-29.",)
+
+
+async def test_a_disabled_repository_is_warned_of(desk: Desk) -> None:
+    """Nobody can use it, whatever the token."""
+    desk.world.projects["acme/apps"].repository_access_level = "disabled"
+    answer = await desk.inspect("gitlab-good-runtime", "acme/apps")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("The repository of acme/apps is disabled" in one for one in answer.facts.warnings)
+
+
 async def test_a_token_that_may_not_ask_is_not_refused_for_that(desk: Desk) -> None:
     """A read-only rule needs no API; the warning says what stays open."""
     needs = Requirement(scopes=("read_repository",))
@@ -162,21 +315,19 @@ async def test_roles_in_single_projects_of_a_group_are_a_warning(desk: Desk) -> 
     assert any("has no such role in the group itself" in warning for warning in answer.facts.warnings)
 
 
-async def test_a_group_without_a_project_to_push_to_is_not_reached(desk: Desk) -> None:
-    """Its members page is where that is mended."""
+async def test_a_group_that_lists_no_project_to_push_to_is_unverified(desk: Desk) -> None:
+    """An empty list and a role prove no lack; the message names the role that would prove access."""
     desk.world.groups["acme/platform"].members.clear()
-    answer = await desk.inspect("gitlab-reporter", "acme")
-    finding = answer.findings[Role.RUNTIME]
-    assert finding.outcome is Outcome.INSUFFICIENT
-    assert "bob may not push to any project of the group acme" in finding.reason
-    assert answer.remedy.endswith("https://gitlab.com/groups/acme/-/group_members")
+    finding = await desk.runtime("gitlab-reporter", "acme")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "whether bob may push to acme, which the role Developer there would prove" in finding.reason
 
 
 async def test_a_group_may_be_empty(desk: Desk) -> None:
     """A role in it is enough, before the first project and after the last."""
     desk.world.projects.clear()
     assert (await desk.runtime("gitlab-good-runtime", "acme")).outcome is Outcome.SUFFICIENT
-    assert (await desk.runtime("gitlab-reporter", "acme")).outcome is Outcome.INSUFFICIENT
+    assert (await desk.runtime("gitlab-reporter", "acme")).outcome is Outcome.UNVERIFIED
 
 
 @pytest.mark.parametrize("effect", [Outage(), Html(), Status(status=403, body="")])

@@ -156,11 +156,11 @@ async def test_repositories_take_permissions_as_well(desk: Desk) -> None:
 
 
 async def test_a_role_that_is_too_low_makes_permissions_useless(desk: Desk) -> None:
-    """They are those of its user, at most; what one may push to, such a token can't list."""
+    """They are those of its user, at most; what one may push to, such a token can't list, but Git tells."""
     desk.world.groups["acme"].members["alice"] = desk.world.groups["acme"].members["bob"]
     finding = await desk.runtime("gitlab-fine-grained", "acme/apps", PUSH)
-    assert finding.outcome is Outcome.UNVERIFIED
-    assert "alice may push to acme/apps" in finding.reason
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert "alice may not push to acme/apps" in finding.reason
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,17 @@ SECRET = make_token("A1b2C3d4E5", "gl" + "pat-")
     [
         ("2026-11-30", datetime(2026, 11, 30, tzinfo=UTC)),
         ("2026-02-30", None),
-        ("2026-11-30T00:00:00Z", None),
+        ("2026-11-30T00:00:00Z", datetime(2026, 11, 30, tzinfo=UTC)),
+        ("2026-11-30T02:30:00.000+02:00", datetime(2026, 11, 30, 0, 30, tzinfo=UTC)),
+        ("2026-11-30T00:00:00", None),
+        ("0001-01-01T00:00:00+23:00", None),
         ("\u0662\u0660\u0662\u0666-11-30", None),
         ("", None),
         (None, None),
         (20261130, None),
     ],
 )
-def test_an_end_is_a_date(value: object, end: datetime | None) -> None:
+def test_an_end_is_a_date_or_an_instant(value: object, end: datetime | None) -> None:
     """Anything else is no end that is known."""
     assert replies.end_of(value) == end
 

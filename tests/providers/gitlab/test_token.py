@@ -11,7 +11,6 @@ from tests.factories import make_token
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk
 from webhook.findings import Outcome
 from webhook.providers.base import NoAnswer
-from webhook.providers.gitlab import shapes
 from webhook.requirements import Requirement, Role
 from webhook.simulator.faults import Outage, Status
 from webhook.simulator.gitlab import Token
@@ -125,7 +124,7 @@ async def test_a_token_that_may_not_tell_whose_it_is_gets_a_warning(desk: Desk) 
     [
         ("gitlab-expired", Outcome.INVALID, "has expired"),
         ("gitlab-revoked", Outcome.INVALID, "was revoked"),
-        ("gitlab-blocked-user", Outcome.BLOCKED, "its account was blocked"),
+        ("gitlab-blocked-user", Outcome.BLOCKED, "its account is blocked"),
         ("gitlab-needs-proof", Outcome.BLOCKED, "proof of possession"),
     ],
 )
@@ -139,11 +138,11 @@ async def test_a_refusal_is_told_with_its_reason(
     assert said in finding.reason
 
 
-async def test_impersonation_that_was_disabled_makes_a_token_invalid(desk: Desk) -> None:
-    """It is no use any more, though nobody revoked it."""
+async def test_disabled_impersonation_blocks_a_valid_token(desk: Desk) -> None:
+    """Nobody revoked it; an administrator's setting stops it."""
     desk.world.impersonation_disabled = True
     finding = await desk.runtime("gitlab-impersonation")
-    assert finding.outcome is Outcome.INVALID
+    assert finding.outcome is Outcome.BLOCKED
     assert "impersonation" in finding.reason
 
 
@@ -293,15 +292,67 @@ async def test_unknown_scopes_and_their_order_change_nothing(desk: Desk, scopes:
     assert "evil" not in repr(answer.facts)
 
 
-async def test_a_deploy_token_from_before_they_had_a_prefix_is_told_by_its_name(desk: Desk) -> None:
-    """The API refuses it like a wrong one, and yet it works for Git."""
-    value = make_token("deploy", "")
-    answer = await desk.inspect("", "acme/apps", value=value, username="gitlab+deploy-token-7")
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("name", ["gitlab.com", "gitlab.acme.dev"])
+@pytest.mark.parametrize(
+    ("username", "outcome", "token_type"),
+    [
+        ("gitlab+deploy-token-7", Outcome.UNSUPPORTED, "deploy"),
+        ("gitlab-ci-token", Outcome.INVALID, "ci-job"),
+        ("gitlab+deploy-token-x", Outcome.UNVERIFIED, "unknown"),
+        ("alice", Outcome.UNVERIFIED, "unknown"),
+        (None, Outcome.UNVERIFIED, "unknown"),
+    ],
+)
+async def test_a_token_without_a_prefix_that_the_api_does_not_know_may_be_a_deploy_token(
+    desk: Desk, name: str, role: Role, username: str | None, outcome: Outcome, token_type: str
+) -> None:
+    """The API refuses a deploy token like a wrong one, and Git accepts it."""
+    desk.name = name
+    answer = await desk.inspect(
+        "", "acme/apps", value=make_token("deploy", ""), username=username, roles={role: RUNTIME}
+    )
+    finding = answer.findings[role]
+    assert (finding.outcome, answer.facts.token_type) == (outcome, token_type)
+    assert "revoked" not in finding.reason
+    if outcome is Outcome.UNVERIFIED:
+        assert "deploy token" in finding.reason
+
+
+@pytest.mark.parametrize("instance", ["", "acme-", "acme.dev-", "Acme_Git-"])
+async def test_a_prefix_of_the_instance_hides_no_deploy_token(own: Desk, instance: str) -> None:
+    """Administrators put it before GitLab's own prefix; nothing is asked."""
+    answer = await own.inspect("", "gitlab/acme/apps", value=make_token("deploy", f"{instance}gl" + "dt-"))
     assert answer.findings[Role.RUNTIME].outcome is Outcome.UNSUPPORTED
-    assert answer.facts.token_type == "deploy"
-    for username in ("gitlab+deploy-token-x", "alice", None):
-        answer = await desk.inspect("", "acme/apps", value=value, username=username)
+    assert answer.facts.described == "deploy token"
+    assert own.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "described"),
+    [("cbt-", "CI job token"), ("rt-", "runner's token"), ("ft-", "feed token"), ("soat-", "SCIM token")],
+)
+async def test_a_prefix_of_the_instance_hides_no_token_that_git_cannot_use(
+    own: Desk, prefix: str, described: str
+) -> None:
+    """They are recognised as with GitLab's own prefix."""
+    answer = await own.inspect("", value=make_token("other", "acme-gl" + prefix))
+    assert (answer.findings[Role.RUNTIME].outcome, answer.facts.described) == (Outcome.INVALID, described)
+
+
+@pytest.mark.parametrize("prefix", ["gl" + "pat-", "acme-gl" + "pat-", "acme-gl" + "pat-xx-gl" + "dt-"])
+async def test_a_wrong_access_token_is_no_deploy_token(own: Desk, prefix: str) -> None:
+    """Its prefix says so, whatever user name stands beside it."""
+    for username in ("gitlab+deploy-token-7", "gitlab-ci-token", None):
+        answer = await own.inspect("", value=make_token("wrong", prefix), username=username)
         assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
+        assert "wrong, revoked or expired" in answer.findings[Role.RUNTIME].reason
+
+
+async def test_an_unknown_oauth_token_is_invalid(desk: Desk) -> None:
+    """No other kind of token has 64 hexadecimal digits."""
+    answer = await desk.inspect("", value="0123456789abcdef" * 4, username="oauth2")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
 
 
 @pytest.mark.parametrize("name", ["gitlab-weak", "gitlab-revoked"])
@@ -309,7 +360,54 @@ async def test_the_name_of_a_deploy_token_excuses_no_other_token(desk: Desk, nam
     """Whoever writes a Secret chooses the name."""
     answer = await desk.inspect(name, username="gitlab+deploy-token-7")
     assert answer.findings[Role.RUNTIME].outcome in (Outcome.INSUFFICIENT, Outcome.INVALID)
-    assert shapes.of_username(desk.world.tokens[name].value, "gitlab+deploy-token-7") is None
+
+
+@pytest.mark.parametrize("said", ["Token was revoked. You have to re-authorize from the user.", "Token is expired."])
+async def test_what_gitlab_calls_revoked_or_expired_is_invalid_without_a_prefix(desk: Desk, said: str) -> None:
+    """Then it knows the token."""
+    desk.spoil("/.*", Status(status=401, body=json.dumps({"error": "invalid_token", "error_description": said})))
+    answer = await desk.inspect("", value=make_token("ended", ""), username="argo-deploy")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
+
+
+# The scope `granular`.
+
+
+@pytest.mark.parametrize("flag", ["", ', "granular": false'])
+@pytest.mark.parametrize(
+    ("scopes", "lacks"),
+    [(["api", "granular"], ()), (["granular", "api", "read_api"], ()), (["granular", "read_api"], ("api",))],
+)
+async def test_granular_beside_other_scopes_makes_no_fine_grained_token(
+    desk: Desk, flag: str, scopes: list[str], lacks: tuple[str, ...]
+) -> None:
+    """A classic token lists it since 18.5, and is judged by its other scopes."""
+    body = f'{{"id": 7, "active": true, "scopes": {json.dumps(scopes)}{flag}}}'
+    desk.spoil("/personal_access_tokens/self", Status(status=200, body=body))
+    answer = await desk.inspect("gitlab-good-runtime")
+    outcome = Outcome.INSUFFICIENT if lacks else Outcome.SUFFICIENT
+    assert (answer.findings[Role.RUNTIME].outcome, answer.findings[Role.RUNTIME].lacks) == (outcome, lacks)
+    assert set(answer.facts.holds) == set(scopes)
+    assert answer.requests == 2
+
+
+@pytest.mark.parametrize("scopes", [["granular"], ["granular", "new-scope"]])
+async def test_granular_alone_makes_a_fine_grained_token(desk: Desk, scopes: list[str]) -> None:
+    """Beside a scope that nobody knows, too."""
+    body = json.dumps({"id": 7, "active": True, "scopes": scopes})
+    desk.spoil("/personal_access_tokens/self", Status(status=200, body=body))
+    answer = await desk.inspect("gitlab-good-runtime")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.UNVERIFIED
+    assert answer.facts.token_type == "fine-grained"
+
+
+@pytest.mark.parametrize("scope", ["New-Scope", "ai.catalog", "a_scope_of_the_year_2030"])
+async def test_an_unknown_scope_is_named_and_changes_nothing(desk: Desk, scope: str) -> None:
+    """The token is judged by the scopes that are known."""
+    desk.world.add(Token(name="new", owner="alice", scopes=["read_api", scope]))
+    answer = await desk.inspect("new")
+    assert answer.findings[Role.RUNTIME].lacks == ("api",)
+    assert scope in answer.facts.holds
 
 
 @pytest.mark.parametrize("scopes", [[f"scope_{i}" for i in range(50_000)], " ".join(f"s{i}" for i in range(50_000))])

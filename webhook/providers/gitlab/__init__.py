@@ -8,7 +8,9 @@ oauth       those that only the web site tells of
 older       GitLab before 15.5, which tells of none
 owner       whose a token is
 access      the project or group that a URL names
+git         Git's own answer about a project
 replies     what single replies mean
+refusals    policies and account states that stop a valid token
 shapes      tokens that only their prefix tells of
 profile     what is known without asking
 site, vocabulary, links
@@ -20,10 +22,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.findings import Answer, Outcome, Question, TokenCredential, same_for_all
+from webhook.findings import Answer, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
 from webhook.providers.gitlab import links, replies, shapes, verdict
-from webhook.providers.gitlab.inquiry import Inquiry, Refused
+from webhook.providers.gitlab.inquiry import Inquiry
 from webhook.providers.gitlab.profile import PROFILE
 from webhook.providers.reach import doubting
 from webhook.providers.rounds import Counted
@@ -54,9 +56,6 @@ class GitLab:
             return verdict.reach(asked, heard, reached, now, secret=secret)
 
         answer = doubting(question, judge)
-        if isinstance(heard, Refused) and heard.finding.outcome is Outcome.INVALID:
-            named = shapes.of_username(secret, question.credential.username)
-            answer = answer if named is None else same_for_all(question, named.finding, named.facts)
         return replace(answer, requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:

@@ -1,8 +1,9 @@
-"""The project or group that a URL names: may the token's user work there?
+"""The project or group that a URL names: may the token's account work there?
 
-That is about the user, and no proof of what the token may do (PROVIDERS.md). ``permissions`` of a project leave out
-what comes by way of another group that was invited (gitlab#337623), and so do lists of members. So they are believed
-where they are enough; where they aren't, the list of what the user may push to has the last word.
+That is about the account, and no proof of what the token may do (PROVIDERS.md). A role that is high enough is believed.
+One that looks too low proves nothing: ``permissions`` of a project and lists of members leave out invited groups
+(gitlab#337623), and custom roles let a Guest read code (GitLab docs: user/custom_roles). Then the list of what the
+account may push to can prove that it may, and Git itself that it may or may not.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from webhook.findings import Finding, Outcome
+from webhook.hosts import Host
+from webhook.providers import redirects
 from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.gitlab import granular, replies
+from webhook.providers.gitlab import git, granular, refusals, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
 from webhook.providers.rounds import answers_of
+from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement
+from webhook.wording import day
 
-# GitLab docs: members API, valid access levels; what each may do: project permissions.
+# GitLab docs: members API, valid access levels; what each may do, at least: project permissions.
 REPORTER = 20
 DEVELOPER = 30
 MAINTAINER = 40
@@ -29,6 +34,8 @@ _WRITING = frozenset({"api", "write_repository"})
 
 Get = Callable[[str], Coroutine[Any, Any, Reply]]
 """Sends one GET request with the credential; raises `NoAnswer`."""
+GetRefs = Callable[[str, bool], Coroutine[Any, Any, Reply]]
+"""Asks Git about a project's path, as for a push where the flag says so; raises `NoAnswer`."""
 
 
 def level_for(requirement: Requirement) -> int:
@@ -48,10 +55,12 @@ class Project:
 
     Attributes:
         level: of the user, as far as it is told; 0 for none.
-        private: only members see it.
+        private: only members see its code.
         personal: it belongs to a user and not to a group.
         lineage: the id of its group.
         lineage_complete: that group is in no other.
+        without_code: its repository is disabled.
+        deleted_on: the date on which it was marked for deletion; empty where it wasn't.
     """
 
     number: int
@@ -61,6 +70,8 @@ class Project:
     personal: bool
     lineage: frozenset[int]
     lineage_complete: bool
+    without_code: bool = False
+    deleted_on: str = ""
     is_group: bool = False
 
 
@@ -83,9 +94,12 @@ class Reached:
         path: the place's full path, for people.
         needed: the role that is needed there.
         place: what was seen of it.
-        enough: the user has that role; None where that can't be known.
+        enough: the user may do there what that role may; None where that can't be known.
         level: the user's role, as far as it is told.
-        trouble: why nothing of it was seen.
+        current: its path after a move; the same as `path` without one.
+        moved: a sentence that says so.
+        trouble: why nothing of it was seen, or why a policy keeps the token out.
+        remedy: what to do about the policy.
         granular: only a fine-grained token with other permissions would see it.
         unasked: the token's scopes don't let it ask.
         late: there was no time to ask.
@@ -96,7 +110,10 @@ class Reached:
     place: Project | Group | None = None
     enough: bool | None = None
     level: int = 0
+    current: str = ""
+    moved: tuple[str, ...] = ()
     trouble: Finding | None = None
+    remedy: str = ""
     granular: bool = False
     unasked: bool = False
     late: bool = False
@@ -121,17 +138,8 @@ class Reached:
         who = owner.username or "this token's account"
         if self.enough is None:
             reason = f"does not tell whether {who} may {_DOING[self.needed]} {{}}"
-            return Finding(Outcome.UNVERIFIED, reason=reason)
-        if owner.administrator:
-            reason = (
-                f"says that {who} is an administrator and has no role in {{}}, which is enough there only "
-                "where Admin Mode is off"
-            )
-            return Finding(Outcome.UNVERIFIED, reason=reason)
-        where = "any project of the group {}" if self.is_group else "{}"
-        return Finding(
-            Outcome.INSUFFICIENT, reason=f"says that {who} may not {_DOING[self.needed]} {where}, as is needed"
-        )
+            return Finding(Outcome.UNVERIFIED, reason=f"{reason}, which the role {self.role} there would prove")
+        return Finding(Outcome.INSUFFICIENT, reason=f"says that {who} may not {_DOING[self.needed]} {{}}, as is needed")
 
     def warnings(self, host: str, owner: Owner, *, manages_webhooks: bool) -> tuple[str, ...]:
         """Whole sentences about what stops nothing.
@@ -140,20 +148,27 @@ class Reached:
             manages_webhooks: the token is for that, too, which takes a Maintainer (GitLab docs: webhooks).
         """
         who = owner.username or "This token's account"
-        found: list[str] = []
+        found: list[str] = [*self.moved]
         if self.late:
             found.append(f"There was no time to ask {host} whether this token reaches {self.path}.")
         if self.unasked:
             found.append(f"{host} lets no token without read_api ask whether it reaches {self.path}.")
         if isinstance(self.place, Project) and self.place.archived:
             found.append(f"{self.path} is archived on {host}: nobody can push to it.")
+        if isinstance(self.place, Project) and self.place.deleted_on:
+            found.append(f"{self.path} is marked for deletion on {host} since {self.place.deleted_on}.")
+        if isinstance(self.place, Project) and self.place.without_code:
+            found.append(f"The repository of {self.path} is disabled on {host}: nobody can clone it or push to it.")
         if self.enough and self.is_group and self.level < self.needed:
             found.append(
                 f"{who} may {_DOING[self.needed]} projects of the group {self.path} on {host}, but has no such role in "
                 "the group itself, as far as is told."
             )
         elif self.enough and manages_webhooks and self.needed <= self.level < MAINTAINER:
-            found.append(f"{who} is no Maintainer of {self.path} on {host}, so that it can't manage webhooks there.")
+            found.append(
+                f"{who} is no Maintainer of {self.path} on {host}, so that it can manage webhooks there only by a custom "
+                "role."
+            )
         return tuple(found)
 
     @property
@@ -167,16 +182,32 @@ class Reached:
         return _ROLES[self.needed]
 
 
-def see_project(path: str, needed: int, reply: Reply | NoAnswer) -> Reached:
-    """What the reply to ``GET /projects/:id`` says, where the token itself is accepted."""
+def see_project(path: str, needed: int, reply: Reply | NoAnswer, host: Host, *, secret: str) -> Reached:
+    """Return what the reply to ``GET /projects/:id`` says, where the token itself is accepted."""
     if isinstance(reply, Reply) and reply.status == 200:
         body = replies.mapping(reply)
         number = replies.number(body.get("id"))
         if number is not None:
             project = _project(number, body)
             free = needed <= REPORTER and not project.private
-            return Reached(path, needed, project, free or project.level >= needed, project.level)
+            current = plain(body.get("path_with_namespace"), secret=secret)
+            return Reached(
+                path,
+                needed,
+                project,
+                free or project.level >= needed or None,
+                project.level,
+                current=current or path,
+                moved=_moved(host, path, reply, current),
+            )
     return _unseen(path, needed, reply)
+
+
+def _moved(host: Host, path: str, reply: Reply, current: str) -> tuple[str, ...]:
+    """A warning where a place is found under another path. Before 13.12 GitLab said nothing else of a move."""
+    if current and current.lower() != path.lower():
+        reply = replace(reply, moved=reply.moved or current)
+    return redirects.warnings(host, path, reply, current)
 
 
 def may_be_group(reply: Reply | NoAnswer) -> bool:
@@ -186,6 +217,7 @@ def may_be_group(reply: Reply | NoAnswer) -> bool:
 
 def _project(number: int, body: Mapping[object, object]) -> Project:
     permissions, namespace = body.get("permissions"), body.get("namespace")
+    access = body.get("repository_access_level")
     levels = [0]
     if isinstance(permissions, Mapping):
         for one in permissions.values():
@@ -195,11 +227,18 @@ def _project(number: int, body: Mapping[object, object]) -> Project:
     return Project(
         number,
         max(levels),
-        body.get("visibility") not in ("public", "internal"),
+        body.get("visibility") not in ("public", "internal") or access in ("private", "disabled"),
         body.get("archived") is True,
         above.get("kind") == "user",
         *_lineage(above),
+        without_code=access == "disabled",
+        deleted_on=_date(body.get("marked_for_deletion_on") or body.get("marked_for_deletion_at")),
     )
+
+
+def _date(value: object) -> str:
+    end = replies.end_of(value)
+    return "" if end is None else day(end)
 
 
 def _lineage(group: Mapping[object, object]) -> tuple[frozenset[int], bool]:
@@ -217,6 +256,8 @@ def _unseen(path: str, needed: int, reply: Reply | NoAnswer, *, is_group: bool =
         return Reached(path, needed, unasked=True, is_group=is_group)
     elif replies.lacks_granular(reply):
         return Reached(path, needed, granular=True, is_group=is_group)
+    elif (known := replies.policy(reply)) is not None:
+        return _kept_out(Reached(path, needed, is_group=is_group), known)
     elif reply.status == 404 and replies.error_of(reply):
         reason = f"does not understand a question about {what}{path}: a proxy between may decode the %2F in it"
     elif reply.status == 404:
@@ -226,51 +267,79 @@ def _unseen(path: str, needed: int, reply: Reply | NoAnswer, *, is_group: bool =
     return Reached(path, needed, trouble=Finding(Outcome.UNVERIFIED, reason=reason), is_group=is_group)
 
 
-async def settle(reached: Reached, get: Get) -> Reached:
-    """Give the list of what the user may work on the last word, where its role looks too low.
+def _kept_out(reached: Reached, known: refusals.Refusal) -> Reached:
+    reason = f"accepts this token, but keeps it out of {{}}, because {known.reason}"
+    return replace(reached, trouble=Finding(Outcome.BLOCKED, reason=reason), remedy=known.remedy)
+
+
+async def settle(reached: Reached, get: Get, get_refs: GetRefs) -> Reached:
+    """Return the same with what else tells whether the account may work in a project, where its role looks too low.
 
     Raises:
-        NoAnswer: there was none.
+        NoAnswer: nothing else told it, because there was no answer.
     """
     if not isinstance(reached.place, Project) or reached.enough:
         return reached
     number = reached.place.number
-    query = f"min_access_level={reached.needed}&id_after={number - 1}&id_before={number + 1}&simple=true&per_page=1"
-    reply = await get(f"/projects?{query}")
-    found = reply.body if reply.status == 200 else None
-    enough: bool | None = None
-    if isinstance(found, list):
-        numbers = [replies.number(one.get("id")) for one in found if isinstance(one, Mapping)]
-        # A GitLab that doesn't know these parameters lists something else.
-        enough = True if number in numbers else None if found else False
-    return replace(reached, enough=enough)
+    # Two at most: a GitLab that ignores these parameters then doesn't list this one project alone by chance.
+    query = f"min_access_level={reached.needed}&id_after={number - 1}&id_before={number + 1}&simple=true&per_page=2"
+    listed, refs = await answers_of(get(f"/projects?{query}"), get_refs(reached.current, not reached.reads_only))
+    if _lists_only(number, listed):
+        return replace(reached, enough=True)
+    if isinstance(refs, Reply):
+        if (known := git.policy(refs)) is not None:
+            return _kept_out(reached, known)
+        if (allowed := git.allowed(refs)) is not None:
+            return replace(reached, enough=allowed)
+    if isinstance(listed, NoAnswer):
+        raise listed
+    return reached
 
 
-async def see_group(path: str, needed: int, user: int | None, get: Get, *, fine_grained: bool) -> Reached:
-    """Ask for the user's role in a group, and for what it may work on in it.
+def _lists_only(number: int, reply: Reply | NoAnswer) -> bool:
+    """Return whether a list has this one project alone, which shows that its filters were honoured."""
+    found = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
+    return isinstance(found, list) and [_id(one) for one in found] == [number]
+
+
+def _id(document: object) -> int | None:
+    return replies.number(document.get("id")) if isinstance(document, Mapping) else None
+
+
+async def see_group(
+    path: str, needed: int, user: int | None, get: Get, host: Host, *, fine_grained: bool, secret: str
+) -> Reached:
+    """Ask for the account's role in a group, and for what it may work on in it.
 
     Args:
         user: its id; None where that isn't known.
         fine_grained: ask for the group's number, too, which such a token's permissions name.
     """
     group = f"/groups/{encoded(path)}"
-    query = f"min_access_level={needed}&include_subgroups=true&simple=true&per_page=1"
+    query = f"min_access_level={needed}&include_subgroups=true&with_shared=false&simple=true&per_page=1"
     calls = [get(f"{group}/projects?{query}")]
     if user is not None:
         calls.append(get(f"{group}/members/all/{user}"))
     if fine_grained:
         calls.append(get(f"{group}?with_projects=false"))
     projects, *others = await answers_of(*calls)
-    told = _level(others[0]) if user is not None else None
-    level = told or 0
+    level = (_level(others[0]) if user is not None else None) or 0
     place = _group(others[-1]) if fine_grained else None
-    if level >= needed:
-        return Reached(path, needed, place, True, level, is_group=True)
-    if isinstance(projects, NoAnswer) or projects.status != 200 or not isinstance(projects.body, list):
+    listed = projects.body if isinstance(projects, Reply) and projects.status == 200 else None
+    if level < needed and not isinstance(listed, list):
         return _unseen(path, needed, projects, is_group=True)
-    # A group may have no project yet: that nothing is listed says something only beside a role that is told.
-    enough = True if projects.body else None if told is None else False
-    return Reached(path, needed, place, enough, level, is_group=True)
+    # That nothing is listed proves nothing: the group may have no project yet, and a custom role may be enough.
+    enough = level >= needed or (isinstance(listed, list) and any(_id(one) is not None for one in listed)) or None
+    moved = redirects.warnings(host, path, projects, _group_of(listed, path, secret=secret))
+    return Reached(path, needed, place, enough, level, current=path, moved=moved, is_group=True)
+
+
+def _group_of(listed: object, path: str, *, secret: str) -> str:
+    """The full path of the group that the first listed project is in; empty where that may be one of its subgroups."""
+    first = listed[0] if isinstance(listed, list) and listed else None
+    full = plain(first.get("path_with_namespace"), secret=secret) if isinstance(first, Mapping) else ""
+    group = full.rpartition("/")[0]
+    return group if group.count("/") == path.count("/") else ""
 
 
 def _level(reply: Reply | NoAnswer) -> int | None:

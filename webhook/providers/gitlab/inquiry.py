@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from webhook.findings import Finding, Outcome, Question, RepositoryNeed
+from webhook.findings import Outcome, Question, RepositoryNeed
 from webhook.providers.base import Api, NoAnswer, Reply, TooLate
-from webhook.providers.gitlab import access, oauth, older, owner, replies, site, token
+from webhook.providers.gitlab import access, git, oauth, older, owner, replies, site, token
 from webhook.providers.gitlab.access import Reached
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.token import Itself
@@ -34,10 +34,9 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """GitLab doesn't let the token in: why, and what to do."""
+    """GitLab refuses the token, whatever is asked for."""
 
-    finding: Finding
-    remedy: str = ""
+    why: replies.Refused
     whose: owner.Sort = owner.Sort.UNTOLD
 
 
@@ -90,6 +89,9 @@ class Inquiry:
     async def _get(self, path: str) -> Reply:
         return await self._api.send("GET", path, headers=self._headers)
 
+    async def _get_refs(self, path: str, writes: bool) -> Reply:
+        return await git.get_refs(self._question.host, self._api, self._secret, path, writes)
+
     # The token, in two rounds.
 
     async def _ask_about_token(self) -> Heard | Refused:
@@ -119,7 +121,7 @@ class Inquiry:
         else:
             way = Way.FINE_GRAINED if itself.fine_grained else Way.CLASSIC
             if (ended := token.ended(itself, whose.sort.described, self._now)) is not None:
-                return Refused(ended, whose=whose.sort)
+                return Refused(replies.Refused(ended), whose.sort)
             if way is Way.CLASSIC and not self._may_suffice(itself, whose):
                 return Heard(way, whose, user, itself)
         number = whose.number if itself is None or itself.user is None else itself.user
@@ -138,7 +140,7 @@ class Inquiry:
         if older.may_be(self._question, first, user if isinstance(user, Reply) else None):
             return Way.OLDER
         if (refused := replies.refusal(first, owner.Sort.UNTOLD.described)) is not None:
-            return Refused(*refused)
+            return Refused(refused)
         raise NoAnswer(f"answers {first.status} when asked what this token is, which says nothing of it")
 
     def _may_suffice(self, itself: Itself, whose: Owner) -> bool:
@@ -167,15 +169,29 @@ class Inquiry:
             own = whose.username is not None and path.lower() == whose.username.lower()
             if not path or own or Role.RUNTIME not in self._question.requirements:
                 return None
-            return await access.see_group(path, self._needed, user, self._get, fine_grained=fine_grained)
-        seen = access.see_project(path, self._needed, project)
+            return await self._see_group(user, fine_grained=fine_grained)
+        seen = self._see_project(path, self._needed, project)
         if access.may_be_group(project):
-            group = await access.see_group(path, self._needed, user, self._get, fine_grained=fine_grained)
+            group = await self._see_group(user, fine_grained=fine_grained)
             return seen if group.trouble is not None else group
         try:
-            return await access.settle(seen, self._get)
+            return await access.settle(seen, self._get, self._get_refs)
         except NoAnswer as silence:
-            return access.see_project(path, self._needed, silence)
+            return self._see_project(path, self._needed, silence)
+
+    def _see_project(self, path: str, needed: int, reply: Reply | NoAnswer) -> Reached:
+        return access.see_project(path, needed, reply, self._question.host, secret=self._secret)
+
+    async def _see_group(self, user: int | None, *, fine_grained: bool) -> Reached:
+        return await access.see_group(
+            self._path,
+            self._needed,
+            user,
+            self._get,
+            self._question.host,
+            fine_grained=fine_grained,
+            secret=self._secret,
+        )
 
     async def _ask_for_repositories(self) -> list[Reached]:
         needs = self._question.repositories
@@ -188,13 +204,14 @@ class Inquiry:
     async def _ask_for_repository(self, need: RepositoryNeed) -> Reached:
         path = site.named(need.path, self._question.host)
         reply = await self._get(_project(path))
-        return await access.settle(access.see_project(path, access.level_of(need.access), reply), self._get)
+        seen = self._see_project(path, access.level_of(need.access), reply)
+        return await access.settle(seen, self._get, self._get_refs)
 
     def _without_answer(self, need: RepositoryNeed, silence: NoAnswer) -> Reached:
         path, level = site.named(need.path, self._question.host), access.level_of(need.access)
         if isinstance(silence, TooLate):
             return Reached(path, level, late=True)
-        return access.see_project(path, level, silence)
+        return self._see_project(path, level, silence)
 
 
 def _project(path: str) -> str:

@@ -69,7 +69,7 @@ async def ask(question: Question, itself: Reply, token: str, api: Api, headers: 
     asks_version = itself.status == 404
     if asks_version:
         calls.append(api.send("GET", "/version", headers=headers))
-    if not token.startswith(shapes.PERSONAL):
+    if not shapes.is_personal(token):
         calls.append(oauth.ask(question, api, headers))
     creating, reading, *others = await together(*calls)
     return Heard(
@@ -80,8 +80,8 @@ async def ask(question: Question, itself: Reply, token: str, api: Api, headers: 
     )
 
 
-def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) -> Grant | tuple[Finding, str]:
-    """What a token may do, as far as it can be found out; or that it is refused, and what to do.
+def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) -> Grant | replies.Refused:
+    """Return what a token may do, as far as it can be found out; or why it is refused.
 
     Raises:
         NoAnswer: it can't be found out that this is an older GitLab, or that the token is good at all.

@@ -42,13 +42,11 @@ class Owner:
     Attributes:
         username: as it may be shown; None where it isn't told.
         number: its id.
-        administrator: of the whole GitLab, who may do things without being a member.
     """
 
     sort: Sort = Sort.UNTOLD
     username: str | None = None
     number: int | None = None
-    administrator: bool = False
 
 
 def read(reply: Reply, *, secret: str) -> Owner:
@@ -61,7 +59,6 @@ def read(reply: Reply, *, secret: str) -> Owner:
         _sort(name, body.get("bot")),
         plain(name, secret=secret) or None,
         replies.number(body.get("id")),
-        body.get("is_admin") is True,
     )
 
 

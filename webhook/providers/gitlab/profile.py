@@ -23,5 +23,5 @@ PROFILE = Profile(
     hosts=("gitlab.com",),
     token_prefixes=PREFIXES,
     shape_in_text=rf"(?<![a-z0-9])(?:{'|'.join(PREFIXES)})[\w-]{{16}}",
-    repository_path=re.compile(r"/projects/[^/?]+"),
+    repository_path=re.compile(r"/(?:projects|groups)/[^/?]+"),
 )

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.gitlab import refusals
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-_SCOPE = re.compile(r"[a-z][a-z0-9_:*]{0,59}\Z")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z")
+_SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:*-]{0,59}\Z")
 _NUMBER = re.compile(r"[0-9]{1,12}\Z")
 _MOST_SCOPES = 200
 """GitLab has about thirty. Everybody's reviews would wait for thousands to be read."""
 
 # Parts of lib/api/api_guard.rb's texts for a 401, in lower case.
-_REFUSED = {
+_INVALID = {
     "revoked": "says that this {described} was revoked",
     "expired": "says that this {described} has expired",
-    "impersonation was disabled": "takes no impersonation tokens any more, of which this is one",
-    "bad access token": "refuses this {described}: it is wrong, revoked or expired",
+    "bad access token": "does not accept this {described}: it is wrong, revoked or expired",
 }
-# The same of lib/gitlab/auth/user_access_denied_reason.rb, for a 403.
-_SHUT_OUT = {
-    "pending approval": "has not been approved by an administrator yet",
-    "deactivated": "was deactivated",
-    "terms of service": "has not accepted the terms of service",
-    "password": "has a password that expired",
-    "blocked": "was blocked",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why GitLab refuses a token, whatever is asked for.
+
+    Attributes:
+        remedy: a whole sentence; empty where a new token is the remedy.
+        unknown: GitLab doesn't know the token, as it doesn't know kinds of token that its API takes none of.
+    """
+
+    finding: Finding
+    remedy: str = ""
+    unknown: bool = False
 
 
 def mapping(reply: Reply) -> Mapping[object, object]:
@@ -75,36 +83,53 @@ def unexplained(reply: Reply) -> bool:
     return reply.status == 401 and error_of(reply) == "" and text_of(reply).startswith("401 unauthorized")
 
 
-def refusal(reply: Reply, described: str) -> tuple[Finding, str] | None:
-    """What a 401 or 403 that is about the token or its account means, and what to do; None for all else.
+def refusal(reply: Reply, described: str) -> Refused | None:
+    """Return what a 401 or 403 that is about the token or its account means; None for everything else.
 
     Raises:
-        NoAnswer: it says nothing of this token.
+        NoAnswer: it says nothing about this token.
     """
-    text = text_of(reply)
     if reply.status == 401:
-        return _refused(reply, text, described), ""
+        return _unauthorized(reply, described)
     if reply.status != 403 or lacks_scope(reply) or lacks_granular(reply):
         return None
-    if not text.startswith("403 forbidden - "):
-        # Without a reason, as Rack::Attack says it to addresses that failed too often (GitLab docs: rate limits).
+    text = text_of(reply)
+    if (known := refusals.find(text)) is not None:
+        return _blocked(known, described)
+    if text.startswith("403 forbidden - "):
+        reason = f"accepts this {described}, but denies its account access, in words that this version does not know"
+        remedy = "Have an administrator of GitLab look up why, or use a token of another account."
+        return Refused(Finding(Outcome.BLOCKED, reason=reason), remedy)
+    if reply.headers.get("content-type", "").startswith("text/plain"):
+        # Rack::Attack, to addresses that failed too often (GitLab docs: security/rate_limits).
         raise NoAnswer("answers 403 without a reason, as it does for a while after too many failed sign-ins")
-    why = next((clause for part, clause in _SHUT_OUT.items() if part in text), "may not come in")
-    finding = Finding(Outcome.BLOCKED, reason=f"accepts this {described}, but its account {why}")
-    return finding, "Have an administrator let it in, or use another account's token."
+    raise NoAnswer("answers 403 without a reason")
 
 
-def _refused(reply: Reply, text: str, described: str) -> Finding:
+def _unauthorized(reply: Reply, described: str) -> Refused:
+    text = text_of(reply)
+    known = refusals.find(text)
     if error_of(reply) == "dpop_error":
-        reason = f"accepts this {described} only with a proof of possession (DPoP), which Git can't give"
-        return Finding(Outcome.BLOCKED, reason=reason)
+        known = refusals.find("dpop")
+    if known is not None and error_of(reply) in ("dpop_error", "invalid_token"):
+        return _blocked(known, described)
     if error_of(reply) == "invalid_token":
-        for part, clause in _REFUSED.items():
+        for part, clause in _INVALID.items():
             if part in text:
-                return Finding(Outcome.INVALID, reason=clause.format(described=described))
+                return Refused(Finding(Outcome.INVALID, reason=clause.format(described=described)))
     if unexplained(reply):
-        return Finding(Outcome.INVALID, reason=_REFUSED["bad access token"].format(described=described))
+        reason = _INVALID["bad access token"].format(described=described)
+        return Refused(Finding(Outcome.INVALID, reason=reason), unknown=True)
     raise NoAnswer("answers 401 in words that aren't GitLab's; a proxy between may want a sign-in of its own")
+
+
+def _blocked(known: refusals.Refusal, described: str) -> Refused:
+    return Refused(Finding(Outcome.BLOCKED, reason=f"accepts this {described}, but {known.reason}"), known.remedy)
+
+
+def policy(reply: Reply) -> refusals.Refusal | None:
+    """Return why a 403 refuses one project or group to a valid token, where GitLab names a policy."""
+    return refusals.find(text_of(reply)) if reply.status == 403 else None
 
 
 def scopes_of(value: object) -> tuple[str, ...] | None:
@@ -117,11 +142,13 @@ def scopes_of(value: object) -> tuple[str, ...] | None:
 
 def end_of(value: object) -> datetime | None:
     """``expires_at``, a date: the token ends as that day begins, 00:00 UTC (GitLab docs: personal access tokens)."""
-    if not isinstance(value, str) or not _DATE.match(value):
+    if not isinstance(value, str):
         return None
     try:
-        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
+        if _INSTANT.match(value):
+            return datetime.fromisoformat(value).astimezone(UTC)
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC) if _DATE.match(value) else None
+    except (ValueError, OverflowError):
         return None
 
 

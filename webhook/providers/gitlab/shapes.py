@@ -10,6 +10,8 @@ from webhook.findings import Facts, Finding, Outcome
 PERSONAL = "glpat-"
 """Of personal, group, project, service account and fine-grained tokens alike. An administrator of a self-managed
 GitLab can choose another one, so that its absence means nothing."""
+_OAUTH = re.compile(r"[0-9a-f]{64}\Z")
+"""OAuth tokens have no prefix. No other kind of token has this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,27 @@ def _untold(token_type: str, described: str) -> Shape:
 
 
 _DEPLOY = _untold("deploy", "deploy token")
+_CI_JOB = Shape(
+    Facts("ci-job", "CI job token", short_lived=True),
+    Finding(Outcome.INVALID, reason="lets nobody in by this CI job token any more as soon as its job is over"),
+)
+_UNKNOWN = Shape(
+    Facts("unknown", "token"),
+    Finding(
+        Outcome.UNVERIFIED,
+        reason=(
+            "does not know this token in its API: it is either no valid access token or a deploy token, which only Git "
+            "accepts and which can't be checked"
+        ),
+    ),
+)
 _NAME_OF_DEPLOY_TOKENS = re.compile(r"gitlab\+deploy-token-[0-9]{1,12}\Z")
 _RUNNER = _useless("runner", "runner's token", "for runners, which fetch jobs with it")
 _SHAPES = {
     "gldt-": _DEPLOY,
     # What Git can do with one is documented nowhere.
     "glwt-": _untold("workspace", "workspace token"),
-    "glcbt-": Shape(
-        Facts("ci-job", "CI job token", short_lived=True),
-        Finding(Outcome.INVALID, reason="lets nobody in by this CI job token any more as soon as its job is over"),
-    ),
+    "glcbt-": _CI_JOB,
     "gloas-": _useless("oauth-application", "secret of an OAuth application", "for the application itself"),
     "glrt-": _RUNNER,
     "glrtr-": _RUNNER,
@@ -58,13 +71,35 @@ _SHAPES = {
 PREFIXES = (PERSONAL, *_SHAPES)
 
 
-def of_username(token: str, username: str | None) -> Shape | None:
-    """What the name beside a token says, where the API knows no such token: before 16.7 deploy tokens had no prefix,
-    and those without a name of their own have this one (GitLab docs: deploy tokens)."""
-    is_deploy = username is not None and _NAME_OF_DEPLOY_TOKENS.match(username) is not None
-    return _DEPLOY if is_deploy and not token.startswith(PERSONAL) else None
+# An administrator can put a prefix of the instance before GitLab's own, so that deploy tokens begin with "acme-gldt-"
+# (GitLab docs: administration/settings/account_and_limit_settings, instance token prefix: at most 20 characters).
+_PREFIX = re.compile(rf"(?:[\w+=/@:.-]{{1,20}}?-)??({'|'.join(PREFIXES)})", re.ASCII)
 
 
 def known(token: str) -> Shape | None:
-    """What a token's prefix says of it; None for those that GitLab can be asked about."""
-    return next((shape for prefix, shape in _SHAPES.items() if token.startswith(prefix)), None)
+    """Return what a token's prefix says of it; None for those that GitLab can be asked about."""
+    return _SHAPES.get(_prefix(token))
+
+
+def is_personal(token: str) -> bool:
+    """Return whether a token's prefix says that it is a personal access token, in the wide sense."""
+    return _prefix(token) == PERSONAL
+
+
+def unknown(token: str, username: str | None) -> Shape | None:
+    """Return what a token may be that GitLab's API does not know; None for what can only be an access token.
+
+    Deploy tokens had no prefix before 16.7, nor have older CI job tokens. The name beside a deploy token is one that
+    GitLab makes up, or any other (GitLab docs: user/project/deploy_tokens). Git itself is not asked: it counts failed
+    sign-ins, and bans the whole address, which is Argo CD's as well (GitLab docs: security/rate_limits).
+    """
+    if is_personal(token) or _OAUTH.match(token):
+        return None
+    if username is not None and _NAME_OF_DEPLOY_TOKENS.match(username):
+        return _DEPLOY
+    return _CI_JOB if username == "gitlab-ci-token" else _UNKNOWN
+
+
+def _prefix(token: str) -> str:
+    match = _PREFIX.match(token)
+    return match[1] if match is not None else ""

@@ -10,7 +10,7 @@ from webhook.findings import Facts, Finding, Outcome, Question
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
-from webhook.providers.gitlab.vocabulary import held
+from webhook.providers.gitlab.vocabulary import VOCABULARY, held
 from webhook.providers.text import plain
 from webhook.requirements import Requirement, Role
 
@@ -63,9 +63,17 @@ def read(reply: Reply, *, secret: str) -> Itself:
         replies.end_of(body.get("expires_at")),
         body.get("revoked") is True,
         body.get("active") is not False,
-        body.get("granular") is True or "granular" in scopes,
+        _is_fine_grained(body.get("granular"), scopes),
         granular.read(body.get("granular_scopes"), secret=secret),
     )
+
+
+def _is_fine_grained(flag: object, scopes: tuple[str, ...]) -> bool:
+    """Return whether a token has permissions in place of scopes.
+
+    Since 18.5 also classic tokens list `granular` beside their own scopes, which then are what counts.
+    """
+    return flag is True or ("granular" in scopes and VOCABULARY.scopes.isdisjoint(scopes))
 
 
 def ended(itself: Itself, described: str, now: datetime) -> Finding | None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, same_for_all
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.gitlab import granular, links, oauth, older, replies, site, token
+from webhook.providers.gitlab import granular, links, oauth, older, replies, shapes, site, token
 from webhook.providers.gitlab.access import Project, Reached
 from webhook.providers.gitlab.inquiry import Heard, Refused, Way
 from webhook.providers.gitlab.owner import Owner, Sort
@@ -36,35 +36,38 @@ def reach(
         NoAnswer: nothing was learnt of the token after all.
     """
     if isinstance(heard, Refused):
-        return _refused(question, heard)
+        return _refused(question, heard, secret=secret)
     grant = _grant(question, heard, now, secret=secret)
-    if isinstance(grant, tuple):
-        return _refused(question, Refused(*grant))
+    if isinstance(grant, replies.Refused):
+        return _refused(question, Refused(grant, heard.owner.sort), secret=secret)
     findings = dict(grant.findings)
     if Role.RUNTIME in findings:
         findings[Role.RUNTIME] = _of_runtime(findings[Role.RUNTIME], heard)
     places = {role: _places(question, role, heard, repositories, secret=secret) for role in findings}
-    low: list[Reached] = []
+    failed: list[Reached] = []
     for role, finding in findings.items():
         if finding.outcome is Outcome.SUFFICIENT:
             problems = [(one, problem) for one, problem in places[role] if problem is not None]
             combined = _combined(problems)
             findings[role] = combined or _apart(question, role, heard, secret=secret) or finding
-            low += [one for one, problem in problems if problem.outcome is Outcome.INSUFFICIENT and not one.enough]
+            failed += [one for one, problem in problems if problem.outcome is not Outcome.UNVERIFIED]
     facts = _warned(question, heard, grant.facts, repositories, findings)
-    remedy = _remedy(question, heard, findings, low)
+    remedy = _remedy(question, heard, findings, failed)
     return Answer(findings, facts, remedy, complete=not any(one.late for one in repositories))
 
 
-def _refused(question: Question, refused: Refused) -> Answer:
+def _refused(question: Question, refused: Refused, *, secret: str) -> Answer:
+    username = question.credential.username if isinstance(question.credential, TokenCredential) else None
+    if refused.why.unknown and (shape := shapes.unknown(secret, username)) is not None:
+        return same_for_all(question, shape.finding, shape.facts, remedy=_new_token(question, None))
     facts = Facts(refused.whose.token_type, refused.whose.described)
-    return same_for_all(question, refused.finding, facts, remedy=refused.remedy or _new_token(question, None))
+    return same_for_all(question, refused.why.finding, facts, remedy=refused.why.remedy or _new_token(question, None))
 
 
 # The token.
 
 
-def _grant(question: Question, heard: Heard, now: datetime, *, secret: str) -> Grant | tuple[Finding, str]:
+def _grant(question: Question, heard: Heard, now: datetime, *, secret: str) -> Grant | replies.Refused:
     if isinstance(heard.more, older.Heard):
         if heard.more.oauth is not None and heard.more.oauth.status == 200:
             return oauth.grant(question, heard.more.oauth, heard.owner, now, secret=secret)
@@ -119,8 +122,8 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
         refused = replies.refusal(heard.user, heard.owner.sort.described)
     except NoAnswer as silence:
         return Finding(Outcome.UNVERIFIED, reason=str(silence))
-    if refused is not None and refused[0].outcome is Outcome.BLOCKED:
-        return refused[0]
+    if refused is not None and refused.finding.outcome is Outcome.BLOCKED:
+        return refused.finding
     reason = f"answers {heard.user.status} when asked whose token this is, which says nothing of it"
     return Finding(Outcome.UNVERIFIED, reason=reason)
 
@@ -200,13 +203,18 @@ def _warned(
     return replace(facts, warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _remedy(question: Question, heard: Heard, findings: Mapping[Role, Finding], low: list[Reached]) -> str:
+def _remedy(question: Question, heard: Heard, findings: Mapping[Role, Finding], failed: list[Reached]) -> str:
+    """What to do: a better role or policy for the places that the token is kept out of, else a better token."""
     bad = [finding for finding in findings.values() if finding.outcome is not Outcome.SUFFICIENT]
-    if not low or any(finding.lacks or finding == _TOO_NARROW for finding in bad):
+    low = [one for one in failed if one.enough is False]
+    policies = [one.remedy for one in failed if one.remedy]
+    if not (low or policies) or any(finding.lacks or finding == _TOO_NARROW for finding in bad):
         return _new_token(question, heard)
+    if not low:
+        return policies[0]
     first = low[0]
     who = heard.owner.username or "its account"
-    where = links.members(question, first.path, of_group=first.is_group)
+    where = links.members(question, first.current, of_group=first.is_group)
     others = " and in the others" if len(low) > 1 else ""
     return f"Give {who} at least the role {first.role} there{others}: {where}"
 

@@ -1,0 +1,60 @@
+"""Git's own answer to whether an account may read a project or push to it.
+
+It is asked only about projects that the API has shown, with tokens that the API has accepted: a push to what isn't
+there can create a project (GitLab docs: user/project/#create-a-new-project-with-git-push), and failed sign-ins get the
+whole address banned (GitLab docs: security/rate_limits). An advertisement of references changes nothing.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from urllib.parse import quote
+
+from webhook.hosts import Host
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.gitlab import refusals, site
+
+_DENIED = ("not allowed to push code", "not allowed to upload code", "not allowed to download code")
+"""Parts of lib/gitlab/git_access.rb's texts, in lower case (also: rht-labs/enablement-docs#342)."""
+_MOST_TEXT = 2000
+_ADVERTISED = (b"# service=git-receive-pack", b"# service=git-upload-pack")
+"""What a reply of Git begins with (gitprotocol-http)."""
+
+
+async def get_refs(host: Host, api: Api, secret: str, path: str, writes: bool) -> Reply:
+    """Ask for a project's references, as a push or a fetch does first.
+
+    Args:
+        path: the project's full path.
+
+    Raises:
+        NoAnswer: there was none, or it isn't known where this GitLab has its repositories.
+    """
+    root = site.root(host)
+    if root is None:
+        raise NoAnswer("has its API elsewhere, so that Git can't be asked")
+    service = "git-receive-pack" if writes else "git-upload-pack"
+    # Any user name does, but OAuth tokens take this one (GitLab docs: api/oauth2, access Git over HTTPS).
+    authorization = f"Basic {b64encode(f'oauth2:{secret}'.encode()).decode()}"
+    address = f"{root}/{quote(path)}.git/info/refs?service={service}"
+    return await api.send("GET", address, headers={"authorization": authorization}, from_root=True, raw=True)
+
+
+def allowed(reply: Reply) -> bool | None:
+    """Return whether Git allows the fetch or push that was asked about; None where the reply doesn't say."""
+    if reply.status == 200:
+        return True if any(line in _body(reply)[:100] for line in _ADVERTISED) else None
+    return False if reply.status == 403 and any(part in _text(reply) for part in _DENIED) else None
+
+
+def policy(reply: Reply) -> refusals.Refusal | None:
+    """Return the policy that keeps the token out."""
+    return refusals.find(_text(reply)) if reply.status == 403 else None
+
+
+def _body(reply: Reply) -> bytes:
+    return reply.body if isinstance(reply.body, bytes) else b""
+
+
+def _text(reply: Reply) -> str:
+    return _body(reply)[:_MOST_TEXT].decode("ascii", "replace").lower()
