@@ -58,6 +58,8 @@ def policy_refusal(host: GitHubHost, caller: Caller, owner: str, call: Call) -> 
         return replies.address_forbidden(account.login)
     if token.kind is TokenKind.CLASSIC and account.forbids_classic:
         return replies.classic_forbidden(account.login)
+    if token.kind is TokenKind.OAUTH and account.restricts_oauth_apps:
+        return replies.oauth_app_forbidden(account.login)
     if token.kind is TokenKind.FINE_GRAINED and _lives_too_long(token, account):
         return replies.lifetime_forbidden(account.login, account.fine_grained_max_days or 0, _number_of(token))
     if unauthorized_for(account, token):
@@ -148,6 +150,8 @@ def refusal(host: GitHubHost, caller: Caller, repository: Repository, need: Need
             return forbidden
     if token is None:
         return _refusal_without_token(caller, repository, need)
+    if repository.blocked is not None and sees(host, caller, repository):
+        return replies.blocked(repository.blocked)
     if token.kind in SCOPED:
         refused = _refusal_by_scopes(host, caller, token, repository, need)
     else:
@@ -155,6 +159,13 @@ def refusal(host: GitHubHost, caller: Caller, repository: Repository, need: Need
     if refused is None and repository.archived and need.level != "read":
         return replies.archived()
     return refused
+
+
+def _role_for(host: GitHubHost, token: Token, repository: Repository, need: Need) -> Role:
+    """The role of the person behind a token, where a custom role may manage webhooks beyond it."""
+    if need.permission == "repository_hooks" and token.owner in repository.hook_managers:
+        return Role.ADMIN
+    return host.role(token.owner, repository)
 
 
 def _refusal_without_token(caller: Caller, repository: Repository, need: Need) -> Reply | None:
@@ -170,7 +181,7 @@ def _refusal_by_scopes(
 ) -> Reply | None:
     wanted = need.scopes if repository.private else need.public_scopes
     has_scope = not wanted or not token.holds.isdisjoint(wanted)
-    role = host.role(token.owner, repository)
+    role = _role_for(host, token, repository, need)
     if not sees(host, caller, repository) and not (need.without_repo_scope and has_scope and role >= Role.READ):
         return replies.not_found()
     if has_scope and (role >= need.role or (need.open_to_all and not repository.private)):
@@ -188,6 +199,6 @@ def _refusal_by_permissions(
     held = (reached_permissions(host, token, repository) or {}).get(need.permission)
     if held is None or LEVELS.index(held) < LEVELS.index(need.level):
         return replies.not_accessible(caller.actor)
-    if token.kind is TokenKind.INSTALLATION or host.role(token.owner, repository) >= need.role:
+    if token.kind is TokenKind.INSTALLATION or _role_for(host, token, repository, need) >= need.role:
         return None
     return replies.not_found() if need.person_refused is None else replies.error(403, need.person_refused)

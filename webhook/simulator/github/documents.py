@@ -90,7 +90,7 @@ def repository(host: GitHubHost, caller: Caller, known: Repository, api: str) ->
         "size": 0 if known.empty else 108,
         "default_branch": known.default_branch,
         "archived": known.archived,
-        "disabled": False,
+        "disabled": known.disabled,
         "visibility": visibility,
     }
     if caller.token is not None:

@@ -71,6 +71,8 @@ class Account(Model):
     saml: bool = False
     """SAML single sign-on is enforced: classic and OAuth tokens must have been authorised for the organisation."""
     forbids_classic: bool = False
+    restricts_oauth_apps: bool = False
+    """OAuth Apps need an owner's approval, which none has."""
     fine_grained_max_days: int | None = None
     """Longest permitted lifetime of a fine-grained token; 366 is GitHub's default."""
     ip_allow_list: list[str] | None = None
@@ -103,9 +105,16 @@ class Repository(Model):
     id: int
     private: bool = True
     archived: bool = False
+    disabled: bool = False
+    blocked: Literal["dmca", "tos", "unavailable"] | None = None
+    """Why GitHub shows it to nobody."""
+    former_names: list[str] = Field(default_factory=list)
+    """``owner/name`` that it had before it was renamed or transferred; requests for them are redirected."""
     empty: bool = False
     default_branch: str = "main"
     roles: dict[str, RoleName] = Field(default_factory=dict)
+    hook_managers: list[str] = Field(default_factory=list)
+    """People whose custom role manages webhooks, whatever their role shows."""
     hooks: list[Hook] = Field(default_factory=list)
     keys: list[DeployKey] = Field(default_factory=list)
     files: list[str] = Field(default_factory=list)
@@ -323,6 +332,12 @@ class GitHubHost(HostModel):
         """By owner and name, in any letter case."""
         full = f"{owner}/{name}"
         return self.repositories.get(full) or ignoring_case(self.repositories, full)
+
+    def moved_repository(self, owner: str, name: str) -> Repository | None:
+        """The repository that had this name before."""
+        full = f"{owner}/{name}".lower()
+        found = (one for one in self.repositories.values() if full in (former.lower() for former in one.former_names))
+        return next(found, None)
 
     def app(self, app_id: int) -> App | None:
         """By its number."""

@@ -66,6 +66,29 @@ def archived() -> Reply:
     return error(403, "Repository was archived so is read-only.")
 
 
+def moved(location: str, status: int) -> Reply:
+    """A redirect to a renamed or transferred repository (recorded: github/gh-gei#1074)."""
+    document = {"message": "Moved Permanently", "url": location, "documentation_url": DOCUMENTATION}
+    return Reply.json(status, document, {"Location": location})
+
+
+def blocked(reason: str) -> Reply:
+    """451 for a DMCA takedown (github/rest-api-description#3314), 403 otherwise (caarlos0/fork-cleaner#99)."""
+    block = {"reason": reason, "created_at": "2026-01-05T08:00:00Z", "html_url": "https://github.com/tos"}
+    return Reply.json(451 if reason == "dmca" else 403, {"message": "Repository access blocked", "block": block})
+
+
+def oauth_app_forbidden(organization: str) -> Reply:
+    """GitHub docs: OAuth app access restrictions; the text is that of gitbutlerapp/gitbutler#8594."""
+    return error(
+        403,
+        f"Although you appear to have the correct authorization credentials, the `{organization}` organization has "
+        "enabled OAuth App access restrictions, meaning that data access to third-parties is limited. For more "
+        "information on these restrictions, including how to enable this app, visit "
+        "https://docs.github.com/articles/restricting-access-to-your-organization-s-data/",
+    )
+
+
 def saml_required(organization: str, request_id: str) -> Reply:
     """GitHub docs: authorizing a personal access token for use with single sign-on."""
     url = f"https://github.com/orgs/{organization}/sso?authorization_request={request_id}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from webhook.simulator.exchange import Call, Reply
 from webhook.simulator.github import access, apps, git, people, replies, repositories
@@ -15,6 +17,8 @@ from webhook.simulator.provider import RateLimit
 
 ROUTES: tuple[Route, ...] = (*apps.ROUTES, *people.ROUTES, *repositories.ROUTES)
 SERVER_PREFIX = "/api/v3"
+_NAMED = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)(?P<rest>(?:/.*)?)")
+_NUMBERED = re.compile(r"/repositories/(?P<id>[0-9]+)(?P<rest>(?:/.*)?)")
 
 
 class GitHubSite:
@@ -138,16 +142,37 @@ class GitHubSite:
 
     def _dispatch(self, call: Call, caller: Caller, path: str) -> Reply:
         method = "GET" if call.method == "HEAD" else call.method
+        api = f"https://{call.host or self.model.name}{self._prefix}"
+        if (moved := self._moved(call, caller, path, api)) is not None:
+            return moved
+        path = self._by_name(path)
         for route in ROUTES:
             if route.method != method:
                 continue
             match = route.pattern.fullmatch(path)
             if match is None:
                 continue
-            api = f"https://{call.host or self.model.name}{self._prefix}"
             ask = Ask(self.model, call, caller, api, path, match.groupdict())
             return self._run(route, ask).with_headers(self._route_headers(route, caller))
         return replies.not_found()  # which is also what a trailing slash gets
+
+    def _moved(self, call: Call, caller: Caller, path: str, api: str) -> Reply | None:
+        """A redirect where the path has a repository's former name, as far as the caller may know of it."""
+        match = _NAMED.fullmatch(path)
+        if match is None or self.model.repository(match["owner"], match["repo"]) is not None:
+            return None
+        repository = self.model.moved_repository(match["owner"], match["repo"])
+        if repository is None or not (caller.app is not None or access.sees(self.model, caller, repository)):
+            return None
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        location = f"{api}/repositories/{repository.id}{match['rest']}{query}"
+        return replies.moved(location, 301 if call.method in ("GET", "HEAD") else 307)
+
+    def _by_name(self, path: str) -> str:
+        """``/repositories/ID/…`` as the path with the repository's name, which GitHub serves alike."""
+        match = _NUMBERED.fullmatch(path)
+        known = match and next((one for one in self.model.repositories.values() if str(one.id) == match["id"]), None)
+        return f"/repos/{known.full_name}{match['rest']}" if match and known else path
 
     def _run(self, route: Route, ask: Ask) -> Reply:
         if route.need is None:
