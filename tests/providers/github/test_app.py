@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from pydantic import SecretStr
 
@@ -62,12 +65,88 @@ async def test_the_only_installation_needs_no_name(desk: Desk) -> None:
     assert (await desk.find(own_credentials(desk, "suspended-app"))).outcome is Outcome.BLOCKED
 
 
-async def test_one_of_several_installations_that_nothing_names_is_unverified(desk: Desk) -> None:
-    """Which one Argo CD will use, only a repository's owner tells."""
-    desk.world.add(Installation(id=4001, app_id=2001, account="octocat"))
+def installed(desk: Desk, number: int, account: str, **details: Any) -> None:
+    """Another installation of the good App."""
+    permissions = details.pop("permissions", dict(desk.world.installations[3001].permissions))
+    desk.world.add(Installation(id=number, app_id=2001, account=account, permissions=permissions, **details))
+
+
+async def test_an_app_for_a_whole_server_is_good_with_all_its_installations(desk: Desk) -> None:
+    """Argo CD finds the right one by a repository's owner, so that none has to be named."""
+    installed(desk, 4001, "octocat")
+    answer = await desk.inspect(own_credentials(desk, "good-app"))
+    assert answer.findings[Role.RUNTIME] == Finding(Outcome.SUFFICIENT)
+    assert (answer.facts.account, answer.facts.holds) == (None, HELD)
+
+
+async def test_the_installation_that_lacks_something_is_named(desk: Desk) -> None:
+    """What all of them hold is what the App is said to hold."""
+    permissions = {"administration": "read", "contents": "write", "metadata": "read"}
+    installed(desk, 4001, "octocat", permissions=permissions)
+    answer = await desk.inspect(own_credentials(desk, "good-app"))
+    finding = answer.findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.INSUFFICIENT
+    assert finding.reason == (
+        "says that of the installations of this GitHub App the one on octocat lacks Administration: write and "
+        "Webhooks: write"
+    )
+    assert answer.facts.holds == ("Administration: read", "Contents: write", "Metadata: read")
+    assert "githubAppInstallationID" not in finding.reason + answer.remedy
+
+
+async def test_a_suspended_installation_among_several_is_named(desk: Desk) -> None:
+    """Its owner's repositories can't be reached; those that lack something are named as well."""
+    installed(desk, 4001, "octocat", suspended_at=datetime.now(UTC))
+    installed(desk, 4002, "sso-corp", permissions={"metadata": "read"})
     finding = await desk.find(own_credentials(desk, "good-app"))
-    assert finding.outcome is Outcome.UNVERIFIED
-    assert "githubAppInstallationID" in finding.reason
+    assert finding.outcome is Outcome.BLOCKED
+    assert "the one on octocat is suspended and the one on sso-corp lacks" in finding.reason
+
+
+async def test_installations_on_further_pages_count(desk: Desk) -> None:
+    """They are asked for in a second round, all at once."""
+    for number in range(230):
+        installed(desk, 5000 + number, f"team-{number}")
+    desk.world.installations[5229].permissions = {"metadata": "read"}
+    answer = await desk.inspect(own_credentials(desk, "good-app"))
+    assert "the one on team-229 lacks" in answer.findings[Role.RUNTIME].reason
+    assert answer.requests == 4
+
+
+async def test_more_installations_than_are_checked_are_unverified(desk: Desk) -> None:
+    """A thousand are looked at; that another one lacks something is still found."""
+    for number in range(1001):
+        installed(desk, 5000 + number, f"team-{number}")
+    answer = await desk.inspect(own_credentials(desk, "good-app"))
+    finding = answer.findings[Role.RUNTIME]
+    assert (finding.outcome, finding.lasting, answer.requests) == (Outcome.UNVERIFIED, True, 11)
+    assert "use a Secret for each organisation" in finding.reason
+
+
+async def test_many_lacks_are_told_in_a_few_words(desk: Desk) -> None:
+    """As many names as a person reads."""
+    for number in range(20):
+        installed(desk, 5000 + number, f"team-{number}", permissions={"metadata": "read"})
+    reason = (await desk.find(own_credentials(desk, "good-app"))).reason
+    assert "team-0, team-1, team-2, team-3, team-4 and 15 more lacks" in reason
+
+
+@pytest.mark.parametrize("row", ["null", "[]", '{"id": 1}', '{"id": 1, "permissions": null}'])
+async def test_a_list_with_an_odd_row_is_no_verdict(desk: Desk, row: str) -> None:
+    """Nothing is known of that installation."""
+    good = '{"id": 3001, "account": {"login": "acme"}, "permissions": {}}'
+    desk.simulator.faults.add(Status(status=200, body=f"[{good}, {row}]"), path=".*/app/installations")
+    with pytest.raises(NoAnswer, match="granted"):
+        await desk.inspect(own_credentials(desk, "good-app"))
+
+
+async def test_repositories_are_reached_by_their_own_installation(desk: Desk) -> None:
+    """Where the App is for a whole server."""
+    installed(desk, 4001, "octocat")
+    answer = await desk.inspect(own_credentials(desk, "good-app"), writes=("acme/apps", "octocat/diary"))
+    assert answer.findings[Role.RUNTIME] == Finding(Outcome.SUFFICIENT)
+    answer = await desk.inspect(own_credentials(desk, "good-app"), writes=("sso-corp/apps",))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.UNVERIFIED
 
 
 async def test_an_app_that_is_installed_nowhere_is_invalid(desk: Desk) -> None:

@@ -120,8 +120,8 @@ async def test_a_writer_is_good_for_a_person(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("owner", "said"),
     [
-        ("sso-corp", "the organisation sso-corp lets in no token"),
-        ("strict-corp", "the organisation strict-corp forbids tokens like it"),
+        ("sso-corp", "the organisation sso-corp requires tokens to be authorised for its single sign-on"),
+        ("strict-corp", "the organisation strict-corp forbids classic tokens"),
         ("walled-corp", "IP allow list"),
     ],
 )
@@ -135,7 +135,7 @@ async def test_an_organisation_that_refuses_good_tokens_blocks(desk: Desk, owner
 async def test_sso_is_told_with_where_to_authorise_and_no_request_of_it(desk: Desk) -> None:
     """The header's authorization request is for one person's browser, not for messages."""
     answer = await desk.inspect("good-classic", "sso-corp/apps")
-    assert "https://github.com/settings/tokens, Configure SSO" in answer.remedy
+    assert answer.remedy == "Authorise this token there (Configure SSO): https://github.com/settings/tokens"
     assert "authorization_request" not in answer.remedy + str(answer.findings)
     assert (await desk.find("sso-authorized", "sso-corp/apps")).outcome is Outcome.SUFFICIENT
 
@@ -177,8 +177,8 @@ async def test_a_refresh_token_is_refused_without_asking(desk: Desk) -> None:
 async def test_the_link_has_the_scopes_of_all_roles(desk: Desk) -> None:
     """One token is made for all that it is used for."""
     answer = await desk.inspect("weak-classic")
-    assert answer.remedy.startswith(
-        "Make one that has both: https://github.com/settings/tokens/new?scopes=repo,admin:repo_hook&description="
+    assert answer.remedy == (
+        "Make one that has both: https://github.com/settings/tokens/new?scopes=repo,admin:repo_hook"
     )
 
 

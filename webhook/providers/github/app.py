@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,22 +21,19 @@ from webhook.findings import (
     RepositoryNeed,
     same_for_all,
 )
-from webhook.providers import reach
+from webhook.providers import reach, redirects
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import elsewhere, installations, replies, repository
-from webhook.providers.github.installations import Heard, level_of
+from webhook.providers.github import elsewhere, installation_list, installations, refusals, replies, repository
+from webhook.providers.github.installations import Heard, lacking, level_of
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.vocabulary import display
 from webhook.providers.rounds import both, together
 from webhook.providers.text import plain
-from webhook.requirements import Requirement
 
 _DESCRIBED = "GitHub App"
 # GitHub allows ten minutes at most, and a clock of ours that is a minute ahead (GitHub docs: generating a JWT).
 _BACKDATED = 60
 _LIFETIME = 540
-# Two are enough to know that there isn't just one.
-_ALL = "/app/installations?per_page=2"
 
 _Others = Sequence[tuple[RepositoryNeed, Heard | NoAnswer | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
@@ -76,7 +74,8 @@ async def inspect(
     replied, others = await both(together(*map(get, wanted)), reach.look(rest, api, look))
     answers = dict(zip(wanted, replied, strict=True))
     same = [(need, Heard(answers[f"/repos/{repository.named(question.path)}/installation"])) for need in here]
-    return judge(question, credential, answers, [*same, *others])
+    more = await together(*map(get, installation_list.more_pages(answers.get(installation_list.FIRST_PAGE))))
+    return judge(question, credential, answers, [*same, *others], more)
 
 
 def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
@@ -87,26 +86,53 @@ def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
         # As Argo CD finds it: by the owner in the URL.
         wanted += [f"/orgs/{question.path[0]}/installation", f"/users/{question.path[0]}/installation"]
     else:
-        wanted.append(_ALL)
+        wanted.append(installation_list.FIRST_PAGE)
     name = repository.named(question.path)
     return wanted if name is None else [*wanted, f"/repos/{name}/installation"]
 
 
 def judge(
-    question: Question, credential: GitHubAppCredential, answers: Mapping[str, Reply], others: _Others = ()
+    question: Question,
+    credential: GitHubAppCredential,
+    answers: Mapping[str, Reply],
+    others: _Others = (),
+    more: Sequence[Reply] = (),
 ) -> Answer:
     """What GitHub's replies mean.
 
     Args:
         answers: by the path that was asked.
         others: see `_Others`.
+        more: further pages of the App's installations.
 
     Raises:
         NoAnswer: nothing was learnt.
     """
-    secret = credential.private_key.get_secret_value()
-    web_url = question.host.web_url
     about = answers["/app"]
+    if about.status != 200:
+        return _not_accepted(question, about)
+    slug = plain(replies.login_of(about.body, "slug"), secret=credential.private_key.get_secret_value())
+    app = _App(
+        question,
+        credential,
+        f"{_DESCRIBED} {slug}" if slug else _DESCRIBED,
+        f"{question.host.web_url}/apps/{slug}" if slug else f"{question.host.web_url}/settings/apps",
+    )
+    listing = answers.get(installation_list.FIRST_PAGE)
+    if listing is not None and isinstance(listing.body, list) and len(listing.body) > 1 and listing.status == 200:
+        return app.judge_all([listing, *more], others)
+    installation = _installation(_candidates(credential, answers))
+    if installation is None:
+        return _no_installation(question, credential, Facts("app", app.described), answers)
+    return app.judge_one(installation, answers, others)
+
+
+def _not_accepted(question: Question, about: Reply) -> Answer:
+    """What another answer than 200 means to a request for the App itself.
+
+    Raises:
+        NoAnswer: nothing.
+    """
     facts = Facts("app", _DESCRIBED)
     if about.status == 401:
         replies.refuse_foreign(about)
@@ -114,45 +140,91 @@ def judge(
     if about.status == 404 and "integration not found" in replies.message_of(about):
         reason = f"knows no {_DESCRIBED} with this ID"
         return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_KEY_REMEDY)
-    if about.status != 200:
-        refused = replies.refusal(about, _DESCRIBED, web_url)
-        if refused is None:
-            raise NoAnswer(f"answers {about.status} when asked for the App, which says nothing of it")
-        return same_for_all(question, refused[0], facts, remedy=refused[1])
-    slug = plain(replies.login_of(about.body, "slug"), secret=secret)
-    described = f"{_DESCRIBED} {slug}" if slug else _DESCRIBED
-    facts = Facts("app", described)
-    installation = _installation(_candidates(credential, answers))
-    if installation is None:
-        return _no_installation(question, credential, facts, answers)
-    account = plain(replies.login_of(installation.get("account")), secret=secret)
-    settings = f"{web_url}/apps/{slug}" if slug else f"{web_url}/settings/apps"
-    granted = installation.get("permissions")
-    if not isinstance(granted, Mapping):
-        raise NoAnswer("did not say what the App's installation was granted")
+    refused = refusals.refusal(about, _DESCRIBED, question.host.web_url)
+    if refused is None:
+        clause = f"answers {about.status} when asked for the App, which says nothing of it"
+        raise NoAnswer(clause, lasting=True)
+    return same_for_all(question, refused[0], facts, remedy=refused[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _App:
+    """An App that GitHub knows, and what is asked about it.
+
+    Attributes:
+        described: for people.
+        settings: its page.
+    """
+
+    question: Question
+    credential: GitHubAppCredential
+    described: str
+    settings: str
+
+    @property
+    def _remedy(self) -> str:
+        return (
+            "Change the App's permissions or repositories, and have the change accepted where it is installed: "
+            f"{self.settings}"
+        )
+
+    def judge_one(self, installation: Mapping[object, object], answers: Mapping[str, Reply], others: _Others) -> Answer:
+        """What it means that there is one installation that will be used."""
+        question = self.question
+        secret = self.credential.private_key.get_secret_value()
+        account = plain(replies.login_of(installation.get("account")), secret=secret)
+        granted = installation.get("permissions")
+        if not isinstance(granted, Mapping):
+            raise NoAnswer("did not say what the App's installation was granted", lasting=True)
+        name = repository.named(question.path)
+        reply = answers.get(f"/repos/{name}/installation")
+        moved = redirects.warnings(question.host, name or "", reply)
+        facts = Facts("app", self.described, account or None, _held(question, granted), warnings=moved)
+        if installation.get("suspended_at"):
+            reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
+            finding, remedy = Finding(Outcome.BLOCKED, reason=reason), f"Lift the suspension: {self.settings}"
+            return same_for_all(question, finding, facts, remedy=remedy)
+        problem = None
+        if reply is None or reply.status == 404:  # otherwise GitHub itself says which installation is the right one
+            problem = _on_another_account(question, account)
+        if problem is None and name is not None:
+            problem = _out_of_reach(name, reply, installation)
+        findings = {}
+        for role, requirement in question.requirements.items():
+            lacks = lacking(requirement, granted)
+            finding = Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
+            findings[role] = problem if problem is not None and finding.outcome is Outcome.SUFFICIENT else finding
+        return self._with(Answer(findings, facts, self._remedy), others, installation, account)
+
+    def judge_all(self, pages: Sequence[Reply], others: _Others) -> Answer:
+        """What it means that there are several, of which Argo CD picks one by a repository's owner."""
+        question, secret = self.question, self.credential.private_key.get_secret_value()
+        listed = installation_list.read(pages, secret=secret)
+        findings = {
+            role: installation_list.judge(listed, requirement, _DESCRIBED)
+            for role, requirement in question.requirements.items()
+        }
+        common = listed.common_permissions
+        facts = Facts("app", self.described, holds=_held(question, common))
+        return self._with(Answer(findings, facts, self._remedy), others, {}, "")
+
+    def _with(self, answer: Answer, others: _Others, installation: Mapping[object, object], account: str) -> Answer:
+        question, secret = self.question, self.credential.private_key.get_secret_value()
+        used = installations.Used(self.credential, installation, account, self.described, self._remedy)
+
+        def notes(need: RepositoryNeed, heard: Heard) -> tuple[str, ...]:
+            itself = heard.itself if isinstance(heard.itself, Reply) else heard.installation
+            new = repository.current_name(need.name, itself, secret=secret)
+            return redirects.warnings(question.host, need.name, heard.installation, new if new != need.name else "")
+
+        return elsewhere.added(answer, question, others, used.fate, notes)
+
+
+def _held(question: Question, granted: Mapping[object, object]) -> tuple[str, ...]:
+    """What of the needed permissions is granted, and how far."""
     needed = [one for requirement in question.requirements.values() for one in requirement.permissions]
     levels = {name: level for name, _ in needed if (level := level_of(granted.get(name))) is not None}
-    holds = tuple(display(name, level) for name, level in levels.items())
-    facts = Facts("app", described, account or None, holds)
-    if installation.get("suspended_at"):
-        reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
-        return same_for_all(question, Finding(Outcome.BLOCKED, reason=reason), facts, remedy=f"Lift it: {settings}")
-    name = repository.named(question.path)
-    reply = answers.get(f"/repos/{name}/installation")
-    problem = None
-    if reply is None or reply.status == 404:  # otherwise GitHub itself says which installation is the right one
-        problem = _on_another_account(question, account)
-    if problem is None and name is not None:
-        problem = _out_of_reach(name, reply, installation)
-    findings = {}
-    for role, requirement in question.requirements.items():
-        finding = _granted(requirement, granted)
-        findings[role] = problem if problem is not None and finding.outcome is Outcome.SUFFICIENT else finding
-    remedy = (
-        f"Change the App's permissions or repositories, and have the change accepted where it is installed: {settings}"
-    )
-    used = installations.Used(credential, installation, account, facts.described, remedy)
-    return elsewhere.added(Answer(findings, facts, remedy), question, others, used.fate)
+    return tuple(display(name, level) for name, level in levels.items())
 
 
 _KEY_REMEDY = "Check githubAppID, and make a new private key in the App's settings if this one was deleted."
@@ -174,7 +246,12 @@ def _candidates(credential: GitHubAppCredential, answers: Mapping[str, Reply]) -
     """The replies that may show the installation."""
     if credential.installation_id is not None:
         return [answers[f"/app/installations/{credential.installation_id}"]]
-    return [reply for path, reply in answers.items() if path == _ALL or path.endswith("/installation")]
+    # Where a repository was moved to another owner, Argo CD still looks for an installation at the one in the URL.
+    return [
+        reply
+        for path, reply in answers.items()
+        if path == installation_list.FIRST_PAGE or (path.endswith("/installation") and not reply.moved)
+    ]
 
 
 def _installation(candidates: list[Reply]) -> Mapping[object, object] | None:
@@ -196,16 +273,13 @@ def _no_installation(
     Raises:
         NoAnswer: nothing.
     """
-    listing = answers.get(_ALL)
+    listing = answers.get(installation_list.FIRST_PAGE)
     listed = listing.body if listing is not None and listing.status == 200 else None
-    if isinstance(listed, list) and len(listed) > 1:
-        reason = f"knows several installations of this {_DESCRIBED}, of which the URL names none"
-        finding = Finding(Outcome.UNVERIFIED, reason=f"{reason} (add githubAppInstallationID)")
-        return same_for_all(question, finding, facts)
     found = _candidates(credential, answers)
     odd = [one.status for one in found if one.status != 404 or one is listing or not replies.is_own(one)]
     if odd and listed != []:
-        raise NoAnswer(f"answers {odd[0]} when asked for the App's installation, which says nothing of it")
+        clause = f"answers {odd[0]} when asked for the App's installation, which says nothing of it"
+        raise NoAnswer(clause, lasting=True)
     number = credential.installation_id
     if number is not None:
         reason = f"knows no installation {number} of this {_DESCRIBED}: it was removed, or is another App's"
@@ -237,20 +311,11 @@ def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, 
         reason = (
             f"says 404 for the installation of this {_DESCRIBED} at {name}: it may not exist, or be somebody else's"
         )
-        return Finding(Outcome.UNVERIFIED, reason=reason)
+        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=True)
     number = installations.number_in(reply)
     if number is None:
         reason = f"answers {reply.status} when asked whether the App reaches {name}, which says nothing of it"
-        return Finding(Outcome.UNVERIFIED, reason=reason)
+        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=True)
     if number != installation.get("id"):
         return Finding(Outcome.INSUFFICIENT, reason=f"says that another installation of the App is the one for {name}")
     return None
-
-
-def _granted(needed: Requirement, granted: Mapping[object, object]) -> Finding:
-    lacks = []
-    for name, level in needed.permissions:
-        held = level_of(granted.get(name))
-        if held is None or not held.includes(level):
-            lacks.append(display(name, level))
-    return Finding(Outcome.INSUFFICIENT, tuple(lacks)) if lacks else Finding(Outcome.SUFFICIENT)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers import reach
 from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.github import replies, repository
+from webhook.providers.github import refusals, repository
 from webhook.providers.reach import Fate, Unreached
 from webhook.requirements import Level, Role
 
@@ -46,34 +46,44 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *,
 
 
 def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> Unreached | None:
-    """What other than a want of permission keeps the token from there, as a 403 tells it.
+    """What other than a want of permission keeps the token from there, as GitHub tells it.
 
     Raises:
         NoAnswer: it says nothing of this token.
     """
-    refused = replies.refusal(reply, facts.described, question.host.web_url, secret=secret)
-    if refused is None or reply.status != 403:
+    if reply.status == 401:
+        return None
+    refused = refusals.refusal(reply, facts.described, question.host.web_url, secret=secret)
+    if refused is None:
         return None
     finding, remedy = refused
     return Unreached(finding.outcome, f"{finding.reason}, and so keeps it from {{}}", remedy)
 
 
-def archived(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> Unreached | None:
+def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> Unreached | None:
     """Why nobody can write there, whatever a token holds."""
-    if need.access is Level.READ or not body.get("archived"):
+    if need.access is Level.READ:
         return None
-    remedy = f"Unarchive it: {question.host.web_url}/{need.name}/settings"
-    return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
+    if body.get("archived") is True:
+        remedy = f"Unarchive it: {question.host.web_url}/{need.name}/settings"
+        return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
+    if body.get("disabled") is True:
+        remedy = "Ask the repository's owner to settle this with GitHub, or use another repository."
+        return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (disabled)", remedy)
+    return None
 
 
-def role_too_low(
-    question: Question, need: RepositoryNeed, body: Mapping[object, object], account: str
+def without_push(
+    question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, *, secret: str
 ) -> Unreached | None:
-    """Why the account may not write there, whatever its token holds."""
-    if need.access is Level.READ or repository.rights(body)[0]:
+    """Why the account may not write there, or isn't known to, whatever its token holds."""
+    if need.access is Level.READ:
         return None
-    remedy = repository.raise_role(question, need.name, account)
-    return Unreached(Outcome.INSUFFICIENT, f"says that {account} may not push to {{}}", remedy)
+    seen = repository.look(question, need.name, answers, facts, secret=secret)
+    if (problem := seen.problem) is not None:
+        return Unreached(problem.outcome, f"{problem.reason}, and so keeps it from {{}}", seen.remedy)
+    lack = seen.lack_of(repository.Rights(push=True))
+    return None if lack is None else Unreached(lack.outcome, lack.reason.removesuffix(", as is needed"), seen.remedy)
 
 
 def added(
@@ -81,21 +91,27 @@ def added(
     question: Question,
     learnt: Sequence[tuple[RepositoryNeed, _T | NoAnswer | None]],
     fate: Callable[[RepositoryNeed, _T], Fate],
+    notes: Callable[[RepositoryNeed, _T], tuple[str, ...]],
 ) -> Answer:
     """The answer with what was learnt of these repositories.
 
     Args:
         learnt: None of what can't be the name of one.
         fate: what the rest means.
+        notes: warnings about what stops nothing.
     """
     here, _ = apart(question)
     told = answer.findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the repository that the URL names
     fates: list[tuple[RepositoryNeed, Fate]] = []
+    warnings: list[str] = []
     for need, one in learnt:
+        if one is not None and not isinstance(one, NoAnswer):
+            warnings += notes(need, one)
         if told and need in here:
             continue
         if one is None:
             fates.append((need, _NO_NAME))
         else:
             fates.append((need, one if isinstance(one, NoAnswer) else fate(need, one)))
-    return reach.add(answer, question, fates)
+    facts = repository.warned(answer.facts, warnings)
+    return reach.add(replace(answer, facts=facts), question, fates)

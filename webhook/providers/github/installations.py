@@ -8,11 +8,11 @@ from typing import Any
 
 from webhook.findings import GitHubAppCredential, Outcome, RepositoryNeed
 from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.github import replies
+from webhook.providers.github import replies, repository
 from webhook.providers.github.vocabulary import display
 from webhook.providers.reach import Fate, Unreached
 from webhook.providers.rounds import answer_of
-from webhook.requirements import Level
+from webhook.requirements import Level, Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,16 @@ async def look(
 def level_of(told: object) -> Level | None:
     """A permission's level, or None of what is none."""
     return Level(told) if isinstance(told, str) and told in set(Level) else None
+
+
+def lacking(needed: Requirement, granted: Mapping[object, object]) -> tuple[str, ...]:
+    """Which of the needed permissions were not granted, as GitHub's pages show them."""
+    lacks = []
+    for name, level in needed.permissions:
+        held = level_of(granted.get(name))
+        if held is None or not held.includes(level):
+            lacks.append(display(name, level))
+    return tuple(lacks)
 
 
 def _suffices(installation: object, needed: Level) -> bool:
@@ -125,4 +135,4 @@ class Used:
 
 
 def _is_public(body: object) -> bool:
-    return isinstance(body, Mapping) and body.get("private") is False
+    return isinstance(body, Mapping) and repository.is_private(body) is False

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from collections.abc import Iterable
+from urllib.parse import quote
 
 from webhook.findings import Question
 from webhook.hosts import Host
+from webhook.providers.github.vocabulary import display
 from webhook.requirements import union
+from webhook.wording import join
 
 
 def new_classic(question: Question, *also: str) -> str:
     """A sentence with a link that makes a classic token with the scopes of all roles, and `also` these."""
-    scopes = tuple(dict.fromkeys((*union(question.requirements.values()).scopes, *also)))
-    noun = {1: "it", 2: "both"}.get(len(scopes), "all of them")
-    query = f"scopes={quote(','.join(scopes), safe=',:')}&description={quote(_purpose(question))}"
-    return f"Make one that has {noun}: {question.host.web_url}/settings/tokens/new?{query}"
+    noun = {1: "it", 2: "both"}.get(len(_scopes(question, also)), "all of them")
+    return f"Make one that has {noun}: {_classic_page(question, also)}"
 
 
 def new_fine_grained(question: Question) -> str:
-    """A sentence with a link that makes a fine-grained token with the permissions of all roles.
+    """A sentence with a link for a fine-grained token, and the permissions that all roles need."""
+    permissions = union(question.requirements.values()).permissions
+    needed = join(display(name, level) for name, level in permissions) or "the permissions that are needed"
+    return f"Make one that has {needed}: {_fine_grained_page(question)}"
+
+
+def new_token(question: Question, *, fine_grained: bool) -> str:
+    """A sentence with a link for a token that is of no use any more."""
+    return f"Make a new one: {_fine_grained_page(question) if fine_grained else _classic_page(question, ())}"
+
+
+# A message may be read as JSON, where "&" is written as \u0026, so that a link has one parameter at most.
+
+
+def _classic_page(question: Question, also: Iterable[str]) -> str:
+    scopes = quote(",".join(_scopes(question, also)), safe=",:")
+    return f"{question.host.web_url}/settings/tokens/new?scopes={scopes}"
+
+
+def _scopes(question: Question, also: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*union(question.requirements.values()).scopes, *also)))
+
+
+def _fine_grained_page(question: Question) -> str:
+    """The page for a new token, with the owner of its repositories chosen where that can be told.
 
     Enterprise Server doesn't know the template's parameters (GitHub docs: pre-filling fine-grained token details is
     for github.com and GHE.com).
     """
     page = f"{question.host.web_url}/settings/personal-access-tokens/new"
-    if not _is_cloud(question.host):
-        return f"Make one that has all of them: {page}"
-    parameters = {"name": _purpose(question)[:40]}
-    if question.path:
-        parameters["target_name"] = question.path[0]
-    permissions = union(question.requirements.values()).permissions
-    parameters |= {name: str(level) for name, level in permissions}
-    return f"Make one that has all of them: {page}?{urlencode(parameters, quote_via=quote)}"
-
-
-def new_token(question: Question, *, fine_grained: bool) -> str:
-    """A sentence with a link for a token that is of no use any more."""
-    link = (new_fine_grained if fine_grained else new_classic)(question)
-    return f"Make a new one: {link.partition(': ')[2]}"
-
-
-def _purpose(question: Question) -> str:
-    return f"git-token-webhook {' and '.join(question.requirements)}"
+    if not question.path or not _is_cloud(question.host):
+        return page
+    return f"{page}?target_name={quote(question.path[0], safe='')}"
 
 
 def _is_cloud(host: Host) -> bool:

@@ -19,7 +19,7 @@ from webhook.findings import (
 )
 from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply, TooLate
-from webhook.providers.github import elsewhere, links, replies, repository
+from webhook.providers.github import elsewhere, links, refusals, replies, repository
 from webhook.providers.github.probes import Probes, probe
 from webhook.providers.github.proofs import Proofs, prove
 from webhook.providers.github.vocabulary import display
@@ -128,39 +128,46 @@ def judge(
         short_lived=short_lived,
         warnings=(_SHORT_LIVED.format(described),) if short_lived else (),
     )
-    if (refused := replies.refusal(identity, described, question.host.web_url, secret=token)) is not None:
+    if (refused := refusals.refusal(identity, described, question.host.web_url, secret=token)) is not None:
         finding, remedy = refused
         return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
     if identity.status != 200:
-        raise NoAnswer(f"answers {identity.status} when asked whose token this is, which says nothing of it")
+        clause = f"answers {identity.status} when asked whose token this is, which says nothing of it"
+        raise NoAnswer(clause, lasting=True)
     account = plain(_account(identity, token_type), secret=token) or None
     facts = replace(facts, account=account)
 
     def with_others(answer: Answer) -> Answer:
         return elsewhere.added(
-            answer, question, others, lambda need, probes: _fate(question, need, probes, answer.facts, token)
+            answer,
+            question,
+            others,
+            lambda need, probes: _fate(question, need, probes, answer.facts, token),
+            lambda need, probes: repository.unexpected(question, need.name, probes.found, secret=token),
         )
 
     reached = next((one for one in probed if repository.is_shown(one.found)), None)
     for one in [reached] if reached else probed:
         for reply in one.all:
-            if isinstance(reply, Reply) and reply.status == 403:
-                refused = replies.refusal(reply, described, question.host.web_url, secret=token)
+            if isinstance(reply, Reply) and reply.status != 401:
+                refused = refusals.refusal(reply, described, question.host.web_url, secret=token)
                 if refused is not None:
                     return with_others(same_for_all(question, refused[0], facts, remedy=refused[1]))
 
     if reached is None:
-        finding = Finding(Outcome.UNVERIFIED, reason=_unreached(question, described, account, probed))
-        return with_others(same_for_all(question, finding, facts))
+        return with_others(same_for_all(question, _unreached(question, described, probed), facts))
     proofs = prove(reached, installation=token_type == _INSTALLATION)
     needed = union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
-    facts = replace(facts, holds=holds, probed=reached.name)
+    name = repository.current_name(reached.name, reached.found, secret=token)
+    facts = replace(facts, holds=holds, probed=name)
+    if repository.named(question.path) is not None:
+        facts = repository.warned(facts, repository.notes(question, reached.name, reached.found, secret=token))
     findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}
     remedy = _remedy(question, token_type)
     bad = [finding for finding in findings.values() if finding.outcome is Outcome.INSUFFICIENT]
     if bad and not any(finding.lacks for finding in bad):
-        remedy = repository.raise_role(question, reached.name, account or "its account")
+        remedy = repository.raise_role(question, name, account or "its account")
     return with_others(Answer(findings, facts, remedy))
 
 
@@ -173,17 +180,21 @@ def _account(identity: Reply, token_type: str) -> str | None:
     return replies.login_of(first.get("owner")) if isinstance(first, Mapping) else None
 
 
-def _unreached(question: Question, described: str, account: str | None, probed: list[Probes]) -> str:
-    named = repository.named(question.path)
+def _unreached(question: Question, described: str, probed: list[Probes]) -> Finding:
+    """Why no permission could be proven."""
+    named, lasting = repository.named(question.path), True
     if named is not None and probed:
         found = probed[0].found
         if isinstance(found, NoAnswer):
-            return f"{found} when asked for {named}"
-        if found.status == 404:
-            return f"says 404 for {named}: either not there, or {_hidden(described)}"
-        return f"answers {found.status} when asked for {named}, which says nothing of the token"
-    where = f" of {question.path[0]}" if question.path else ""
-    return f"shows this {described} no private repository{where} on which its permissions could be proven"
+            reason, lasting = f"{found} when asked for {named}", found.lasting
+        elif found.status == 404:
+            reason = f"says 404 for {named}: either not there, or {_hidden(described)}"
+        else:
+            reason = f"answers {found.status} when asked for {named}, which says nothing of the token"
+    else:
+        where = f" of {question.path[0]}" if question.path else ""
+        reason = f"shows this {described} no private repository{where} on which its permissions could be proven"
+    return Finding(Outcome.UNVERIFIED, reason=reason, lasting=lasting)
 
 
 def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[str, Level]]:
@@ -204,29 +215,36 @@ def _hidden(described: str) -> str:
 def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
     # What is proven is proven: an organisation's custom role can allow webhooks to who is no administrator.
     unmet = [one for one in needed.permissions if one not in proofs.held]
-    account = facts.account or "its account"
-    rights = (proofs.may_push, proofs.may_administer)
     lacks: list[str] = []
     unproven: list[str] = []
-    low: Finding | None = None
+    low: list[str] = []
     for name, level in unmet:
+        keys = {(name, level), (name, Level.READ)}
         # GitHub refuses who may not do it whatever the token holds, so that nothing is known of that.
-        needs = repository.rights_for_permissions([(name, level)])
-        if (found := repository.too_low(proofs.name, account, needs, rights)) is not None:
-            low = low or found
-        elif {(name, level), (name, Level.READ)} & proofs.absent:
+        if keys & proofs.refused and (right := _too_low(proofs.role, name, level)):
+            low.append(right)
+        elif keys & proofs.absent:
             lacks.append(display(name, level))
         else:
             why = proofs.open.get((name, level)) or "there is no request that proves it and changes nothing"
             unproven.append(f"{display(name, level)} ({why})")
     if lacks:
         return Finding(Outcome.INSUFFICIENT, tuple(lacks))
-    if low is not None:
-        return low
+    if low:
+        account = facts.account or "its account"
+        return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} {low[0].format(facts.probed)}, as is needed")
     if unproven:
-        reason = f"leaves open on {proofs.name} whether this {facts.described} has {', '.join(unproven)}"
-        return Finding(Outcome.UNVERIFIED, reason=reason)
+        reason = f"leaves open on {facts.probed} whether this {facts.described} has {', '.join(unproven)}"
+        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=not proofs.transient)
     return Finding(Outcome.SUFFICIENT)
+
+
+def _too_low(role: repository.Role, name: str, level: Level) -> str:
+    """Why the account's own role refuses a permission, whatever its token holds; empty where it doesn't."""
+    needs = repository.rights_for_permissions([(name, level)])
+    if needs.administer and role.administer is False:
+        return "is no administrator of {}"
+    return "may not push to {}" if needs.push and role.push is False else ""
 
 
 def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Fate:
@@ -240,7 +258,7 @@ def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts
     for reply in probes.all:
         if isinstance(reply, Reply) and (problem := elsewhere.blocked(question, reply, facts, secret=secret)):
             return problem
-    return elsewhere.archived(question, need, silent.body) or _unproven(question, need, probes, silent.body, facts)
+    return elsewhere.read_only(question, need, silent.body) or _unproven(question, need, probes, silent.body, facts)
 
 
 def _unproven(
@@ -249,11 +267,12 @@ def _unproven(
     """Why a repository that the token sees can't be read, or written to, with it."""
     proofs = prove(probes, installation=facts.token_type == _INSTALLATION)
     permission = ("contents", need.access)
-    if permission in proofs.held or (need.access is Level.READ and body.get("private") is False):
+    if permission in proofs.held or (need.access is Level.READ and repository.is_private(body) is False):
         return None  # what is public, anybody may read
     account = facts.account or "its account"
-    if not proofs.may_push and (low := elsewhere.role_too_low(question, need, body, account)) is not None:
-        return low
+    if permission in proofs.refused and (low := _too_low(proofs.role, *permission)):
+        remedy = repository.raise_role(question, need.name, account)
+        return Unreached(Outcome.INSUFFICIENT, f"says that {account} {low}", remedy)
     whose = f"this {facts.described}" + (f" of {facts.account}" if facts.account else "")
     what = display(*permission)
     if {permission, ("contents", Level.READ)} & proofs.absent:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.github import replies, repository
 from webhook.providers.github.probes import Probes
+from webhook.providers.github.repository import Role
 from webhook.requirements import Level
 
 _META = "metadata"
@@ -21,32 +22,37 @@ class Proofs:
         held: proven, by permission and level.
         absent: proven not to be there.
         open: not provable, and why.
-        may_push, may_administer: the account's own role there allows it; where not, the token isn't to blame.
+        refused: what was refused, for whatever reason.
+        transient: something is only open because there was no answer, which a retry may bring.
+        role: what the repository's document says that the user may do.
     """
 
     held: set[tuple[str, Level]] = field(default_factory=set)
     absent: set[tuple[str, Level]] = field(default_factory=set)
     open: dict[tuple[str, Level], str] = field(default_factory=dict)
-    may_push: bool = True
-    may_administer: bool = True
-    name: str = ""
+    refused: set[tuple[str, Level]] = field(default_factory=set)
+    transient: bool = False
+    role: Role = field(default_factory=Role)
 
 
 def prove(probes: Probes, *, installation: bool) -> Proofs:
     """Read the replies of one repository that the token reaches."""
     body = probes.found.body if isinstance(probes.found, Reply) else None
     details = body if isinstance(body, Mapping) else {}
-    private = details.get("private") is True
-    proofs = Proofs(name=probes.name)
+    private = repository.is_private(details) is True
+    proofs = Proofs()
     if not installation:  # for which all of `permissions` is false, whatever it may do (recorded responses)
-        proofs.may_push, proofs.may_administer = repository.rights(details)
+        proofs.role = repository.role_in(details)
     for (permission, level), reply in probes.replies.items():
         key = (permission, level)
+        second = probes.absent.get(permission) if level is not Level.READ else None
+        if any(isinstance(one, Reply) and one.status in (403, 404) for one in (reply, second)):
+            proofs.refused.add(key)
         if isinstance(reply, NoAnswer):
             proofs.open[key] = f"GitHub {reply}"
+            proofs.transient = proofs.transient or not reply.lasting
             continue
         read = (permission, Level.READ)
-        second = probes.absent.get(permission) if level is not Level.READ else None
         if isinstance(second, Reply) and second.status == 403 and _forbidden(permission, second) is False:
             proofs.absent.add(key)
             continue

@@ -1,22 +1,19 @@
-"""Reading GitHub's replies: refusals told apart, rate limits, scopes, dates. Pure: a reply in, its meaning out."""
+"""Reading GitHub's replies: rate limits, scopes, dates. Pure: a reply in, its meaning out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, RateLimit, Reply
-from webhook.providers.text import plain
 
 # Logins: letters, digits, single hyphens; underscores for managed users, [bot] for Apps (GitHub docs: usernames).
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,99})(?:\[bot\])?\Z")
-_SCOPE = re.compile(r"[a-z][a-z_]{0,39}(?::[a-z][a-z_]{0,39})?\Z")
-_SSO_ORGANISATION = re.compile(r"/orgs/([A-Za-z0-9-]{1,100})/sso")
-_FORBIDDING_ORGANISATION = re.compile(
-    r"['`\"]([A-Za-z0-9-]{1,100})['`\"] organi[sz]ation|^['`\"]?([A-Za-z0-9-]{1,100})['`\"]? forbids"
-)
+# Those that GitHub documents have lower-case letters, underscores and one colon at most. It may add others, which are
+# shown as they are.
+_SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}(?:[:/][A-Za-z0-9_.-]{1,40}){0,3}\Z")
 
 
 def login_of(body: object, key: str = "login") -> str | None:
@@ -28,8 +25,7 @@ def login_of(body: object, key: str = "login") -> str | None:
 def scopes_of(reply: Reply) -> tuple[str, ...] | None:
     """What ``X-OAuth-Scopes`` lists, sorted; None where there is no such header (recorded responses).
 
-    The order and the spacing vary. A name that looks like none of GitHub's is left out: it is no scope that could
-    be asked for.
+    The order and the spacing vary. What is no name at all is left out: it is no scope that could be asked for.
     """
     header = reply.headers.get("x-oauth-scopes")
     if header is None:
@@ -38,15 +34,24 @@ def scopes_of(reply: Reply) -> tuple[str, ...] | None:
 
 
 def expiry_of(reply: Reply) -> datetime | None:
-    """When the token ends, by ``github-authentication-token-expiration``, which has two layouts (go-github #2649)."""
-    text = reply.headers.get("github-authentication-token-expiration", "").strip()
-    for layout in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
+    """When the token ends, by ``github-authentication-token-expiration``; None where that can't be read.
+
+    GitHub uses two layouts, whatever the kind of token (go-github #2649; recorded responses). Those of ISO 8601 and of
+    mail are read as well: an end that isn't understood is one that nobody is warned of.
+    """
+    text = reply.headers.get("github-authentication-token-expiration", "").strip()[:64]
+    for read in (_with_zone_name, datetime.fromisoformat, parsedate_to_datetime):
         try:
-            moment = datetime.strptime(text, layout)
+            moment = read(text)
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError, IndexError):
             continue
     return None
+
+
+def _with_zone_name(text: str) -> datetime:
+    """``2026-02-06 07:42:23 UTC`` or ``+0100``."""
+    return datetime.strptime(text, f"%Y-%m-%d %H:%M:%S {'UTC' if text.endswith('UTC') else '%z'}")
 
 
 def message_of(reply: Reply) -> str:
@@ -101,73 +106,16 @@ def _number(text: str | None) -> float | None:
 
 
 def refuse_foreign(reply: Reply) -> None:
-    """Take no 401 for GitHub's that isn't.
+    """Take no 401 for a verdict on the credential that isn't GitHub's, or is about a request without any.
 
     Raises:
-        NoAnswer: it is somebody else's.
+        NoAnswer: it says nothing of the credential.
     """
-    if not is_own(reply) and "bad credentials" not in message_of(reply):
-        raise NoAnswer("answers 401 in words that aren't GitHub's; a proxy between may want a sign-in of its own")
-
-
-def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> tuple[Finding, str] | None:
-    """What a 401 or 403 that is not about a missing permission means, and what to do; None where it is none.
-
-    Texts vary between versions: only their stable parts are looked for (recorded responses).
-
-    Args:
-        secret: the credential; an organisation's name that tells a part of it is not shown.
-
-    Raises:
-        NoAnswer: it says nothing of this token.
-    """
-    text = message_of(reply)
-    if reply.status == 401:
-        if "otp" in text or "x-github-otp" in reply.headers:
-            reason = "asks for a second factor, as it does for passwords: this is none of its tokens"
-            return Finding(Outcome.INVALID, reason=reason), ""
-        refuse_foreign(reply)
-        return Finding(Outcome.INVALID, reason=f"refuses this {described}: it is wrong, revoked or expired"), ""
-    if reply.status != 403:
-        return None
-    if "login attempt" in text:
-        raise NoAnswer("refuses to look at any sign-in for a while, after too many that failed")
-    header = reply.headers.get("x-github-sso", "")
-    if header.startswith("required") or "saml enforcement" in text:
-        return _single_sign_on(header, described, web_url, secret)
-    if "forbids access via" in text:
-        organisation = _forbidding(reply, secret)
-        reason = f"accepts this {described}, but {organisation} forbids tokens like it"
-        if "lifetime" in text:
-            reason = f"accepts this {described}, but {organisation} forbids tokens that live as long as it"
-        return Finding(Outcome.BLOCKED, reason=reason), "Use a GitHub App, or a token that its policy allows."
-    if "ip allow list" in text:
-        reason = f"accepts this {described}, but the organisation's IP allow list keeps out the address of this webhook"
-        remedy = "Add the cluster's outgoing address to the organisation's IP allow list."
-        return Finding(Outcome.BLOCKED, reason=reason), remedy
-    if "suspended" in text:
-        reason = f"accepts this {described}, but its account or installation is suspended"
-        return Finding(Outcome.BLOCKED, reason=reason), "Have the suspension lifted, or use another account's token."
-    return None
-
-
-def _single_sign_on(header: str, described: str, web_url: str, secret: str) -> tuple[Finding, str]:
-    # The header's URL carries an authorization request; only the organisation in it is shown.
-    found = _SSO_ORGANISATION.search(header)
-    name = plain(found[1], secret=secret) if found else ""
-    organisation = f"the organisation {name}" if name else "the organisation"
-    reason = (
-        f"accepts this {described}, but {organisation} lets in no token that isn't authorised for its single sign-on"
-    )
-    where = f" ({web_url}/orgs/{name}/sso)" if name else ""
-    return Finding(
-        Outcome.BLOCKED, reason=reason
-    ), f"Authorise it there{where}: {web_url}/settings/tokens, Configure SSO."
-
-
-def _forbidding(reply: Reply, secret: str) -> str:
-    body = reply.body
-    message = body.get("message") if isinstance(body, Mapping) else None
-    found = _FORBIDDING_ORGANISATION.search(message) if isinstance(message, str) else None
-    name = plain(found[1] or found[2], secret=secret) if found else ""
-    return f"the organisation {name}" if name else "the organisation"
+    message = message_of(reply)
+    if not is_own(reply) and "bad credentials" not in message:
+        clause = "answers 401 in words that aren't GitHub's; a proxy between may want a sign-in of its own"
+        raise NoAnswer(clause, lasting=True)
+    # What anonymous requests get (recorded responses; Enterprise Server in private mode).
+    if message.startswith(("requires authentication", "must authenticate")):
+        clause = "says that it received no credentials; a proxy between may remove the Authorization header"
+        raise NoAnswer(clause, lasting=True)

@@ -1,14 +1,18 @@
-"""One repository: can the token's account see it, and does its role there suffice?"""
+"""One repository: can the token's account see it, and do its rights there suffice?"""
 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from webhook.findings import Facts, Finding, Outcome, Question
-from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.github import replies
+from webhook.providers import redirects
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.github import refusals, replies
+from webhook.providers.rounds import answer_of, answers_of
+from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
@@ -27,59 +31,164 @@ def named(path: tuple[str, ...]) -> str | None:
     return f"{path[0]}/{path[1]}"
 
 
+# --- rights ---------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the reply for the repository means.
+class Rights:
+    """What an account must be able to do at a repository so that a token can do its work there.
 
     Attributes:
-        problem: the same for every role, or None.
-        role: what the account may do there, or None where that isn't told.
-        warning: a whole sentence about something that stops nothing.
+        push: write its contents.
+        administer: what only its administrators may do, such as manage webhooks.
     """
 
-    name: str
-    account: str
-    problem: Finding | None = None
-    remedy: str = ""
-    may_push: bool = True
-    may_administer: bool = True
-    warning: str = ""
-
-    def problem_for(self, needed: Requirement) -> Finding | None:
-        """Why a token that has all scopes still can't do its work there."""
-        if self.problem is not None:
-            return self.problem
-        return too_low(self.name, self.account, rights_for_scopes(needed), (self.may_push, self.may_administer))
-
-
-Rights = tuple[bool, bool]
-"""To push, and to administer: needed, or there."""
+    push: bool = False
+    administer: bool = False
 
 
 def rights_for_scopes(needed: Requirement) -> Rights:
-    """What an account must be able to do so that a token with these scopes can do its work."""
+    """What tokens with these scopes need of their account."""
     push = any(scope in {"repo", "public_repo"} for scope in needed.scopes)
-    return push, any(scope.endswith(":repo_hook") for scope in needed.scopes)
+    return Rights(push, any(scope.endswith(":repo_hook") for scope in needed.scopes))
 
 
 def rights_for_permissions(permissions: Iterable[tuple[str, Level]]) -> Rights:
     """The same for permissions."""
     levels = dict(permissions)
-    return levels.get("contents", Level.READ) is not Level.READ, any(one in levels for one in _ADMIN_ONLY)
+    push = levels.get("contents", Level.READ) is not Level.READ
+    return Rights(push, any(one in levels for one in _ADMIN_ONLY))
 
 
-def too_low(name: str, account: str, needed: Rights, rights: Rights) -> Finding | None:
-    """The finding where the account's own role at a repository is too low for what the token is needed for.
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a repository's document says that the user may do; None where it doesn't say.
 
-    A repository's ``permissions`` describe the user and not the token (recorded responses: a token with only
-    ``read:org`` shows ``admin: true``): they prove that a role is too low, and nothing else.
+    This describes the user and not the token (recorded responses: a token with only ``read:org`` shows
+    ``admin: true``), and it is no proof of a lack: an organisation's custom role can manage webhooks without being
+    administrator.
     """
-    push, administer = (wanted and not there for wanted, there in zip(needed, rights, strict=True))
-    if administer:
-        return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} is no administrator of {name}, as is needed")
-    if push:
-        return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} may not push to {name}, as is needed")
-    return None
+
+    push: bool | None = None
+    administer: bool | None = None
+
+
+def role_in(body: Mapping[object, object]) -> Role:
+    """The role that a repository's document shows."""
+    permissions = body.get("permissions")
+    if not isinstance(permissions, Mapping):
+        return Role()
+    push, administer = permissions.get("push"), permissions.get("admin")
+    return Role(
+        push if isinstance(push, bool) else None,
+        administer if isinstance(administer, bool) else None,
+    )
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """The replies for one repository.
+
+    Attributes:
+        found: to ``GET /repos/{name}``.
+        hooks: to a request for its webhooks, sent where the role doesn't say that the user is administrator.
+        write: to a write that can't succeed, sent where the role says that the user may not push.
+    """
+
+    found: Reply | NoAnswer
+    hooks: Reply | NoAnswer | None = None
+    write: Reply | NoAnswer | None = None
+
+
+async def ask(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -> Replies:
+    """Ask for a repository, and in a second round for what the user's role there leaves open."""
+    found = await answer_of(api.send("GET", f"/repos/{name}", headers=headers))
+    if isinstance(found, NoAnswer) or not isinstance(found.body, Mapping) or not is_shown(found):
+        return Replies(found)
+    role, base = role_in(found.body), found.moved or f"/repos/{name}"
+    probes = {}
+    if needed.administer and role.administer is not True:
+        probes["hooks"] = api.send("GET", f"{base}/hooks?per_page=1", headers=headers)
+    if needed.push and role.push is False:
+        path = f"{base}/contents/git-token-webhook-{secrets.token_hex(8)}"
+        probes["write"] = api.send("PUT", path, headers=headers, json={})  # no content, so that nothing is written
+    answers = await answers_of(*probes.values())
+    return Replies(found, **dict(zip(probes, answers, strict=True)))
+
+
+# --- meaning --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the replies for a repository mean.
+
+    Attributes:
+        name: as it is called now.
+        problem: the same for every role, or None.
+        remedy: what to do about the problem, or where the account's rights are too low.
+        warnings: whole sentences about what stops nothing.
+    """
+
+    name: str
+    account: str
+    replies: Replies
+    problem: Finding | None = None
+    remedy: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def problem_for(self, needed: Rights) -> Finding | None:
+        """Why a token that has all scopes still can't do its work there, or isn't known to."""
+        if self.problem is not None:
+            return self.problem
+        lack = self.lack_of(needed)
+        return None if lack is None else replace(lack, reason=f"{lack.reason.replace('{}', self.name)}")
+
+    def lack_of(self, needed: Rights) -> Finding | None:
+        """Which right the account lacks, or isn't known to have; ``{}`` in the reason stands for the repository."""
+        found = self.replies.found
+        role = role_in(found.body) if isinstance(found, Reply) and isinstance(found.body, Mapping) else Role()
+        lack = None
+        if needed.administer and role.administer is not True:
+            lack = self._without_hooks(role)
+        if lack is None and needed.push and role.push is not True:
+            lack = self._without_push(role)
+        return lack
+
+    def _without_hooks(self, role: Role) -> Finding | None:
+        reply = self.replies.hooks
+        if isinstance(reply, Reply) and reply.status == 200 and isinstance(reply.body, list):
+            return None
+        if not _is_refused(reply, hinted=role.administer is False):
+            return self._open("manage webhooks of {}", reply)
+        if role.administer is None:
+            reason = f"says that {self.account} may not manage webhooks of {{}}, as is needed"
+        else:
+            reason = f"says that {self.account} is no administrator of {{}} and may not manage its webhooks"
+        return Finding(Outcome.INSUFFICIENT, reason=reason)
+
+    def _without_push(self, role: Role) -> Finding:
+        if role.push is False and _is_refused(self.replies.write, hinted=True):
+            return Finding(Outcome.INSUFFICIENT, reason=f"says that {self.account} may not push to {{}}, as is needed")
+        return self._open("push to {}", self.replies.write)
+
+    def _open(self, what: str, reply: Reply | NoAnswer | None) -> Finding:
+        why = "its role there isn't shown"
+        if isinstance(reply, NoAnswer):
+            why = f"GitHub {reply}"
+        elif reply is not None:
+            why = f"GitHub answers {reply.status}"
+        lasting = not isinstance(reply, NoAnswer) or reply.lasting
+        reason = f"leaves open whether {self.account} may {what} ({why})"
+        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=lasting)
+
+
+def _is_refused(reply: Reply | NoAnswer | None, *, hinted: bool) -> bool:
+    """Whether a probe was refused: as GitHub does it, unless the role already hints that it would be."""
+    return isinstance(reply, Reply) and reply.status in (403, 404) and (hinted or replies.is_own(reply))
 
 
 def is_shown(reply: Reply | NoAnswer) -> bool:
@@ -89,29 +198,67 @@ def is_shown(reply: Reply | NoAnswer) -> bool:
     return isinstance(reply.body.get("full_name"), str)
 
 
-def look(question: Question, name: str, reply: Reply | NoAnswer, facts: Facts, *, secret: str) -> Seen:
-    """What the reply to ``GET /repos/{name}`` means, where the token itself was accepted."""
-    account = facts.account or "its account"
-    if isinstance(reply, NoAnswer):
-        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=f"{reply} when asked for {name}"))
-    try:
-        refused = replies.refusal(reply, facts.described, question.host.web_url, secret=secret)
-    except NoAnswer as error:  # which leaves standing what the other reply said of the token itself
-        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=str(error)))
-    if refused is not None and reply.status == 403:
-        finding, remedy = refused
-        return Seen(name, account, finding, remedy)
-    if reply.status == 404:
+def is_private(body: Mapping[object, object]) -> bool | None:
+    """Whether a repository isn't for everybody to read (private or internal); None where its document doesn't say."""
+    private, visibility = body.get("private"), body.get("visibility")
+    if isinstance(private, bool):
+        return private
+    return {"public": False, "private": True, "internal": True}.get(visibility if isinstance(visibility, str) else "")
+
+
+def look(question: Question, name: str, answers: Replies, facts: Facts, *, secret: str) -> Seen:
+    """What the replies for a repository mean, where the token itself was accepted."""
+    account, found = facts.account or "its account", answers.found
+
+    def failed(finding: Finding, remedy: str = "") -> Seen:
+        return Seen(name, account, answers, finding, remedy)
+
+    if isinstance(found, NoAnswer):
+        reason = f"{found} when asked for {name}"
+        return failed(Finding(Outcome.UNVERIFIED, reason=reason, lasting=found.lasting))
+    for reply in (found, answers.hooks, answers.write):
+        if not isinstance(reply, Reply) or reply.status == 401:
+            continue
+        try:
+            refused = refusals.refusal(reply, facts.described, question.host.web_url, secret=secret)
+        except NoAnswer as error:  # which leaves standing what the other reply said of the token itself
+            return failed(Finding(Outcome.UNVERIFIED, reason=str(error), lasting=error.lasting))
+        if refused is not None:
+            return failed(*refused)
+    if found.status == 404:
         reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
-        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
-    if not is_shown(reply) or not isinstance(reply.body, Mapping):
-        reason = f"answers {reply.status} when asked for {name}, which says nothing of the token"
-        return Seen(name, account, Finding(Outcome.UNVERIFIED, reason=reason))
-    may_push, may_administer = rights(reply.body)
-    warning = (
-        f"{name} is archived on {question.host.name}: nobody can push to it." if reply.body.get("archived") else ""
-    )
-    return Seen(name, account, None, raise_role(question, name, account), may_push, may_administer, warning)
+        return failed(Finding(Outcome.UNVERIFIED, reason=reason, lasting=True))
+    if not is_shown(found) or not isinstance(found.body, Mapping):
+        reason = f"answers {found.status} when asked for {name}, which says nothing of the token"
+        return failed(Finding(Outcome.UNVERIFIED, reason=reason, lasting=True))
+    now = current_name(name, found, secret=secret)
+    remedy = raise_role(question, now, account)
+    return Seen(now, account, answers, None, remedy, notes(question, name, found, secret=secret))
+
+
+def current_name(name: str, found: Reply | NoAnswer, *, secret: str) -> str:
+    """The name that a repository has now, where GitHub redirected a request for `name` to it."""
+    body = found.body if isinstance(found, Reply) and found.moved else None
+    new = plain(body.get("full_name"), secret=secret, limit=201) if isinstance(body, Mapping) else ""
+    return named(tuple(new.split("/"))) or name
+
+
+def notes(question: Question, name: str, found: Reply | NoAnswer, *, secret: str) -> tuple[str, ...]:
+    """Warnings about a repository that stop no token: it was renamed or moved, is disabled, or is archived."""
+    said = unexpected(question, name, found, secret=secret)
+    if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("archived") is True:
+        new = current_name(name, found, secret=secret)
+        said = (*said, f"{new} is archived on {question.host.name}: nobody can push to it.")
+    return said
+
+
+def unexpected(question: Question, name: str, found: Reply | NoAnswer, *, secret: str) -> tuple[str, ...]:
+    """The same without what is no news where a repository is only read."""
+    new, host = current_name(name, found, secret=secret), question.host
+    said = redirects.warnings(host, name, found, new if new != name else "")
+    if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("disabled") is True:
+        said = (*said, f"{new} is disabled on {host.name}: nobody can read it or push to it.")
+    return said
 
 
 def raise_role(question: Question, name: str, account: str) -> str:
@@ -119,14 +266,6 @@ def raise_role(question: Question, name: str, account: str) -> str:
     return f"Give {account} that role: {question.host.web_url}/{name}/settings/access"
 
 
-def rights(body: Mapping[object, object]) -> Rights:
-    """Whether the user may push, and administer; true where that isn't told."""
-    permissions = body.get("permissions")
-    if not isinstance(permissions, Mapping):
-        return True, True
-    return permissions.get("push") is not False, permissions.get("admin") is not False
-
-
-def warned(facts: Facts, warning: str) -> Facts:
-    """The same facts with one warning more."""
-    return replace(facts, warnings=(*facts.warnings, warning))
+def warned(facts: Facts, warnings: Iterable[str]) -> Facts:
+    """The same facts with more warnings."""
+    return replace(facts, warnings=tuple(dict.fromkeys((*facts.warnings, *warnings))))

@@ -16,40 +16,53 @@ from webhook.findings import (
 )
 from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import elsewhere, links, replies, repository
+from webhook.providers.github import elsewhere, links, refusals, replies, repository
+from webhook.providers.github.repository import Rights, rights_for_scopes
 from webhook.providers.github.vocabulary import held
 from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import answers_of, both
+from webhook.providers.rounds import both
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
+from webhook.requirements import Level, Requirement, union
 
-_Others = Sequence[tuple[RepositoryNeed, Reply | NoAnswer | None]]
+_Others = Sequence[tuple[RepositoryNeed, repository.Replies | NoAnswer | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
-    """Ask whose token it is and what it may do, and in the same round for the repositories that it must reach."""
+    """Ask whose token it is and what it may do, and in the same round for the repositories that it must reach.
+
+    A second round is only for rights that the account's role at a repository leaves open.
+    """
     name = repository.named(question.path)
     here, rest = elsewhere.apart(question)
 
-    async def look(need: RepositoryNeed) -> Reply | None:
+    async def look(need: RepositoryNeed) -> repository.Replies | None:
         other = repository.named(need.path)
-        return None if other is None else await api.send("GET", f"/repos/{other}", headers=headers)
+        return None if other is None else await repository.ask(other, _rights(need), api, headers)
 
-    wanted = ["/user"] if name is None else ["/user", f"/repos/{name}"]
-    asked = answers_of(*(api.send("GET", path, headers=headers) for path in wanted))
-    (user, *named), others = await both(asked, reach.look(rest, api, look))
-    if isinstance(user, NoAnswer):
-        raise user
-    found = named[0] if named else None
+    async def look_here() -> repository.Replies | None:
+        return None if name is None else await repository.ask(name, _rights_here(question, here), api, headers)
+
+    own = both(api.send("GET", "/user", headers=headers), look_here())
+    (user, found), others = await both(own, reach.look(rest, api, look))
     return judge(question, credential, user, found, [*((need, found) for need in here), *others])
+
+
+def _rights(need: RepositoryNeed) -> Rights:
+    return Rights(push=need.access is not Level.READ)
+
+
+def _rights_here(question: Question, here: Sequence[RepositoryNeed]) -> Rights:
+    """What the account must be able to do at the repository that the URL names, in all roles."""
+    needed = rights_for_scopes(union(question.requirements.values()))
+    return Rights(needed.push or any(_rights(need).push for need in here), needed.administer)
 
 
 def judge(
     question: Question,
     credential: TokenCredential,
     user: Reply,
-    found: Reply | NoAnswer | None = None,
+    found: repository.Replies | None = None,
     others: _Others = (),
 ) -> Answer:
     """What GitHub's replies mean.
@@ -65,15 +78,17 @@ def judge(
     token = credential.token.get_secret_value()
     oauth = token.startswith("gho_")
     described = "OAuth token" if oauth else "classic token"
-    if (refused := replies.refusal(user, described, question.host.web_url, secret=token)) is not None:
+    if (refused := refusals.refusal(user, described, question.host.web_url, secret=token)) is not None:
         finding, remedy = refused
         remedy = remedy or links.new_token(question, fine_grained=False)
         return same_for_all(question, finding, Facts("oauth" if oauth else "classic", described), remedy=remedy)
     if user.status != 200:
-        raise NoAnswer(f"answers {user.status} when asked whose token this is, which says nothing of it")
+        clause = f"answers {user.status} when asked whose token this is, which says nothing of it"
+        raise NoAnswer(clause, lasting=True)
     scopes = replies.scopes_of(user)
     if scopes is None:
-        raise NoAnswer("did not say which scopes this token has; a proxy between may have taken the header away")
+        clause = "did not say which scopes this token has; a proxy between may have taken the header away"
+        raise NoAnswer(clause, lasting=True)
     scopes = tuple(scope for scope in scopes if plain(scope, secret=token))
     facts = Facts(
         token_type="oauth" if oauth else "classic",
@@ -87,15 +102,22 @@ def judge(
     name = repository.named(question.path)
     if name is not None and found is not None:
         seen = repository.look(question, name, found, facts, secret=token)
-        if seen.warning:
-            facts = repository.warned(facts, seen.warning)
+        facts = repository.warned(facts, seen.warnings)
         for role, finding in findings.items():
-            if finding.outcome is Outcome.SUFFICIENT and (problem := seen.problem_for(question.requirements[role])):
+            problem = seen.problem_for(rights_for_scopes(question.requirements[role]))
+            if finding.outcome is Outcome.SUFFICIENT and problem is not None:
                 findings[role] = problem
-        if all(f.outcome is not Outcome.INSUFFICIENT or not f.lacks for f in findings.values()):
-            remedy = seen.remedy or remedy
+                remedy = seen.remedy or remedy
+        if any(finding.lacks for finding in findings.values()):
+            remedy = links.new_classic(question)
     answer = Answer(findings, facts, remedy)
-    return elsewhere.added(answer, question, others, lambda need, reply: _fate(question, need, reply, facts, token))
+    return elsewhere.added(
+        answer,
+        question,
+        others,
+        lambda need, answers: _fate(question, need, answers, facts, token),
+        lambda need, answers: repository.unexpected(question, need.name, answers.found, secret=token),
+    )
 
 
 def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
@@ -104,16 +126,18 @@ def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
     return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
 
 
-def _fate(question: Question, need: RepositoryNeed, reply: Reply, facts: Facts, secret: str) -> Fate:
-    """What the reply for a repository means that the token must also reach."""
+def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, secret: str) -> Fate:
+    """What the replies for a repository mean that the token must also reach."""
+    if isinstance(answers.found, NoAnswer):
+        return answers.found
     account = facts.account or "its account"
-    hidden = elsewhere.out_of_sight(question, reply, facts, f"not to be seen by {account}", secret=secret)
-    if hidden is not None or not isinstance(reply.body, Mapping):
+    hidden = elsewhere.out_of_sight(question, answers.found, facts, f"not to be seen by {account}", secret=secret)
+    if hidden is not None or not isinstance(answers.found.body, Mapping):
         return hidden
     return (
-        elsewhere.archived(question, need, reply.body)
-        or elsewhere.role_too_low(question, need, reply.body, account)
-        or _without_scope(question, need, reply.body, facts)
+        elsewhere.read_only(question, need, answers.found.body)
+        or elsewhere.without_push(question, need, answers, facts, secret=secret)
+        or _without_scope(question, need, answers.found.body, facts)
     )
 
 
@@ -124,8 +148,8 @@ def _without_scope(
     holds = held(facts.holds)
     if "repo" in holds:
         return None
-    private = body.get("private")
-    if not isinstance(private, bool):
+    private = repository.is_private(body)
+    if private is None:
         return Unreached(Outcome.UNVERIFIED, "doesn't say whether {} is private")
     if not private and (need.access is Level.READ or "public_repo" in holds):
         return None
