@@ -12,12 +12,19 @@ from webhook.admission.models import API_VERSION
 from webhook.cli import app
 from webhook.decision import Stage
 from webhook.exemptions import PLATFORM_CONFIG_MAP
+from webhook.matching import HELM_TYPES, SYSTEM_TYPES
+from webhook.requirements import Role
 from webhook.serving import HEALTH_LISTEN, LISTEN
 from webhook.settings import BUILTIN_RULES, Rule, Settings, load_settings, parse_duration
 
 MANIFESTS = Path(__file__).resolve().parents[1] / "manifests" / "base"
 
 STAGES = {Stage.MUTATE: "MutatingWebhookConfiguration", Stage.VALIDATE: "ValidatingWebhookConfiguration"}
+
+
+def clauses_of(role: Role) -> set[str]:
+    return set().union(*(clauses(rule) for rule in BUILTIN_RULES if rule.role is role))
+
 
 ANSWERING_SECONDS = 1.0
 """Between our own deadline and the API server's: for the connection, the two TLS ends and the JSON."""
@@ -65,12 +72,17 @@ def test_the_api_server_calls_the_path_of_the_stage(stage: Stage) -> None:
 def test_the_condition_says_the_builtin_rules(stage: Stage) -> None:
     """The API server calls for exactly the Secrets that the built-in rules match."""
     (condition,) = webhook(stage)["matchConditions"]
-    text = condition["expression"]
-    assert text.startswith("[object, oldObject].exists(o, o != null && ( ")
-    assert text.endswith("))")
-    inner = text.removeprefix("[object, oldObject].exists(o, o != null && ( ").removesuffix("))")
-    said = [clause.strip() for clause in inner.split("||")]
-    assert sorted(said) == sorted(set().union(*map(clauses, BUILTIN_RULES)))
+    selection = condition["expression"].partition(" && (oldObject == null || ")[0]
+    prefix, suffix = "[object, oldObject].exists(o, o != null && ( ", "))"
+    assert selection.startswith(prefix)
+    assert selection.endswith(suffix)
+    runtime, users = selection.removeprefix(prefix).removesuffix(suffix).split(" || ((")
+    users, types = users.split(")) && ", 1)
+    assert {runtime} == clauses_of(Role.RUNTIME)
+    assert {clause.strip() for clause in f"{users})".split("||")} == clauses_of(Role.USER)
+    listed, helm = types.removesuffix(")").split("]) && ")
+    assert set(re.findall("'([^']+)'", listed.partition("[")[2])) == SYSTEM_TYPES
+    assert helm == f"!o.?type.orValue('').startsWith('{HELM_TYPES}')"
 
 
 @pytest.mark.parametrize("stage", Stage)

@@ -144,3 +144,42 @@ def test_any_url_and_any_glob_can_be_compared(url: str, glob: str) -> None:
     """No text in either makes the matching fail."""
     rule = Rule(**REPOSITORIES, urls=(glob,))
     assert roles(url, (rule,), labels={ARGOCD_TYPE: "repository"}) <= {Role.RUNTIME}
+
+
+SYSTEM_TYPES = [
+    "kubernetes.io/service-account-token",
+    "kubernetes.io/tls",
+    "kubernetes.io/ssh-auth",
+    "kubernetes.io/dockercfg",
+    "kubernetes.io/dockerconfigjson",
+    "bootstrap.kubernetes.io/token",
+    "helm.sh/release.v1",
+]
+
+
+@pytest.mark.parametrize("type_", SYSTEM_TYPES)
+def test_a_type_that_kubernetes_defines_is_no_user_credential(type_: str) -> None:
+    """Whatever its name and labels are: its values are no user's Git tokens."""
+    assert roles(name="git-default-1", type=type_) == frozenset()
+    assert roles(name="", generate_name="git-default-", type=type_) == frozenset()
+    assert roles(labels={INTEGRATION: "git"}, type=type_) == frozenset()
+
+
+@pytest.mark.parametrize("type_", SYSTEM_TYPES)
+def test_argocds_label_counts_whatever_the_type(type_: str) -> None:
+    """Argo CD doesn't look at the type; the name git-default- adds no second role."""
+    assert roles(name="git-default-1", labels={ARGOCD_TYPE: "repo-creds"}, type=type_) == {Role.RUNTIME}
+
+
+@pytest.mark.parametrize("type_", ["Opaque", "kubernetes.io/basic-auth", "acme.dev/git", "kubernetes.io/other", "helm"])
+def test_any_other_type_may_hold_user_credentials(type_: str) -> None:
+    """Also one that only looks like Kubernetes' own: whoever writes a Secret chooses its type."""
+    assert roles(name="git-default-1", type=type_) == {Role.USER}
+
+
+@pytest.mark.parametrize("type_", SYSTEM_TYPES)
+def test_a_rule_for_users_matches_no_type_that_kubernetes_defines(type_: str) -> None:
+    """A configured rule reads every value as a token too."""
+    rule = Rule(name="mine", role=Role.USER, names=("git-*",))
+    assert roles(name="git-1", rules=(rule,)) == {Role.USER}
+    assert roles(name="git-1", rules=(rule,), type=type_) == frozenset()

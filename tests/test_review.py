@@ -58,7 +58,7 @@ def users(**tokens: str | bytes) -> SecretObject:
 @pytest.mark.parametrize("stage", list(Stage))
 async def test_another_secret_is_nobodys_business(desk: Desk, stage: Stage) -> None:
     """Allowed silently, whatever is in it."""
-    secret = make_secret({"password": WEAK}, labels={"git-token-webhook/validation": "passed"})
+    secret = make_secret({"password": WEAK}, labels={"team": "a"})
     assert await desk.review(make_subject(secret), stage) == Reviewed(Allow())
     assert desk.provider.asked == []
 
@@ -69,10 +69,11 @@ async def test_what_writes_nothing_is_allowed(desk: Desk, operation: Operation) 
     assert await desk.decide(make_subject(None, runtime(WEAK), operation=operation)) == Allow()
 
 
-async def test_an_object_that_is_being_deleted_is_allowed_silently(desk: Desk) -> None:
-    """Only its finalizers keep it, and taking one off must not fail."""
+async def test_a_deletion_timestamp_in_a_new_object_means_nothing(desk: Desk) -> None:
+    """Anybody can write one: on CREATE, and on UPDATE of a Secret that isn't being deleted."""
     secret = replace(runtime(WEAK), deleting=True)
-    assert await desk.decide(make_subject(secret, runtime(GOOD))) == Allow()
+    assert isinstance(await desk.decide(make_subject(secret)), Deny)
+    assert isinstance(await desk.decide(make_subject(secret, runtime(GOOD))), Deny)
 
 
 async def test_a_good_token_is_stored_with_its_marks(desk: Desk) -> None:
@@ -100,7 +101,7 @@ async def test_a_weak_runtime_token_is_refused_with_what_it_lacks(desk: Desk) ->
     )
     assert (denial.code, denial.reason) == (422, "Invalid")
     assert [(cause.field, cause.message) for cause in denial.causes] == [("data.password", sentence)]
-    assert denial.message == f"data.password: {sentence}"
+    assert denial.message == f"runtime/runtime-repo-creds-secret: data.password: {sentence}"
 
 
 async def test_a_users_token_needs_less(desk: Desk) -> None:
@@ -342,7 +343,8 @@ async def test_mode_warn_turns_a_denial_into_a_warning() -> None:
     """With the same sentence, what would have become of it, and the label that tells it."""
     strict = denied(await Desk(TOKENS).decide(make_subject(runtime(WEAK))))
     stored, decision = await Desk(TOKENS, "mode: warn").write(runtime(WEAK))
-    assert allowed(decision).warnings == (f"{strict.message} It would be refused under mode: enforce.",)
+    sentence = strict.message.removeprefix("runtime/runtime-repo-creds-secret: ")
+    assert allowed(decision).warnings == (f"{sentence} It would be refused under mode: enforce.",)
     assert stored.labels["git-token-webhook/validation"] == "warned"
 
 
@@ -429,7 +431,10 @@ async def test_bad_base64_is_denied_as_invalid(desk: Desk) -> None:
     """By both stages, since neither can read it."""
     for stage in Stage:
         denial = denied(await desk.decide(make_subject(replace(runtime(), data={"password": "%"})), stage))
-        assert (denial.code, denial.message) == (422, "data.password isn't base64.")
+        assert (denial.code, denial.message) == (
+            422,
+            "runtime/runtime-repo-creds-secret: data: data.password isn't base64.",
+        )
 
 
 async def test_an_expired_token_is_refused_and_one_that_ends_soon_warned_of(desk: Desk) -> None:
@@ -501,13 +506,23 @@ async def test_who_may_skip_is_not_checked() -> None:
     assert desk.provider.asked == []
 
 
-async def test_who_may_not_skip_is_forbidden_to_ask_for_it() -> None:
-    """403, also with a good token; the message says which right it takes."""
+async def test_a_requester_without_the_right_to_skip_is_denied() -> None:
+    """422 with a cause, also with a good token: on a 403 kubectl apply would print the patch, token and all."""
     desk = Desk(TOKENS, cluster=FakeCluster(may=frozenset({"root"})))
     secret = replace(runtime(GOOD), annotations={SKIP: "true"})
     denial = denied(await desk.decide(make_subject(secret, requester="mallory")))
-    assert (denial.code, denial.reason) == (403, "Forbidden")
-    assert "mallory" in denial.message
+    assert (denial.code, denial.reason) == (422, "Invalid")
+    (cause,) = denial.causes
+    assert cause.field == "metadata.annotations"
+    assert cause.message.startswith("mallory may not use the annotation")
+    assert denial.message == f"runtime/runtime-repo-creds-secret: metadata.annotations: {cause.message}"
+
+
+async def test_a_weak_token_is_named_beside_the_missing_right_to_skip() -> None:
+    """Everything that has to be changed, at once."""
+    desk = Desk(TOKENS, cluster=FakeCluster())
+    denial = denied(await desk.decide(make_subject(replace(runtime(WEAK), annotations={SKIP: "true"}))))
+    assert [cause.field for cause in denial.causes] == ["metadata.annotations", "data.password"]
 
 
 async def test_in_mode_warn_a_forbidden_skip_is_a_warning_and_skips_nothing() -> None:
@@ -554,12 +569,19 @@ async def test_a_late_decision_respects_the_settings(setting: str) -> None:
     assert "in time" in allowed(decision).warnings[0]
 
 
-async def test_a_late_mutation_and_another_secret_are_allowed(desk: Desk) -> None:
-    """Mutate denies nothing; what is nobody's business isn't held up."""
-    assert desk.reviewer.late(make_subject(runtime()), Stage.MUTATE) == Allow()
-    assert desk.reviewer.late(make_subject(make_secret({"password": WEAK})), Stage.VALIDATE) == Allow()
+async def test_a_late_mutation_is_allowed_and_marked_as_unverified(desk: Desk) -> None:
+    """Mutate denies nothing, and nothing is known of the token."""
+    late = allowed(desk.reviewer.late(make_subject(runtime()), Stage.MUTATE))
+    assert marks(patched(runtime(), late.patch).labels) == {"role": "runtime", "validation": "unverified"}
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+async def test_what_asks_nobody_is_allowed_late_as_well(desk: Desk, stage: Stage) -> None:
+    """Another Secret, an update that leaves all as it was, and a deletion that goes on."""
+    assert desk.reviewer.late(make_subject(make_secret({"password": WEAK})), stage) == Allow()
+    assert desk.reviewer.late(make_subject(replace(runtime(), annotations={"a": "b"}), runtime()), stage) == Allow()
     deleting = replace(runtime(), deleting=True)
-    assert desk.reviewer.late(make_subject(deleting, runtime()), Stage.VALIDATE) == Allow()
+    assert desk.reviewer.late(make_subject(deleting, deleting), stage) == Allow()
 
 
 class HangingCluster(FakeCluster):
@@ -659,9 +681,10 @@ async def test_any_secret_can_be_reviewed_and_is_marked_once(
 async def test_a_review_describes_itself_for_a_log(desk: Desk) -> None:
     """Names and outcomes."""
     reviewed = await desk.review(make_subject(runtime(WEAK)))
+    assert reviewed.decision.audit_annotations["validation"] == "denied"
     assert reviewed.describe() == {
         "roles": ["runtime"],
-        "validation": "warned",
+        "validation": "denied",
         "providers": ["github"],
         "hosts": ["github.com"],
         "outcomes": {"data.password": {"runtime": "insufficient"}},

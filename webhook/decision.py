@@ -53,8 +53,8 @@ class Deny:
 
     Attributes:
         code: the HTTP status that the requester sees, 400 or more.
-        reason: Kubernetes' StatusReason (`Invalid`, `Forbidden`).
-        message: holds what all causes say.
+        reason: Kubernetes' StatusReason.
+        message: begins with the Secret's namespace and name, and holds what all causes say.
     """
 
     message: str

@@ -14,6 +14,20 @@ from webhook.subject import SecretObject
 ARGOCD_TYPE = "argocd.argoproj.io/secret-type"
 """The label by which Argo CD knows its Secrets (Argo CD: common/common.go)."""
 
+SYSTEM_TYPES = frozenset(
+    {
+        "kubernetes.io/service-account-token",
+        "kubernetes.io/tls",
+        "kubernetes.io/ssh-auth",
+        "kubernetes.io/dockercfg",
+        "kubernetes.io/dockerconfigjson",
+        "bootstrap.kubernetes.io/token",
+    }
+)
+"""Types whose data Kubernetes defines, apart from Opaque and kubernetes.io/basic-auth (core/v1 types.go)."""
+HELM_TYPES = "helm.sh/"
+"""What the types of Helm's release records begin with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -48,8 +62,20 @@ def classify(secret: SecretObject | None, rules: Iterable[Rule], url: str | None
     if secret is None:
         return _NOTHING
     name = secret.name or secret.generate_name
-    matched = tuple(rule for rule in rules if _matches(rule, secret, name, url))
+    holds_users = not is_system_type(secret.type)
+    matched = tuple(
+        rule for rule in rules if (holds_users or rule.role is not Role.USER) and _matches(rule, secret, name, url)
+    )
     return Match(matched) if matched else _NOTHING
+
+
+def is_system_type(type_: str) -> bool:
+    """Return whether Kubernetes or Helm defines what a Secret of this type holds.
+
+    In the user role every value may be a token, so no value of such a Secret may be read. In the runtime role only
+    Argo CD's keys count, and Argo CD doesn't look at the type.
+    """
+    return type_ in SYSTEM_TYPES or type_.startswith(HELM_TYPES)
 
 
 def _matches(rule: Rule, secret: SecretObject, name: str, url: str | None) -> bool:

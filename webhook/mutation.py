@@ -47,25 +47,27 @@ def patch_for(
     """The patch that makes the Secret say what was found.
 
     Args:
+        subject: without an old object unless that was a credential Secret already. The marks of any other Secret may
+            be anybody's, since the API server doesn't call for it.
         attestation: of what was judged now. Where nothing was and there is none, the stored one goes on being true.
         verdicts: by key, of the entries that were judged now.
         entries: by key, all that the Secret has; those without a verdict are as they were.
         hosts: by which the provider of an entry is known that wasn't judged.
         sealed: the values that are sealed by this patch.
     """
-    secret = subject.object
+    secret, old = subject.object, subject.old
     if secret is None:
         return ()
     sealed = sealed or Sealed()
     kids = {key: entry.kid for key, entry in entries.items() if entry.kid} | dict(sealed.kids)
-    never_checked = not verdicts and subject.old is not None and PREFIX + "validation" not in subject.old.labels
+    never_checked = not verdicts and old is not None and PREFIX + "validation" not in old.labels
     if never_checked:
         labels, annotations = _Marks(), _encryption(entries, kids) if kids else _Marks()
     else:
-        before = _Before(subject.old, [key for key in entries if key not in verdicts])
+        before = _Before(old, [key for key in entries if key not in verdicts])
         labels, annotations = _marks(roles, verdicts, entries, before, hosts)
-        if attestation is None and not verdicts and subject.old is not None:
-            attestation = subject.old.annotations.get(ATTESTATION)
+        if attestation is None and not verdicts and old is not None:
+            attestation = old.annotations.get(ATTESTATION)
         annotations |= _encryption(entries, kids)
         if attestation is not None:
             annotations["attestation"] = attestation
@@ -96,9 +98,38 @@ def removal_for(subject: Subject, entries: Mapping[str, Entry] | None = None) ->
     return _patch(secret, _changes(secret.labels, {}), _changes(secret.annotations, annotations))
 
 
-def sealing_for(subject: Subject, sealed: Sealed) -> tuple[PatchOperation, ...]:
-    """The patch that seals and says nothing of what it seals: nobody has judged it."""
-    return _patch(subject.object, {}, {}, sealed) if subject.object is not None else ()
+def unjudged_patch(
+    subject: Subject,
+    roles: frozenset[Role],
+    validation: Validation,
+    entries: Mapping[str, Entry] | None = None,
+    sealed: Sealed | None = None,
+) -> tuple[PatchOperation, ...]:
+    """Return the patch for a Secret of which no entry was judged.
+
+    Its label says why, and its annotations only how the values are stored, if any is sealed.
+    """
+    secret = subject.object
+    if secret is None:
+        return ()
+    entries, sealed = entries or {}, sealed or Sealed()
+    kids = {key: entry.kid for key, entry in entries.items() if entry.kid} | dict(sealed.kids)
+    annotations = _encryption(entries, kids) if kids else _Marks()
+    annotations = _fitting(annotations, {**secret.annotations, **sealed.last_applied})
+    labels = {"role": _role_label(roles), "validation": str(validation)}
+    return _patch(secret, _changes(secret.labels, labels), _changes(secret.annotations, annotations), sealed)
+
+
+def restoring_patch(secret: SecretObject, stored: SecretObject) -> tuple[PatchOperation, ...]:
+    """Return the patch that gives a Secret the marks that the stored one has."""
+    labels, annotations = _ours(stored.labels), _ours(stored.annotations)
+    return _patch(secret, _changes(secret.labels, labels), _changes(secret.annotations, annotations))
+
+
+def keeps_marks(secret: SecretObject, old: SecretObject) -> bool:
+    """Return whether nothing under our prefix differs, the skip annotation included."""
+    prefixed = [{k: v for k, v in one.annotations.items() if k.startswith(PREFIX)} for one in (secret, old)]
+    return prefixed[0] == prefixed[1]
 
 
 def _patch(
@@ -197,6 +228,10 @@ _LEAST_MISSED = (
     "attestation",
     "host",
     "validation",
+    "encryption-algorithm",
+    "encryption",
+    "encryption-key-id",
+    "encrypted-keys",
 )
 
 

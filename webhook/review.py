@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from webhook import wording
@@ -36,14 +36,15 @@ from webhook.hosts import Kind
 from webhook.inspection import Asker, Inspected
 from webhook.keyring.ring import KeyRing
 from webhook.matching import Match, classify
-from webhook.mutation import ATTESTATION, patch_for, removal_for, sealing_for
+from webhook.mutation import ATTESTATION, keeps_marks, patch_for, removal_for, restoring_patch, unjudged_patch
 from webhook.opening import Opener
-from webhook.policy import Judged, Verdict, decide, worst
+from webhook.policy import Judged, Validation, Verdict, decide, worst
 from webhook.providers import PROVIDERS
 from webhook.requirements import Requirement, Role, union
 from webhook.sealed_writes import Sealed, seal_values, unsealed_causes
 from webhook.settings import RequirementSettings, Settings
 from webhook.subject import Operation, SecretObject, Subject
+from webhook.token_shapes import name_holds_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,14 @@ class Reviewed:
     Attributes:
         roles: of the Secret; empty where it is no credential Secret.
         verdicts: by entry, of those that were judged now.
+        validation: what logs and the audit log say: a value of the label, or `denied`; empty if nothing was judged.
     """
 
     decision: Decision
     roles: frozenset[Role] = frozenset()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict, repr=False)  # a key may be a token, by a slip
     exemptions: Exemptions = field(default_factory=Exemptions)
+    validation: str = ""
 
     def describe(self) -> dict[str, object]:
         """What a log line says of it: names and outcomes, never a value of the Secret."""
@@ -67,7 +70,7 @@ class Reviewed:
         judged = [verdict.judged for verdict in self.verdicts.values()]
         return {
             "roles": sorted(self.roles),
-            "validation": str(worst(v.validation for v in self.verdicts.values())) if self.verdicts else "unchanged",
+            "validation": self.validation or "unchanged",
             "providers": sorted({str(j.host.kind) for j in judged if j.host is not None}),
             "hosts": sorted({j.host_name for j in judged if j.host_name}),
             "outcomes": {
@@ -140,32 +143,26 @@ class Reviewer:
             deadline: when the decision must stand, by the event loop's clock.
         """
         secret = subject.object
-        if secret is None or not _is_written(subject):
+        if secret is None or not _is_written(subject) or only_finishes_deletion(subject):
             return _ALLOWED
-        match = self._classify(secret)
+        match, before = self._classify(secret), self._classify(subject.old)
         opener = self.opener(subject.old)
         if not match:
-            before = self._classify(subject.old)
-            return self._release(subject, before, opener) if before and stage is Stage.MUTATE else _ALLOWED
+            return self._release(subject, before, opener) if stage is Stage.MUTATE else _ALLOWED
         try:
             entries = extract(secret, match, opener)
         except Undecodable as error:
-            return Reviewed(self._refuse(f"{error}.", Outcome.MALFORMED), match.roles)
-        changed = self._changed(subject, match, entries, opener)
+            return self._conclude_whole(subject, stage, match, f"{error}.", Outcome.MALFORMED)
+        changed = self._changed(subject, match, before, entries, opener)
         if not changed:
-            return self._conclude(subject, stage, match, {}, entries, Exemptions(), opener)
+            return self._conclude(subject, stage, match, before, {}, entries, Exemptions(), opener)
         exemptions = await self._exemptions(subject, match.roles, deadline)
         if (excess := self._excess(match, changed, exemptions)) is not None:
-            decision = self._refuse(excess, Outcome.MALFORMED)
-            if stage is Stage.MUTATE:
-                let_in = isinstance(decision, Allow)
-                sealed = self._seal(subject, match, opener) if let_in else Sealed()
-                decision = Allow(sealed.warnings, sealing_for(subject, sealed))
-            return Reviewed(decision, match.roles)
+            return self._conclude_whole(subject, stage, match, excess, Outcome.MALFORMED, entries, opener)
         end = deadline - _MARGIN
         attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
         verdicts = await self._verdicts(changed, match, exemptions, attestation, end)
-        return self._conclude(subject, stage, match, verdicts, entries, exemptions, opener)
+        return self._conclude(subject, stage, match, before, verdicts, entries, exemptions, opener)
 
     def match(self, secret: SecretObject) -> Match:
         """The rules that a Secret matches."""
@@ -223,25 +220,57 @@ class Reviewer:
         return {found.entry.key: decide(found, self._settings, now) for found in judged}
 
     def late(self, subject: Subject, stage: Stage) -> Decision:
-        """The decision where none stood in time: what isn't known is not called good."""
-        if stage is Stage.MUTATE or not _is_written(subject) or not self._classify(subject.object):
+        """Return the decision for a review that wasn't finished in time, without waiting for anything."""
+        secret = subject.object
+        if secret is None or not _is_written(subject) or only_finishes_deletion(subject):
             return Allow()
+        match, before = self._classify(secret), self._classify(subject.old)
+        if not match:
+            return self._release(subject, before, None).decision if stage is Stage.MUTATE else Allow()
+        old = subject.old
+        if old is not None and old.data == secret.data and not self._seals and _asks_no_more(match, before):
+            return Allow(patch=restoring_patch(secret, old) if stage is Stage.MUTATE else ())
         sentence = "The token could not be checked in time, so that it is known neither to be good nor bad; try again."
-        return self._refuse(sentence, Outcome.UNVERIFIED)
+        return self._conclude_whole(subject, stage, match, sentence, Outcome.UNVERIFIED).decision
 
     def _release(self, subject: Subject, before: Match, opener: Opener | None) -> Reviewed:
-        """What follows where a Secret is no credential Secret any more."""
+        """Take our marks off a Secret that is no credential Secret, or not any more."""
         entries: Mapping[str, Entry] = {}
-        if subject.object is not None:
+        if before and subject.object is not None:
             with contextlib.suppress(Undecodable):
                 entries = extract(subject.object, before, opener)
         return Reviewed(Allow(patch=removal_for(subject, entries)))
 
-    def _refuse(self, sentence: str, outcome: Outcome) -> Decision:
-        """What follows from something that is about the Secret as a whole."""
-        if self._settings.effect(outcome) == "warn":
-            return Allow((self._admitted(sentence, [outcome]),))
-        return Deny(sentence, (Cause("data", sentence),))
+    def _conclude_whole(
+        self,
+        subject: Subject,
+        stage: Stage,
+        match: Match,
+        sentence: str,
+        outcome: Outcome,
+        entries: Mapping[str, Entry] | None = None,
+        opener: Opener | None = None,
+    ) -> Reviewed:
+        """Decide about a Secret as a whole, of which no entry is judged.
+
+        Args:
+            entries: what it holds; None if that can't be read or there is no time to.
+        """
+        denied = self._settings.effect(outcome) == "deny"
+        label = Validation.UNVERIFIED if outcome is Outcome.UNVERIFIED else Validation.WARNED
+        validation = "denied" if denied else str(label)
+        audit = _audit_annotations(match.roles, validation, Exemptions())
+        unreadable = outcome is Outcome.MALFORMED and entries is None
+        decision: Decision
+        if denied and (stage is Stage.VALIDATE or unreadable):  # `/mutate` denies what it can't parse
+            decision = _deny(subject, [Cause("data", sentence)], audit_annotations=audit)
+        elif stage is Stage.VALIDATE:
+            decision = Allow((self._admitted(sentence, [outcome]),), audit_annotations=audit)
+        else:
+            sealed = Sealed() if denied or entries is None else self._seal(subject, match, opener)
+            patch = unjudged_patch(subject, match.roles, label, entries, sealed)
+            decision = Allow(sealed.warnings, patch, audit)
+        return Reviewed(decision, match.roles, validation=validation)
 
     def _admitted(self, sentence: str, outcomes: Iterable[Outcome]) -> str:
         """The warning that takes a refusal's place: with what would have been, where `mode` alone lets it in."""
@@ -253,14 +282,11 @@ class Reviewer:
         return classify(secret, self._rules, url)
 
     def _changed(
-        self, subject: Subject, match: Match, entries: Mapping[str, Entry], opener: Opener | None
+        self, subject: Subject, match: Match, before: Match, entries: Mapping[str, Entry], opener: Opener | None
     ) -> Mapping[str, Entry]:
         """The entries to judge: those that aren't as they were, sealed or not; all, where more is asked of the Secret
         than before: in another role, or by a rule with a requirement of its own."""
-        if subject.old is None:
-            return entries
-        before = _asked_by(self._classify(subject.old))
-        if any(asked not in before for asked in _asked_by(match)):
+        if subject.old is None or not _asks_no_more(match, before):
             return entries
         try:
             old = extract(subject.old, match, opener)
@@ -419,48 +445,67 @@ class Reviewer:
         subject: Subject,
         stage: Stage,
         match: Match,
+        before: Match,
         verdicts: Mapping[str, Verdict],
         entries: Mapping[str, Entry],
         exemptions: Exemptions,
         opener: Opener | None,
     ) -> Reviewed:
         roles = match.roles
-        audit = _audit_annotations(roles, verdicts, exemptions)
+        enforced = self._settings.mode == "enforce"
         warnings = [wording.skipped(skipped, reason) for reason, skipped in _by_reason(exemptions).items()]
         warnings += exemptions.reports
         for verdict in verdicts.values():
             warnings += verdict.warnings
-        enforced = self._settings.mode == "enforce"
-        if exemptions.forbidden and not enforced:
-            warnings.append(wording.admitted(f"{exemptions.forbidden}."))
         causes = [verdict.cause for verdict in verdicts.values() if verdict.cause and verdict.denied]
+        if exemptions.forbidden:
+            forbidden = Cause("metadata.annotations", f"{exemptions.forbidden}.", "FieldValueForbidden")
+            if enforced:
+                causes.insert(0, forbidden)
+            else:
+                warnings.append(wording.admitted(f"{forbidden.field}: {forbidden.message}"))
         for verdict in verdicts.values():
             if (told := verdict.cause) is not None and not verdict.denied:
                 outcomes = [finding.outcome for finding in verdict.judged.findings.values()]
                 warnings.append(self._admitted(f"{told.field}: {told.message}", outcomes))
-        if stage is Stage.MUTATE:
-            attestation = self._attest(subject, roles, verdicts, entries)
-            sealed = self._seal(subject, match, opener)
-            warnings += sealed.warnings
-            patch = patch_for(subject, roles, verdicts, entries, self._hosts, attestation, sealed)
-            return Reviewed(Allow(tuple(warnings), patch, audit), roles, verdicts, exemptions)
-        if self._seals and opener is not None:
+        if stage is Stage.VALIDATE and self._seals and opener is not None:
             named = {cause.field for cause in causes}
             unsealed = [cause for cause in unsealed_causes(subject, match, opener) if cause.field not in named]
             if enforced:
                 causes += unsealed
             else:
                 warnings += [wording.admitted(f"{cause.field}: {cause.message}") for cause in unsealed]
-        # The label says `warned` of what would have been denied; here it was.
-        denied = audit | {"validation": "denied"}
-        if exemptions.forbidden and enforced:
-            denial = Deny(f"{exemptions.forbidden}.", (), 403, "Forbidden", tuple(warnings), denied)
-            return Reviewed(denial, roles, verdicts, exemptions)
-        if causes:
-            message = " ".join(f"{cause.field}: {cause.message}" for cause in causes)
-            denial = Deny(message, tuple(causes), warnings=tuple(warnings), audit_annotations=denied)
-            return Reviewed(denial, roles, verdicts, exemptions)
-        return Reviewed(Allow(tuple(warnings), (), audit), roles, verdicts, exemptions)
+        # The label says `warned` of what would have been denied; here it is.
+        worst_found = str(worst(verdict.validation for verdict in verdicts.values())) if verdicts else ""
+        validation = "denied" if causes else worst_found
+        audit = _audit_annotations(roles, validation, exemptions)
+        decision: Decision
+        if stage is Stage.MUTATE:
+            attestation = self._attest(subject, roles, verdicts, entries)
+            sealed = self._seal(subject, match, opener)
+            warnings += sealed.warnings
+            marked = subject if before else replace(subject, old=None)
+            patch = patch_for(marked, roles, verdicts, entries, self._hosts, attestation, sealed)
+            decision = Allow(tuple(warnings), patch, audit)
+        elif causes:
+            decision = _deny(subject, causes, tuple(warnings), audit)
+        else:
+            decision = Allow(tuple(warnings), (), audit)
+        return Reviewed(decision, roles, verdicts, exemptions, validation)
+
+
+def _deny(
+    subject: Subject,
+    causes: list[Cause],
+    warnings: tuple[str, ...] = (),
+    audit_annotations: Mapping[str, str] | None = None,
+) -> Deny:
+    """Return the denial whose message names the Secret, for files that hold several, and says what all causes say."""
+    secret = subject.secret
+    name = secret.name or f"{secret.generate_name}*"
+    place = f"{secret.namespace}/{'(a name that holds a token)' if name_holds_token(name) else name}"
+    message = f"{place}: {' '.join(f'{cause.field}: {cause.message}' for cause in causes)}"
+    return Deny(message, tuple(causes), warnings=warnings, audit_annotations=audit_annotations or {})
 
 
 def _asked_by(match: Match) -> list[tuple[Role, Mapping[Kind, RequirementSettings]]]:
@@ -468,10 +513,26 @@ def _asked_by(match: Match) -> list[tuple[Role, Mapping[Kind, RequirementSetting
     return [(rule.role, rule.requirements) for rule in match.rules]
 
 
+def _asks_no_more(match: Match, before: Match) -> bool:
+    """Return whether every requirement was one already: no new role, and no rule with a requirement of its own."""
+    asked_before = _asked_by(before)
+    return all(asked in asked_before for asked in _asked_by(match))
+
+
 def _is_written(subject: Subject) -> bool:
-    """Whether there is something to judge: not on its way out, and neither read nor connected to."""
-    written = subject.operation in (Operation.CREATE, Operation.UPDATE)
-    return written and subject.object is not None and not subject.object.deleting
+    return subject.operation in (Operation.CREATE, Operation.UPDATE) and subject.object is not None
+
+
+def only_finishes_deletion(subject: Subject) -> bool:
+    """Return whether the write only lets a Secret go that was already being deleted, as by removing its finalizers.
+
+    The stored object alone says that it is being deleted: in a new object anybody can write a deletionTimestamp. The
+    matchConditions leave these writes out too, so that they pass while the webhook is down.
+    """
+    secret, old = subject.object, subject.old
+    if secret is None or old is None or not old.deleting:
+        return False
+    return secret.data == old.data and secret.labels == old.labels and keeps_marks(secret, old)
 
 
 def _by_reason(exemptions: Exemptions) -> dict[str, list[Role]]:
@@ -481,12 +542,10 @@ def _by_reason(exemptions: Exemptions) -> dict[str, list[Role]]:
     return reasons
 
 
-def _audit_annotations(
-    roles: frozenset[Role], verdicts: Mapping[str, Verdict], exemptions: Exemptions
-) -> dict[str, str]:
+def _audit_annotations(roles: frozenset[Role], validation: str, exemptions: Exemptions) -> dict[str, str]:
     annotations = {"roles": ".".join(role for role in Role if role in roles)}
-    if verdicts:
-        annotations["validation"] = str(worst(verdict.validation for verdict in verdicts.values()))
+    if validation:
+        annotations["validation"] = validation
     if exemptions.skips:
         annotations["skip-reason"] = "; ".join(sorted({skip.reason for skip in exemptions.skips.values()}))
     return annotations

@@ -1,10 +1,11 @@
-"""Which writes the API server asks us about, by its own evaluation of the shipped conditions: exactly those of Secrets
-with Git credentials, and never an error, which would refuse the write of a Secret that is none of our business."""
+"""Which writes the API server asks us about, by its own evaluation of the shipped conditions: exactly those that the
+server's own matching calls ours, and never an error, which would deny the write of any other Secret."""
 
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ from hypothesis import strategies as st
 from kubernetes.client import ApiClient, ApiException, CoreV1Api
 
 from webhook.decision import Stage
+from webhook.matching import classify
+from webhook.review import only_finishes_deletion
+from webhook.settings import BUILTIN_RULES
+from webhook.subject import Operation, SecretObject, Subject
 
 from .control_plane import ControlPlane, wait_until
 from .webhook_process import MANIFESTS, secret
@@ -47,6 +52,24 @@ METADATA = st.builds(
     st.sampled_from([{}, {"finalizers": ["example.com/f"]}, {"ownerReferences": None}, {"generateName": ""}]),
 )
 
+NOWHERE = base64.b64encode(b"{}").decode()
+DATA_OF_TYPES: dict[str, dict[str, str]] = {
+    "Opaque": {},
+    "": {},
+    "kubernetes.io/basic-auth": {"password": NOWHERE},
+    "kubernetes.io/tls": {"tls.crt": NOWHERE, "tls.key": NOWHERE},
+    "kubernetes.io/ssh-auth": {"ssh-privatekey": NOWHERE},
+    "kubernetes.io/dockercfg": {".dockercfg": NOWHERE},
+    "kubernetes.io/dockerconfigjson": {".dockerconfigjson": NOWHERE},
+    "kubernetes.io/service-account-token": {},
+    "bootstrap.kubernetes.io/token": {},
+    "helm.sh/release.v1": {},
+    "kubernetes.io/other": {},
+    "example.com/git": {},
+}
+"""Types, with the least that the API server's validation wants of them."""
+TYPES = st.sampled_from(list(DATA_OF_TYPES))
+
 STORED: dict[str, Any] = {
     "plain": None,
     "empty-labels": {},
@@ -59,11 +82,37 @@ STORED: dict[str, Any] = {
 """Secrets that were there before, by name, with their labels."""
 
 
-def is_ours(metadata: Metadata) -> bool:
-    """The same condition, in Python."""
-    labels = metadata.get("labels") or {}
-    name = metadata.get("name") or metadata.get("generateName") or ""
-    return labels.get(ARGO) == "repo-creds" or labels.get(PLATFORM) == "git" or name.startswith("git-default-")
+MARK = "git-token-webhook/account"
+MARKED = {MARK: "octocat", "git-token-webhook/empty": "", "note": "a"}
+DELETING: dict[str, Any] = {
+    "deleting": None,
+    "deleting-argo": {ARGO: "repo-creds", "a": "b"},
+    "git-default-deleting": None,
+}
+"""Secrets that are being deleted, by name, with their labels; a finalizer keeps them."""
+
+
+LARGE = "git-default-large"
+MANY_MARKS = {f"git-token-webhook/{number:05}": "" for number in range(8000)}
+MUCH_DATA = {f"k{number:05}": base64.b64encode(b"x" * 100).decode() for number in range(8000)}
+
+
+def as_subject(metadata: Metadata, type_: str = "", data: Mapping[str, str] | None = None) -> SecretObject:
+    """The Secret as the server reads it."""
+    return SecretObject(
+        metadata.get("namespace") or "",
+        metadata.get("name") or "",
+        metadata.get("generateName") or "",
+        metadata.get("labels") or {},
+        metadata.get("annotations") or {},
+        data or {},
+        type_ or "Opaque",
+    )
+
+
+def is_ours(metadata: Metadata, type_: str = "") -> bool:
+    """What the server itself says."""
+    return bool(classify(as_subject(metadata, type_), BUILTIN_RULES))
 
 
 class Asked:
@@ -74,11 +123,12 @@ class Asked:
         self._core: Any = CoreV1Api(client)  # which takes objects as JSON, too, though its types don't say so
         self._namespace = namespace
 
-    def create(self, metadata: Metadata) -> bool | None:
-        return self._outcome(lambda **dry: self._core.create_namespaced_secret(self._namespace, body(metadata), **dry))
+    def create(self, metadata: Metadata, type_: str = "") -> bool | None:
+        new = body(metadata, type_)
+        return self._outcome(lambda **dry: self._core.create_namespaced_secret(self._namespace, new, **dry))
 
-    def replace(self, name: str, metadata: Metadata) -> bool | None:
-        new = body({**metadata, "name": name})
+    def replace(self, name: str, metadata: Metadata, **changed: Any) -> bool | None:
+        new = {**body({**metadata, "name": name}), **changed}
         return self._outcome(
             lambda **dry: self._core.replace_namespaced_secret(name, self._namespace, new, **dry),
         )
@@ -105,10 +155,13 @@ class Asked:
         return False
 
 
-def body(metadata: Metadata) -> dict[str, Any]:
+PLANTED = {"token": base64.b64encode(b"planted").decode()}
+
+
+def body(metadata: Metadata, type_: str = "") -> dict[str, Any]:
     whole = secret({}, **metadata)
     del whole["stringData"]
-    return {**whole, "data": {"token": base64.b64encode(b"planted").decode()}}
+    return {**whole, **({"type": type_} if type_ else {}), "data": {**PLANTED, **DATA_OF_TYPES[type_]}}
 
 
 @pytest.fixture(scope="module", params=[stage.value for stage in Stage])
@@ -118,6 +171,14 @@ def asked(request: pytest.FixtureRequest, control_plane: ControlPlane, client: A
     control_plane.kubectl("create", "namespace", namespace)
     for name, labels in STORED.items():
         control_plane.apply(body({"namespace": namespace, "name": name, "labels": labels}))
+    core: Any = CoreV1Api(client)
+    for name, labels in DELETING.items():
+        metadata = {"name": name, "labels": labels, "annotations": MARKED, "finalizers": ["example.com/hold"]}
+        core.create_namespaced_secret(namespace, body(metadata))
+        core.delete_namespaced_secret(name, namespace)
+    metadata = {"name": LARGE, "annotations": MANY_MARKS, "finalizers": ["example.com/hold"]}
+    core.create_namespaced_secret(namespace, {**body(metadata), "data": MUCH_DATA})
+    core.delete_namespaced_secret(LARGE, namespace)
     documents = yaml.safe_load_all((MANIFESTS / "webhooks.yaml").read_text())
     kind = {"mutate": "MutatingWebhookConfiguration", "validate": "ValidatingWebhookConfiguration"}[request.param]
     (shipped,) = (document for document in documents if document["kind"] == kind)
@@ -133,6 +194,8 @@ def asked(request: pytest.FixtureRequest, control_plane: ControlPlane, client: A
     wait_until(lambda: found.create({"name": "git-default-probe"}))
     yield found
     control_plane.delete(shipped)
+    for name in (*DELETING, LARGE):
+        core.patch_namespaced_secret(name, namespace, {"metadata": {"finalizers": None}})
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +217,78 @@ MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.function_sc
 
 @pytest.mark.usefixtures("evaluation_errors")
 @MANY
+@given(metadata=METADATA, type_=TYPES)
+def test_a_create_is_asked_about_if_it_holds_git_credentials(asked: Asked, metadata: Metadata, type_: str) -> None:
+    """With labels, annotations, names and types of every shape, or none."""
+    assert asked.create(metadata, type_) in (is_ours(metadata, type_), None)
+
+
+@pytest.mark.usefixtures("evaluation_errors")
+@pytest.mark.parametrize("type_", DATA_OF_TYPES)
+def test_argocds_label_counts_whatever_the_type(asked: Asked, type_: str) -> None:
+    """And the name git-default- only for types that Kubernetes doesn't define."""
+    assert asked.create({"name": "creds", "labels": {ARGO: "repo-creds"}}, type_) in (True, None)
+    assert asked.create({"name": "git-default-x"}, type_) in (is_ours({"name": "git-default-x"}, type_), None)
+
+
+@pytest.mark.usefixtures("evaluation_errors")
+@MANY
+@given(
+    name=st.sampled_from(list(DELETING)),
+    timestamp=st.booleans(),
+    finalizers=st.sampled_from([None, [], ["example.com/hold"]]),
+    data=st.sampled_from([PLANTED, {"token": NOWHERE}, {}, None, {**PLANTED, "b": NOWHERE}]),
+    change=st.sampled_from([{}, {"a": "c"}, {ARGO: "repo-creds"}, {PLATFORM: "git"}]),
+    annotations=st.sampled_from(
+        [
+            MARKED,
+            {**MARKED, "note": "b"},
+            {**MARKED, MARK: "mallory"},
+            {**MARKED, "git-token-webhook/new": ""},
+            {MARK: "octocat"},
+            {"git-token-webhook/empty": "", MARK: "octocat"},
+            {**MARKED, "git-token-webhook/skip-validation": "true"},
+            None,
+        ]
+    ),
+)
+def test_an_update_of_a_secret_that_is_being_deleted_is_asked_about_if_it_changes_something_of_ours(
+    asked: Asked,
+    name: str,
+    timestamp: bool,
+    finalizers: list[str] | None,
+    data: dict[str, str] | None,
+    change: dict[str, str],
+    annotations: dict[str, str] | None,
+) -> None:
+    """The data, a label or one of our marks; a finalizer, another annotation and the timestamp are none of ours."""
+    before = {"name": name, "labels": DELETING[name], "annotations": MARKED}
+    labels = {**(DELETING[name] or {}), **change} or None
+    after = {"name": name, "labels": labels, "annotations": annotations, "finalizers": finalizers}
+    if timestamp:
+        after["deletionTimestamp"] = "2020-01-01T00:00:00Z"
+    old = replace(as_subject(before, data=PLANTED), deleting=True)
+    new = as_subject(after, data=data)
+    ours = is_ours(before) or is_ours(after)
+    expected = ours and not only_finishes_deletion(Subject(Operation.UPDATE, new, old))
+    assert asked.replace(name, after, data=data) in (expected, None)
+
+
+@pytest.mark.usefixtures("evaluation_errors")
+@MANY
 @given(metadata=METADATA)
-def test_a_create_is_asked_about_if_it_holds_git_credentials(asked: Asked, metadata: Metadata) -> None:
-    """With labels, annotations and names of every shape, or none."""
-    assert asked.create(metadata) in (is_ours(metadata), None)
+def test_a_deletion_timestamp_in_a_new_object_exempts_from_nothing(asked: Asked, metadata: Metadata) -> None:
+    """Whoever creates or replaces a Secret can write one."""
+    forged = {**metadata, "deletionTimestamp": "2020-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}
+    assert asked.create(forged) in (is_ours(metadata), None)
+    assert asked.replace("argo", forged) in (True, None)
+
+
+@pytest.mark.usefixtures("evaluation_errors")
+def test_the_largest_secret_that_is_being_deleted_can_go(asked: Asked) -> None:
+    """To compare its data and annotations costs less than the API server allows for an expression."""
+    assert asked.replace(LARGE, {"annotations": MANY_MARKS}, data=MUCH_DATA) is False
+    assert asked.replace(LARGE, {"annotations": {**MANY_MARKS, MARK: "mallory"}}, data=MUCH_DATA) is True
 
 
 @pytest.mark.usefixtures("evaluation_errors")

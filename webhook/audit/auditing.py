@@ -287,8 +287,6 @@ class Audit:
 
     def _passed_over(self, listed: Listed) -> str | None:
         """What a Secret is that isn't looked at; None of one that is."""
-        if listed.secret.deleting:
-            return "Secret that is being deleted"
         argocds = self._scope.applications and is_argocds(listed.secret)
         if not (argocds or self._selection.may_match(listed.secret)):
             return "Secret"
@@ -341,7 +339,7 @@ class Audit:
             place = place_of(SecretObject(namespace, name), one.cluster.label)
             one.left_out[uid] = NotLookedAt(place, "Secret", f"It can't be read: {error}.")
             return None
-        return stored if stored is not None and not stored.secret.deleting else None
+        return stored
 
     async def _again(self) -> None:
         """Read and judge anew what is still unverified."""

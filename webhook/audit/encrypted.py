@@ -55,4 +55,5 @@ def _made(node: yaml.Node, *places: str, namespace: str) -> SecretObject:
     names = [text(node, *path, "name") for path in paths]
     labels = next((found for path in paths if (found := texts(node, *path, "labels"))), {})
     where = text(node, "metadata", "namespace") or namespace
-    return SecretObject(where, next(filter(None, names), ""), labels=labels)
+    types = [text(node, *path[:-1], "type") for path in paths if path[-1] == "metadata"]
+    return SecretObject(where, next(filter(None, names), ""), labels=labels, type=next(filter(None, types), "Opaque"))

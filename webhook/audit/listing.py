@@ -96,16 +96,13 @@ class Metadata(msgspec.Struct, rename="camel"):
     uid: str = ""
     resource_version: str = ""
     creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
     labels: dict[str, str] = {}
     annotations: _Annotations = msgspec.field(default_factory=_Annotations)
     managed_fields: list[_Managed] = []
 
     def listed(self) -> Listed:
         """As a Secret."""
-        secret = SecretObject(
-            self.namespace, self.name, labels=self.labels, deleting=self.deletion_timestamp is not None
-        )
+        secret = SecretObject(self.namespace, self.name, labels=self.labels)
         times = [self.creation_timestamp, *(managed.time for managed in self.managed_fields)]
         written = max(moment for moment in times if moment is not None)
         noted = self.annotations

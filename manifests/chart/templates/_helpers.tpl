@@ -57,24 +57,40 @@ namespaceSelector:
     - key: kubernetes.io/metadata.name
       operator: NotIn
       values: {{ append (.Values.webhooks.excludedNamespaces | default list) .Release.Namespace | uniq | toJson }}
-# It must never err, because an error of it refuses the write: hence all the optional fields.
+# An error in the expression would deny the write, hence all the optional fields. The last part leaves out an update of
+# a Secret that was already being deleted, unless it changes data, labels or our marks.
 matchConditions:
   - name: holds-git-credentials
     expression: >-
       [object, oldObject].exists(o, o != null && (
       o.metadata.?labels[?'argocd.argoproj.io/secret-type'].orValue('') == 'repo-creds' ||
-      o.metadata.?labels[?'io.codefresh.integration-type'].orValue('') == 'git' ||
-      {{- with include "git-token-webhook.ownConditions" . | trim }}
+      {{- with include "git-token-webhook.ownConditions" (dict "role" "runtime" "Values" .Values) | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      ((o.metadata.?labels[?'io.codefresh.integration-type'].orValue('') == 'git' ||
+      {{- with include "git-token-webhook.ownConditions" (dict "role" "user" "Values" .Values) | trim }}
       {{- . | nindent 6 }}
       {{- end }}
       o.metadata.?name.orValue('').startsWith('git-default-') ||
-      (o.metadata.?name.orValue('') == '' && o.metadata.?generateName.orValue('').startsWith('git-default-'))))
+      (o.metadata.?name.orValue('') == '' && o.metadata.?generateName.orValue('').startsWith('git-default-'))) &&
+      !(o.?type.orValue('') in ['kubernetes.io/service-account-token', 'kubernetes.io/tls', 'kubernetes.io/ssh-auth',
+      'kubernetes.io/dockercfg', 'kubernetes.io/dockerconfigjson', 'bootstrap.kubernetes.io/token']) &&
+      !o.?type.orValue('').startsWith('helm.sh/')))) &&
+      (oldObject == null || !has(oldObject.metadata.deletionTimestamp) || object == null || has(object.stringData) ||
+      object.?data.orValue({}) != oldObject.?data.orValue({}) ||
+      object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({}) ||
+      [object, oldObject].exists(o, o.metadata.?annotations.orValue({}).exists(name,
+      name.startsWith('git-token-webhook/') &&
+      object.metadata.?annotations[?name] != oldObject.metadata.?annotations[?name])))
 {{- end }}
 
 {{- /* The conditions of config.rules, and those that are given as they are; each ends in ||. For each rule all of its labels
-must be there and one of its names; namespaces and urls the server looks at itself. */ -}}
+must be there and one of its names; namespaces and urls the server looks at itself. Rules of the role user don't hold for
+the types that Kubernetes defines, so they stand apart. */ -}}
 {{- define "git-token-webhook.ownConditions" -}}
+{{- $role := .role }}
 {{- range (.Values.config | default dict).rules }}
+{{- if eq (.role | default "runtime") $role }}
 {{- $needed := list }}
 {{- range $key, $value := .labels }}
 {{- $needed = append $needed (printf "o.metadata.?labels[?'%s'].orValue('') == '%s'" $key $value) }}
@@ -102,8 +118,11 @@ must be there and one of its names; namespaces and urls the server looks at itse
 {{- end }}
 ({{ join " && " $needed }}) ||
 {{- end }}
+{{- end }}
+{{- if eq $role "runtime" }}
 {{- range .Values.webhooks.conditions }}
 ({{ . }}) ||
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -42,6 +42,8 @@ class Reports:
         self._said: str | None = None
         self._stored: dict[Key, Known | None] = {}
         self._read_at = 0.0
+        self.refused = False
+        """The last report that could not be written was denied, so that another namespace may still accept one."""
 
     @property
     def stored(self) -> Mapping[Key, Known | None]:
@@ -75,6 +77,7 @@ class Reports:
         try:
             await self._write(self._kind, known)
         except NotDone as error:
+            self.refused = error.status == 403
             self._trouble(_WRITING, error, self._kind)
             return False
         self._stored[key] = known

@@ -193,8 +193,8 @@ class Watching:
 
     def secret_seen(self, listed: Listed) -> None:
         """A Secret is there, and like this."""
-        if listed.secret.deleting or not self._selection.may_match(listed.secret):
-            self.secret_gone(listed, deleted=listed.secret.deleting)
+        if not self._selection.may_match(listed.secret):
+            self.secret_gone(listed, deleted=False)
             return
         followed = self._followed.get(listed.uid)
         if followed is None:
@@ -325,12 +325,16 @@ class Watching:
                 wanted = {_key(followed.listed) for followed in self._followed.values()}
                 for key in self._reports.stored.keys() - wanted:
                     await self._reports.remove(key)
+            refused: set[str] = set()  # namespaces: one that is being deleted accepts no new objects
             for followed in list(self._followed.values()):
                 known = followed.known
-                if known is None or followed.looking or not _may_be_shown(known):
+                if known is None or followed.looking or not _may_be_shown(known) or known.namespace in refused:
                     continue
-                if not await self._reports.write(known):
-                    break  # the others would fare no better
+                if await self._reports.write(known):
+                    continue
+                if not self._reports.refused:
+                    break  # the API server is unavailable, so the next write fails too
+                refused.add(known.namespace)
             self._tell_what_is_untold()
 
     def _tell_what_is_untold(self) -> None:
@@ -375,7 +379,7 @@ class Watching:
         listed = followed.listed
         stored = await self._secrets.read(listed.secret.namespace, listed.secret.name)
         self._troubles.say("reading", None)
-        if stored is None or stored.uid != listed.uid or stored.secret.deleting:
+        if stored is None or stored.uid != listed.uid:
             return  # whoever follows the Secrets will be told
         known = await self._judge(followed, stored)
         self._metrics.looked("judged")
