@@ -308,6 +308,31 @@ class ControlPlane:
         _stop(self._api_server)
         self._start_api_server(self._stack)
 
+    @contextmanager
+    def controller_manager(self) -> Iterator[None]:
+        """kube-controller-manager with what deletes namespaces and collects garbage, for as long as the `with` lasts.
+
+        Raises FileNotFoundError if the binaries have none.
+        """
+        name = "kube-controller-manager"
+        if not (self.binaries / name).is_file():
+            raise FileNotFoundError(f"{self.binaries} has no {name}")
+        port = free_port()
+        arguments = (
+            f"--kubeconfig={self.kubeconfig()}",
+            f"--service-account-private-key-file={self._folder / 'service-account.key'}",
+            f"--root-ca-file={self._folder / 'ca.crt'}",
+            "--controllers=namespace-controller,garbage-collector-controller",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--tls-cert-file={self._folder / 'serving.crt'}",
+            f"--tls-private-key-file={self._folder / 'serving.key'}",
+        )
+        with self._running(name, *arguments) as process:
+            self._wait_for(name, process, lambda: _answers_ok(f"https://127.0.0.1:{port}", "/healthz", self._tls))
+            yield
+
     @property
     def _environment(self) -> dict[str, str]:
         # Only what the binaries need. Settings of the developer (a proxy, ETCD_…, KUBECONFIG, ~/.kube) must not change

@@ -294,7 +294,7 @@ def test_a_secret_can_always_be_deleted(forgetful: Installation, github: Simulat
     accepted(place.patch(RUNTIME, {"metadata": {"finalizers": ["example.org/hold"]}}))
     github.fail(token, Outage())
     accepted(place.kubectl("delete", "secret", RUNTIME, "--wait=false"))
-    accepted(place.patch(RUNTIME, {"metadata": {"finalizers": None}, "stringData": {"password": ""}}))
+    accepted(place.patch(RUNTIME, {"metadata": {"finalizers": None}}))
     wait_until(lambda: not place.exists(RUNTIME))
 
 
@@ -310,6 +310,51 @@ def test_other_secrets_never_reach_the_webhook(webhook: Installation, place: Pla
     assert webhook.calls() == before
     place.create(user_secret(""))
     assert webhook.calls() == before + 2, "the count that this test goes by doesn't count"
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [
+        ("kubernetes.io/tls", {"tls.crt": "a", "tls.key": "b"}),
+        ("kubernetes.io/ssh-auth", {"ssh-privatekey": "a"}),
+        ("kubernetes.io/dockerconfigjson", {".dockerconfigjson": "{}"}),
+        ("helm.sh/release.v1", {"release": "a"}),
+    ],
+)
+def test_types_that_kubernetes_defines_never_reach_the_webhook(
+    webhook: Installation, place: Place, github: Simulation, type_: str, data: dict[str, str]
+) -> None:
+    """Neither their name nor the platform's label makes them a user's; Argo CD's label counts for every type."""
+    before, token = webhook.calls(), github.weak_token()
+    labels = {"io.codefresh.integration-type": "git", "git-token-webhook/validation": "passed"}
+    system = {**secret({**data, "token": token}, name="git-default-system", labels=labels), "type": type_}
+    accepted(place.create(system))
+    accepted(place.patch("git-default-system", {"stringData": {"more": token}}))
+    assert webhook.calls() == before
+    assert github.requests(token) == 0
+    assert place.value("git-default-system", "token") == token
+    assert LACKS_HOOKS in refused(place.create({**runtime_secret(token, **data), "type": type_}))
+
+
+def test_a_service_account_token_is_sent_nowhere(webhook: Installation, place: Place, github: Simulation) -> None:
+    """Its controller fills in the ServiceAccount's JWT, and may write it as often as it likes."""
+    before, requests = webhook.calls(), github.requests_in_all()
+    annotations = {"kubernetes.io/service-account.name": "default"}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    accepted(place.apply(account))
+    body = secret({"token": "eyJ.made.up"}, name="git-default-account", annotations=annotations)
+    accepted(place.create({**body, "type": "kubernetes.io/service-account-token"}))
+    assert (webhook.calls(), github.requests_in_all()) == (before, requests)
+
+
+def test_a_denial_names_the_secret(place: Place, github: Simulation, client: ApiClient) -> None:
+    """For files that hold several: the message begins with namespace and name, the causes don't."""
+    body = as_model("creds", {ARGOCD_LABEL: "repo-creds"}, url="https://github.com", password=github.weak_token())
+    with pytest.raises(ApiException) as refusal:
+        CoreV1Api(client).create_namespaced_secret(place.namespace, body)
+    status = json.loads(str(refusal.value.body))
+    assert f"denied the request: {place.namespace}/creds: data.password: github.com says" in status["message"]
+    assert status["details"]["causes"][0]["message"].startswith("github.com says")
 
 
 def test_the_empty_secret_of_a_new_runtime_is_stored(place: Place) -> None:

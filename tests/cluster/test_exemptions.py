@@ -1,5 +1,7 @@
 """Who is let off the check: by the platform's flags, by the Namespace, by a person with the right."""
 
+import base64
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -143,14 +145,29 @@ def test_an_administrator_may_skip_by_the_secrets_own_annotation(place: Place, g
 
 
 def test_a_user_without_the_right_may_not(place: Place, github: Simulation, let_alice_write: LetAliceWrite) -> None:
-    """Being able to write a Secret is not enough: 403, which names the right; without the annotation it is judged."""
+    """Being able to write a Secret is not enough: a cause names the right; without the annotation it is judged."""
     let_alice_write(place)
     manifest = runtime_secret(github.weak_token())
     message = refused(place.create(annotated(manifest, skip_validation="true"), user="alice"))
-    assert "(Forbidden)" in message
+    assert f'The Secret "{RUNTIME}" is invalid' in message
+    assert "metadata.annotations: Forbidden: alice" in message or "metadata.annotations: alice" in message
     assert f"alice may not use the annotation {SKIP}" in message
     assert '"skip" on "validations" of API group "git-token-webhook"' in message
     assert "also needs admin:repo_hook" in refused(place.create(manifest, user="alice"))
+
+
+def test_an_apply_without_the_right_prints_no_token(
+    place: Place, github: Simulation, let_alice_write: LetAliceWrite
+) -> None:
+    """On a 403 kubectl would print the whole patch."""
+    let_alice_write(place)
+    accepted(place.apply(runtime_secret(github.good_token())))
+    token = github.weak_token()
+    manifest = annotated(runtime_secret(token), skip_validation="true")
+    result = place.kubectl("apply", "-f", "-", user="alice", input=json.dumps(manifest))
+    assert "alice may not use the annotation" in refused(result)
+    for text in (token, base64.b64encode(token.encode()).decode()):
+        assert text not in result.stdout + result.stderr
 
 
 def test_a_user_with_the_right_may(place: Place, github: Simulation, let_alice_write: LetAliceWrite) -> None:
@@ -168,7 +185,7 @@ def test_a_right_in_one_namespace_is_none_in_another(
     elsewhere = webhook.new_namespace()
     let_alice_write(elsewhere)
     manifest = annotated(runtime_secret(github.weak_token()), skip_validation="true")
-    assert "(Forbidden)" in refused(elsewhere.create(manifest, user="alice"))
+    assert "alice may not use the annotation" in refused(elsewhere.create(manifest, user="alice"))
 
 
 def test_a_value_that_is_neither_true_nor_false_skips_nothing(webhook: Installation, github: Simulation) -> None:
