@@ -109,7 +109,7 @@ class FakeProvider:
     async def inspect(self, question: Question, api: Api) -> Answer:
         self.asked.append(question)
         if self.silent:
-            raise NoAnswer("answered 502")
+            raise NoAnswer("answered 502", transient=True)
         credential = question.credential
         token = credential.token.get_secret_value() if isinstance(credential, TokenCredential) else ""
         remedy = "Make a better one."

@@ -68,19 +68,26 @@ def test_without_a_remedy_there_is_still_something_to_do() -> None:
 
 def test_what_could_not_be_verified_says_that_a_retry_may_pass() -> None:
     """And offers no better token: nobody knows that this one is bad."""
-    silent = Finding(Outcome.UNVERIFIED, reason="answered 502")
+    silent = Finding(Outcome.UNVERIFIED, reason="answered 502", transient=True)
     assert wording.failure("github.com", Facts(), {Role.USER: silent}, REMEDY) == (
         "github.com answered 502, so that this token is known neither to be good nor bad; a retry may pass."
     )
 
 
-def test_what_stays_so_until_somebody_mends_it_promises_no_retry() -> None:
-    """An unknown authority, a name that isn't there: trying again is no advice."""
-    lasting = Finding(Outcome.UNVERIFIED, reason="could not be found (DNS)", lasting=True)
+def test_a_lasting_failure_promises_no_retry() -> None:
+    """An unknown authority, a name that isn't there: the sentence says what must change."""
+    lasting = Finding(Outcome.UNVERIFIED, reason="could not be found (DNS)", remedy="Correct the host's name.")
     assert wording.failure("git.acme.dev", Facts(), {Role.USER: lasting}, REMEDY) == (
-        "git.acme.dev could not be found (DNS), so that this token is known neither to be good nor bad; "
-        "a retry passes only once that is mended."
+        "git.acme.dev could not be found (DNS), so that this token is known neither to be good nor bad. "
+        "Correct the host's name."
     )
+
+
+def test_a_lasting_failure_without_a_remedy_says_that_waiting_is_none() -> None:
+    """Where the reason itself is all that is known."""
+    lasting = Finding(Outcome.UNVERIFIED, reason="answers 403")
+    text = wording.failure("git.acme.dev", Facts(), {Role.USER: lasting}, REMEDY)
+    assert text.endswith("known neither to be good nor bad. Waiting does not change that.")
 
 
 def test_an_unknown_host_is_told_how_to_declare_it() -> None:

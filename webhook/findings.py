@@ -172,13 +172,15 @@ class Finding:
         lacks: where insufficient, what is missing, in the credential's own vocabulary.
         reason: a clause that stands after "HOST" or on its own, without full stop, for every outcome but
             sufficient and an insufficient one that is told by `lacks`.
-        lasting: where unverified, asking again brings the same until somebody has mended what `reason` says.
+        transient: where unverified, waiting can help: a retry may pass.
+        remedy: where unverified, a whole sentence that says what must change; empty where that isn't known.
     """
 
     outcome: Outcome
     lacks: tuple[str, ...] = ()
     reason: str = ""
-    lasting: bool = False
+    transient: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ LONGEST_BAD_NEWS = 10.0
 """Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
 _GRACE = 0.25
 """Seconds that a provider has to say itself that time is over, which it does with better words."""
+_REPORT_BUG = "Report this to the maintainers of git-token-webhook."
 _PACKAGE = Path(__file__).parent
 
 
@@ -154,25 +155,26 @@ class Inspector:
         provider = self._providers.get(question.host.kind)
         if provider is None:
             reason = f"is a {question.host.kind} host, which this version can't check"
-            return self._without_asking(question, Outcome.UNSUPPORTED, reason)
+            answer = same_for_all(question, Finding(Outcome.UNSUPPORTED, reason=reason))
+            return Inspected(answer, self._clock())
 
         started = self._monotonic()
         flight = self._flights.get(key)
         coalesced = flight is not None
         if flight is None:
             if self._closed:
-                return self._without_asking(question, Outcome.UNVERIFIED, "is not asked, because this process ends")
+                return self._too_late(question, "is not asked, because this process ends")
             if deadline <= asyncio.get_running_loop().time():
-                return self._without_asking(question, Outcome.UNVERIFIED, "was not asked, because no time was left")
+                return self._too_late(question, "was not asked, because no time was left")
             flight = self._begin(key, question, provider, deadline)
         # Neither this caller's end nor its cancellation reaches the flight, as it would if it were awaited itself.
         await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
         seconds = self._monotonic() - started
         if not flight.done():
-            answer = _unverified(question, "did not answer in time")
+            answer = _unverified(question, "did not answer in time", transient=True)
             return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
         if flight.cancelled():
-            answer = _unverified(question, "was not asked to the end, because this process ends")
+            answer = _unverified(question, "was not asked to the end, because this process ends", transient=True)
             return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
         known = flight.result()
         return Inspected(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
@@ -193,8 +195,8 @@ class Inspector:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _without_asking(self, question: Question, outcome: Outcome, reason: str) -> Inspected:
-        return Inspected(same_for_all(question, Finding(outcome, reason=reason)), self._clock())
+    def _too_late(self, question: Question, reason: str) -> Inspected:
+        return Inspected(_unverified(question, reason, transient=True), self._clock())
 
     # The cache.
 
@@ -257,13 +259,13 @@ class Inspector:
             if not question.requirements.keys() <= answer.findings.keys():
                 raise LookupError
         except NoAnswer as silence:
-            return _unverified(question, str(silence), lasting=silence.lasting)
+            return _unverified(question, str(silence), transient=silence.transient, remedy=silence.remedy)
         except Exception as error:
             if isinstance(error, TimeoutError) and patience.expired():
-                return _unverified(question, f"did not answer within {self._decision_timeout:g} s")
+                return _unverified(question, f"did not answer within {self._decision_timeout:g} s", transient=True)
             self._on_error(Bug(type(error).__name__, _where(error)))
             reason = f"could not be asked, because of an error in this program ({type(error).__name__})"
-            return _unverified(question, reason)
+            return _unverified(question, reason, remedy=_REPORT_BUG)
         return answer
 
     # The keys.
@@ -308,8 +310,8 @@ def says_nothing(answer: Answer) -> bool:
     return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
 
 
-def _unverified(question: Question, reason: str, *, lasting: bool = False) -> Answer:
-    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, lasting=lasting))
+def _unverified(question: Question, reason: str, *, transient: bool = False, remedy: str = "") -> Answer:
+    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=transient, remedy=remedy))
 
 
 def _where(error: BaseException) -> str:

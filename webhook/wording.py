@@ -43,6 +43,7 @@ def failure(
 
 
 _MOST_NAMES = 40
+_STAYS = "Waiting does not change that."
 _MENDABLE = {Outcome.INSUFFICIENT, Outcome.INVALID, Outcome.BLOCKED}
 
 
@@ -64,8 +65,8 @@ def _first(names: tuple[str, ...]) -> tuple[str, ...]:
 def _told(host: str, finding: Finding, *, whole_secret: bool) -> str:
     match finding.outcome:
         case Outcome.UNVERIFIED:
-            retry = "a retry passes only once that is mended" if finding.lasting else "a retry may pass"
-            return f"{host} {finding.reason}, so that this token is known neither to be good nor bad; {retry}."
+            unknown = f"{host} {finding.reason}, so that this token is known neither to be good nor bad"
+            return f"{unknown}; a retry may pass." if finding.transient else f"{unknown}. {finding.remedy or _STAYS}"
         case Outcome.UNKNOWN_HOST:
             return (
                 f"{host} is no Git host that this webhook knows, so its token is not checked and was sent nowhere; "

@@ -834,7 +834,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Autho
         with pytest.raises(NoAnswer, match=r"can't be verified \(an unknown authority signed it\)") as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
         assert not site.requests
-    assert caught.value.lasting
+    assert not caught.value.transient
 
 
 async def test_an_expired_certificate_is_refused(authority: Authority) -> None:
@@ -1043,7 +1043,7 @@ async def test_an_unusable_proxy_is_not_quoted(authority: Authority) -> None:
     assert "secret" not in str(caught.value)
 
 
-# Mishaps, secrets, reports.
+# Failures, secrets, reports.
 
 
 def all_kinds(base: type[BaseException]) -> set[type[BaseException]]:
@@ -1056,12 +1056,12 @@ def test_every_exception_of_the_http_library_has_its_clause() -> None:
     assert len(kinds) >= 15
     kinds |= {anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, h2.exceptions.ProtocolError}
     for kind in kinds | {ssl.SSLError, ssl.SSLCertVerificationError, ssl.SSLEOFError, OSError, ConnectionResetError}:
-        assert "error in this program" not in http._mishap(kind()).clause, kind
+        assert "error in this program" not in http._failure(kind()).clause, kind
 
 
 def test_an_unknown_exception_is_named_by_its_class_alone() -> None:
     """What it says may hold a header."""
-    assert http._mishap(KeyError(TOKEN)).clause == "could not be asked, because of an error in this program (KeyError)"
+    assert http._failure(KeyError(TOKEN)).clause == "could not be asked, because of an error in this program (KeyError)"
 
 
 async def test_an_unknown_name_is_told(authority: Authority) -> None:
@@ -1078,7 +1078,7 @@ async def test_a_refused_connection_is_told(authority: Authority) -> None:
     async with make_client() as client:
         with pytest.raises(NoAnswer, match="refused the connection") as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
-    assert not caught.value.lasting
+    assert caught.value.transient
 
 
 async def test_a_failure_carries_no_request(authority: Authority) -> None:
@@ -1167,9 +1167,68 @@ async def test_a_time_out_is_reported_as_one(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "lasting"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False), (socket.EAI_FAIL, False)]
+    ("number", "transient"), [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True), (socket.EAI_FAIL, True)]
 )
-def test_a_name_that_is_not_there_stays_so(number: int, lasting: bool) -> None:
+def test_a_name_that_is_not_there_stays_so(number: int, transient: bool) -> None:
     """Nobody being there who could be asked doesn't."""
-    mishap = http._mishap(httpcore.ConnectError(socket.gaierror(number, "")))
-    assert (mishap.lasting, mishap.clause) == (lasting, "could not be found (DNS)")
+    failure = http._failure(httpcore.ConnectError(socket.gaierror(number, "")))
+    assert (failure.transient, failure.clause) == (transient, "could not be found (DNS)")
+
+
+@pytest.mark.parametrize("kind", http.FAILURES, ids=lambda kind: kind.__name__)
+def test_a_failed_connection_may_be_retried_and_nothing_else(kind: type[BaseException]) -> None:
+    """Certificates, protocols and names stay as they are; whatever is tried again here may be tried again later."""
+    failure = http.FAILURES[kind]
+    lasting = {httpcore.UnsupportedProtocol, ssl.SSLError, ssl.SSLCertVerificationError, UnicodeError, socket.gaierror}
+    assert failure.transient == (kind not in lasting)
+    assert failure.transient or not failure.retry
+    assert not (failure.transient and failure.remedy)
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"), [(500, True), (501, False), (502, True), (503, True), (505, False), (511, False)]
+)
+async def test_a_server_error_may_be_retried_unless_it_is_about_the_request(
+    status: int, transient: bool, authority: Authority
+) -> None:
+    """What a server doesn't implement, it won't implement in a minute; 511 is a network that wants a sign-in."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    with pytest.raises(NoAnswer, match=f"answered with status {status}") as caught:
+        await reply_of(authority, handler)
+    assert caught.value.transient == transient
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        http_answer("200 OK", "text/html", b"<html>"),
+        http_answer("200 OK", "application/json", b"{"),
+        http_answer("200 OK", "application/json", b"x", "Content-Encoding: br"),
+        http_answer("200 OK", "application/json", b"no gzip", "Content-Encoding: gzip"),
+        http_answer("200 OK", "application/json", b'"' + b"x" * (2 << 20) + b'"'),
+        http_answer("303 See Other", "text/html", b"", "Location: /"),
+    ],
+    ids=["HTML", "JSON", "encoding", "compressed", "oversized", "redirect"],
+)
+async def test_an_answer_in_another_form_is_lasting(data: bytes, authority: Authority) -> None:
+    """The server means what it sends; waiting brings the same."""
+    async with conversing(saying(data), authority.server_context()) as site, make_client() as client:
+        with pytest.raises(NoAnswer) as caught:
+            await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
+    assert not caught.value.transient
+
+
+async def test_every_pause_is_transient(authority: Authority) -> None:
+    """Both the rate limit itself and whoever isn't asked because of it."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=429)
+
+    async with https(handler, authority.server_context()) as site, make_client() as client:
+        for _ in range(2):
+            with pytest.raises(NoAnswer) as caught:
+                await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
+            assert caught.value.transient

@@ -39,7 +39,7 @@ def refusal(kind: str, prefix: str, path: str, location: str, *, from_root: bool
     """Why a redirect of this provider is not followed."""
     with pytest.raises(NoAnswer) as caught:
         redirected(kind, prefix, path, location, from_root=from_root)
-    assert caught.value.lasting
+    assert not caught.value.transient and caught.value.remedy
     return str(caught.value)
 
 
@@ -256,7 +256,7 @@ async def test_a_second_redirect_is_not_followed(authority: Authority) -> None:
 
     with pytest.raises(NoAnswer, match="leads to another redirect") as caught:
         await ask(authority, handler)
-    assert caught.value.lasting
+    assert not caught.value.transient and caught.value.remedy
     assert len(requests) == 2
 
 
@@ -265,7 +265,7 @@ async def test_other_redirects_are_not_followed(status: int, authority: Authorit
     """303 asks for another request, the others for nothing that we could do."""
     with pytest.raises(NoAnswer, match="answered with a redirect, which is not followed") as caught:
         await ask(authority, moving(status))
-    assert caught.value.lasting
+    assert not caught.value.transient and caught.value.remedy
 
 
 async def test_another_port_sees_no_request(authority: Authority) -> None:

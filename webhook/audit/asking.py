@@ -109,7 +109,7 @@ class Questions:
             paused, host = self._is_paused(question), question.host.api_url
             if self._silent[host] >= self._most_silent:
                 reason = f"was not asked, because it left the {self._silent[host]} questions before without an answer"
-                silence = same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason))
+                silence = same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=True))
                 return Inspected(silence, datetime.now(UTC))
             end = asyncio.get_running_loop().time() + self._patience
             found = await self._inspector.inspect(question, deadline=min(end, deadline))

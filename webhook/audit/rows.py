@@ -13,7 +13,7 @@ from webhook.credentials import Checkable, Entry
 from webhook.findings import Outcome
 from webhook.keyring.ring import KeyRing
 from webhook.mutation import ATTESTATION
-from webhook.policy import Verdict
+from webhook.policy import Judged, Verdict
 from webhook.report.model import Attested, Place, Row, Severity
 from webhook.requirements import Role
 from webhook.review import Standing
@@ -129,7 +129,7 @@ class Rows:
             message=message,
             warnings=(*warnings, *standing.exemptions.reports),
             remedy=_link(judged.remedy),
-            todo=judged.remedy if judged.remedy and message.endswith(judged.remedy) else "",
+            todo=_todo(judged, message),
             provider=str(judged.host.kind) if judged.host is not None else "",
             host=judged.host_name,
             url=str(url) if url is not None else "",
@@ -166,6 +166,12 @@ def _severity(outcomes: Collection[Outcome], warnings: list[str], settings: Sett
     if bad or warnings:
         return Severity.WARNING
     return Severity.NOTE if Outcome.SKIPPED in outcomes else Severity.NONE
+
+
+def _todo(judged: Judged, message: str) -> str:
+    """The sentences at the end of `message` that say what to do."""
+    remedies = (judged.remedy, *(finding.remedy for finding in judged.findings.values()))
+    return next((remedy for remedy in remedies if remedy and message.endswith(remedy)), "")
 
 
 def _user(entry: Entry, roles: tuple[str, ...]) -> str:

@@ -107,7 +107,7 @@ class AddressRefused(NoAnswer):
     """No address of the name may be connected to."""
 
     def __init__(self, clause: str) -> None:
-        super().__init__(clause, lasting=True)
+        super().__init__(clause)
 
 
 def may_connect(address: Address, *, declared: bool) -> bool:

@@ -21,12 +21,15 @@ class NoAnswer(Exception):
     that came over the network.
 
     Attributes:
-        lasting: asking again brings the same until somebody has mended what the text says.
+        transient: waiting can help, as after a rate limit, a 5xx, a time-out or a failed connection. Everything else
+            stays as it is until something changes.
+        remedy: a whole sentence that says what must change, where that is known; empty for transient failures.
     """
 
-    def __init__(self, clause: str = "", *, lasting: bool = False) -> None:
+    def __init__(self, clause: str = "", *, transient: bool = False, remedy: str = "") -> None:
         super().__init__(clause)
-        self.lasting = lasting
+        self.transient = transient
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ class Reply:
 
 class TooLate(NoAnswer):
     """There was no answer in time."""
+
+    def __init__(self, clause: str = "") -> None:
+        super().__init__(clause, transient=True)
+
+
+def is_transient(*said: object) -> bool:
+    """Whether a request among those that `said` is about failed in a way that waiting can mend."""
+    return any(isinstance(one, NoAnswer) and one.transient for one in said)
 
 
 class Api(Protocol):

@@ -144,7 +144,8 @@ class Connections:
         self._users += 1
         try:
             if not await self._turns.take(tenant, deadline):
-                raise NoAnswer("was not asked in time, because too many other requests to it are under way")
+                clause = "was not asked in time, because too many other requests to it are under way"
+                raise NoAnswer(clause, transient=True)
             try:
                 yield
             finally:

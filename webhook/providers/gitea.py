@@ -26,7 +26,7 @@ from webhook.findings import (
 )
 from webhook.hosts import Host, Kind
 from webhook.providers import reach
-from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
+from webhook.providers.base import Api, NoAnswer, RateLimit, Reply, is_transient
 from webhook.providers.profile import Profile
 from webhook.providers.reach import Fate, Unreached
 from webhook.providers.rounds import Counted, answers_of, both
@@ -164,7 +164,8 @@ def _judge(question: Question, heard: _Heard, secret: str) -> Answer:
         account=_account(heard, secret=secret),
         holds=told if told is not None else _proven(known, heard),
     )
-    findings = {role: _by_scopes(needed, known) for role, needed in question.requirements.items()}
+    transient = is_transient(*heard.probes.values(), heard.version)
+    findings = {role: _by_scopes(needed, known, transient=transient) for role, needed in question.requirements.items()}
     answer = Answer(findings, facts, _remedy(question, Outcome.INSUFFICIENT))
     answer = _at_named(question, answer, heard)
     fates = [(need, _fate(question.host, need, said, facts, known)) for need, said in heard.others]
@@ -321,12 +322,14 @@ def _proven(known: Mapping[str, bool | str], heard: _Heard) -> tuple[str, ...]:
     return tuple(proven)
 
 
-def _by_scopes(needed: Requirement, known: Mapping[str, bool | str]) -> Finding:
+def _by_scopes(needed: Requirement, known: Mapping[str, bool | str], *, transient: bool) -> Finding:
     lacks = tuple(scope for scope in needed.scopes if known[scope] is False)
     if lacks:
         return Finding(Outcome.INSUFFICIENT, lacks)
     open_questions = dict.fromkeys(clause for scope in needed.scopes if isinstance(clause := known[scope], str))
-    return Finding(Outcome.UNVERIFIED, reason=join(open_questions)) if open_questions else Finding(Outcome.SUFFICIENT)
+    if not open_questions:
+        return Finding(Outcome.SUFFICIENT)
+    return Finding(Outcome.UNVERIFIED, reason=join(open_questions), transient=transient)
 
 
 # Repositories.
@@ -356,9 +359,10 @@ def _at_named(question: Question, answer: Answer, heard: _Heard) -> Answer:
             continue
         problem = _at(host, name, access, heard.named, answer.facts)
         if isinstance(problem, NoAnswer):
-            problem = Unreached(Outcome.UNVERIFIED, f"{problem} when asked for {{}}")
+            problem = reach.unanswered(problem)
         if problem is not None:
-            findings[role] = Finding(problem.outcome, reason=problem.reason.replace("{}", name))
+            reason = problem.reason.replace("{}", name)
+            findings[role] = Finding(problem.outcome, reason=reason, transient=problem.transient)
             remedy = problem.remedy or remedy
     if not any(finding.lacks for finding in findings.values()):  # which a better token mends
         answer = replace(answer, remedy=remedy)

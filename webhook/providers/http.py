@@ -6,7 +6,7 @@ One request goes down this ladder, each step adding one concern::
     _HostApi.send     what is sent; who asked us to wait; how many at once
     ._follow          time; the redirect of a renamed repository
     ._with_retry      a second try where that can help
-    ._attempt         one try: every exception becomes a `_Mishap`, every try is reported
+    ._attempt         one try: every exception becomes a `_Failure`, every try is reported
     ._exchange        one response: status, size, encoding, JSON, rate limit
 
 It is built on httpcore and not on httpx, which keeps cookies: a session that a provider opened for one tenant's
@@ -58,6 +58,8 @@ RETRY_NEEDS = 0.3
 """Seconds that must be left for a second try: less than a TLS handshake and a request take across an ocean."""
 _BACKOFF = (0.05, 0.15)  # seconds, at random in between, so that those who failed together don't return together
 _RETRIED_STATUSES = frozenset({502, 503, 504})
+# Not implemented, an HTTP version that isn't spoken, and a network that wants a sign-in (RFC 9110, RFC 6585).
+_LASTING_STATUSES = frozenset({501, 505, 511})
 _DEFAULT_PAUSE = 60.0  # what GitHub tells clients to wait when it doesn't say how long
 _MOST_HOSTS = 64  # any name below .ghe.com is a host, so users decide how many there are
 
@@ -149,7 +151,7 @@ class ProviderClient:
         try:
             proxy = proxy_for(endpoint.host, endpoint.port, self._environment)
         except UnusableProxy as error:
-            raise NoAnswer(f"can't be asked: {error}", lasting=True) from None
+            raise NoAnswer(f"can't be asked: {error}") from None
         backend: httpcore.AsyncNetworkBackend
         if proxy is not None:
             backend = TunnelBackend(proxy, self._proxy_trust, declared=host.declared)
@@ -184,14 +186,14 @@ def _endpoint(host: Host) -> Endpoint:
         url = urlsplit(host.api_url)
         authority = parse_host(url.netloc)
     except MalformedUrl as error:
-        raise NoAnswer(f"can't be asked: its API URL {error}", lasting=True) from None
+        raise NoAnswer(f"can't be asked: its API URL {error}") from None
     except ValueError:
-        raise NoAnswer("can't be asked: its API URL is no URL", lasting=True) from None
+        raise NoAnswer("can't be asked: its API URL is no URL") from None
     if url.scheme != "https":
-        raise NoAnswer("can't be asked: its API URL doesn't begin with https://", lasting=True)
+        raise NoAnswer("can't be asked: its API URL doesn't begin with https://")
     if url.query or url.fragment or not PATH.match(f"/{url.path}"):
         clause = "can't be asked: its API URL has something after its path, or a path with odd characters"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     name, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         name, port = authority, "443"
@@ -209,20 +211,21 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mishap:
+class _Failure:
     """A try that brought nothing.
 
     Attributes:
         clause: the text of the `NoAnswer` that it will be.
         result: as for `OnRequest`.
         retry: whether another try may bring more.
-        lasting: as of the `NoAnswer`.
+        transient, remedy: as of the `NoAnswer`.
     """
 
     clause: str
     result: str = "error"
     retry: bool = False
-    lasting: bool = False
+    transient: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,7 @@ class _Redirect:
     result: str = "3xx"
 
 
-_Outcome = Reply | _Redirect | _Mishap
+_Outcome = Reply | _Redirect | _Failure
 
 
 class _HostApi:
@@ -273,26 +276,29 @@ class _HostApi:
         async with connections.turn(self._tenant, self._deadline):
             self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
             outcome = await self._follow(connections, request)
-        if isinstance(outcome, _Mishap):
-            raise (TooLate if outcome.result == "timeout" else NoAnswer)(outcome.clause, lasting=outcome.lasting)
+        if isinstance(outcome, _Failure):
+            if outcome.result == "timeout":
+                raise TooLate(outcome.clause)
+            raise NoAnswer(outcome.clause, transient=outcome.transient, remedy=outcome.remedy)
         return outcome
 
     def _refuse_while_paused(self) -> None:
         courtesy = self._client._courtesy
         if seconds := courtesy.pauses.remaining(self._host.api_url, self._credential):
-            raise NoAnswer(_limited(seconds))
+            raise NoAnswer(_limited(seconds), transient=True)
         if seconds := courtesy.sign_ins.remaining(self._host.api_url, self._tenant, self._credential):
             raise NoAnswer(
                 "was not asked, because it has just refused too many tokens from the same namespace; it may be asked"
-                f" about others from there in {math.ceil(seconds)} s"
+                f" about others from there in {math.ceil(seconds)} s",
+                transient=True,
             )
 
-    async def _follow(self, connections: Connections, request: _Request) -> Reply | _Mishap:
+    async def _follow(self, connections: Connections, request: _Request) -> Reply | _Failure:
         """What the request brings, or the one that its answer redirects to; both take no longer than one may."""
         now = asyncio.get_running_loop().time
         window = min(self._client._limits.provider_timeout, self._deadline - now())
         if window <= 0:
-            return _Mishap("was not asked, because no time was left", "timeout")
+            return _Failure("was not asked, because no time was left", "timeout")
         end = now() + window
         outcome = await self._with_retry(connections, request, end, window)
         if not isinstance(outcome, _Redirect):
@@ -308,10 +314,10 @@ class _HostApi:
                 profile=profile,
             )
         except NoAnswer as refusal:
-            return _Mishap(str(refusal), lasting=refusal.lasting)
+            return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
         outcome = await self._with_retry(connections, replace(request, path=path), end, window)
         if isinstance(outcome, _Redirect):
-            return _Mishap("answered with a redirect that leads to another redirect", lasting=True)
+            return _Failure("answered with a redirect that leads to another redirect", remedy=redirects.REMEDY)
         return replace(outcome, moved=path) if isinstance(outcome, Reply) else outcome
 
     async def _with_retry(self, connections: Connections, request: _Request, end: float, window: float) -> _Outcome:
@@ -319,7 +325,7 @@ class _HostApi:
         started = time.monotonic()
         outcome = await self._attempt(connections, request, end, window)
         backoff = random.uniform(*_BACKOFF)  # noqa: S311 - nobody gains by guessing it
-        if not (isinstance(outcome, _Mishap) and outcome.retry and end - now() >= backoff + RETRY_NEEDS):
+        if not (isinstance(outcome, _Failure) and outcome.retry and end - now() >= backoff + RETRY_NEEDS):
             self._report(outcome, started)
             return outcome
         self._client._report(self._host.kind, "retry", started)
@@ -353,10 +359,10 @@ class _HostApi:
             with scope:
                 return await self._exchange(connections, request, hurried)
         except NoAnswer as refusal:
-            return _Mishap(str(refusal), lasting=refusal.lasting)
+            return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
         except Exception as error:
-            return _mishap(error)
-        return _Mishap(f"did not answer within {round(window, 1):g} s", "timeout")
+            return _failure(error)
+        return _Failure(f"did not answer within {round(window, 1):g} s", "timeout")
 
     async def _exchange(self, connections: Connections, request: _Request, hurried: bool) -> _Outcome:
         sent = connections.exchange(
@@ -377,11 +383,14 @@ class _HostApi:
             await _beginning(exchange, {}, _REDIRECT_BODY)  # so that the connection can be used for what follows
             return _Redirect(headers.get("location", ""))
         if 300 <= status <= 399:
-            return _Mishap("answered with a redirect, which is not followed", "3xx", lasting=True)
+            return _Failure("answered with a redirect, which is not followed", "3xx", remedy=redirects.REMEDY)
         if status >= 500:
-            return _Mishap(f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES)
+            transient = status not in _LASTING_STATUSES
+            return _Failure(
+                f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES, transient=transient
+            )
         if not 200 <= status <= 499:
-            return _Mishap("answered with a status that means nothing")
+            return _Failure("answered with a status that means nothing")
         limit = self._client._limits.response_bytes
         if raw:
             return Reply(status, headers, await _beginning(exchange, headers, limit))
@@ -396,7 +405,7 @@ class _HostApi:
             value = None
         return Reply(status, headers, value)
 
-    def _limited(self, reply: Reply) -> Reply | _Mishap:
+    def _limited(self, reply: Reply) -> Reply | _Failure:
         limit = self._provider.rate_limit(reply)
         if limit is None and reply.status == 429:
             after = reply.headers.get("retry-after", "")
@@ -407,7 +416,7 @@ class _HostApi:
             return reply
         credential = None if limit.whole_host else self._credential
         seconds = courtesy.pauses.begin(self._host.api_url, credential, limit.seconds)
-        return _Mishap(_limited(seconds), "rate_limited")
+        return _Failure(_limited(seconds), "rate_limited", transient=True)
 
 
 def _limited(seconds: float) -> str:
@@ -436,7 +445,7 @@ def _request(
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
         clause = "can't be asked about this credential: it holds characters that HTTP headers can't carry"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     return _Request(method, path, sent, content, from_root, raw)
 
 
@@ -516,7 +525,7 @@ class _Decoder:
 
     def finish(self) -> bytes:
         if self._inflater is not None and self._fed and not self._inflater.eof:
-            raise NoAnswer("answered with compressed data that was cut off")
+            raise NoAnswer("answered with compressed data that was cut off", transient=True)
         return bytes(self._decoded)
 
 
@@ -526,7 +535,7 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if "json" not in media_type:
         named = media_type if media_type in _NAMED_TYPES else "something else"
-        raise NoAnswer(f"answered with {named} where JSON was expected", lasting=True)
+        raise NoAnswer(f"answered with {named} where JSON was expected")
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -534,30 +543,40 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
     raise NoAnswer("answered with JSON that can't be read")
 
 
+def _connection_failure(clause: str) -> _Failure:
+    """A failure of one connection: the next one may work, now or later."""
+    return _Failure(clause, retry=True, transient=True)
+
+
 # What went wrong, for people; and whether another try may help, which needs a failure that is about one connection.
 # The most specific class wins.
-MISHAPS: Mapping[type[BaseException], _Mishap] = {
-    httpcore.TimeoutException: _Mishap("did not answer in time", "timeout"),
-    httpcore.NetworkError: _Mishap("closed the connection", retry=True),
-    httpcore.ConnectError: _Mishap("could not be connected to", retry=True),
-    httpcore.ProtocolError: _Mishap("broke the rules of HTTP", retry=True),
-    httpcore.RemoteProtocolError: _Mishap("closed the connection before its answer was complete", retry=True),
-    httpcore.ProxyError: _Mishap("could not be reached, because the proxy could not", retry=True),
-    httpcore.ConnectionNotAvailable: _Mishap("closed the connection", retry=True),
-    httpcore.UnsupportedProtocol: _Mishap("can't be asked over this protocol", lasting=True),
+FAILURES: Mapping[type[BaseException], _Failure] = {
+    httpcore.TimeoutException: _Failure("did not answer in time", "timeout", transient=True),
+    httpcore.NetworkError: _connection_failure("closed the connection"),
+    httpcore.ConnectError: _connection_failure("could not be connected to"),
+    httpcore.ProtocolError: _connection_failure("broke the rules of HTTP"),
+    httpcore.RemoteProtocolError: _connection_failure("closed the connection before its answer was complete"),
+    httpcore.ProxyError: _connection_failure("could not be reached, because the proxy could not"),
+    httpcore.ConnectionNotAvailable: _connection_failure("closed the connection"),
+    httpcore.UnsupportedProtocol: _Failure("can't be asked over this protocol"),
     # httpcore lets these through when a connection breaks while HTTP/2 writes to it.
-    anyio.EndOfStream: _Mishap("closed the connection", retry=True),
-    anyio.BrokenResourceError: _Mishap("closed the connection", retry=True),
-    anyio.ClosedResourceError: _Mishap("closed the connection", retry=True),
-    h2.exceptions.H2Error: _Mishap("broke the rules of HTTP", retry=True),
-    ssl.SSLError: _Mishap("does not speak TLS as it should"),
-    ssl.SSLCertVerificationError: _Mishap("has a TLS certificate that can't be verified", lasting=True),
-    ConnectionError: _Mishap("closed the connection", retry=True),
-    ConnectionRefusedError: _Mishap("refused the connection", retry=True),
-    TimeoutError: _Mishap("did not answer in time", "timeout"),
-    OSError: _Mishap("could not be connected to", retry=True),
-    socket.gaierror: _Mishap("could not be found (DNS)"),
-    UnicodeError: _Mishap("has a name that DNS does not allow", lasting=True),
+    anyio.EndOfStream: _connection_failure("closed the connection"),
+    anyio.BrokenResourceError: _connection_failure("closed the connection"),
+    anyio.ClosedResourceError: _connection_failure("closed the connection"),
+    h2.exceptions.H2Error: _connection_failure("broke the rules of HTTP"),
+    ssl.SSLError: _Failure(
+        "does not speak TLS as it should", remedy="Check that its API URL names a port that speaks HTTPS."
+    ),
+    ssl.SSLCertVerificationError: _Failure(
+        "has a TLS certificate that can't be verified",
+        remedy="Set caFile of the host under providers: to the authority that signed it, or have it replaced.",
+    ),
+    ConnectionError: _connection_failure("closed the connection"),
+    ConnectionRefusedError: _connection_failure("refused the connection"),
+    TimeoutError: _Failure("did not answer in time", "timeout", transient=True),
+    OSError: _connection_failure("could not be connected to"),
+    socket.gaierror: _Failure("could not be found (DNS)"),
+    UnicodeError: _Failure("has a name that DNS does not allow", remedy="Correct the host's name."),
 }
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 # X509_V_ERR_… of OpenSSL's x509_vfy.h.
@@ -574,25 +593,28 @@ _CERTIFICATE_PROBLEMS = {
 }
 
 
-def _mishap(error: Exception) -> _Mishap:
+def _failure(error: Exception) -> _Failure:
     """What `error` means: the innermost exception that the table knows says most."""
     known = [link for link in _causes(error) if _known(link) is not None]
     if not known:
         # httpcore under HTTP/2 has raised KeyError and others of that kind; a provider can't be blamed for them.
-        return _Mishap(f"could not be asked, because of an error in this program ({type(error).__name__})")
+        clause = f"could not be asked, because of an error in this program ({type(error).__name__})"
+        return _Failure(clause, transient=True)
     cause = known[-1]
-    mishap = _known(cause) or _Mishap("")
+    failure = _known(cause) or _Failure("")
     if isinstance(cause, ssl.SSLCertVerificationError) and (
         problem := _CERTIFICATE_PROBLEMS.get(getattr(cause, "verify_code", 0))
     ):
-        return replace(mishap, clause=f"{mishap.clause} ({problem})")
+        return replace(failure, clause=f"{failure.clause} ({problem})")
     if isinstance(cause, socket.gaierror):  # nobody could be asked, or there is no such name
-        return replace(mishap, retry=cause.errno == socket.EAI_AGAIN, lasting=cause.errno in _NO_SUCH_NAME)
-    return mishap
+        if cause.errno in _NO_SUCH_NAME:
+            return replace(failure, remedy="Correct the host's name, or the DNS that this webhook uses.")
+        return replace(failure, retry=cause.errno == socket.EAI_AGAIN, transient=True)
+    return failure
 
 
-def _known(error: BaseException) -> _Mishap | None:
-    return next((MISHAPS[kind] for kind in type(error).__mro__ if kind in MISHAPS), None)
+def _known(error: BaseException) -> _Failure | None:
+    return next((FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES), None)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -30,12 +30,14 @@ class Unreached:
         reason: a clause that stands after the host's name, in which ``{}`` stands for the repository, or for several.
         remedy: a whole sentence that says what to do, where something can be done.
         unseen: the provider shows nothing of it (404).
+        transient: where unverified, waiting can help.
     """
 
     outcome: Outcome
     reason: str
     remedy: str = ""
     unseen: bool = False
+    transient: bool = False
 
 
 Fate = Unreached | NoAnswer | None
@@ -113,7 +115,12 @@ def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNee
 def _problem(fate: Fate) -> Unreached | None:
     if isinstance(fate, TooLate):
         return None
-    return Unreached(Outcome.UNVERIFIED, f"{fate} when asked for {{}}") if isinstance(fate, NoAnswer) else fate
+    return unanswered(fate) if isinstance(fate, NoAnswer) else fate
+
+
+def unanswered(silence: NoAnswer) -> Unreached:
+    """What it means that a request about a repository brought nothing."""
+    return Unreached(Outcome.UNVERIFIED, f"{silence} when asked for {{}}", silence.remedy, transient=silence.transient)
 
 
 def _grouped(problems: Iterable[tuple[RepositoryNeed, Unreached]]) -> list[Unreached]:
@@ -130,12 +137,16 @@ def _grouped(problems: Iterable[tuple[RepositoryNeed, Unreached]]) -> list[Unrea
 
 def _with(answer: Answer, own: Finding, problems: list[Unreached]) -> Answer:
     worst, remedy = problems[0].outcome, problems[0].remedy
+    transient = all(problem.transient for problem in problems)
     reasons = [problem.reason for problem in problems]
     if own.outcome is not Outcome.SUFFICIENT:
         reasons.insert(0, own.reason)
+        transient = transient and own.transient
         if _WORST_FIRST.index(own.outcome) <= _WORST_FIRST.index(worst):
             worst, remedy = own.outcome, answer.remedy
-    findings = {**answer.findings, Role.RUNTIME: Finding(worst, reason=", and ".join(dict.fromkeys(reasons)))}
+    reason = ", and ".join(dict.fromkeys(reasons))
+    needed = remedy if worst is Outcome.UNVERIFIED else ""
+    findings = {**answer.findings, Role.RUNTIME: Finding(worst, reason=reason, transient=transient, remedy=needed)}
     if any(finding.lacks for finding in findings.values()):  # another role's, which a better token mends
         remedy = answer.remedy
     return replace(answer, findings=findings, remedy=remedy)

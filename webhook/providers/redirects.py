@@ -22,6 +22,8 @@ FOLLOWED = frozenset({301, 302, 307, 308})
 LONGEST = 2048
 """Characters of a ``Location``. A repository's path has at most a few hundred, in every provider."""
 
+REMEDY = "Correct the address in the Secret or the host's apiUrl, or have what redirects let API requests pass."
+
 PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*\Z")
 """A percent-encoded path with its query."""
 DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:[/?]|\Z)")
@@ -54,13 +56,13 @@ def target(location: str, *, path: str, from_root: bool, authority: str, prefix:
     if rest is None or rest != _rest(moved, base, pattern):
         raise _not_a_repository()
     if moved == path:
-        raise NoAnswer("answered with a redirect that leads back to itself", lasting=True)
+        raise NoAnswer("answered with a redirect that leads back to itself", remedy=REMEDY)
     return moved
 
 
 def _path_on_origin(location: str, asked: str, authority: str) -> str:
     """The path and query that `location` names on the origin of the URL `asked`."""
-    malformed = NoAnswer("answered with a redirect without a usable address", lasting=True)
+    malformed = NoAnswer("answered with a redirect without a usable address", remedy=REMEDY)
     if not location or len(location) > LONGEST or not re.fullmatch(r"[!-\[\]-~]+", location) or "#" in location:
         raise malformed
     try:
@@ -72,9 +74,9 @@ def _path_on_origin(location: str, asked: str, authority: str) -> str:
     except (ValueError, MalformedUrl):  # also userinfo, which would be another credential
         raise malformed from None
     if url.scheme == "http":
-        raise NoAnswer("answered with a redirect to plain HTTP, which is not followed", lasting=True)
+        raise NoAnswer("answered with a redirect to plain HTTP, which is not followed", remedy=REMEDY)
     if url.scheme != "https" or origin != authority:
-        raise NoAnswer("answered with a redirect to another host, which is not followed", lasting=True)
+        raise NoAnswer("answered with a redirect to another host, which is not followed", remedy=REMEDY)
     path = f"{url.path}?{url.query}" if url.query else url.path
     if not PATH.match(path) or DOT_SEGMENT.search(path):
         raise malformed
@@ -83,7 +85,7 @@ def _path_on_origin(location: str, asked: str, authority: str) -> str:
 
 def _not_a_repository() -> NoAnswer:
     clause = "answered with a redirect to something other than a moved repository, which is not followed"
-    return NoAnswer(clause, lasting=True)
+    return NoAnswer(clause, remedy=REMEDY)
 
 
 def _rest(path: str, base: str, pattern: re.Pattern[str] | None) -> str | None:

@@ -20,7 +20,7 @@ class TrustUnusable(NoAnswer):
     """The certificates to check a host's with can't be had."""
 
     def __init__(self, clause: str) -> None:
-        super().__init__(clause, lasting=True)
+        super().__init__(clause)
 
 
 class CaFileUnusable(TrustUnusable):

@@ -12,7 +12,7 @@ _ADVICE = {
     Outcome.INSUFFICIENT: "Make a token that has what is missing, and put it in the place of this one.",
     Outcome.INVALID: "Make a new token, and put it in the place of this one.",
     Outcome.BLOCKED: "Lift at the provider what stops it, or put another token in its place.",
-    Outcome.UNVERIFIED: "Ask again later; until then nothing is known of this token.",
+    Outcome.UNVERIFIED: "Do what the message says; until then nothing is known of this token.",
     Outcome.UNSUPPORTED: "See for yourself that it works: nobody can be asked about it.",
     Outcome.UNKNOWN_HOST: "Declare its host under providers: in the configuration, or correct the URL.",
     Outcome.MALFORMED: "Write it anew, in a form that can be read.",

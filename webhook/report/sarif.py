@@ -39,7 +39,7 @@ _RULES: dict[Outcome, tuple[str, str, str]] = {
     Outcome.UNVERIFIED: (
         "warning",
         "Of a Git token nothing is known: there was no answer that means anything",
-        "It is neither good nor bad. Ask again later.",
+        "It is neither known to be good nor bad. The message says what has to change, or that a retry may pass.",
     ),
     Outcome.UNSUPPORTED: (
         "warning",

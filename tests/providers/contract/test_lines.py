@@ -21,6 +21,10 @@ TESTED: set[Line] = set()
 """The lines that have a test here."""
 
 
+_TRANSIENT = {Line.LIMITED_WITH_HEADERS, Line.LIMITED_WITHOUT_HEADERS, Line.SERVER_ERROR, Line.TIME_OUT, Line.CUT}
+"""The lines of failures that waiting can mend; it mends no other."""
+
+
 def contract(line: Line) -> Callable[[Any], Any]:
     """A test of one line over all providers."""
     TESTED.add(line)
@@ -42,6 +46,9 @@ async def each(bench: Bench, kind: Kind, line: Line, ends: Outcome, **how: Any) 
     seen = [await bench.ask(fixtures, case, **how) for case in cases]
     wrong = [f"{one.case}: {one.finding} {one.sentence}" for one in seen if not _as_it_should(one, ends)]
     assert not wrong, "\n".join(wrong)
+    unverified = [one for one in seen if one.finding.outcome is Outcome.UNVERIFIED]
+    misleading = [one.sentence for one in unverified if one.finding.transient != (line in _TRANSIENT)]
+    assert not misleading, "\n".join(misleading)
     return seen
 
 

@@ -119,7 +119,7 @@ async def test_more_installations_than_are_checked_are_unverified(desk: Desk) ->
         installed(desk, 5000 + number, f"team-{number}")
     answer = await desk.inspect(own_credentials(desk, "good-app"))
     finding = answer.findings[Role.RUNTIME]
-    assert (finding.outcome, finding.lasting, answer.requests) == (Outcome.UNVERIFIED, True, 11)
+    assert (finding.outcome, finding.transient, answer.requests) == (Outcome.UNVERIFIED, False, 11)
     assert "use a Secret for each organisation" in finding.reason
 
 

@@ -193,7 +193,7 @@ def test_a_lockout_passes(message: str) -> None:
     """It is the only one that says nothing of the token, and where waiting helps."""
     with pytest.raises(NoAnswer, match="for a while") as raised:
         refusals.refusal(Reply(403, {}, {"message": message}), "classic token", WEB)
-    assert not raised.value.lasting
+    assert raised.value.transient
 
 
 @pytest.mark.parametrize(
@@ -226,4 +226,4 @@ def test_a_request_that_arrived_without_credentials_says_nothing_of_them(message
     reply = Reply(401, {"x-github-request-id": "1"}, {"message": message})
     with pytest.raises(NoAnswer, match="received no credentials") as raised:
         refusals.refusal(reply, "classic token", WEB)
-    assert raised.value.lasting
+    assert not raised.value.transient

@@ -128,4 +128,4 @@ async def test_a_redirect_to_another_host_proves_nothing(desk: Desk) -> None:
         finding = await desk.find(name, OLD)
         assert finding.outcome is Outcome.UNVERIFIED
         assert "redirect to another host" in finding.reason
-        assert finding.lasting
+        assert not finding.transient

@@ -64,18 +64,18 @@ async def test_a_refused_probe_and_a_low_role_are_a_lack(hooks: Reply) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hooks", "lasting"),
+    ("hooks", "transient"),
     [
-        (Reply(200, {}, {}), True),
-        (Reply(418, {}, None), True),
-        (TooLate("did not answer in time"), False),
-        (NoAnswer("answered with a redirect", lasting=True), True),
+        (Reply(200, {}, {}), False),
+        (Reply(418, {}, None), False),
+        (TooLate("did not answer in time"), True),
+        (NoAnswer("answered with a redirect"), False),
     ],
 )
-async def test_a_low_role_without_refused_probe_is_no_lack(hooks: Reply | NoAnswer, lasting: bool) -> None:
+async def test_a_low_role_without_refused_probe_is_no_lack(hooks: Reply | NoAnswer, transient: bool) -> None:
     """Nothing is known then, and a retry helps where there was no answer."""
     finding = await find(CLASSIC, APPS, script(hooks, permissions=NO_ADMIN))
-    assert (finding.outcome, finding.lasting) == (Outcome.UNVERIFIED, lasting)
+    assert (finding.outcome, finding.transient) == (Outcome.UNVERIFIED, transient)
     assert "leaves open whether octocat may manage webhooks of acme/apps" in finding.reason
 
 
@@ -105,7 +105,7 @@ async def test_an_account_that_may_only_read_is_known_by_a_refused_write(desk: D
     assert [line for line in desk.asked() if line.startswith("PUT ")]
     desk.simulator.faults.add(Outage(), path=".*/contents/.*")
     finding = await desk.find("reader-classic", APPS, needs=USER)
-    assert (finding.outcome, finding.lasting) == (Outcome.UNVERIFIED, False)
+    assert (finding.outcome, finding.transient) == (Outcome.UNVERIFIED, True)
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -126,7 +126,7 @@ async def test_a_silent_probe_of_a_fine_grained_token_is_no_lack(role: dict[str,
     silence = TooLate("did not answer in time")
     hooks = {f"{method} /repos/{APPS}/hooks": silence for method in ("GET", "POST", "PATCH")}
     finding = await find(FINE_GRAINED, APPS, {**good(permissions=role), **hooks})
-    assert (finding.outcome, finding.lasting) == (Outcome.UNVERIFIED, False)
+    assert (finding.outcome, finding.transient) == (Outcome.UNVERIFIED, True)
 
 
 @pytest.mark.parametrize(

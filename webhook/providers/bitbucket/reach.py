@@ -112,4 +112,5 @@ def _together(failed: list[Seen]) -> tuple[Finding, str]:
     outcome = min((problem.outcome for problem, _ in problems), key=_WORST.index)
     reason = ", and ".join(dict.fromkeys(problem.reason for problem, _ in problems))
     remedy = next((remedy for problem, remedy in problems if problem.outcome is outcome and remedy), "")
-    return Finding(outcome, reason=reason), remedy
+    transient = all(problem.transient for problem, _ in problems)
+    return Finding(outcome, reason=reason, transient=transient), remedy

@@ -55,7 +55,8 @@ def look(question: Question, place: Place, needed: Level, heard: Heard, kind: To
             return _judged_by(level, question, place.name, needed, who)
     reply = heard.document if heard.document is not None else heard.permission
     if isinstance(reply, NoAnswer):
-        return _unverified(f"{reply} when asked for {place.name}")
+        reason = f"{reply} when asked for {place.name}"
+        return Seen(Finding(Outcome.UNVERIFIED, reason=reason, transient=reply.transient, remedy=reply.remedy))
     if reply is None:
         return _unverified(f"was not asked for {place.name}")
     if reply.status == 403 and not replies.lacks_scopes(reply):

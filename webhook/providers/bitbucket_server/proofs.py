@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from webhook.findings import Finding, Outcome
-from webhook.providers.base import Reply
+from webhook.providers.base import Reply, is_transient
 from webhook.providers.bitbucket_server import git
 from webhook.providers.bitbucket_server.looks import ProjectSeen, RepositorySeen
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
@@ -30,14 +30,18 @@ class Proofs:
         held: proven.
         absent: proven not to be there.
         open: not known, and why.
+        unanswered: those of them that waiting can settle.
     """
 
     held: set[Permission] = field(default_factory=set)
     absent: set[Permission] = field(default_factory=set)
     open: dict[Permission, str] = field(default_factory=dict)
+    unanswered: set[Permission] = field(default_factory=set)
 
-    def note(self, resource: str, level: Level, meaning: bool | str) -> None:
+    def note(self, resource: str, level: Level, meaning: bool | str, said: object = None) -> None:
         """Take in one proof: of the permission (True), of its absence (False), or why there is none."""
+        if is_transient(said):
+            self.unanswered |= {(resource, higher) for higher in Level if higher.includes(level)}
         match meaning:
             case True:
                 self.held |= {(resource, lower) for lower in Level if level.includes(lower)}
@@ -71,7 +75,8 @@ class Proofs:
             reasons.setdefault(why, []).append(display(*permission))
         told = "; ".join(f"{join(names)} ({why})" for why, names in reasons.items())
         where = f" on {probed}" if probed else ""
-        return Finding(Outcome.UNVERIFIED, reason=f"leaves open{where} whether this {described} has {told}")
+        reason = f"leaves open{where} whether this {described} has {told}"
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=self.unanswered.issuperset(unmet))
 
 
 def note_project(proofs: Proofs, seen: ProjectSeen) -> None:
@@ -80,21 +85,21 @@ def note_project(proofs: Proofs, seen: ProjectSeen) -> None:
     The project itself is shown to whoever may read it, or any repository in it (Atlassian: ``PROJECT_VIEW``). The two
     aren't told apart: many people have rights on repositories alone, and their tokens are as good.
     """
-    proofs.note(PROJECT, Level.READ, granted(seen.found, called("key", seen.key)))
+    proofs.note(PROJECT, Level.READ, granted(seen.found, called("key", seen.key)), seen.found)
     if seen.people is not None:
-        proofs.note(PROJECT, Level.ADMIN, granted(seen.people, a_page))
+        proofs.note(PROJECT, Level.ADMIN, granted(seen.people, a_page), seen.people)
 
 
 def note_repository(proofs: Proofs, seen: RepositorySeen) -> None:
     """What the replies for a repository prove."""
     found = granted(seen.found, called("slug", seen.place.repository or ""))
-    proofs.note(REPOSITORY, Level.READ, found)
+    proofs.note(REPOSITORY, Level.READ, found, seen.found)
     if found is not True:
         return
     if seen.hooks is not None:
-        proofs.note(REPOSITORY, Level.ADMIN, granted(seen.hooks, a_page))
+        proofs.note(REPOSITORY, Level.ADMIN, granted(seen.hooks, a_page), seen.hooks)
     if seen.push is not None:
-        proofs.note(REPOSITORY, Level.WRITE, _pushes(seen))
+        proofs.note(REPOSITORY, Level.WRITE, _pushes(seen), seen.push)
 
 
 def is_archived(seen: RepositorySeen) -> bool:

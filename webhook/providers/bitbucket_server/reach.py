@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
-from webhook.providers.base import Api, NoAnswer, TooLate
+from webhook.providers.base import Api, NoAnswer, TooLate, is_transient
 from webhook.providers.bitbucket_server.looks import Asking, RepositorySeen
 from webhook.providers.bitbucket_server.places import locate
 from webhook.providers.bitbucket_server.profile import REPOSITORY
@@ -47,6 +47,13 @@ class Reached:
         if permission in proofs.held:
             return True
         return False if permission in proofs.absent else proofs.open[permission]
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether waiting can settle what isn't known."""
+        if not isinstance(self.seen, RepositorySeen):
+            return is_transient(self.seen)
+        return is_transient(self.seen.found, self.seen.push)
 
     @property
     def is_hidden(self) -> bool:
@@ -96,5 +103,6 @@ def _problem(reached: Sequence[Reached], facts: Facts) -> Finding | None:
     unknown = [f"{one.need.name} ({one.level})" for one in reached if one.level is not True]
     if unknown:
         reason = f"leaves open whether this {facts.described}{owner} reaches {join(unknown)}"
-        return Finding(Outcome.UNVERIFIED, reason=reason)
+        transient = all(one.is_unanswered for one in reached if one.level is not True)
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=transient)
     return None

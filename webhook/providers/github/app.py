@@ -143,7 +143,7 @@ def _not_accepted(question: Question, about: Reply) -> Answer:
     refused = refusals.refusal(about, _DESCRIBED, question.host.web_url)
     if refused is None:
         clause = f"answers {about.status} when asked for the App, which says nothing of it"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     return same_for_all(question, refused[0], facts, remedy=refused[1])
 
 
@@ -175,7 +175,7 @@ class _App:
         account = plain(replies.login_of(installation.get("account")), secret=secret)
         granted = installation.get("permissions")
         if not isinstance(granted, Mapping):
-            raise NoAnswer("did not say what the App's installation was granted", lasting=True)
+            raise NoAnswer("did not say what the App's installation was granted")
         name = repository.named(question.path)
         reply = answers.get(f"/repos/{name}/installation")
         moved = redirects.warnings(question.host, name or "", reply)
@@ -279,7 +279,7 @@ def _no_installation(
     odd = [one.status for one in found if one.status != 404 or one is listing or not replies.is_own(one)]
     if odd and listed != []:
         clause = f"answers {odd[0]} when asked for the App's installation, which says nothing of it"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     number = credential.installation_id
     if number is not None:
         reason = f"knows no installation {number} of this {_DESCRIBED}: it was removed, or is another App's"
@@ -311,11 +311,11 @@ def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, 
         reason = (
             f"says 404 for the installation of this {_DESCRIBED} at {name}: it may not exist, or be somebody else's"
         )
-        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=True)
+        return Finding(Outcome.UNVERIFIED, reason=reason)
     number = installations.number_in(reply)
     if number is None:
         reason = f"answers {reply.status} when asked whether the App reaches {name}, which says nothing of it"
-        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=True)
+        return Finding(Outcome.UNVERIFIED, reason=reason)
     if number != installation.get("id"):
         return Finding(Outcome.INSUFFICIENT, reason=f"says that another installation of the App is the one for {name}")
     return None

@@ -75,10 +75,10 @@ def read(pages: Sequence[Reply], *, secret: str) -> Listed:
     for page in pages:
         if page.status != 200 or not isinstance(page.body, list):
             clause = f"answers {page.status} when asked for the App's installations, which says nothing of it"
-            raise NoAnswer(clause, lasting=True)
+            raise NoAnswer(clause)
         for row in page.body:
             if not isinstance(row, Mapping) or not isinstance(row.get("permissions"), Mapping):
-                raise NoAnswer("did not say what each of the App's installations was granted", lasting=True)
+                raise NoAnswer("did not say what each of the App's installations was granted")
             account = plain(replies.login_of(row.get("account")), secret=secret)
             rows.append((account or "an account whose name isn't shown", row))
     return Listed(tuple(rows), _last_page(pages[0]) <= _MOST_PAGES)
@@ -101,7 +101,7 @@ def judge(listed: Listed, needed: Requirement, described: str) -> Finding:
         return Finding(outcome, reason=f"says that of the installations of this {described} {join(shown)}")
     if not listed.complete:
         reason = f"lists more installations of this {described} than are checked ({len(listed.rows)}), all sufficient"
-        return Finding(Outcome.UNVERIFIED, reason=f"{reason}; use a Secret for each organisation", lasting=True)
+        return Finding(Outcome.UNVERIFIED, reason=f"{reason}; use a Secret for each organisation")
     return Finding(Outcome.SUFFICIENT)
 
 

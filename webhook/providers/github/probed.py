@@ -133,7 +133,7 @@ def judge(
         return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
     if identity.status != 200:
         clause = f"answers {identity.status} when asked whose token this is, which says nothing of it"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     account = plain(_account(identity, token_type), secret=token) or None
     facts = replace(facts, account=account)
 
@@ -182,11 +182,11 @@ def _account(identity: Reply, token_type: str) -> str | None:
 
 def _unreached(question: Question, described: str, probed: list[Probes]) -> Finding:
     """Why no permission could be proven."""
-    named, lasting = repository.named(question.path), True
+    named, transient = repository.named(question.path), False
     if named is not None and probed:
         found = probed[0].found
         if isinstance(found, NoAnswer):
-            reason, lasting = f"{found} when asked for {named}", found.lasting
+            reason, transient = f"{found} when asked for {named}", found.transient
         elif found.status == 404:
             reason = f"says 404 for {named}: either not there, or {_hidden(described)}"
         else:
@@ -194,7 +194,7 @@ def _unreached(question: Question, described: str, probed: list[Probes]) -> Find
     else:
         where = f" of {question.path[0]}" if question.path else ""
         reason = f"shows this {described} no private repository{where} on which its permissions could be proven"
-    return Finding(Outcome.UNVERIFIED, reason=reason, lasting=lasting)
+    return Finding(Outcome.UNVERIFIED, reason=reason, transient=transient)
 
 
 def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[str, Level]]:
@@ -235,7 +235,7 @@ def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
         return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} {low[0].format(facts.probed)}, as is needed")
     if unproven:
         reason = f"leaves open on {facts.probed} whether this {facts.described} has {', '.join(unproven)}"
-        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=not proofs.transient)
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=proofs.transient)
     return Finding(Outcome.SUFFICIENT)
 
 
@@ -279,7 +279,8 @@ def _unproven(
         reason = f"says that {whose} lacks {what} for {{}}"
         return Unreached(Outcome.INSUFFICIENT, reason, _remedy(question, facts.token_type))
     reason = f"leaves open whether {whose} has {what} for {{}} ({proofs.open.get(permission, 'it was not asked')})"
-    return Unreached(Outcome.UNVERIFIED, reason)
+    transient = permission in proofs.open and proofs.transient
+    return Unreached(Outcome.UNVERIFIED, reason, transient=transient)
 
 
 def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:

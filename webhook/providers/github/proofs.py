@@ -50,7 +50,7 @@ def prove(probes: Probes, *, installation: bool) -> Proofs:
             proofs.refused.add(key)
         if isinstance(reply, NoAnswer):
             proofs.open[key] = f"GitHub {reply}"
-            proofs.transient = proofs.transient or not reply.lasting
+            proofs.transient = proofs.transient or reply.transient
             continue
         read = (permission, Level.READ)
         if isinstance(second, Reply) and second.status == 403 and _forbidden(permission, second) is False:

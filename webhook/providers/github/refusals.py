@@ -207,7 +207,7 @@ def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> 
     if policy is None:
         return None
     if policy.passes:
-        raise NoAnswer(policy.reason)
+        raise NoAnswer(policy.reason, transient=True)
     owner, name = _owner(reply, secret)
     reason = policy.reason.format(token=described, owner=owner, cause=_block(reply))
     page = policy.page.format(name=name)

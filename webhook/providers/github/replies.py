@@ -114,8 +114,8 @@ def refuse_foreign(reply: Reply) -> None:
     message = message_of(reply)
     if not is_own(reply) and "bad credentials" not in message:
         clause = "answers 401 in words that aren't GitHub's; a proxy between may want a sign-in of its own"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     # What anonymous requests get (recorded responses; Enterprise Server in private mode).
     if message.startswith(("requires authentication", "must authenticate")):
         clause = "says that it received no credentials; a proxy between may remove the Authorization header"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from webhook.findings import Facts, Finding, Outcome, Question
 from webhook.providers import redirects
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, NoAnswer, Reply, is_transient
 from webhook.providers.github import refusals, replies
 from webhook.providers.rounds import answer_of, answers_of
 from webhook.providers.text import plain
@@ -181,9 +181,8 @@ class Seen:
             why = f"GitHub {reply}"
         elif reply is not None:
             why = f"GitHub answers {reply.status}"
-        lasting = not isinstance(reply, NoAnswer) or reply.lasting
         reason = f"leaves open whether {self.account} may {what} ({why})"
-        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=lasting)
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply))
 
 
 def _is_refused(reply: Reply | NoAnswer | None, *, hinted: bool) -> bool:
@@ -215,22 +214,24 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
 
     if isinstance(found, NoAnswer):
         reason = f"{found} when asked for {name}"
-        return failed(Finding(Outcome.UNVERIFIED, reason=reason, lasting=found.lasting))
+        return failed(Finding(Outcome.UNVERIFIED, reason=reason, transient=found.transient, remedy=found.remedy))
     for reply in (found, answers.hooks, answers.write):
         if not isinstance(reply, Reply) or reply.status == 401:
             continue
         try:
             refused = refusals.refusal(reply, facts.described, question.host.web_url, secret=secret)
         except NoAnswer as error:  # which leaves standing what the other reply said of the token itself
-            return failed(Finding(Outcome.UNVERIFIED, reason=str(error), lasting=error.lasting))
+            return failed(
+                Finding(Outcome.UNVERIFIED, reason=str(error), transient=error.transient, remedy=error.remedy)
+            )
         if refused is not None:
             return failed(*refused)
     if found.status == 404:
         reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
-        return failed(Finding(Outcome.UNVERIFIED, reason=reason, lasting=True))
+        return failed(Finding(Outcome.UNVERIFIED, reason=reason))
     if not is_shown(found) or not isinstance(found.body, Mapping):
         reason = f"answers {found.status} when asked for {name}, which says nothing of the token"
-        return failed(Finding(Outcome.UNVERIFIED, reason=reason, lasting=True))
+        return failed(Finding(Outcome.UNVERIFIED, reason=reason))
     now = current_name(name, found, secret=secret)
     remedy = raise_role(question, now, account)
     return Seen(now, account, answers, None, remedy, notes(question, name, found, secret=secret))

@@ -84,11 +84,11 @@ def judge(
         return same_for_all(question, finding, Facts("oauth" if oauth else "classic", described), remedy=remedy)
     if user.status != 200:
         clause = f"answers {user.status} when asked whose token this is, which says nothing of it"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     scopes = replies.scopes_of(user)
     if scopes is None:
         clause = "did not say which scopes this token has; a proxy between may have taken the header away"
-        raise NoAnswer(clause, lasting=True)
+        raise NoAnswer(clause)
     scopes = tuple(scope for scope in scopes if plain(scope, secret=token))
     facts = Facts(
         token_type="oauth" if oauth else "classic",

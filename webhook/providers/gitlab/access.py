@@ -15,7 +15,7 @@ from typing import Any
 from webhook.findings import Finding, Outcome
 from webhook.hosts import Host
 from webhook.providers import redirects
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import NoAnswer, Reply, is_transient
 from webhook.providers.gitlab import git, granular, refusals, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
@@ -264,7 +264,8 @@ def _unseen(path: str, needed: int, reply: Reply | NoAnswer, *, is_group: bool =
         reason = f"says 404 for {what}{path}: either there is no such thing, or this token's account may not see it"
     else:
         reason = f"answers {reply.status} when asked for {what}{path}, which says nothing of the token"
-    return Reached(path, needed, trouble=Finding(Outcome.UNVERIFIED, reason=reason), is_group=is_group)
+    finding = Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply))
+    return Reached(path, needed, trouble=finding, is_group=is_group)
 
 
 def _kept_out(reached: Reached, known: refusals.Refusal) -> Reached:

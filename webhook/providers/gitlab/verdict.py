@@ -113,7 +113,8 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
     if finding.outcome is not Outcome.SUFFICIENT:
         return finding
     if isinstance(heard.user, NoAnswer):
-        return Finding(Outcome.UNVERIFIED, reason=f"{heard.user} when asked whose token this is")
+        reason = f"{heard.user} when asked whose token this is"
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=heard.user.transient, remedy=heard.user.remedy)
     if heard.user is None or heard.owner != Owner() or _may_not_ask(heard.user):
         return finding
     if heard.user.status == 200:
@@ -121,7 +122,7 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
     try:
         refused = replies.refusal(heard.user, heard.owner.sort.described)
     except NoAnswer as silence:
-        return Finding(Outcome.UNVERIFIED, reason=str(silence))
+        return Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient, remedy=silence.remedy)
     if refused is not None and refused.finding.outcome is Outcome.BLOCKED:
         return refused.finding
     reason = f"answers {heard.user.status} when asked whose token this is, which says nothing of it"
@@ -174,7 +175,8 @@ def _combined(problems: Sequence[tuple[Reached, Finding]]) -> Finding | None:
     reasons = [reason.replace("{}", join(named)) for reason, named in paths.items()]
     for outcome in _WORST_FIRST:
         if any(problem.outcome is outcome for _, problem in problems):
-            return Finding(outcome, reason=", and ".join(reasons))
+            transient = all(problem.transient for _, problem in problems)
+            return Finding(outcome, reason=", and ".join(reasons), transient=transient)
     return None
 
 
