@@ -195,8 +195,8 @@ async def test_a_move_that_only_the_document_shows_is_told(desk: Desk) -> None:
 async def test_a_group_that_redirects_is_followed(desk: Desk) -> None:
     """Its members as well."""
     query = "?min_access_level=30&include_subgroups=true&with_shared=false&simple=true&per_page=1"
-    for rest, query in (("/projects", query), ("/members/all/6103", "")):
-        desk.spoil(f"/groups/old{rest}", Redirect(to=f"/api/v4/groups/7001{rest}{query}", status=302))
+    for rest, asked in (("/projects", query), ("/members/all/6103", "")):
+        desk.spoil(f"/groups/old{rest}", Redirect(to=f"/api/v4/groups/7001{rest}{asked}", status=302))
     answer = await desk.inspect("gitlab-good-runtime", "old")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert any("old was renamed or moved to acme;" in one for one in answer.facts.warnings)

@@ -166,8 +166,8 @@ class Reached:
             )
         elif self.enough and manages_webhooks and self.needed <= self.level < MAINTAINER:
             found.append(
-                f"{who} is no Maintainer of {self.path} on {host}, so that it can manage webhooks there only by a custom "
-                "role."
+                f"{who} is no Maintainer of {self.path} on {host}, so that it can manage webhooks there only by a "
+                "custom role."
             )
         return tuple(found)
 
