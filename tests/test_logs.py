@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -257,3 +258,55 @@ class TestInstalled:
         """Not as a stray line of text."""
         (written,) = program("warnings.warn('old')")
         assert written["logger"] == "py.warnings"
+
+
+LONG = {
+    "beginnings of JWTs": "eyJ" * 100_000,
+    "one word": "a" * 4_000_000,
+    "JWTs": "eyJaaaaaaaa." * 50_000,
+    "schemes": "bearer " * 50_000,
+    "URLs": "://a" * 50_000,
+    "control characters": "\x00" * 500_000,
+}
+LARGE: dict[str, object] = {
+    "list": ["a" * 5000] * 5000,
+    "mapping": {f"{number}": "x" * 500 for number in range(5000)},
+    "deep list": [[[[[["x" * 10_000]]]]]],
+    "number": 10**4400,
+    "other key": {1: "x" * 10_000},
+}
+
+
+class TestBounds:
+    """What a requester or a library writes into a field costs neither time nor space."""
+
+    @pytest.mark.parametrize("kind", LONG)
+    @pytest.mark.parametrize("format", ["json", "text"])
+    def test_a_long_text(self, kind: str, format: logs.Format) -> None:
+        """It is cut, in linear time."""
+        stream = io.BytesIO()
+        log = logs.build_logger(stream, format=format)
+        text = LONG[kind]
+        started = time.process_time()
+        log.info(text, name=text, **{text: 1})
+        assert time.process_time() - started < 1
+        assert len(stream.getvalue()) < 30_000
+
+    @pytest.mark.parametrize("kind", LARGE)
+    def test_a_large_value(self, kind: str) -> None:
+        """Lists, mappings and numbers are cut as well."""
+        stream = io.BytesIO()
+        logs.build_logger(stream).info("something", padding="x" * 5000, value=LARGE[kind])
+        assert len(stream.getvalue()) < 100_000
+        assert json.loads(stream.getvalue())["event"] == "something"
+
+    def test_a_credential_at_the_cut(self) -> None:
+        """No beginning of it is left, too short to be recognised."""
+        for before in range(logs.LONGEST_TEXT - 20, logs.LONGEST_TEXT + 5):
+            written = line(name="n " * (before // 2) + "ghp_" + LETTERS + " x" * 5000)["name"]
+            assert LETTERS[:2] not in written
+
+    def test_a_token_without_a_prefix(self) -> None:
+        """40 hexadecimal digits are what GitHub's older tokens and Gitea's are, also within a name."""
+        token = "0123456789abcdef" * 3
+        assert token[:10] not in json.dumps(line(name=f"repo-{token}", user=token.upper()))

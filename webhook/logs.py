@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import re
@@ -190,17 +191,23 @@ _json = msgspec.json.Encoder(enc_hook=_name_only)
 
 
 def _render_json(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    line = _encode(event)
+    return redact(line if len(line) <= _LONGEST_LINE else _encode(_bounded(event)))
+
+
+def _encode(event: EventDict) -> bytes:
     try:
-        line = _json.encode(event)
+        return _json.encode(event)
     except Exception:  # such as a lone surrogate: a line may be ugly, but never lost
-        line = json.dumps(event, default=_name_only, skipkeys=True).encode()
-    return redact(line)
+        return json.dumps(_bounded(event), default=_name_only, skipkeys=True).encode()
 
 
 def _text_renderer(colors: bool) -> Callable[[WrappedLogger, str, EventDict], bytes]:
     render = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", sort_keys=False, pad_event_to=0)
 
     def render_text(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+        if len(_encode(event)) > _LONGEST_LINE:
+            event = _bounded(event)
         plain = {
             key: value if isinstance(value, str | int | float | bool) else _plain(value) for key, value in event.items()
         }
@@ -213,10 +220,51 @@ def _plain(value: object) -> str:
     return "" if value is None else _json.encode(value).decode()
 
 
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+_LONGEST_LINE = 4096
+"""Bytes of a rendered line above which every field is shortened. A decision's line has about 700."""
+LONGEST_TEXT = 1024
+"""Characters of one field, or of one member of a field, in a line that was too long."""
+_MOST_MEMBERS = 32
+_DEEPEST_MEMBER = 4
+_PAST_THE_CUT = 512
+"""Characters past the cut in which a credential is still recognised, so that no beginning of one remains."""
+
+
+def _bounded(event: EventDict) -> EventDict:
+    """Return `event` with every text, list and mapping cut to a fixed size."""
+    return {_short(key): _shortened(value, _DEEPEST_MEMBER) for key, value in list(event.items())[: 2 * _MOST_MEMBERS]}
+
+
+def _shortened(value: object, depth: int) -> object:
+    if isinstance(value, str):
+        return _short(value)
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):  # Python refuses to write more than 4,300 digits
+        return value if value.bit_length() <= 64 else _name_only(value)
+    if not isinstance(value, list | tuple | set | frozenset | dict) or not depth:
+        return _name_only(value)
+    if isinstance(value, dict):
+        members = itertools.islice(value.items(), _MOST_MEMBERS)
+        return {_short(str(key)): _shortened(member, depth - 1) for key, member in members}
+    return [_shortened(member, depth - 1) for member in itertools.islice(value, _MOST_MEMBERS)]
+
+
+def _short(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return str(text)
+    seen = text[: LONGEST_TEXT + _PAST_THE_CUT].encode(errors="replace")
+    return redact(seen).decode(errors="replace")[:LONGEST_TEXT] + "…"
+
+
 # --- redaction ------------------------------------------------------------------------------------------------------
 
 # Prefixes by which providers let secret scanners find their tokens (PROVIDERS.md), JWTs, and the places where
 # credentials stand: Authorization, the userinfo of a URL, PEM. It reads rendered lines, so a line break is "\n".
+# Requesters choose parts of these lines, so every alternative takes linear time: it matches once its beginning and
+# a fixed number of further characters are there, or stops at a character that no other attempt passes.
 _SECRET = re.compile(
     rb"""
     (?P<prefix>
@@ -224,7 +272,8 @@ _SECRET = re.compile(
       | gl(?:pat|oas|dt|rtr?|cbt|ptt|ft|imt|agent|soat|ffct|wt)-
       | ATATT | ATCTT | ATBB | BBDC-
     ) [\w.=+/-]{6,}
-  | eyJ[\w-]{8,}(?:\.[\w-]*){1,4}
+  | (?-i:eyJ)[\w-]{8}[\w.-]*
+  | (?<![0-9a-z])[0-9a-f]{40,}
   | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----[^"]*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|(?="|\Z))
   | (?P<scheme>(?:bearer|basic)\ +)(?=[^\s"]*[0-9=._])[\w.~+/=-]{8,}
   | (?P<header>(?:authorization|private-token)\\?["']?\s*[:=]\s*\\?["']?)
@@ -238,11 +287,16 @@ _SECRET = re.compile(
 _HINT = re.compile(
     rb"gh[pousr]_|github_pat_|gl[a-z]{2,5}-|at(?:att|ctt|bb)|bbdc-|eyj|-----begin|bearer|basic|authoriz|private-token|://"
 )
+# 40 hexadecimal digits in a row are what GitHub's older tokens and Gitea's are. An expression for them costs ten times
+# as much as this translation.
+_HEX_DIGITS = bytes(ord("x") if byte in b"0123456789abcdef" else ord(" ") for byte in range(256))
+_HEX_RUN = b"x" * 40
 
 
 def redact(line: bytes) -> bytes:
     """`line` with *** instead of whatever looks like a credential; what shows its kind stays."""
-    return _SECRET.sub(_mask, line) if _HINT.search(line.lower()) else line
+    lower = line.lower()
+    return _SECRET.sub(_mask, line) if _HINT.search(lower) or _HEX_RUN in lower.translate(_HEX_DIGITS) else line
 
 
 def _mask(match: re.Match[bytes]) -> bytes:
