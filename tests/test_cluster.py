@@ -4,8 +4,10 @@ answers is seen in `tests/cluster`."""
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from webhook.applications import Synced
 from webhook.cluster import KubernetesCluster
 from webhook.errors import ConfigurationError
 from webhook.exemptions import Unavailable
+from webhook.subject import Requester
 
 
 async def test_a_kubeconfig_that_is_missing_is_called_so(tmp_path: Path) -> None:
@@ -100,3 +104,77 @@ async def test_applications_that_can_not_be_listed_are_unknown(lists: Lists, why
             with pytest.raises(Unavailable, match=f"^{why}$"):
                 await cluster.synced_repositories()
     assert len(lists.asked) == 2
+
+
+# --- What is remembered ---------------------------------------------------------------------------------------------
+
+
+class Answers(KubernetesCluster):
+    """A cluster whose API server allows everything and counts the questions."""
+
+    def __init__(self) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self.asked = 0
+
+    async def _review_access(self, requester: Requester, namespace: str, name: str) -> bool:
+        self.asked += 1
+        return True
+
+    async def _read_annotation(self, namespace: str) -> str | None:
+        self.asked += 1
+        return "true"
+
+    async def _list_applications(self) -> Synced:
+        self.asked += 1
+        return Synced()
+
+
+USER = Requester("alice", "1", ("a", "b"), {"scopes": ("x", "y")})
+
+
+@pytest.mark.parametrize(
+    ("requester", "namespace", "name"),
+    [
+        (replace(USER, username="bob"), "ns", "name"),
+        (replace(USER, uid="2"), "ns", "name"),
+        (replace(USER, groups=("a", "b", "system:masters")), "ns", "name"),
+        (replace(USER, groups=("a,b",)), "ns", "name"),
+        (replace(USER, extra={"scopes": ("x",)}), "ns", "name"),
+        (replace(USER, extra={"scopes": ("x", "y"), "more": ()}), "ns", "name"),
+        (USER, "other", "name"),
+        (USER, "ns", "other"),
+    ],
+)
+async def test_a_right_is_that_of_one_requester_and_one_secret(requester: Requester, namespace: str, name: str) -> None:
+    """Whatever differs is asked about again; the same isn't."""
+    cluster = Answers()
+    for _ in range(2):
+        await cluster.may_skip(USER, "ns", "name")
+    assert cluster.asked == 1
+    await cluster.may_skip(requester, namespace, name)
+    assert cluster.asked == 2
+
+
+async def test_what_is_remembered_is_bounded() -> None:
+    """Writers who invent users and namespaces, as long as they like, fill no memory."""
+    cluster = Answers()
+    tracemalloc.start()
+    try:
+        for number in range(6000):
+            await cluster.may_skip(Requester(f"{number}" + "u" * 10_000, groups=("g" * 10_000,)), "ns", "name")
+            await cluster.skip_annotation(f"{number}")
+        assert len(cluster._answers) <= 4096
+        assert cluster._answers.size <= 8 * 2**20
+        assert tracemalloc.get_traced_memory()[0] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_flood_of_questions_does_not_evict_the_applications() -> None:
+    """Listing them again costs the API server much."""
+    cluster = Answers()
+    await cluster.synced_repositories()
+    for number in range(5000):
+        await cluster.skip_annotation(f"{number}")
+    await cluster.synced_repositories()
+    assert cluster.asked == 5001

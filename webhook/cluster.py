@@ -7,12 +7,12 @@ request. `kubernetes` is imported where it is used: it takes half a second, whic
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webhook.applications import Page, Synced, decode
+from webhook.caches import ExpiringCache, digest
 from webhook.exemptions import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, Unavailable
 from webhook.kubeconfig import connect, connect_from_pod, in_pod
 from webhook.subject import Requester
@@ -24,7 +24,12 @@ _TIMEOUT = 2.0
 """Seconds for one request; a decision has other things to wait for as well."""
 _FRESH = 5.0
 """Seconds that an answer is used again: a flag that somebody sets works after that at the latest."""
-_MOST = 4096
+_MOST_ANSWERS = 4096
+_MOST_BYTES = 8 * 1024 * 1024
+_ANSWER_BYTES = 2048
+"""What a finished task with its short answer takes, about."""
+_LONGEST_VALUE = 64
+"""Characters that are kept of an annotation or a flag, which nobody but "true", "runtime" and the like can switch."""
 _FRESH_APPLICATIONS = 60.0
 """The same for the Applications, which may be thousands and change less often."""
 _PAGE = 250
@@ -41,7 +46,11 @@ class KubernetesCluster:
         self._core: Any = CoreV1Api(client)
         self._authorization: Any = AuthorizationV1Api(client)
         self._custom: Any = CustomObjectsApi(client)
-        self._answers: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
+        self._answers: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(
+            entries=_MOST_ANSWERS, size=_MOST_BYTES, size_of=lambda task: _ANSWER_BYTES
+        )
+        # One list of the whole cluster, which costs much: no flood of other questions evicts it.
+        self._lists: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(entries=1, size=_MOST_BYTES)
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None) -> KubernetesCluster | None:
@@ -64,30 +73,31 @@ class KubernetesCluster:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for _expires, task in self._answers.values():
+        for task in [*self._answers.values(), *self._lists.values()]:
             task.cancel()
         await self._client.close()
 
     async def skip_annotation(self, namespace: str) -> str | None:
         """See `exemptions.Cluster`."""
-        found: str | None = await self._fresh(("namespace", namespace), lambda: self._read_annotation(namespace))
+        found: str | None = await self._fresh(digest("namespace", namespace), lambda: self._read_annotation(namespace))
         return found
 
     async def platform_flag(self, namespace: str) -> str | None:
         """See `exemptions.Cluster`."""
-        found: str | None = await self._fresh(("configmap", namespace), lambda: self._read_flag(namespace))
+        found: str | None = await self._fresh(digest("configmap", namespace), lambda: self._read_flag(namespace))
         return found
 
     async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
         """See `exemptions.Cluster`."""
-        extra = tuple(sorted(requester.extra.items()))
-        key = ("skip", namespace, name, requester.username, requester.uid, requester.groups, extra)
+        who = (requester.username, requester.uid, requester.groups, dict(requester.extra))
+        key = digest("skip", namespace, name, who)
         allowed: bool = await self._fresh(key, lambda: self._review_access(requester, namespace, name))
         return allowed
 
     async def synced_repositories(self) -> Synced:
         """See `applications.ApplicationsSource`. Where Argo CD isn't installed there are none."""
-        synced: Synced = await self._fresh(("applications",), self._list_applications, _FRESH_APPLICATIONS)
+        task = self._kept(self._lists, digest("applications"), self._list_applications, _FRESH_APPLICATIONS)
+        synced: Synced = await asyncio.shield(task)
         return synced
 
     async def _list_applications(self) -> Synced:
@@ -121,12 +131,12 @@ class KubernetesCluster:
 
     async def _read_annotation(self, namespace: str) -> str | None:
         found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))
-        return (found.metadata.annotations or {}).get(ANNOTATION) if found is not None else None
+        return _cut((found.metadata.annotations or {}).get(ANNOTATION)) if found is not None else None
 
     async def _read_flag(self, namespace: str) -> str | None:
         request = self._core.read_namespaced_config_map(PLATFORM_CONFIG_MAP, namespace, _request_timeout=_TIMEOUT)
         found = await self._ask(request)
-        return (found.data or {}).get(PLATFORM_CONFIG_MAP_KEY) if found is not None else None
+        return _cut((found.data or {}).get(PLATFORM_CONFIG_MAP_KEY)) if found is not None else None
 
     async def _review_access(self, requester: Requester, namespace: str, name: str) -> bool:
         # A RoleBinding counts only where the review carries the namespace.
@@ -173,13 +183,24 @@ class KubernetesCluster:
             # aiohttp's and the client's own errors may quote the request, whose header holds our own credentials.
             raise Unavailable(f"the API server can't be reached: {type(error).__name__}") from None
 
-    async def _fresh(self, key: Hashable, ask: Callable[[], Awaitable[Any]], seconds: float = _FRESH) -> Any:
-        now = time.monotonic()
-        expires, task = self._answers.get(key, (0.0, None))
+    async def _fresh(self, key: bytes, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """The answer of a few seconds ago, or else of a request that all who ask meanwhile share."""
+        return await asyncio.shield(self._kept(self._answers, key, ask, _FRESH))
+
+    def _kept(
+        self,
+        cache: ExpiringCache[asyncio.Task[Any]],
+        key: bytes,
+        ask: Callable[[], Coroutine[Any, Any, Any]],
+        seconds: float,
+    ) -> asyncio.Task[Any]:
+        task = cache.get(key)
         failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
-        if task is None or expires < now or failed:
-            if len(self._answers) >= _MOST:
-                self._answers = {key: kept for key, kept in self._answers.items() if not kept[1].done()}
-            task = asyncio.ensure_future(ask())
-            self._answers[key] = (now + seconds, task)
-        return await asyncio.shield(task)
+        if task is None or failed:
+            task = asyncio.create_task(ask())
+            cache.put(key, task, seconds)
+        return task
+
+
+def _cut(value: str | None) -> str | None:
+    return value[:_LONGEST_VALUE] if value is not None else None

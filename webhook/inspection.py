@@ -12,7 +12,6 @@ import math
 import secrets
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from webhook.caches import ExpiringCache
 from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.hosts import Host, Kind
 from webhook.providers.base import Api, NoAnswer, Provider
@@ -27,6 +27,8 @@ from webhook.requirements import Requirement
 
 LONGEST_BAD_NEWS = 10.0
 """Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
+_USUAL_ANSWER = 4096
+"""Bytes that the cache has for each of its entries. An answer usually takes half of it; fewer fit of larger ones."""
 _GRACE = 0.25
 """Seconds that a provider has to say itself that time is over, which it does with better words."""
 _REPORT_BUG = "Report this to the maintainers of git-token-webhook."
@@ -86,7 +88,6 @@ class Asker(Protocol):
 class _Known:
     answer: Answer
     checked_at: datetime
-    until: float
 
 
 class Inspector:
@@ -130,14 +131,15 @@ class Inspector:
         self._providers = providers
         self._client = client
         self._ttl = cache_ttl
-        self._entries = cache_entries
         self._decision_timeout = decision_timeout
         self._clock = clock
         self._monotonic = monotonic
         self._on_error = on_error
         self._own_lifetime = lifetime if not lasting else lambda answer: math.inf
         self._secret = digest_key or secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._known: ExpiringCache[_Known] = ExpiringCache(
+            entries=cache_entries, size=cache_entries * _USUAL_ANSWER, size_of=_size_of, clock=monotonic
+        )
         self._flights: dict[bytes, asyncio.Task[_Known]] = {}
         self._closed = False
 
@@ -150,7 +152,7 @@ class Inspector:
                 not the inspection, which others may be waiting for.
         """
         key = self._key(question)
-        if (known := self._remembered(key)) is not None:
+        if (known := self._known.get(key)) is not None:
             return Inspected(known.answer, known.checked_at, cached=True)
         provider = self._providers.get(question.host.kind)
         if provider is None:
@@ -185,7 +187,7 @@ class Inspector:
 
     def forget_unverified(self) -> None:
         """Ask again where there was no answer that means anything."""
-        self._known = OrderedDict((key, known) for key, known in self._known.items() if not says_nothing(known.answer))
+        self._known.forget(lambda known: says_nothing(known.answer))
 
     async def aclose(self) -> None:
         """End all inspections under way, and begin no more."""
@@ -199,24 +201,6 @@ class Inspector:
         return Inspected(_unverified(question, reason, transient=True), self._clock())
 
     # The cache.
-
-    def _remembered(self, key: bytes) -> _Known | None:
-        known = self._known.get(key)
-        if known is None:
-            return None
-        if known.until <= self._monotonic():
-            del self._known[key]
-            return None
-        self._known.move_to_end(key)
-        return known
-
-    def _remember(self, key: bytes, known: _Known) -> None:
-        if known.until <= self._monotonic():
-            return
-        self._known[key] = known
-        self._known.move_to_end(key)
-        while len(self._known) > self._entries:
-            self._known.popitem(last=False)
 
     def _lifetime(self, answer: Answer) -> float:
         """Seconds that `answer` stays true enough; never beyond the token's own end."""
@@ -243,8 +227,8 @@ class Inspector:
     async def _fly(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> _Known:
         checked_at = self._clock()
         answer = await self._ask(question, provider, needed_by)
-        known = _Known(answer, checked_at, self._monotonic() + self._lifetime(answer))
-        self._remember(key, known)
+        known = _Known(answer, checked_at)
+        self._known.put(key, known, self._lifetime(answer))
         return known
 
     async def _ask(self, question: Question, provider: Provider, needed_by: float) -> Answer:
@@ -285,6 +269,11 @@ class Inspector:
         # What Python writes of texts, truths and lists of them is in ASCII as far as it must be, and never the same of
         # two that differ.
         return hashlib.blake2b(repr(parts).encode(), key=self._secret, digest_size=32).digest()
+
+
+def _size_of(known: _Known) -> int:
+    # An object of Python for each text, which is written with a name of its field or two.
+    return 2 * len(repr(known.answer))
 
 
 def _fields(credential: Credential) -> tuple[str | None, ...]:
