@@ -6,18 +6,21 @@ nobody behind it asks whether a field was there.
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from webhook.admission import structure
 from webhook.admission.models import (
     API_VERSION,
     KIND,
     GroupVersionResource,
+    Incoming,
     ObjectMeta,
     Request,
     Response,
@@ -26,7 +29,6 @@ from webhook.admission.models import (
     Status,
     StatusCause,
     StatusDetails,
-    TypeMeta,
     UserInfo,
 )
 from webhook.admission.text import audit_annotations, clean, fit_warnings
@@ -34,14 +36,24 @@ from webhook.decision import Decision, Deny, PatchOperation, Stage
 from webhook.errors import BadReview
 from webhook.subject import Operation, Requester, SecretObject, Subject
 
-_T = TypeVar("_T")
 _SECRETS = GroupVersionResource(group="", version="v1", resource="secrets")
 _OPERATIONS = {operation.value: operation for operation in Operation}
+# What Go escapes in JSON beside what JSON wants escaped (encoding/json: SetEscapeHTML, and the two line separators).
+_GO_ESCAPES = (
+    (b"\\u003c", b"<"),
+    (b"\\u003e", b">"),
+    (b"\\u0026", b"&"),
+    (b"\\u2028", "\u2028".encode()),
+    (b"\\u2029", "\u2029".encode()),
+)
 # What a group, version or resource can look like (RFC 1123): only such text is repeated in an error.
 _NAME = re.compile(r"[A-Za-z0-9.-]{0,253}\Z")
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder()  # of anything, so that the same pass serves the search for duplicate keys
+_review = msgspec.json.Decoder(Incoming)
+_anything = msgspec.json.Decoder()
+_SMALL = 32 * 1024
+"""Bytes. A usual review has 1 to 10 thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +68,26 @@ class AdmissionRequest:
     subject: Subject
 
 
-def decode(body: bytes) -> AdmissionRequest:
+def decode(body: bytes, *, pause: Callable[[], object] = int) -> AdmissionRequest:
     """The review that `body` holds.
+
+    Args:
+        pause: called between the steps of a large body, so that other threads get their turn.
 
     Raises:
         BadReview: it holds none that could be judged.
     """
-    if not body.strip():
+    if not body or body.isspace():
         _refuse("the body is empty; an AdmissionReview belongs there", "empty")
-    document = _parse(body)
-    if not isinstance(document, dict):
-        _refuse("the body is JSON, but no object; an AdmissionReview belongs there", "kind")
-    _refuse_other_kinds(_convert(document, TypeMeta, "$"))
-    if not isinstance(document.get("request"), dict):
+    structure.check(body, pause)
+    review = _parse(body)
+    _refuse_other_kinds(review.kind, review.api_version)
+    if not isinstance(review.request, Request):
         _refuse("the AdmissionReview has no request", "request")
-    return _admission_request(_convert(document["request"], Request, "request"))
+    if not _is_unambiguous(body, review):
+        pause()
+        structure.refuse_duplicate_keys(body, pause)
+    return _admission_request(review.request)
 
 
 def encode(request: AdmissionRequest, decision: Decision, stage: Stage) -> bytes:
@@ -106,55 +123,61 @@ def _refuse(message: str, reason: str) -> NoReturn:
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes) -> Incoming:
     try:
-        document = _decoder.decode(body)
-        unambiguous = _encoder.encode(document) == body.strip()
+        return _review.decode(body)
+    except msgspec.ValidationError as error:
+        _name_what_is_wrong(body, error)
     except (msgspec.MsgspecError, UnicodeError):
         # Neither error is repeated: UnicodeError's own text quotes the body.
         _refuse("the body is no JSON text in UTF-8", "json")
     except RecursionError:
         _refuse("the body is nested too deeply", "depth")
-    # Of two equal keys parsers take one or the other, so that we might judge another token than the one that is stored.
-    # Text that comes out of a round trip byte for byte has none; other text (Go escapes <, > and &) is looked through.
-    if not unambiguous:
-        _refuse_duplicate_keys(body)
-    return document
 
 
-def _refuse_duplicate_keys(body: bytes) -> None:
-    def unique(pairs: list[tuple[str, Any]]) -> None:
-        if len({key for key, _ in pairs}) != len(pairs):
-            _refuse("a key stands twice in the same object", "duplicate-key")
-
-    def ignore(number: str) -> None:
-        """Numbers don't matter here, and Python refuses to convert very long ones."""
-
+def _name_what_is_wrong(body: bytes, error: msgspec.ValidationError) -> NoReturn:
+    """Name a wrong kind as such, and everything else by the place in the review where it stands."""
     try:
-        json.loads(body, object_pairs_hook=unique, parse_int=ignore, parse_float=ignore)
-    except ValueError:
-        _refuse("the body is no JSON text in UTF-8", "json")
-    except RecursionError:
-        _refuse("the body is nested too deeply", "depth")
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeError):
+        _refuse("the body is JSON, but no object; an AdmissionReview belongs there", "kind")
+    meta = [msgspec.json.decode(members[key]) if key in members else "" for key in ("kind", "apiVersion")]
+    if all(isinstance(text, str) for text in meta):
+        _refuse_other_kinds(*meta)
+        if not bytes(members.get("request", b"null")).lstrip().startswith(b"{"):
+            _refuse("the AdmissionReview has no request", "request")
+    # msgspec names types, lengths and the names of our own fields, and writes [...] for keys: nothing of the content.
+    text = str(error).replace("$.request", "request").replace("$", "the review")
+    _refuse(f"the AdmissionReview isn't one: {text}", "too-long" if " of length <=" in text else "shape")
 
 
-def _convert(value: Any, type_: type[_T], where: str) -> _T:
+def _is_unambiguous(body: bytes, review: Incoming) -> bool:
+    """Whether `body` comes out of a round trip byte for byte, which it never does where a key stands twice.
+
+    Of two equal keys parsers take one or the other, so that we might judge another token than the one that is stored.
+    """
+    text = body[:-1] if body.endswith(b"\n") else body  # at the end Go writes a line break
+    if b"\\u" in text:
+        if len(text) > _SMALL:  # replacing a million of them takes longer than looking for equal keys
+            return False
+        for escaped, character in _GO_ESCAPES:
+            text = text.replace(escaped, character)
     try:
-        return msgspec.convert(value, type_)
-    except msgspec.ValidationError as error:
-        # msgspec names types and the names of our own fields, and writes [...] for keys: nothing of the content.
-        _refuse(f"the AdmissionReview isn't one: {str(error).replace('$', where)}", "shape")
-    except RecursionError:
-        _refuse("the body is nested too deeply", "depth")
+        if _encoder.encode(review) == text:  # as the API server writes it
+            return True
+        # Members in another order, or new ones. What is built of a small body is small.
+        return len(text) <= _SMALL and _encoder.encode(_anything.decode(body)) == text
+    except (msgspec.MsgspecError, UnicodeError):
+        return False
 
 
 # --- the request ----------------------------------------------------------------------------------------------------
 
 
-def _refuse_other_kinds(meta: TypeMeta) -> None:
-    if meta.kind != KIND:
+def _refuse_other_kinds(kind: str, api_version: str) -> None:
+    if kind != KIND:
         _refuse(f"the body is no {KIND}: its kind is another one", "kind")
-    if meta.api_version != API_VERSION:
+    if api_version != API_VERSION:
         _refuse(
             f"only {API_VERSION} is understood: admissionReviewVersions of the webhook configuration must be [v1]",
             "version",
@@ -188,18 +211,19 @@ def _named(request: Request) -> str:
     parts = (resource.group, resource.version, resource.resource, request.sub_resource or "")
     if not resource.resource or not all(_NAME.match(part) for part in parts):
         return "another resource"
-    name = "/".join(filter(None, (resource.resource, request.sub_resource)))
+    name = "/".join(filter(None, (resource.resource, request.sub_resource or "")))
     return f"{name} of {'/'.join(filter(None, (resource.group, resource.version)))}"
 
 
-def _secret(secret: Secret | None, request: Request) -> SecretObject | None:
-    if secret is None:
+def _secret(secret: Secret | UnsetType | None, request: Request) -> SecretObject | None:
+    if not secret:
         return None
-    if secret.kind != "Secret":
+    if secret.kind and secret.kind != "Secret":
         _refuse("the request is about secrets, and its object is of another kind", "object")
-    meta: ObjectMeta = secret.metadata
+    meta = secret.metadata or ObjectMeta()
+    string_data = secret.string_data or {}
     data = {key: value or "" for key, value in (secret.data or {}).items()}
-    for key, value in (secret.string_data or {}).items():  # wins over data, as it will when this is stored
+    for key, value in string_data.items():  # wins over data, as it will when this is stored
         data[key] = b64encode((value or "").encode()).decode()
     return SecretObject(
         namespace=request.namespace or meta.namespace or "",
@@ -209,16 +233,17 @@ def _secret(secret: Secret | None, request: Request) -> SecretObject | None:
         annotations=meta.annotations or {},
         data=data,
         type=secret.type or "Opaque",
-        deleting=meta.deletion_timestamp is not None,
+        deleting=bool(meta.deletion_timestamp is not None and meta.deletion_timestamp is not UNSET),
         immutable=bool(secret.immutable),
-        in_string_data=frozenset(secret.string_data or ()),
+        in_string_data=frozenset(string_data),
     )
 
 
-def _requester(user: UserInfo) -> Requester:
+def _requester(user: UserInfo | UnsetType) -> Requester:
+    user = user or UserInfo()
     return Requester(
-        username=user.username,
-        uid=user.uid,
+        username=user.username or "",
+        uid=user.uid or "",
         groups=tuple(user.groups or ()),
         extra={key: tuple(values or ()) for key, values in (user.extra or {}).items()},
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -36,9 +37,11 @@ Late = Callable[[Subject, Stage], Decision]
 # A Secret holds 1 MiB at most, in base64 a third more, and an UPDATE has it twice: 2.7 MiB. Annotations of 256 KiB,
 # every character of which Go escapes to six, bring the worst review that was measured to 5.9 MB (KUBERNETES.md §1.8).
 MAX_BODY: Final = 8 * 1024 * 1024
-# Decoding this much takes a millisecond. More of it goes into a thread, so that small reviews go on in between; and all
-# into one, since 8 MiB of nothing but braces need 200 MiB for as long as they are looked at.
-_DECODE_ASIDE: Final = 256 * 1024
+# Decoding this much takes a fraction of a millisecond. More goes into a thread, one body after another, which lets the
+# event loop go on between its steps.
+_DECODE_ASIDE: Final = 64 * 1024
+_PAUSE: Final = 50e-6
+"""Seconds. Giving up the interpreter's lock for no time at all would mostly give it back to the same thread."""
 
 _STAGES: Final = {f"/{stage}": stage for stage in Stage}
 
@@ -47,6 +50,8 @@ DEFAULT_TIMEOUT: Final = 10.0  # of a webhook configuration that sets none
 _ROUNDING: Final = 1.0
 _MARGIN: Final = 0.25  # for the way back
 _LEAST_SHARE: Final = 0.25  # of a time-out so short that rounding and margin would leave nothing
+_USUAL_QUERY: Final = 64
+"""Characters of a query that is remembered."""
 
 # Go's time.ParseDuration, of which the API server's own output is a part.
 _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -107,23 +112,30 @@ class AdmissionHandler:
         arrival = asyncio.get_running_loop().time()
         deadline = arrival + min(_time_said(request.rel_url.raw_query_string), self._decision_timeout())
         record: dict[str, object] = {}
+        arrived = False
         admission: AdmissionRequest | None = None
         review: asyncio.Task[Decision] | None = None
         try:
             async with self._room.share(deadline) as share:
-                admission = await self._decode(await _read(request, share))
+                body = await _read(request, share)
+                arrived = True
+                admission = await self._decode(body)
+                del body  # it may be large, and a review may last
                 review = _begin(self._review(admission.subject, stage, deadline, record))
                 await _settled(review)
         except TimeoutError:
-            if admission is None:
+            if not arrived:
                 raise BadReview("the body didn't arrive in time", status=408, reason="slow") from None
+            if admission is None:
+                message = "too many large reviews at the same time keep this one from being decoded in time"
+                raise BadReview(message, status=503, reason="crowded") from None
         finally:  # it was decided, the clock decides, there is no room for it any more, or the API server has hung up
             if review is not None and not review.done():
                 self._abandon(review)
         decided = review if review is not None and review.done() else None
         try:
             decision = decided.result() if decided is not None else self._late(admission.subject, stage)
-            body = codec.encode(admission, decision, stage)
+            encoded = codec.encode(admission, decision, stage)
         except Exception as error:
             self._metrics.failed(stage)
             self._log.error("review failed", **_facts(admission, stage), **describe(error), **_trace(request))
@@ -132,7 +144,7 @@ class AdmissionHandler:
         seconds = asyncio.get_running_loop().time() - arrival
         self._metrics.decided(stage, admission.subject.operation, outcome_of(decision), seconds, late=decided is None)
         self._log_decision(admission, stage, decision, record, seconds, decided is None, _trace(request))
-        return web.Response(body=body, content_type="application/json")
+        return web.Response(body=encoded, content_type="application/json")
 
     async def _decode(self, body: bytes) -> AdmissionRequest:
         """What is asked.
@@ -192,9 +204,13 @@ async def _settled(review: asyncio.Task[Decision]) -> None:
     await ended
 
 
-@lru_cache(maxsize=64)  # an API server says the same again and again
 def _time_said(query: str) -> float:
     """`time_to_decide` by the query of a request."""
+    return _time_said_shortly(query) if len(query) <= _USUAL_QUERY else _time_said_shortly.__wrapped__(query)
+
+
+@lru_cache(maxsize=64)  # an API server says the same again and again
+def _time_said_shortly(query: str) -> float:
     return time_to_decide(parse_qs(query).get("timeout", [None])[0])
 
 
@@ -245,9 +261,13 @@ async def _read(request: web.BaseRequest, share: Share) -> bytes:
 
 def _decode_large(body: bytes) -> AdmissionRequest:
     try:
-        return codec.decode(body)
+        return codec.decode(body, pause=_give_way)
     except BadReview as error:
         raise error.with_traceback(None) from None  # whose frames would keep all that was decoded
+
+
+def _give_way() -> None:
+    time.sleep(_PAUSE)
 
 
 def _too_large() -> BadReview:

@@ -1,18 +1,40 @@
 """The parts of admission.k8s.io/v1 that are read and written here, as the API server names them.
 
 Nothing of what is read prints its content: it holds Secrets.
+
+What is read is declared whole and in the order of Go's structs, with parts that nobody reads as `Unread`. So a body
+that the API server sent comes out of a round trip byte for byte, which proves that it has no duplicate keys, and
+nothing is built of what nobody reads. A later version of Kubernetes may send more: `codec` then looks for duplicate
+keys another way.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 
+# The lengths are Kubernetes' own where it has one (k8s.io/apimachinery/pkg/util/validation): a name is a DNS subdomain,
+# a namespace a DNS label, a key of a label or an annotation a DNS subdomain, a slash and 63 characters. It has none for
+# who writes, of which these leave ample room.
+Name = Annotated[str, Meta(max_length=253)]
+Namespace = Annotated[str, Meta(max_length=63)]
+DataKey = Annotated[str, Meta(max_length=253)]
+QualifiedKey = Annotated[str, Meta(max_length=317)]
+LabelValue = Annotated[str, Meta(max_length=4096)]  # 63 once Kubernetes validates it, which it does after us
+Text = Annotated[str, Meta(max_length=1024)]
+"""A uid, a user, a group, a type."""
+Texts = Annotated[list[Text], Meta(max_length=4096)]
+
+Unread = msgspec.Raw | UnsetType
+
 
 class _Incoming(msgspec.Struct, gc=False, rename="camel"):
-    """Something the API server sent. Keys that are not named are not looked at."""
+    """Something the API server sent. Other keys than these are not looked at."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -21,36 +43,45 @@ class _Incoming(msgspec.Struct, gc=False, rename="camel"):
 class TypeMeta(_Incoming):
     """What every Kubernetes object begins with; read on its own first, so that a wrong one is named as such."""
 
-    api_version: str = ""
     kind: str = ""
+    api_version: str = ""
 
 
 class GroupVersionResource(_Incoming):
     """What is being written to, such as secrets of v1 in the core group, whose name is empty."""
 
-    group: str = ""
-    version: str = ""
-    resource: str = ""
+    group: Name = ""
+    version: Name = ""
+    resource: Name = ""
 
 
 class UserInfo(_Incoming):
     """authentication.k8s.io/v1 UserInfo."""
 
-    username: str = ""
-    uid: str = ""
-    groups: list[str] | None = None
-    extra: dict[str, list[str] | None] | None = None
+    username: Text | UnsetType = UNSET
+    uid: Text | UnsetType = UNSET
+    groups: Texts | UnsetType | None = UNSET
+    extra: Annotated[dict[Text, Texts | None], Meta(max_length=1024)] | UnsetType | None = UNSET
 
 
 class ObjectMeta(_Incoming):
     """Metadata of one version of the Secret."""
 
-    name: str | None = None
-    generate_name: str | None = None
-    namespace: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    deletion_timestamp: str | None = None
+    name: Name | UnsetType | None = UNSET
+    generate_name: Name | UnsetType | None = UNSET
+    namespace: Namespace | UnsetType | None = UNSET
+    self_link: Unread = UNSET
+    uid: Unread = UNSET
+    resource_version: Unread = UNSET
+    generation: Unread = UNSET
+    creation_timestamp: Unread = UNSET
+    deletion_timestamp: Text | UnsetType | None = UNSET
+    deletion_grace_period_seconds: Unread = UNSET
+    labels: dict[QualifiedKey, LabelValue] | UnsetType | None = UNSET
+    annotations: dict[QualifiedKey, str] | UnsetType | None = UNSET
+    owner_references: Unread = UNSET
+    finalizers: Unread = UNSET
+    managed_fields: Unread = UNSET
 
 
 class Secret(_Incoming):
@@ -60,27 +91,41 @@ class Secret(_Incoming):
     `data` before admission; a mutating webhook that ran before ours may have patched it in (KUBERNETES.md §2.1).
     """
 
-    kind: str = "Secret"
-    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
-    type: str | None = None
-    data: dict[str, str | None] | None = None
-    string_data: dict[str, str | None] | None = None
-    immutable: bool | None = None
+    kind: Text | UnsetType = UNSET
+    api_version: Unread = UNSET
+    metadata: ObjectMeta | UnsetType = UNSET
+    immutable: bool | UnsetType | None = UNSET
+    data: dict[DataKey, str | None] | UnsetType | None = UNSET
+    string_data: dict[DataKey, str | None] | UnsetType | None = UNSET
+    type: Text | UnsetType | None = UNSET
 
 
-class Request(_Incoming):
+class Request(_Incoming, kw_only=True):
     """``request`` of an AdmissionReview."""
 
-    uid: str
-    operation: str
+    uid: Text
+    kind: Unread = UNSET
     resource: GroupVersionResource
-    sub_resource: str | None = None
-    name: str | None = None
-    namespace: str | None = None
-    user_info: UserInfo = msgspec.field(default_factory=UserInfo)
-    object: Secret | None = None
-    old_object: Secret | None = None
-    dry_run: bool | None = None
+    sub_resource: Name | UnsetType | None = UNSET
+    request_kind: Unread = UNSET
+    request_resource: Unread = UNSET
+    request_sub_resource: Unread = UNSET
+    name: Name | UnsetType | None = UNSET
+    namespace: Namespace | UnsetType | None = UNSET
+    operation: Text
+    user_info: UserInfo | UnsetType = UNSET
+    object: Secret | UnsetType | None = UNSET
+    old_object: Secret | UnsetType | None = UNSET
+    dry_run: bool | UnsetType | None = UNSET
+    options: Unread = UNSET
+
+
+class Incoming(_Incoming):
+    """An AdmissionReview of the API server."""
+
+    kind: str = ""
+    api_version: str = ""
+    request: Request | UnsetType | None = UNSET
 
 
 class _Outgoing(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
