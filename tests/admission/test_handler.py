@@ -280,7 +280,7 @@ class TestRoom:
         webhook.decide = hang
         large = as_go_writes(make_review(object=make_object(annotations={"a": "<" * (MAX_BODY // 6 - 2000)})))
         async with asyncio.timeout(20):
-            answers = await asyncio.gather(*(webhook.post(large, path="/validate?timeout=3s") for _ in range(12)))
+            answers = await asyncio.gather(*(webhook.post(large, path="/validate?timeout=7s") for _ in range(12)))
         statuses = [response.status for response, _ in answers]
         assert sorted(set(statuses)) == [200, 503]
         assert b"too many large reviews" in next(text for response, text in answers if response.status == 503)
