@@ -1,7 +1,8 @@
 """Memory of what was asked before, with a fixed size however much is asked and by whom.
 
 Requesters choose what is looked up: names, users, tokens. So every key is a digest of fixed length, every cache is
-bounded both in entries and in bytes, and every entry expires. docs/explanation/threat-model.md lists all mappings that input can grow.
+bounded both in entries and in bytes, and every entry expires. docs/explanation/threat-model.md lists all mappings
+that input can grow.
 """
 
 from __future__ import annotations
