@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.factories import SKIP, FakeCluster, make_subject, make_user_secret
 from webhook.exemptions import Exemptions, find_exemptions
 from webhook.requirements import Role
 from webhook.settings import Settings, parse_settings
-from webhook.subject import Subject
+from webhook.subject import Requester, Subject
 
 BOTH = frozenset(Role)
 INSTALLER = parse_settings("installer: {skipValidation: true}")
@@ -193,3 +194,37 @@ async def test_no_annotations_value_is_quoted() -> None:
     found = await find(create("hunter2"), cluster=FakeCluster(flag="hunter2", namespace_annotation="hunter2"))
     assert len(found.reports) == 3
     assert "hunter2" not in repr(found)
+
+
+# --- requesters whose annotation never counts -------------------------------------------------------------------------
+
+ARGO = "system:serviceaccount:argocd:argocd-application-controller"
+
+
+def denying(*globs: str) -> Settings:
+    return Settings.model_validate({"exemptions": {"requesters": {"deny": globs}}})
+
+
+@pytest.mark.parametrize("glob", [ARGO, "system:serviceaccount:argocd:*", "system:serviceaccounts:argocd", "*"])
+async def test_an_annotation_of_a_denied_requester_never_counts(glob: str) -> None:
+    """By user name or group, whatever it may do: whoever writes to Git decides what it writes."""
+    cluster = FakeCluster(may=frozenset({ARGO}))
+    subject = replace(create("true"), requester=Requester(ARGO, groups=("system:serviceaccounts:argocd",)))
+    found = await find(subject, denying("bob", glob), cluster)
+    assert found.skips == {}
+    assert found.forbidden is None
+    (report,) = found.reports
+    assert "exemptions.requesters.deny" in report
+    assert "access" not in cluster.asked
+
+
+async def test_an_annotation_of_another_requester_counts() -> None:
+    """Where that one has the right."""
+    found = await find(create("true"), denying(ARGO, "ali"), FakeCluster(may=frozenset({"alice"})))
+    assert found.skips.keys() == BOTH
+
+
+async def test_a_namespaces_annotation_counts_for_a_denied_requester() -> None:
+    """It isn't the requester's."""
+    found = await find(create(), denying("alice"), FakeCluster(namespace_annotation="true"))
+    assert found.skips.keys() == BOTH

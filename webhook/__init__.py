@@ -13,6 +13,7 @@ How one write is judged, and where to read about it, from the edge inwards:
       matching                 which Secrets hold Git credentials, and in which role
       credentials              the tokens inside one, and where each of them goes
         other_services         hosts that answer no question about their tokens
+      masks                    values that Argo CD masks before a dry run
       exemptions, cluster      who may skip the check; the API server that is asked about that
       applications             repositories that Argo CD syncs, perhaps with the credential at hand
       inspection               one question to a provider: cached, asked once, in time

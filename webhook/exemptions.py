@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from webhook.requirements import Role
@@ -93,20 +94,22 @@ async def find_exemptions(
     _from_settings(found, subject, roles, settings)
     try:
         async with asyncio.timeout_at(deadline):
-            await _from_cluster(found, subject, roles, cluster)
+            await _from_cluster(found, subject, roles, settings, cluster)
     except TimeoutError:
         found.reports.append("The API server doesn't answer in time, so what it would tell skips nothing.")
     return found
 
 
-async def _from_cluster(found: Exemptions, subject: Subject, roles: frozenset[Role], cluster: Cluster | None) -> None:
+async def _from_cluster(
+    found: Exemptions, subject: Subject, roles: frozenset[Role], settings: Settings, cluster: Cluster | None
+) -> None:
     namespace = subject.secret.namespace
     if cluster is not None and not found.skips.keys() >= roles:
         await _from_config_map(found, subject, roles, namespace, cluster)
     if cluster is not None and not found.skips.keys() >= roles:
         await _from_namespace(found, roles, namespace, cluster)
     if not found.skips.keys() >= roles:
-        await _from_secret(found, subject, roles, cluster)
+        await _from_secret(found, subject, roles, settings, cluster)
 
 
 def _from_settings(found: Exemptions, subject: Subject, roles: frozenset[Role], settings: Settings) -> None:
@@ -152,7 +155,14 @@ async def _from_namespace(found: Exemptions, roles: frozenset[Role], namespace: 
         found._add(asked & roles, Skip("namespace", f"{where} says so"))
 
 
-async def _from_secret(found: Exemptions, subject: Subject, roles: frozenset[Role], cluster: Cluster | None) -> None:
+def _is_denied(requester: Requester, globs: Iterable[str]) -> bool:
+    names = (requester.username, *requester.groups)
+    return any(fnmatchcase(name, glob) for glob in globs for name in names)
+
+
+async def _from_secret(
+    found: Exemptions, subject: Subject, roles: frozenset[Role], settings: Settings, cluster: Cluster | None
+) -> None:
     secret = subject.secret
     value = secret.annotations.get(ANNOTATION)
     if value is None:
@@ -163,6 +173,12 @@ async def _from_secret(found: Exemptions, subject: Subject, roles: frozenset[Rol
         return
     open_roles = (asked & roles) - found.skips.keys()
     if not open_roles:
+        return
+    if _is_denied(subject.requester, settings.exemptions.requesters.deny):
+        found.reports.append(
+            f"The annotation {ANNOTATION} isn't honoured: exemptions.requesters.deny in the configuration names "
+            f"{subject.requester.username}."
+        )
         return
     if cluster is None:
         found.reports.append(

@@ -102,19 +102,22 @@ def unjudged_patch(
     subject: Subject,
     roles: frozenset[Role],
     validation: Validation,
+    message: str,
     entries: Mapping[str, Entry] | None = None,
     sealed: Sealed | None = None,
 ) -> tuple[PatchOperation, ...]:
     """Return the patch for a Secret of which no entry was judged.
 
-    Its label says why, and its annotations only how the values are stored, if any is sealed.
+    Args:
+        message: why, a whole sentence.
+        entries: what it holds. Of these only how they are stored is said, if any is sealed.
     """
     secret = subject.object
     if secret is None:
         return ()
     entries, sealed = entries or {}, sealed or Sealed()
     kids = {key: entry.kid for key, entry in entries.items() if entry.kid} | dict(sealed.kids)
-    annotations = _encryption(entries, kids) if kids else _Marks()
+    annotations = {"message": _bounded(message)} | (_encryption(entries, kids) if kids else {})
     annotations = _fitting(annotations, {**secret.annotations, **sealed.last_applied})
     labels = {"role": _role_label(roles), "validation": str(validation)}
     return _patch(secret, _changes(secret.labels, labels), _changes(secret.annotations, annotations), sealed)
@@ -218,6 +221,7 @@ def _marks(
 _MOST = 256 * 1024
 """Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
 _LEAST_MISSED = (
+    "message",
     "token-type",
     "probed",
     "scopes",
@@ -261,7 +265,10 @@ _NAMES = (
     "probed",
     "validated-at",
     "skip-reason",
+    "message",
 )
+_LONGEST_MESSAGE = 1024
+"""Characters: a sentence with its link."""
 
 
 def _found(verdict: Verdict) -> _Marks:
@@ -277,8 +284,20 @@ def _found(verdict: Verdict) -> _Marks:
         "probed": facts.probed or "",
         "validated-at": _rfc3339(judged.checked_at) if _was_asked(judged) else "",
         "skip-reason": "; ".join(sorted({skip.reason for skip in judged.skips.values()})),
+        "message": _message(verdict),
     }
     return {name: value for name, value in marks.items() if value}
+
+
+def _message(verdict: Verdict) -> str:
+    """Return the would-be denial or else the last warning, for those whose tools show no warnings."""
+    if verdict.cause is not None:
+        return _bounded(verdict.cause.message)
+    return _bounded(verdict.warnings[-1].removeprefix(f"{verdict.judged.entry.field}: ")) if verdict.warnings else ""
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
 
 
 def _encryption(entries: Mapping[str, Entry], kids: Mapping[str, str]) -> _Marks:

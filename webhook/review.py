@@ -35,6 +35,8 @@ from webhook.git_url import GitUrl
 from webhook.hosts import Kind
 from webhook.inspection import Asker, Inspected
 from webhook.keyring.ring import KeyRing
+from webhook.masks import DRY_RUN as MASKED
+from webhook.masks import masked_entries, with_masks_malformed
 from webhook.matching import Match, classify
 from webhook.mutation import ATTESTATION, keeps_marks, patch_for, removal_for, restoring_patch, unjudged_patch
 from webhook.opening import Opener
@@ -125,6 +127,12 @@ class Reviewer:
                 without, none are.
         """
         self._settings = settings
+        self._for_dry_runs: Reviewer | None = None
+        self._admitted_as = wording.admitted
+        if settings.mode == "enforce" and settings.on_dry_run == "warn":
+            lenient = settings.model_copy(update={"mode": "warn"})
+            self._for_dry_runs = Reviewer(lenient, inspector, cluster, clock, ring)
+            self._for_dry_runs._admitted_as = wording.admitted_dry_run
         self._ring = ring
         self._seals = settings.encryption.mode == "seal"
         self._rules = settings.all_rules
@@ -142,6 +150,8 @@ class Reviewer:
         Args:
             deadline: when the decision must stand, by the event loop's clock.
         """
+        if subject.dry_run and self._for_dry_runs is not None:
+            return await self._for_dry_runs.review(subject, stage, deadline)
         secret = subject.object
         if secret is None or not _is_written(subject) or only_finishes_deletion(subject):
             return _ALLOWED
@@ -154,15 +164,21 @@ class Reviewer:
         except Undecodable as error:
             return self._conclude_whole(subject, stage, match, f"{error}.", Outcome.MALFORMED)
         changed = self._changed(subject, match, before, entries, opener)
+        masked = masked_entries(secret, changed)
+        if masked and subject.dry_run:
+            changed = {key: entry for key, entry in changed.items() if key not in masked}
+        elif masked:
+            changed = with_masks_malformed(changed, masked)
+        notes = (MASKED,) if masked and subject.dry_run else ()
         if not changed:
-            return self._conclude(subject, stage, match, before, {}, entries, Exemptions(), opener)
+            return self._conclude(subject, stage, match, before, {}, entries, Exemptions(), opener, notes)
         exemptions = await self._exemptions(subject, match.roles, deadline)
         if (excess := self._excess(match, changed, exemptions)) is not None:
             return self._conclude_whole(subject, stage, match, excess, Outcome.MALFORMED, entries, opener)
         end = deadline - _MARGIN
         attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
         verdicts = await self._verdicts(changed, match, exemptions, attestation, end)
-        return self._conclude(subject, stage, match, before, verdicts, entries, exemptions, opener)
+        return self._conclude(subject, stage, match, before, verdicts, entries, exemptions, opener, notes)
 
     def match(self, secret: SecretObject) -> Match:
         """The rules that a Secret matches."""
@@ -221,6 +237,8 @@ class Reviewer:
 
     def late(self, subject: Subject, stage: Stage) -> Decision:
         """Return the decision for a review that wasn't finished in time, without waiting for anything."""
+        if subject.dry_run and self._for_dry_runs is not None:
+            return self._for_dry_runs.late(subject, stage)
         secret = subject.object
         if secret is None or not _is_written(subject) or only_finishes_deletion(subject):
             return Allow()
@@ -268,14 +286,14 @@ class Reviewer:
             decision = Allow((self._admitted(sentence, [outcome]),), audit_annotations=audit)
         else:
             sealed = Sealed() if denied or entries is None else self._seal(subject, match, opener)
-            patch = unjudged_patch(subject, match.roles, label, entries, sealed)
+            patch = unjudged_patch(subject, match.roles, label, sentence, entries, sealed)
             decision = Allow(sealed.warnings, patch, audit)
         return Reviewed(decision, match.roles, validation=validation)
 
     def _admitted(self, sentence: str, outcomes: Iterable[Outcome]) -> str:
         """The warning that takes a refusal's place: with what would have been, where `mode` alone lets it in."""
         spared = self._settings.mode == "warn" and any(self._settings.own_effect(one) == "deny" for one in outcomes)
-        return wording.admitted(sentence) if spared else sentence
+        return self._admitted_as(sentence) if spared else sentence
 
     def _classify(self, secret: SecretObject | None) -> Match:
         url = url_of(secret) if secret is not None and self._rules_by_url else None
@@ -450,11 +468,17 @@ class Reviewer:
         entries: Mapping[str, Entry],
         exemptions: Exemptions,
         opener: Opener | None,
+        notes: tuple[str, ...] = (),
     ) -> Reviewed:
+        """Decide by the verdicts of what was judged now.
+
+        Args:
+            notes: warnings about what was not.
+        """
         roles = match.roles
         enforced = self._settings.mode == "enforce"
         warnings = [wording.skipped(skipped, reason) for reason, skipped in _by_reason(exemptions).items()]
-        warnings += exemptions.reports
+        warnings += (*notes, *exemptions.reports)
         for verdict in verdicts.values():
             warnings += verdict.warnings
         causes = [verdict.cause for verdict in verdicts.values() if verdict.cause and verdict.denied]
@@ -463,7 +487,7 @@ class Reviewer:
             if enforced:
                 causes.insert(0, forbidden)
             else:
-                warnings.append(wording.admitted(f"{forbidden.field}: {forbidden.message}"))
+                warnings.append(self._admitted_as(f"{forbidden.field}: {forbidden.message}"))
         for verdict in verdicts.values():
             if (told := verdict.cause) is not None and not verdict.denied:
                 outcomes = [finding.outcome for finding in verdict.judged.findings.values()]
@@ -474,7 +498,7 @@ class Reviewer:
             if enforced:
                 causes += unsealed
             else:
-                warnings += [wording.admitted(f"{cause.field}: {cause.message}") for cause in unsealed]
+                warnings += [self._admitted_as(f"{cause.field}: {cause.message}") for cause in unsealed]
         # The label says `warned` of what would have been denied; here it is.
         worst_found = str(worst(verdict.validation for verdict in verdicts.values())) if verdicts else ""
         validation = "denied" if causes else worst_found

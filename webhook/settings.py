@@ -384,6 +384,20 @@ class Encryption(_Section):
         return self
 
 
+class Requesters(_Section):
+    """Requesters by user name or group; each entry is a glob such as ``system:serviceaccount:argocd:*``."""
+
+    deny: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Their skip annotation on a Secret never counts, whatever rights they have."""
+
+
+class ExemptionSettings(_Section):
+    """Who may skip the check."""
+
+    requesters: Requesters = Requesters()
+    """Whose skip annotation on a Secret counts."""
+
+
 class Limits(_Section):
     """How long and how much."""
 
@@ -423,6 +437,8 @@ class Settings(_Section):
 
     mode: Literal["enforce", "warn"] = "enforce"
     """`warn` turns every denial into a warning: for a first roll-out."""
+    on_dry_run: Literal["enforce", "warn"] = "enforce"
+    """`warn` turns every denial of a dry run into a warning: for the server-side diff of GitOps tools."""
     installer: Installer = Installer()
     """From the platform's values file, where it may hold more."""
     app_proxy: AppProxy = Field(default=AppProxy(), alias="app-proxy")
@@ -457,6 +473,8 @@ class Settings(_Section):
     """What is taken for granted of a Secret that doesn't say it."""
     encryption: Encryption = Encryption()
     """The form in which user tokens are stored, and the keys."""
+    exemptions: ExemptionSettings = ExemptionSettings()
+    """Whose skip annotations count."""
     limits: Limits = Limits()
     """Times and amounts that are never exceeded."""
 

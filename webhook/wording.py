@@ -93,6 +93,11 @@ def admitted(sentence: str) -> str:
     return f"{sentence} It would be refused under mode: enforce."
 
 
+def admitted_dry_run(sentence: str) -> str:
+    """Return the warning of a dry run that passes although the write itself would be denied."""
+    return f"{sentence} The write itself, without a dry run, would be denied."
+
+
 def skipped(roles: Iterable[Role], reason: str) -> str:
     """A warning that something was not checked."""
     return f"The {join(sorted(roles))} token is not validated: {reason}."

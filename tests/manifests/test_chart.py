@@ -114,6 +114,21 @@ def test_a_wrong_value_is_refused(values: dict[str, Any], complaint: str, templa
         template(values)
 
 
+def test_a_rule_of_each_role_has_its_condition(template: Template) -> None:
+    """Types that Kubernetes defines are left out for users' tokens alone."""
+    rules = [
+        {"name": "argo", "role": "runtime", "labels": {"argocd.argoproj.io/secret-type": "repository"}},
+        {"name": "mine", "role": "user", "names": ["my-git-*"]},
+    ]
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        (found,) = (one for one in template({"config": {"rules": rules}}) if one["kind"] == kind)
+        (condition,) = found["webhooks"][0]["matchConditions"]
+        runtime, users = condition["expression"].split("((o.metadata", 1)
+        assert "'argocd.argoproj.io/secret-type'].orValue('') == 'repository'" in runtime
+        assert "my-git-" not in runtime
+        assert "startsWith('my-git-')" in users.partition("!(o.?type")[0]
+
+
 def test_all_of_the_configuration_can_be_said(template: Template) -> None:
     """What stands under `config` is the configuration file."""
     wanted: dict[str, Any] = {"mode": "warn", "onUnverified": "warn", "builtinRules": False}
