@@ -18,9 +18,11 @@ from tests.providers.bitbucket_server.conftest import (
     needs,
 )
 from webhook import wording
-from webhook.findings import Finding, Outcome
-from webhook.requirements import Requirement, Role
+from webhook.findings import Finding, Outcome, RepositoryNeed
+from webhook.hosts import Host
+from webhook.requirements import Level, Requirement, Role
 from webhook.simulator.bitbucket_server import Project, Repository, Token, TokenKind
+from webhook.simulator.bitbucket_server.model import ProjectPermission
 
 GOOD = Finding(Outcome.SUFFICIENT)
 PLACES = [REPOSITORY, PROJECT, SERVER]
@@ -185,8 +187,10 @@ async def test_archived_repositories_prove_nothing_where_there_are_others(desk: 
 async def test_an_archived_repository_proves_no_writing(desk: Desk) -> None:
     """Git's refusal says nothing of the token; whoever administers the project holds the permission all the same."""
     finding = await desk.find_user("server-good-user", "bitbucket/scm/acme/attic")
-    assert finding.outcome is Outcome.UNVERIFIED
-    assert "REPO_WRITE (ACME/attic is archived)" in finding.reason
+    assert finding.outcome is Outcome.BLOCKED
+    assert "but ACME/attic is archived, so that nobody can push to it" in finding.reason
+    user = await desk.inspect("server-good-user", "bitbucket/scm/acme/attic", roles={Role.USER: USER})
+    assert user.remedy == "Have an administrator of the repository unarchive it, or use another one."
     answer = await desk.inspect("server-good-runtime", "bitbucket/scm/acme/attic")
     assert answer.findings[Role.RUNTIME] == GOOD
     assert answer.facts.warnings == ("ACME/attic is archived on bitbucket.acme.dev: nobody can push to it.",)
@@ -325,18 +329,99 @@ async def test_a_denial_can_be_acted_upon(desk: Desk) -> None:
     )
 
 
-async def test_a_context_path_is_found_in_the_url(desk: Desk) -> None:
-    """Where nobody declared it: the API is there, and Git, and the page where tokens are made."""
-    host = replace(desk.host, api_url=desk.host.api_url.removesuffix("/bitbucket"))
-    answer = await desk.inspect("server-good-user", host=host, roles={Role.RUNTIME: RUNTIME, Role.USER: USER})
-    assert answer.findings[Role.USER] == GOOD
-    assert answer.remedy.endswith(": https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage")
+def without_context(desk: Desk) -> Host:
+    """The host whose `apiUrl` lacks the context path."""
+    return replace(desk.host, api_url=desk.host.api_url.removesuffix("/bitbucket"))
+
+
+async def test_atlassians_own_context_path_is_found(desk: Desk) -> None:
+    """Where the configuration lacks it, and nothing answers at the root; which is asked without the token."""
+    host = without_context(desk)
+    answer = await desk.inspect("server-good-runtime", host=host, roles={Role.RUNTIME: RUNTIME})
+    assert answer.findings[Role.RUNTIME] == GOOD
+    assert any(warning.endswith(f"set apiUrl to {desk.host.api_url}.") for warning in answer.facts.warnings)
+    (root,) = (one for one in desk.simulator.journal.records if not one.path.startswith("/bitbucket/"))
+    assert (root.path, root.token) == ("/rest/api/1.0/application-properties", None)
+    remedy = (await desk.inspect("server-good-user", host=host)).remedy
+    assert remedy.endswith(": https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage")
+
+
+async def test_no_token_goes_below_another_path(desk: Desk) -> None:
+    """Another user of the host could take it there, and answer for Bitbucket."""
+    desk.world.context_path = "/~mallory"
+    finding = (await desk.inspect("server-good-runtime", "~mallory/scm/acme/apps", host=without_context(desk))).findings
+    assert finding[Role.RUNTIME].outcome is Outcome.UNVERIFIED
+    assert "declare the context path in apiUrl" in finding[Role.RUNTIME].reason
+    assert desk.asked() == []
+
+
+async def test_no_token_goes_below_another_path_for_other_repositories(desk: Desk) -> None:
+    """Those of the configuration or of Applications are addresses like any other."""
+    needs = (RepositoryNeed(("bitbucket", "~mallory", "scm", "acme", "apps"), Level.READ),)
+    answer = await desk.inspect("server-good-runtime", repositories=needs)
+    assert "its address names no repository" in answer.findings[Role.RUNTIME].reason
+    assert not any("mallory" in one for one in desk.asked())
+
+
+async def test_a_bitbucket_at_the_root_has_no_other_context_path(desk: Desk) -> None:
+    """The URL is wrong then, and whatever is below /bitbucket is something else."""
+    desk.world.context_path = ""
+    finding = (await desk.inspect("server-good-runtime", host=without_context(desk))).findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert desk.asked() == ["GET /rest/api/1.0/application-properties"]
+
+
+def moved(desk: Desk, **permissions: ProjectPermission) -> None:
+    """ACME/apps was moved to OPS/deployments, where Jane may do this."""
+    repository = desk.world.repositories.pop("ACME/apps")
+    moved = repository.model_copy(update={"project": "OPS", "slug": "deployments", "moved_from": ["ACME/apps"]})
+    desk.world.add(moved)
+    desk.world.projects["OPS"].permissions = {JANE: permissions["jane"]}
+
+
+@pytest.mark.parametrize("requirement", [RUNTIME, needs("PROJECT_ADMIN")])
+async def test_a_moved_repository_is_judged_by_the_project_that_it_is_in(desk: Desk, requirement: Requirement) -> None:
+    """Bitbucket answers for it under its old address; Jane still administers the old project."""
+    moved(desk, jane="PROJECT_READ")
+    finding = await desk.find("server-good-runtime", REPOSITORY, requirement)
+    assert (finding.outcome, finding.lacks[0]) == (Outcome.INSUFFICIENT, "PROJECT_ADMIN")
+
+
+async def test_a_moved_repository_is_no_obstacle(desk: Desk) -> None:
+    """The warning names its new address; Git follows the old one."""
+    moved(desk, jane="PROJECT_ADMIN")
+    roles = {Role.RUNTIME: RUNTIME, Role.USER: USER}
+    answer = await desk.inspect("server-good-runtime", roles=roles)
+    assert answer.findings == {Role.RUNTIME: GOOD, Role.USER: GOOD}
+    (warning,) = answer.facts.warnings
+    assert "ACME/apps was renamed or moved to OPS/deployments" in warning
+    assert answer.facts.probed == "OPS/deployments"
+    assert "GET /projects/OPS/permissions/users" in desk.asked()
+
+
+async def test_a_persons_token_pushes_to_a_moved_repository(desk: Desk) -> None:
+    """The right to push is proven in the first round, by the address that Git uses."""
+    moved(desk, jane="PROJECT_WRITE")
+    assert await desk.find_user("server-good-user") == GOOD
+    moved_on = desk.world.repositories["OPS/deployments"]
+    moved_on.permissions = {}
+    desk.world.projects["OPS"].permissions = {JANE: "PROJECT_READ"}
+    assert (await desk.find_user("server-good-user")).lacks == ("REPO_WRITE",)
+
+
+async def test_another_repository_that_was_moved_is_named(desk: Desk) -> None:
+    """Also where the configuration asks for it."""
+    moved(desk, jane="PROJECT_READ")
+    need = RepositoryNeed(("bitbucket", "scm", "acme", "apps"), Level.READ)
+    answer = await desk.inspect("server-good-runtime", "bitbucket/scm/acme/website", repositories=(need,))
+    assert answer.findings[Role.RUNTIME] == GOOD
+    assert [one for one in answer.facts.warnings if "moved to OPS/deployments" in one]
 
 
 async def test_a_better_token_is_made_under_the_context_path(desk: Desk) -> None:
     """No link ticks its boxes, so they are named as people see them."""
     remedy = (await desk.inspect("server-good-user")).remedy
     assert remedy == (
-        "Make one with Project admin and Repository write, as somebody who has these rights on ACME/apps, under Manage "
+        "Make one with Project admin and Repository write, as a user who has these rights on ACME/apps, under Manage "
         "account > HTTP access tokens: https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage"
     )

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.providers.bitbucket_server.conftest import KIND
 from webhook.hosts import Host
-from webhook.providers.bitbucket_server.places import Place, locate
+from webhook.providers.bitbucket_server.places import USUAL_CONTEXTS, NoPlace, Place, locate
 
 AT_ROOT = Host("git.acme.dev", KIND, "https://git.acme.dev")
 BELOW = Host("git.acme.dev", KIND, "https://git.acme.dev/bitbucket")
 
 
-def located(path: str, host: Host = AT_ROOT) -> Place | None:
+def located(path: str, host: Host = AT_ROOT) -> Place:
     return locate(tuple(part for part in path.split("/") if part), host)
 
 
@@ -47,37 +47,76 @@ def test_addresses_name_projects_and_repositories(path: str, place: Place, conte
     assert located(context + path, Host("git.acme.dev", KIND, f"https://git.acme.dev{context}")) == place
 
 
-@pytest.mark.parametrize(
-    ("path", "host", "context"),
-    [
-        ("/bitbucket/scm/acme/apps", AT_ROOT, "/bitbucket"),
-        ("/git/bitbucket/projects/ACME/repos/apps", AT_ROOT, "/git/bitbucket"),
-        ("/bitbucket/two/scm/acme/apps", BELOW, "/two"),
-    ],
-)
-def test_what_stands_before_is_the_context_path(path: str, host: Host, context: str) -> None:
-    """Even where nobody declared it: Git's own address begins with it."""
-    assert located(path, host) == Place("ACME", "apps", context)
+ELSEWHERE = [
+    "/~mallory/scm/acme/apps",
+    "/~mallory",
+    "/pages/mallory/scm/acme/apps",
+    "/git/bitbucket/projects/ACME/repos/apps",
+    "/x;y/scm/acme/apps",
+    "/a+b/scm/acme",
+    "/..;/scm/acme/apps",
+    "/%7Emallory/scm/acme/apps",
+    "/SCM/acme/apps",
+    "/acme",
+]
 
 
-def test_a_context_path_alone_names_the_server() -> None:
-    """As in the credentials of everything on it."""
-    assert located("/bitbucket") == Place(context="/bitbucket")
+@pytest.mark.parametrize("path", ELSEWHERE)
+@pytest.mark.parametrize("host", [AT_ROOT, BELOW])
+def test_only_the_declared_context_path_counts(path: str, host: Host) -> None:
+    """Another user may answer below any other path of the host."""
+    with pytest.raises(NoPlace, match="context path of its apiUrl"):
+        located(path, host)
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_nothing_counts_between_the_context_path_and_the_rest(path: str) -> None:
+    """The declared context path is no reason to trust what follows it."""
+    with pytest.raises(NoPlace):
+        located(f"/bitbucket{path}", BELOW)
+
+
+def test_atlassians_own_context_paths_are_known() -> None:
+    """Where the configuration names none; letter case makes another path."""
+    assert located("/bitbucket/scm/acme/apps") == Place("ACME", "apps", "/bitbucket")
+    assert located("/stash") == Place(context="/stash")
     assert located("/bitbucket", BELOW) == Place()
+    for path, host in (("/Bitbucket/scm/acme/apps", AT_ROOT), ("/stash/scm/acme/apps", BELOW)):
+        with pytest.raises(NoPlace):
+            located(path, host)
 
 
 @pytest.mark.parametrize(
-    "path", ["/scm/9acme", "/scm/ac-me/apps", "/scm/acme/a b", "/scm/~", "/a+b/scm/acme", "/scm/.."]
+    "path",
+    [
+        "/scm/9acme",
+        "/scm/ac-me/apps",
+        "/scm/acme/a b",
+        "/scm/~",
+        "/scm/~../apps",
+        "/scm/..",
+        "/scm/acme/..",
+        "/scm/acme/...",
+        "/scm/acme/a%2Fb",
+        "/scm/acme/a;b",
+        "/projects/ACME/repos/..",
+        "/users/../repos/apps",
+        "/users/a%2f..",
+    ],
 )
 def test_what_is_no_name_names_nothing(path: str) -> None:
     """So that nothing else is asked in its place."""
-    assert located(path) is None
+    with pytest.raises(NoPlace, match="names none of its projects"):
+        located(path)
 
 
 @given(st.lists(st.text(string.printable, max_size=12), max_size=6), st.sampled_from([AT_ROOT, BELOW]))
 def test_no_address_can_lead_elsewhere(path: list[str], host: Host) -> None:
     """Whatever a URL holds, what is asked for is plain."""
-    place = locate(tuple(path), host)
-    if place is not None:
-        assert re.fullmatch(r"[A-Za-z0-9._~/-]*", place.context + place.name)
-        assert ".." not in (place.context + "/" + place.name).split("/")
+    try:
+        place = locate(tuple(path), host)
+    except NoPlace:
+        return
+    assert place.context in ("", *USUAL_CONTEXTS)
+    assert re.fullmatch(r"[A-Za-z0-9._~/-]*", place.name)
+    assert ".." not in place.name.split("/")

@@ -61,7 +61,6 @@ async def test_the_owners_right_there_counts(desk: Desk) -> None:
         (NONE, "it says that there is no such repository"),
         (RepositoryNeed(("bitbucket", "scm", "acme"), Level.READ), "its address names no repository"),
         (RepositoryNeed(("bitbucket", "scm", "9", "9"), Level.READ), "its address names no repository"),
-        (RepositoryNeed(("bitbucket", "scm", "acme", "attic"), Level.WRITE), "ACME/attic is archived"),
     ],
 )
 async def test_what_is_not_known_is_said(desk: Desk, need: RepositoryNeed, why: str) -> None:
@@ -69,6 +68,14 @@ async def test_what_is_not_known_is_said(desk: Desk, need: RepositoryNeed, why: 
     finding = (await reach(desk, "server-good-runtime", need)).findings[Role.RUNTIME]
     assert finding.outcome is Outcome.UNVERIFIED
     assert finding.reason.endswith(f"reaches {need.name} ({why})")
+
+
+async def test_an_archived_repository_blocks_what_must_write_to_it(desk: Desk) -> None:
+    """No other token helps."""
+    need = RepositoryNeed(("bitbucket", "scm", "acme", "attic"), Level.WRITE)
+    finding = (await reach(desk, "server-good-runtime", need)).findings[Role.RUNTIME]
+    assert finding.outcome is Outcome.BLOCKED
+    assert "ACME/attic is archived, so that nobody can push to it" in finding.reason
 
 
 async def test_an_outage_at_one_repository_is_no_verdict(desk: Desk) -> None:

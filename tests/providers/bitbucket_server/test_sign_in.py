@@ -109,7 +109,7 @@ async def test_an_owner_without_licence_blocks_the_token(desk: Desk, path: str) 
     """It isn't the token's fault, and no new one helps."""
     answer = await desk.inspect("server-unlicensed", path)
     assert answer.findings[Role.RUNTIME].outcome is Outcome.BLOCKED
-    assert "no licence" in answer.findings[Role.RUNTIME].reason
+    assert "no license" in answer.findings[Role.RUNTIME].reason
     assert "access-tokens" not in answer.remedy
 
 

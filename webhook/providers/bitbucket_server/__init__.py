@@ -6,6 +6,7 @@ looks       the requests about one project or one repository
 proofs      what the replies prove of a token's permissions
 reach       the other repositories that a runtime token must reach
 replies     who signed in, and what refusals mean
+refusals    what stops a good token: policies and states of the server, and how to end them
 git         what Git's smart HTTP advertises
 places      what a URL names
 profile     what is known without asking

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from webhook.findings import Question
 from webhook.providers.base import Api
@@ -17,7 +17,8 @@ from webhook.providers.bitbucket_server.looks import Asking, ProjectSeen, Reposi
 from webhook.providers.bitbucket_server.places import Place, key_of, slug_of
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.proofs import Proofs, note_project, note_repository
-from webhook.providers.bitbucket_server.replies import Said, a_page, granted
+from webhook.providers.bitbucket_server.refusals import Said
+from webhook.providers.bitbucket_server.replies import Open, a_page, granted
 from webhook.providers.text import plain
 from webhook.requirements import Level
 from webhook.wording import join
@@ -32,11 +33,14 @@ class Seen:
 
     Attributes:
         server: to ``GET application-properties``.
+        projects: those that what is asked about is in.
+        former: a project that the URL's repository was moved out of: what is proven there counts for nothing.
         lists: by what is listed, the likeliest entries first.
     """
 
     server: Said
     projects: list[ProjectSeen] = field(default_factory=list)
+    former: list[ProjectSeen] = field(default_factory=list)
     repositories: list[RepositorySeen] = field(default_factory=list)
     lists: Mapping[str, list[Said]] = field(default_factory=dict)
     reached: list[reach.Reached] = field(default_factory=list)
@@ -50,7 +54,7 @@ class Seen:
         return proofs
 
     def replies(self) -> Iterable[Said]:
-        for project in self.projects:
+        for project in (*self.projects, *self.former):
             yield from project.replies()
         for repository in self.repositories:
             yield from repository.replies()
@@ -59,7 +63,10 @@ class Seen:
 
     def is_signed_in(self) -> bool:
         """Whether the token was shown what nobody sees who hasn't signed in."""
-        return any(level is not Level.READ for _, level in self.proofs().held)
+        proofs = self.proofs()
+        for project in self.former:
+            note_project(proofs, project)
+        return any(level is not Level.READ for _, level in proofs.held)
 
     def probed(self) -> str:
         """What permissions were looked at on, for people."""
@@ -68,9 +75,8 @@ class Seen:
         return join(dict.fromkeys((*names, *(seen.place.name for seen in self.repositories))))
 
 
-async def first_round(
-    question: Question, place: Place, needed: Mapping[str, Level], asking: Asking, api: Api, token: str
-) -> Seen:
+async def first_round(question: Question, place: Place, needed: Mapping[str, Level], asking: Asking, api: Api) -> Seen:
+    """Ask who signed in, and for the proofs that the URL allows."""
     project_level, repository_level = needed.get(PROJECT), needed.get(REPOSITORY)
 
     async def project() -> list[ProjectSeen]:
@@ -79,10 +85,11 @@ async def first_round(
         return [await asking.project(place.project, project_level)]
 
     async def repository() -> list[RepositorySeen]:
-        if place.repository is None or repository_level is None:
+        if place.repository is None:
             return []
-        # Who administrates the project may push: Git needs to be asked only where that isn't proven.
-        level = Level.READ if project_level is Level.ADMIN else repository_level
+        # Who administrates the project may push: Git needs to be asked only where that isn't proven. The repository
+        # itself is asked for in any case, because it says which project it is in.
+        level = Level.READ if project_level is Level.ADMIN or repository_level is None else repository_level
         return [await asking.repository(place, level)]
 
     async def listed(paths: list[str]) -> list[Said]:
@@ -97,9 +104,11 @@ async def first_round(
         project(),
         repository(),
         lists(),
-        reach.ask(question, api, token),
+        reach.ask(question, asking, api),
     )
-    return Seen(server, projects, repositories, entries, reached)
+    if any(repository.has_moved for repository in repositories):
+        return Seen(server, [], projects, repositories, entries, reached)
+    return Seen(server, projects, [], repositories, entries, reached)
 
 
 def _lists(place: Place, needed: Mapping[str, Level]) -> dict[str, list[str]]:
@@ -122,21 +131,24 @@ def _lists(place: Place, needed: Mapping[str, Level]) -> dict[str, list[str]]:
 async def second_round(place: Place, missing: Mapping[str, Level], seen: Seen, asking: Asking, token: str) -> None:
     """Look at what is still to be looked at, and add it to `seen`."""
     key = _project_in(seen.lists.get(PROJECT, ()), token) if PROJECT in missing else None
+    first = next(iter(seen.repositories), None)
+    if first is not None and first.has_moved and PROJECT in missing:
+        key = first.place.project
 
     async def project() -> list[ProjectSeen]:
-        return [] if key is None or place.project else [await asking.project(key, missing[PROJECT])]
+        return [] if key is None or seen.projects else [await asking.project(key, missing[PROJECT])]
 
     async def repository() -> list[RepositorySeen]:
         level = missing.get(REPOSITORY)
         if level is None:
             return []
-        if place.repository is None:
+        if first is None:
             found = _repository_in(seen.lists.get(REPOSITORY, ()), place.project, key, token)
             return [] if found is None else [await asking.repository(found, level)]
-        first = seen.repositories[0]
         if level is Level.READ or first.push is not None or first.hooks is not None:  # all has been asked
             return []
-        return [await asking.repository(place, level, first.found)]
+        again = await asking.repository(first.place, level, first.found)
+        return [replace(again, asked=first.asked)]
 
     projects, repositories = await asyncio.gather(project(), repository())
     seen.projects += projects
@@ -181,7 +193,7 @@ def _repository_in(lists: Iterable[Said], project: str | None, preferred: str | 
     return None
 
 
-def not_found(seen: Seen, resource: str, where: str) -> str:
-    """Why there is no project or repository to look at, as a clause."""
+def not_found(seen: Seen, resource: str, where: str) -> Open:
+    """Return why there is no project or repository to look at."""
     troubles = (granted(reply, a_page) for reply in seen.lists.get(resource, ()))
-    return next((why for why in troubles if isinstance(why, str)), f"it shows no {resource}{where}")
+    return next((why for why in troubles if isinstance(why, Open)), Open(f"it shows no {resource}{where}"))

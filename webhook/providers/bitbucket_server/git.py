@@ -1,4 +1,4 @@
-"""What Git's smart HTTP advertises: whether somebody may push, asked as every push does, and changing nothing.
+"""What Git's smart HTTP advertises: whether a caller may push, asked as every push does, and changing nothing.
 
 Bitbucket answers some refusals with status 200 and an error inside, so that only the advertisement itself is a yes.
 """
@@ -10,12 +10,13 @@ import re
 FETCH, PUSH = "git-upload-pack", "git-receive-pack"
 
 _FLUSH = b"0000"
+_ERROR = b"ERR "
 # An object's id (SHA-1 or SHA-256) and a name, or the beginning of protocol version 1 or 2 (gitprotocol-http).
 _REFERENCE = re.compile(rb"(?:[0-9a-f]{40}|[0-9a-f]{64}) |version [12]\n?\Z")
 
 
 def advertised(body: object, service: str) -> bool | None:
-    """Whether `service` is open to whoever asked.
+    """Return whether `service` is open to the caller.
 
     Args:
         body: what came with status 200, as bytes.
@@ -23,20 +24,37 @@ def advertised(body: object, service: str) -> bool | None:
     Returns:
         False where Git is told that a permission is missing; None where nothing follows from it.
     """
+    line = _first_line(body, service)
+    if line is None:
+        return None
+    if not line:  # there is nothing to advertise, and nothing to refuse
+        return True
+    if line.startswith(_ERROR):
+        return False if b"permi" in line.lower() else None  # permission, permitted
+    return True if _REFERENCE.match(line) else None
+
+
+def error_in(body: object) -> str:
+    """Return the error that came with status 200 in place of an advertisement, in lower case; empty for none."""
+    for service in (PUSH, FETCH):
+        line = _first_line(body, service)
+        if line is not None and line.startswith(_ERROR):
+            return line.removeprefix(_ERROR).decode(errors="replace").lower()
+    return ""
+
+
+def _first_line(body: object, service: str) -> bytes | None:
+    """The first line after the service's name; empty where there is none, and None where this is no advertisement."""
     if not isinstance(body, bytes):
         return None
     line, rest = _packet(body)
     if line is not None and line.rstrip(b"\n") == f"# service={service}".encode():
         if not rest.startswith(_FLUSH):
             return None
-        if rest[4:] == _FLUSH:  # there is nothing to advertise, and nothing to refuse
-            return True
+        if rest[4:] == _FLUSH:
+            return b""
         line, _ = _packet(rest[4:])
-    if line is None:
-        return None
-    if line.startswith(b"ERR "):
-        return False if b"permi" in line.lower() else None  # permission, permitted
-    return True if _REFERENCE.match(line) else None
+    return line
 
 
 def _packet(body: bytes) -> tuple[bytes | None, bytes]:

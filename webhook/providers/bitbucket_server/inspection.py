@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -9,42 +10,59 @@ from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCre
 from webhook.providers.base import Api
 from webhook.providers.bitbucket_server import links, reach, replies
 from webhook.providers.bitbucket_server.evidence import Seen, first_round, not_found, second_round
-from webhook.providers.bitbucket_server.looks import Asking
-from webhook.providers.bitbucket_server.places import Place, locate
+from webhook.providers.bitbucket_server.looks import API, Asking
+from webhook.providers.bitbucket_server.places import UNDECLARED_CONTEXT, NoPlace, Place, locate
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.proofs import Proofs, is_archived
+from webhook.providers.bitbucket_server.refusals import Refusal
 from webhook.providers.bitbucket_server.replies import DESCRIBED, Owner
 from webhook.providers.reach import doubting
 from webhook.providers.text import plain
 from webhook.requirements import Level, Role, union
 from webhook.wording import join
 
-_LICENCE = "Have an administrator of Bitbucket let its owner in again, or use another account's token."
-
 
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
     """See `providers.base.Provider`."""
-    place = locate(question.path, question.host)
-    if place is None:
-        reason = "can't be asked about this URL, which names none of its projects (…/scm/PROJECT/REPOSITORY)"
-        return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason))
+    try:
+        place = locate(question.path, question.host)
+        if place.context:
+            await _require_nothing_at_root(api)
+    except NoPlace as problem:
+        return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=str(problem), lasting=True))
     token = credential.token.get_secret_value()
     asking = Asking(api, token, place.context)
     needed = dict(union(question.requirements.values()).permissions)
-    seen = await first_round(question, place, needed, asking, api, token)
+    seen = await first_round(question, place, needed, asking, api)
     known = seen.proofs().held
     missing = {resource: level for resource, level in needed.items() if (resource, level) not in known}
-    # What is listed may prove that somebody signed in, where a proxy takes their name away.
+    if place.context:
+        missing = {}  # the request to the root was a round of its own
+    # What is listed may prove that the token signed in, where a proxy takes the name away.
     looks_first = not seen.is_signed_in() and any(replies.rows_of(one) for one in chain(*seen.lists.values()))
     if looks_first:
         await second_round(place, missing, seen, asking, token)
     owner = replies.sign_in(seen.server, seen.replies(), proven=seen.is_signed_in())
+    if isinstance(owner, Refusal):
+        finding = Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but {owner.reason}")
+        return same_for_all(question, finding, Facts("user", DESCRIBED), remedy=owner.remedy)
     if isinstance(owner, Finding):
-        remedy = _LICENCE if owner.outcome is Outcome.BLOCKED else links.new_token(question, place)
-        return same_for_all(question, owner, Facts("user", DESCRIBED), remedy=remedy)
+        return same_for_all(question, owner, Facts("user", DESCRIBED), remedy=links.new_token(question, place))
     if not looks_first:
         await second_round(place, missing, seen, asking, token)
     return judge(question, place, owner, seen, token)
+
+
+async def _require_nothing_at_root(api: Api) -> None:
+    """Ask without the token whether a Bitbucket is where `apiUrl` says, so that the URL's context path is wrong.
+
+    Raises:
+        NoPlace: there is something.
+        NoAnswer: nobody knows.
+    """
+    reply = await api.send("GET", f"{API}/application-properties", headers={})
+    if reply.status != 404:
+        raise NoPlace(UNDECLARED_CONTEXT)
 
 
 def judge(question: Question, place: Place, owner: Owner, seen: Seen, token: str) -> Answer:
@@ -58,7 +76,9 @@ def judge(question: Question, place: Place, owner: Owner, seen: Seen, token: str
         if _bound_to_repository(owner, place, role):
             needed = tuple(permission for permission in needed if permission[0] != PROJECT)
         findings[role] = proofs.judge(needed, facts.described, seen.probed())
-    answer = Answer(findings, facts, links.new_token(question, place))
+    lacks = any(finding.outcome is Outcome.INSUFFICIENT for finding in findings.values())
+    remedy = links.new_token(question, place) if lacks or not proofs.remedy() else proofs.remedy()
+    answer = Answer(findings, facts, remedy)
     return doubting(question, lambda asked: reach.judge(asked, answer, seen.reached))
 
 
@@ -86,7 +106,7 @@ def _facts(question: Question, place: Place, owner: Owner, proofs: Proofs, seen:
     facts = Facts(
         "user", DESCRIBED, plain(owner.name, secret=token) or None, proofs.highest(), probed=seen.probed() or None
     )
-    warnings: list[str] = []
+    warnings = list(_about_address(question, place, seen))
     if owner.of_repository:
         facts = replace(facts, token_type="repository", described=f"{DESCRIBED} of one repository")  # noqa: S106
         facts = replace(facts, holds=tuple(name for name in facts.holds if name.startswith("REPO")))
@@ -103,6 +123,22 @@ def _facts(question: Question, place: Place, owner: Owner, proofs: Proofs, seen:
         facts = replace(facts, token_type="project", described=f"{DESCRIBED} of one project")  # noqa: S106
         if place.project is None:
             warnings.append(f"This {facts.described} reaches no other.")
+    elif owner.is_service:
+        facts = replace(facts, token_type="service", described=f"{DESCRIBED} of a service user")  # noqa: S106
     if place.repository is not None and any(is_archived(one) for one in seen.repositories):
         warnings.append(f"{place.name} is archived on {question.host.name}: nobody can push to it.")
     return replace(facts, warnings=tuple(warnings))
+
+
+def _about_address(question: Question, place: Place, seen: Seen) -> Iterator[str]:
+    """Warnings that the URL, or the configuration, should name another address."""
+    host = question.host
+    if place.context:
+        yield (
+            f"Bitbucket answers below {place.context} on {host.name}, which its apiUrl does not have; set apiUrl to "
+            f"{host.api_url}{place.context}."
+        )
+    if place.repository is not None and seen.repositories:
+        warning = reach.moved(host, place.name, seen.repositories[0])
+        if warning:
+            yield warning

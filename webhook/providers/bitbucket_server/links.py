@@ -23,7 +23,7 @@ def new_token(question: Question, place: Place) -> str:
     ]
     where = f" on {place.name}" if place.name else ""
     return (
-        f"Make one with {join(wanted)}, as somebody who has these rights{where}, under Manage account > HTTP access "
+        f"Make one with {join(wanted)}, as a user who has these rights{where}, under Manage account > HTTP access "
         f"tokens: {web_url(question, place)}/plugins/servlet/access-tokens/manage"
     )
 

@@ -1,4 +1,4 @@
-"""What a URL names on a Bitbucket Server: a repository, a project or the server; and the context path before it."""
+"""What a URL names on a Bitbucket Server: a repository, a project or the whole server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from webhook.hosts import Host
 # hyphens. Dots alone are no name.
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}\Z")
 _SLUG = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}\Z")
-_CONTEXT = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~-]{1,128}\Z")
 _GIT, _PROJECTS, _PEOPLE = "scm", "projects", "users"
+
+USUAL_CONTEXTS = ("/bitbucket", "/stash")
+"""The context paths of Atlassian's documentation (Change Bitbucket's context path; Stash was the product's name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Place:
     Attributes:
         project: its key, ``ACME``, or ``~slug`` for somebody's own; None where only the server is named.
         repository: its slug in that project, or None.
-        context: the part of the context path that `Host.api_url` doesn't have: empty, or ``/bitbucket``.
+        context: the context path, where it is one of `USUAL_CONTEXTS` and `Host.api_url` has none; never any other
+            path of a URL, because another user may answer below that.
     """
 
     project: str | None = None
@@ -41,35 +44,58 @@ class Place:
         inside = f"/repos/{self.repository}" if self.repository else ""
         return f"/projects/{self.project}{inside}"
 
+    def is_same_as(self, other: Place) -> bool:
+        """Whether both name the same thing: Bitbucket compares without regard to letter case."""
+        return self.name.lower() == other.name.lower()
 
-def locate(path: tuple[str, ...], host: Host) -> Place | None:
-    """What the path of a URL names, or None where that is nothing that Bitbucket has.
+
+class NoPlace(ValueError):
+    """A URL names nothing that can be asked about; the text is a clause that says why, and quotes nothing of it."""
+
+
+def locate(path: tuple[str, ...], host: Host) -> Place:
+    """Return what the path of a URL names.
 
     Such paths are ``/scm/acme/apps`` (Git's), ``/projects/ACME/repos/apps`` and ``/users/jane/repos/apps`` (people's),
-    below the context path: whatever stands before them is that, even where `Host.api_url` doesn't say so
-    (Atlassian: change Bitbucket's context path).
+    below the context path of `Host.api_url`.
+
+    Raises:
+        NoPlace: it names nothing that Bitbucket has, or has another context path.
     """
     declared = tuple(part for part in urlsplit(host.api_url).path.split("/") if part)
-    if path[: len(declared)] == declared:
+    if declared and path[: len(declared)] == declared:
         path = path[len(declared) :]
-    start = next((index for index, part in enumerate(path) if part in (_GIT, _PROJECTS, _PEOPLE)), len(path))
-    if not all(_CONTEXT.match(part) for part in path[:start]):
-        return None
-    context = "".join(f"/{part}" for part in path[:start])
-    kind, names = path[start : start + 1], path[start + 1 :]
+    context = ""
+    if not declared and f"/{path[0] if path else ''}" in USUAL_CONTEXTS:
+        context, path = f"/{path[0]}", path[1:]
+    if path and path[0] not in (_GIT, _PROJECTS, _PEOPLE):
+        raise NoPlace(UNDECLARED_CONTEXT)
+    return _named(path[:1], path[1:], context)
+
+
+def _named(kind: tuple[str, ...], names: tuple[str, ...], context: str) -> Place:
     if not names:
         return Place(context=context)
     if kind == (_PEOPLE,):
         names = (f"~{names[0]}", *names[1:])
     project = key_of(names[0])
     if project is None:
-        return None
+        raise NoPlace(_NO_NAME)
     if kind != (_GIT,):
         names = (names[0], *names[2:]) if names[1:2] == ("repos",) else names[:1]
     if len(names) == 1:
         return Place(project, context=context)
     repository = slug_of(names[1])
-    return None if repository is None else Place(project, repository, context)
+    if repository is None:
+        raise NoPlace(_NO_NAME)
+    return Place(project, repository, context)
+
+
+UNDECLARED_CONTEXT = (
+    "is only asked below the context path of its apiUrl, and this URL has another one; correct the URL "
+    "(…/scm/PROJECT/REPOSITORY), or declare the context path in apiUrl"
+)
+_NO_NAME = "can't be asked about this URL, which names none of its projects (…/scm/PROJECT/REPOSITORY)"
 
 
 def key_of(text: str) -> str | None:

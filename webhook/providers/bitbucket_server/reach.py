@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from webhook.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
-from webhook.providers.base import Api, NoAnswer, TooLate, is_transient
+from webhook.hosts import Host
+from webhook.providers.base import Api, NoAnswer, TooLate
 from webhook.providers.bitbucket_server.looks import Asking, RepositorySeen
-from webhook.providers.bitbucket_server.places import locate
+from webhook.providers.bitbucket_server.places import NoPlace, locate
 from webhook.providers.bitbucket_server.profile import REPOSITORY
 from webhook.providers.bitbucket_server.proofs import Proofs, note_repository
+from webhook.providers.bitbucket_server.replies import Open, unanswered
 from webhook.providers.rounds import together_in_time
 from webhook.requirements import Level, Role
 from webhook.wording import join
@@ -21,11 +23,11 @@ class Reached:
     """What came of asking for one repository.
 
     Attributes:
-        seen: the replies; why there are none; or None where its address is none of Bitbucket's.
+        seen: the replies, or why there are none.
     """
 
     need: RepositoryNeed
-    seen: RepositorySeen | NoAnswer | None
+    seen: RepositorySeen | NoAnswer | Open
 
     @property
     def came_too_late(self) -> bool:
@@ -35,25 +37,18 @@ class Reached:
         return any(isinstance(one, TooLate) for one in said)
 
     @property
-    def level(self) -> bool | str:
-        """Whether the token reaches it as needed, or a clause that says why that isn't known."""
-        if self.seen is None:
-            return "its address names no repository"
+    def level(self) -> bool | Open:
+        """Whether the token reaches it as needed, or why that isn't known."""
+        if isinstance(self.seen, Open):
+            return self.seen
         if isinstance(self.seen, NoAnswer):
-            return f"it {self.seen}"
+            return unanswered(self.seen)
         proofs = Proofs()
         note_repository(proofs, self.seen)
         permission = (REPOSITORY, self.need.access)
         if permission in proofs.held:
             return True
         return False if permission in proofs.absent else proofs.open[permission]
-
-    @property
-    def is_unanswered(self) -> bool:
-        """Whether waiting can settle what isn't known."""
-        if not isinstance(self.seen, RepositorySeen):
-            return is_transient(self.seen)
-        return is_transient(self.seen.found, self.seen.push)
 
     @property
     def is_hidden(self) -> bool:
@@ -64,14 +59,17 @@ class Reached:
         return (REPOSITORY, Level.READ) in proofs.absent
 
 
-async def ask(question: Question, api: Api, token: str) -> list[Reached]:
+async def ask(question: Question, asking: Asking, api: Api) -> list[Reached]:
     """Ask for each repository, all at once, until whoever waits needs the answer."""
 
-    async def look(need: RepositoryNeed) -> RepositorySeen | None:
-        place = locate(need.path, question.host)
-        if place is None or place.repository is None:
-            return None
-        return await Asking(api, token, place.context).repository(place, need.access)
+    async def look(need: RepositoryNeed) -> RepositorySeen | Open:
+        try:
+            place = locate(need.path, question.host)
+        except NoPlace:
+            place = None
+        if place is None or place.repository is None or place.context != asking.context:
+            return Open("its address names no repository")
+        return await asking.repository(place, need.access)
 
     seen = await together_in_time(api.needed_by, *map(look, question.repositories))
     return [Reached(need, one) for need, one in zip(question.repositories, seen, strict=True)]
@@ -86,6 +84,7 @@ def judge(question: Question, answer: Answer, reached: Sequence[Reached]) -> Ans
         said = [f"There was no time to ask {host} whether this token reaches {one.need.name}." for one in late]
         facts = replace(answer.facts, warnings=(*answer.facts.warnings, *said))
         answer = replace(answer, facts=facts, complete=False)
+    answer = _with_moves(question, answer, reached)
     finding = answer.findings.get(Role.RUNTIME)
     if finding is None or finding.outcome is not Outcome.SUFFICIENT:
         return answer
@@ -100,9 +99,33 @@ def _problem(reached: Sequence[Reached], facts: Facts) -> Finding | None:
     lacks = [f"may not {verb} {join(names)}" for verb, names in (("push to", read_only), ("see", hidden)) if names]
     if lacks:
         return Finding(Outcome.INSUFFICIENT, reason=f"says that this {facts.described}{owner} {join(lacks)}")
-    unknown = [f"{one.need.name} ({one.level})" for one in reached if one.level is not True]
+    unknown = {one.need.name: one.level for one in reached if isinstance(one.level, Open)}
+    blocked = {name: level.why for name, level in unknown.items() if level.blocks}
+    if blocked:
+        told = join(f"{name} ({why})" for name, why in blocked.items())
+        return Finding(Outcome.BLOCKED, reason=f"accepts this {facts.described}{owner}, but not for {told}")
     if unknown:
-        reason = f"leaves open whether this {facts.described}{owner} reaches {join(unknown)}"
-        transient = all(one.is_unanswered for one in reached if one.level is not True)
-        return Finding(Outcome.UNVERIFIED, reason=reason, transient=transient)
+        told = join(f"{name} ({level.why})" for name, level in unknown.items())
+        reason = f"leaves open whether this {facts.described}{owner} reaches {told}"
+        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=all(one.lasting for one in unknown.values()))
     return None
+
+
+def _with_moves(question: Question, answer: Answer, reached: Sequence[Reached]) -> Answer:
+    moves = [moved(question.host, one.need.name, one.seen) for one in reached if isinstance(one.seen, RepositorySeen)]
+    warnings = [warning for warning in moves if warning and warning not in answer.facts.warnings]
+    return replace(answer, facts=replace(answer.facts, warnings=(*answer.facts.warnings, *warnings)))
+
+
+def moved(host: Host, name: str, seen: RepositorySeen) -> str:
+    """Return a warning where a repository is somewhere else than its address says; empty where it isn't.
+
+    Args:
+        name: its old address, for people.
+    """
+    if not seen.has_moved:
+        return ""
+    return (
+        f"{host.name} says that {name} was renamed or moved to {seen.place.name}; update its address, because the old "
+        "one ends as soon as another repository takes it."
+    )

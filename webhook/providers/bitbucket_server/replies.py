@@ -9,26 +9,19 @@ from urllib.parse import unquote
 
 from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, RateLimit, Reply
-
-Said = Reply | NoAnswer
-"""What came of one request; silence is kept beside replies, since the others speak all the same."""
+from webhook.providers.bitbucket_server.refusals import Refusal, Said, exceptions_of, refusal_in
 
 DESCRIBED = "HTTP access token"
 
 # Exceptions of com.atlassian.bitbucket, by their last name (recorded and publicly quoted responses).
 _FORBIDDEN = "AuthorisationException"
 _WRONG = frozenset({"IncorrectPasswordAuthenticationException", "AuthenticationException"})
-_CAPTCHA = "CaptchaRequiredAuthenticationException"
-_UNLICENSED = "NoAccessAuthenticationException"
-_INACTIVE = "InactiveUserAuthenticationException"
-_TELLING = frozenset({_CAPTCHA, _UNLICENSED, _INACTIVE})
-"""What says more than that a token is wrong, whichever request it is told to."""
 
 # Every reply of Bitbucket's own has it; that of a proxy that asks for a sign-in of its own has none.
 _OWN = "x-arequestid"
 _FIRST_WITH_TOKENS = (5, 5)  # Atlassian: Bitbucket Server 5.5 release notes
 # The user behind tokens of projects and repositories; 2 is recorded for repositories, on Data Center 9.4.
-_SERVICE_USER, _OF_REPOSITORY = "access-token-user/", "access-token-user/2/"
+_SERVICE_USER = re.compile(r"access-token-user/(\d+)/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +30,59 @@ class Owner:
 
     Attributes:
         name: of the person who signs in with it; empty where Bitbucket (or a proxy before it) doesn't tell.
-        of_project, of_repository: it is no person's.
+        is_service: it is no person's, but a project's or a repository's.
+        of_project, of_repository: which of the two it is, where that is known.
     """
 
     name: str = ""
+    is_service: bool = False
     of_project: bool = False
     of_repository: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Why a permission is neither proven nor disproven.
+
+    Attributes:
+        why: a clause.
+        refusal: the known obstacle, if it is one.
+        lasting: waiting does not help.
+    """
+
+    why: str
+    refusal: Refusal | None = None
+    lasting: bool = True
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a person must remove an obstacle first."""
+        return self.refusal is not None and not self.refusal.transient and not self.refusal.unknown_token
+
+
+def unanswered(silence: NoAnswer) -> Open:
+    """What it means that a request brought no answer."""
+    return Open(f"it {silence}", lasting=silence.lasting)
+
+
+def by_refusal(refusal: Refusal) -> Open:
+    """What a known obstacle means for one permission."""
+    return Open(refusal.reason, refusal, lasting=not refusal.transient)
 
 
 def owner_of(reply: Said) -> Owner | None:
     """Who signed in, by ``X-AUSERNAME``, which is URL-encoded; None for nobody (recorded responses)."""
     header = reply.headers.get("x-ausername", "") if isinstance(reply, Reply) else ""
     name = unquote(header).strip()
-    if not name or name == "anonymous":
+    if not name or name.lower() == "anonymous":
         return None
-    if name.startswith(_SERVICE_USER):
-        return Owner(of_project=not name.startswith(_OF_REPOSITORY), of_repository=name.startswith(_OF_REPOSITORY))
+    if (service := _SERVICE_USER.match(unquote(name))) is not None:  # some proxies encode a header once more
+        return Owner(is_service=True, of_project=service[1] == "1", of_repository=service[1] == "2")
     return Owner(name)
 
 
-def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Finding:
-    """Whether the token was accepted at all.
+def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Refusal | Finding:
+    """Return whose the token is, or why it is not accepted.
 
     Unknown is whether a bad token is refused everywhere or, at what is open to all, taken for none: both are a
     refusal. Likewise whether a refusal for want of a permission names who signed in: whoever is named in any reply
@@ -78,9 +103,10 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Fi
         return Owner()
     if isinstance(server, NoAnswer):
         raise server
-    telling = (reply for reply in (server, *others) if isinstance(reply, Reply) and exceptions_of(reply) & _TELLING)
-    if (refused := next(telling, None)) is not None:
-        return _refusal(refused)
+    if (refusal := next(filter(None, map(refusal_in, (server, *others))), None)) is not None:
+        if refusal.unknown_token or refusal.transient:
+            raise NoAnswer(refusal.reason, lasting=not refusal.transient)
+        return refusal
     if server.status == 401:
         return _refusal(server)
     if server.status == 404:
@@ -105,20 +131,13 @@ def _refusal(reply: Reply) -> Finding:
         NoAnswer: it says nothing of this token.
     """
     exceptions = exceptions_of(reply)
-    if _CAPTCHA in exceptions:
-        raise NoAnswer("looks at no sign-in of this account until somebody solves a CAPTCHA in a browser")
-    if _UNLICENSED in exceptions:
-        reason = f"accepts this {DESCRIBED}, but its owner has no licence to use Bitbucket"
-        return Finding(Outcome.BLOCKED, reason=reason)
-    if _INACTIVE in exceptions:
-        return Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but its owner is deactivated")
     if exceptions & _WRONG or (not exceptions and _OWN in reply.headers):
         return Finding(Outcome.INVALID, reason=f"refuses this {DESCRIBED}: it is wrong, revoked or expired")
     raise NoAnswer("answers 401 without saying why, which may be a proxy's doing or a user directory's")
 
 
-def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bool | str:
-    """Whether an accepted token may see what was asked for, or a clause that says why that isn't known.
+def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bool | Open:
+    """Return whether an accepted token may see what was asked for, or why that isn't known.
 
     Bitbucket answers 401, and not 403, for want of a permission (recorded without credentials, and quoted with them).
 
@@ -126,17 +145,19 @@ def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bo
         shows: whether a document is what was asked for, which a proxy's or another program's isn't.
     """
     if isinstance(reply, NoAnswer):
-        return f"it {reply}"
+        return unanswered(reply)
     if reply.status == 200:
         shown = isinstance(reply.body, Mapping) and shows(reply.body)
-        return shown or "it answers 200, and not as Bitbucket does"
+        return shown or Open("it answers 200, and not as Bitbucket does")
+    if (refusal := refusal_in(reply)) is not None:
+        return by_refusal(refusal)
     if reply.status == 401 and (owner_of(reply) is not None or _FORBIDDEN in exceptions_of(reply)):
         return False
     if reply.status == 404 and "NoSuchProjectException" in exceptions_of(reply):
-        return "it says that there is no such project"
+        return Open("it says that there is no such project")
     if reply.status == 404 and "NoSuchRepositoryException" in exceptions_of(reply):
-        return "it says that there is no such repository"
-    return f"it answers {reply.status}"
+        return Open("it says that there is no such repository")
+    return Open(f"it answers {reply.status}")
 
 
 def a_page(body: Mapping[object, object]) -> bool:
@@ -152,14 +173,6 @@ def called(member: str, name: str) -> Callable[[Mapping[object, object]], bool]:
         return isinstance(told, str) and told.lower() == name.lower()
 
     return is_it
-
-
-def exceptions_of(reply: Said) -> frozenset[str]:
-    """The last names of the exceptions that a refusal tells: ``AuthorisationException``."""
-    body = reply.body if isinstance(reply, Reply) else None
-    errors = body.get("errors") if isinstance(body, Mapping) else None
-    names = [error.get("exceptionName") for error in _listed(errors)]
-    return frozenset(name.rpartition(".")[2] for name in names if isinstance(name, str))
 
 
 def version_of(reply: Reply) -> tuple[int, ...] | None:

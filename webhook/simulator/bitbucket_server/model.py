@@ -98,6 +98,8 @@ class Repository(Model):
     permissions: dict[str, RepositoryPermission] = Field(default_factory=dict)
     """By a person's slug, in addition to what they have on the project."""
     webhooks: list[Webhook] = Field(default_factory=list)
+    moved_from: list[str] = Field(default_factory=list)
+    """Its old addresses, ``KEY/slug``, under which it answers as long as no other repository takes them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -240,8 +242,11 @@ class BitbucketServerHost(HostModel):
         return ignoring_case(self.projects, key)
 
     def repository(self, key: str, slug: str) -> Repository | None:
-        """By its project's key and its slug, in any letter case."""
-        return ignoring_case(self.repositories, f"{key}/{slug}")
+        """By its project's key and its slug, in any letter case; also by those that it had before it was moved."""
+        name = f"{key}/{slug}"
+        known = ignoring_case(self.repositories, name)
+        moved = (one for one in self.repositories.values() if name.lower() in map(str.lower, one.moved_from))
+        return known or next(moved, None)
 
     def token_presented(self, secret: str) -> Token | None:
         """The token with this value, whatever its state."""
