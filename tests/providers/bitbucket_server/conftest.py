@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from webhook.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
+from webhook.findings import Answer, Finding, GitAuth, Question, RepositoryNeed, TokenCredential
 from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 from webhook.providers.bitbucket_server import BitbucketServer
@@ -67,6 +67,8 @@ class Desk:
         host: Host | None = None,
         seconds: float = 10,
         patience: float | None = None,
+        git_auth: GitAuth | None = None,
+        open_ended: bool = False,
     ) -> Answer:
         """Everything that is found out about a token that is for `path`.
 
@@ -75,7 +77,8 @@ class Desk:
         """
         segments = tuple(path.split("/")) if path else ()
         wanted = roles if roles is not None else {Role.RUNTIME: RUNTIME}
-        question = Question(self.credential(name), host or self.host, segments, wanted, repositories)
+        credential = replace(self.credential(name), git_auth=git_auth)
+        question = Question(credential, host or self.host, segments, wanted, repositories, open_ended)
         provider = BitbucketServer()
         now = asyncio.get_running_loop().time()
         needed_by = now + (seconds if patience is None else patience)

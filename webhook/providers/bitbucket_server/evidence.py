@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from webhook.findings import Question
-from webhook.providers.base import Api
+from webhook.providers.base import Api, Reply
 from webhook.providers.bitbucket_server import reach, replies
 from webhook.providers.bitbucket_server.looks import Asking, ProjectSeen, RepositorySeen
 from webhook.providers.bitbucket_server.places import Place, key_of, slug_of
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.proofs import Proofs, note_project, note_repository
-from webhook.providers.bitbucket_server.refusals import Said
+from webhook.providers.bitbucket_server.refusals import Said, exceptions_of
 from webhook.providers.bitbucket_server.replies import Open, a_page, granted
 from webhook.providers.text import plain
 from webhook.requirements import Level
 from webhook.wording import join
 
+_ABSENT = frozenset({"NoSuchProjectException", "NoSuchRepositoryException"})
 _PAGE = 25
 """Entries of a list that are looked through for one that serves."""
 
@@ -36,6 +37,7 @@ class Seen:
         projects: those that what is asked about is in.
         former: a project that the URL's repository was moved out of: what is proven there counts for nothing.
         lists: by what is listed, the likeliest entries first.
+        sought: what the URL may name, where Bitbucket shows no such thing and the URL is taken as a prefix.
     """
 
     server: Said
@@ -44,6 +46,7 @@ class Seen:
     repositories: list[RepositorySeen] = field(default_factory=list)
     lists: Mapping[str, list[Said]] = field(default_factory=dict)
     reached: list[reach.Reached] = field(default_factory=list)
+    sought: Place | None = None
 
     def proofs(self) -> Proofs:
         proofs = Proofs()
@@ -61,6 +64,11 @@ class Seen:
         for listed in self.lists.values():
             yield from listed
 
+    def shows_nothing_at(self, place: Place) -> bool:
+        """Whether Bitbucket says that there is no such repository, or no such project."""
+        found = [one.found for one in self.repositories] if place.repository else [one.found for one in self.projects]
+        return any(isinstance(one, Reply) and one.status == 404 and exceptions_of(one) & _ABSENT for one in found)
+
     def is_signed_in(self) -> bool:
         """Whether the token was shown what nobody sees who hasn't signed in."""
         proofs = self.proofs()
@@ -75,8 +83,19 @@ class Seen:
         return join(dict.fromkeys((*names, *(seen.place.name for seen in self.repositories))))
 
 
-async def first_round(question: Question, place: Place, needed: Mapping[str, Level], asking: Asking, api: Api) -> Seen:
-    """Ask who signed in, and for the proofs that the URL allows."""
+async def first_round(
+    question: Question,
+    place: Place,
+    needed: Mapping[str, Level],
+    asking: Asking,
+    api: Api,
+    earlier: Seen | None = None,
+) -> Seen:
+    """Ask who signed in, and for the proofs that the URL allows.
+
+    Args:
+        earlier: what was seen at another place, so that what is the same for both is not asked again.
+    """
     project_level, repository_level = needed.get(PROJECT), needed.get(REPOSITORY)
 
     async def project() -> list[ProjectSeen]:
@@ -99,16 +118,19 @@ async def first_round(question: Question, place: Place, needed: Mapping[str, Lev
         wanted = _lists(place, needed)
         return dict(zip(wanted, await asyncio.gather(*map(listed, wanted.values())), strict=True))
 
-    server, projects, repositories, entries, reached = await asyncio.gather(
-        asking.about("/application-properties"),
-        project(),
-        repository(),
-        lists(),
-        reach.ask(question, asking, api),
+    async def server_and_others() -> tuple[Said, list[reach.Reached]]:
+        if earlier is not None:
+            return earlier.server, earlier.reached
+        return await asyncio.gather(asking.about("/application-properties"), reach.ask(question, asking, api))
+
+    (server, reached), projects, repositories, entries = await asyncio.gather(
+        server_and_others(), project(), repository(), lists()
     )
     if any(repository.has_moved for repository in repositories):
-        return Seen(server, [], projects, repositories, entries, reached)
-    return Seen(server, projects, [], repositories, entries, reached)
+        projects, former = [], projects
+    else:
+        former = []
+    return Seen(server, projects, former, repositories, entries, reached)
 
 
 def _lists(place: Place, needed: Mapping[str, Level]) -> dict[str, list[str]]:

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.findings import (
+    Answer,
+    AuthScheme,
+    Facts,
+    Finding,
+    GitAuth,
+    Outcome,
+    Question,
+    TokenCredential,
+    same_for_all,
+)
 from webhook.providers.base import Api
 from webhook.providers.bitbucket_server import links, reach, replies
 from webhook.providers.bitbucket_server.evidence import Seen, first_round, not_found, second_round
@@ -25,7 +35,7 @@ from webhook.wording import join
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
     """See `providers.base.Provider`."""
     try:
-        place = locate(question.path, question.host)
+        place = _locate(question)
         if place.context:
             await _require_nothing_at_root(api)
     except NoPlace as problem:
@@ -34,23 +44,35 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
     asking = Asking(api, token, place.context)
     needed = dict(union(question.requirements.values()).permissions)
     seen = await first_round(question, place, needed, asking, api)
+    rounds = 2 if place.context else 1
+    if rounds == 1 and question.open_ended and seen.shows_nothing_at(place):
+        sought, place = place, place.above
+        seen = replace(await first_round(question, place, needed, asking, api, seen), sought=sought)
+        rounds = 2
     known = seen.proofs().held
     missing = {resource: level for resource, level in needed.items() if (resource, level) not in known}
-    if place.context:
-        missing = {}  # the request to the root was a round of its own
     # What is listed may prove that the token signed in, where a proxy takes the name away.
-    looks_first = not seen.is_signed_in() and any(replies.rows_of(one) for one in chain(*seen.lists.values()))
-    if looks_first:
+    if rounds == 1 and not seen.is_signed_in() and any(replies.rows_of(one) for one in chain(*seen.lists.values())):
         await second_round(place, missing, seen, asking, token)
+        rounds = 2
     owner = replies.sign_in(seen.server, seen.replies(), proven=seen.is_signed_in())
     if isinstance(owner, Refusal):
         finding = Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but {owner.reason}")
         return same_for_all(question, finding, Facts("user", DESCRIBED), remedy=owner.remedy)
     if isinstance(owner, Finding):
         return same_for_all(question, owner, Facts("user", DESCRIBED), remedy=links.new_token(question, place))
-    if not looks_first:
+    if rounds == 1:
         await second_round(place, missing, seen, asking, token)
-    return judge(question, place, owner, seen, token)
+    return judge(question, credential, place, owner, seen)
+
+
+def _locate(question: Question) -> Place:
+    try:
+        return locate(question.path, question.host)
+    except NoPlace:
+        if not question.open_ended:
+            raise
+    return locate(question.certain_path, question.host)
 
 
 async def _require_nothing_at_root(api: Api) -> None:
@@ -65,21 +87,52 @@ async def _require_nothing_at_root(api: Api) -> None:
         raise NoPlace(UNDECLARED_CONTEXT)
 
 
-def judge(question: Question, place: Place, owner: Owner, seen: Seen, token: str) -> Answer:
+def judge(question: Question, credential: TokenCredential, place: Place, owner: Owner, seen: Seen) -> Answer:
     """What the replies mean for each role, where the token was accepted."""
     proofs = seen.proofs()
     _note_what_was_not_found(proofs, place, seen)
-    facts = _facts(question, place, owner, proofs, seen, token)
+    facts = _facts(question, place, owner, proofs, seen, credential.token.get_secret_value())
     findings = {}
     for role, requirement in question.requirements.items():
         needed = requirement.permissions
         if _bound_to_repository(owner, place, role):
             needed = tuple(permission for permission in needed if permission[0] != PROJECT)
         findings[role] = proofs.judge(needed, facts.described, seen.probed())
+    if (auth := credential.git_auth) is not None and Role.RUNTIME in findings:
+        if owner.is_service and auth.scheme is AuthScheme.BASIC:
+            findings[Role.RUNTIME] = _sent_as_basic(facts.described)
+        elif owner.name and not _signs_in(auth, owner):
+            facts = replace(facts, warnings=(*facts.warnings, _other_username(question, facts)))
     lacks = any(finding.outcome is Outcome.INSUFFICIENT for finding in findings.values())
     remedy = links.new_token(question, place) if lacks or not proofs.remedy() else proofs.remedy()
     answer = Answer(findings, facts, remedy)
     return doubting(question, lambda asked: reach.judge(asked, answer, seen.reached))
+
+
+def _signs_in(auth: GitAuth, owner: Owner) -> bool:
+    """Whether Git signs in: as bearer, or with the owner's user name beside the token, in any letter case."""
+    return auth.scheme is AuthScheme.BEARER or auth.username.lower() == owner.name.lower()
+
+
+def _sent_as_basic(described: str) -> Finding:
+    """The finding on a token of a project or repository that Argo CD sends as Basic.
+
+    Bitbucket takes those as Bearer only (Atlassian: HTTP access tokens, since 7.17).
+    """
+    reason = (
+        f"is an {described}, which Bitbucket accepts as a bearer token only; Argo CD sends password with Basic "
+        "authentication, so store the token under bearerToken instead, without a password"
+    )
+    return Finding(Outcome.MALFORMED, reason=reason)
+
+
+def _other_username(question: Question, facts: Facts) -> str:
+    owner = f"the user name of its owner, {facts.account}" if facts.account else "the user name of its owner"
+    return (
+        f"Argo CD sends password with Basic authentication, for which {question.host.name} takes this "
+        f"{facts.described} only together with {owner}; store that as username, or store the token under bearerToken "
+        "instead."
+    )
 
 
 def _note_what_was_not_found(proofs: Proofs, place: Place, seen: Seen) -> None:
@@ -137,6 +190,11 @@ def _about_address(question: Question, place: Place, seen: Seen) -> Iterator[str
         yield (
             f"Bitbucket answers below {place.context} on {host.name}, which its apiUrl does not have; set apiUrl to "
             f"{host.api_url}{place.context}."
+        )
+    if seen.sought is not None:
+        yield (
+            f"{host.name} shows no {seen.sought.name}; the URL is taken as a prefix, and the token is judged for "
+            f"{place.name or 'the whole server'}."
         )
     if place.repository is not None and seen.repositories:
         warning = reach.moved(host, place.name, seen.repositories[0])

@@ -44,6 +44,11 @@ class Place:
         inside = f"/repos/{self.repository}" if self.repository else ""
         return f"/projects/{self.project}{inside}"
 
+    @property
+    def above(self) -> Place:
+        """The project that a repository is in, or the server that a project is on."""
+        return Place(self.project if self.repository else None, context=self.context)
+
     def is_same_as(self, other: Place) -> bool:
         """Whether both name the same thing: Bitbucket compares without regard to letter case."""
         return self.name.lower() == other.name.lower()

@@ -27,7 +27,7 @@ class Refusal:
         reason: what is in the way, as a clause that stands on its own.
         remedy: a whole sentence that says what to do; empty where waiting is all.
         exceptions: last names of exceptions of ``com.atlassian.bitbucket`` that tell it.
-        status: a status that tells it by itself; 0 for none.
+        status: a status that tells it by itself, in a reply of Bitbucket's own; 0 for none.
         text: what Bitbucket's own text has in it, in lower case; None for a row without text.
         transient: waiting may help.
         unknown_token: the token was not looked at, so that nothing is known about it.
@@ -149,11 +149,16 @@ def refusal_in(reply: Said) -> Refusal | None:
         return None
     exceptions, text = exceptions_of(reply), _text_of(reply)
     for row in REFUSALS:
-        if exceptions & row.exceptions or reply.status == row.status:
+        if exceptions & row.exceptions or (reply.status == row.status and is_own(reply)):
             return row
         if row.text is not None and row.text.search(text):
             return row
     return None
+
+
+def is_own(reply: Reply) -> bool:
+    """Whether a reply is Bitbucket's own: the page of a proxy has neither its request id nor its errors."""
+    return "x-arequestid" in reply.headers or bool(_errors_of(reply))
 
 
 def exceptions_of(reply: Said) -> frozenset[str]:
