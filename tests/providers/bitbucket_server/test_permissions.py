@@ -351,7 +351,7 @@ async def test_no_token_goes_below_another_path(desk: Desk) -> None:
     desk.world.context_path = "/~mallory"
     finding = (await desk.inspect("server-good-runtime", "~mallory/scm/acme/apps", host=without_context(desk))).findings
     assert finding[Role.RUNTIME].outcome is Outcome.UNVERIFIED
-    assert "declare the context path in apiUrl" in finding[Role.RUNTIME].reason
+    assert "declare the context path in apiUrl" in finding[Role.RUNTIME].remedy
     assert desk.asked() == []
 
 

@@ -114,7 +114,7 @@ async def test_a_captcha_must_be_solved_before_anything_is_known() -> None:
     """The token was not looked at, and waiting does not help."""
     with pytest.raises(NoAnswer, match="CAPTCHA") as raised:
         await ask(ScriptedApi(lambda path: Reply(401, OWN, error("x", f"{AUTH}{_OTHERS[0]}"))))
-    assert raised.value.lasting
+    assert not raised.value.transient
 
 
 @pytest.mark.parametrize("body", [error("x", f"{AUTH}AuthenticationSystemException"), error(IN_MAINTENANCE)])
@@ -122,7 +122,7 @@ async def test_what_passes_by_itself_is_no_verdict(body: dict[str, object]) -> N
     """A user directory that is down, or maintenance: here a retry may help."""
     with pytest.raises(NoAnswer) as raised:
         await ask(ScriptedApi(lambda path: Reply(401, OWN, body)))
-    assert not raised.value.lasting
+    assert raised.value.transient
 
 
 @pytest.mark.parametrize("status", [402, 403, 451])

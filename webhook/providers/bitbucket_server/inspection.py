@@ -21,7 +21,7 @@ from webhook.providers.base import Api
 from webhook.providers.bitbucket_server import links, reach, replies
 from webhook.providers.bitbucket_server.evidence import Seen, first_round, not_found, second_round
 from webhook.providers.bitbucket_server.looks import API, Asking
-from webhook.providers.bitbucket_server.places import UNDECLARED_CONTEXT, NoPlace, Place, locate
+from webhook.providers.bitbucket_server.places import NoPlace, Place, locate, undeclared_context
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.proofs import Proofs, is_archived
 from webhook.providers.bitbucket_server.refusals import Refusal
@@ -39,7 +39,8 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
         if place.context:
             await _require_nothing_at_root(api)
     except NoPlace as problem:
-        return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=str(problem), lasting=True))
+        finding = Finding(Outcome.UNVERIFIED, reason=str(problem), remedy=problem.remedy)
+        return same_for_all(question, finding)
     token = credential.token.get_secret_value()
     asking = Asking(api, token, place.context)
     needed = dict(union(question.requirements.values()).permissions)
@@ -84,7 +85,7 @@ async def _require_nothing_at_root(api: Api) -> None:
     """
     reply = await api.send("GET", f"{API}/application-properties", headers={})
     if reply.status != 404:
-        raise NoPlace(UNDECLARED_CONTEXT)
+        raise undeclared_context()
 
 
 def judge(question: Question, credential: TokenCredential, place: Place, owner: Owner, seen: Seen) -> Answer:

@@ -55,7 +55,15 @@ class Place:
 
 
 class NoPlace(ValueError):
-    """A URL names nothing that can be asked about; the text is a clause that says why, and quotes nothing of it."""
+    """A URL names nothing that can be asked about; the text is a clause that says why, and quotes nothing of it.
+
+    Attributes:
+        remedy: a whole sentence that says what to do.
+    """
+
+    def __init__(self, clause: str, remedy: str) -> None:
+        super().__init__(clause)
+        self.remedy = remedy
 
 
 def locate(path: tuple[str, ...], host: Host) -> Place:
@@ -74,7 +82,7 @@ def locate(path: tuple[str, ...], host: Host) -> Place:
     if not declared and f"/{path[0] if path else ''}" in USUAL_CONTEXTS:
         context, path = f"/{path[0]}", path[1:]
     if path and path[0] not in (_GIT, _PROJECTS, _PEOPLE):
-        raise NoPlace(UNDECLARED_CONTEXT)
+        raise undeclared_context()
     return _named(path[:1], path[1:], context)
 
 
@@ -85,22 +93,27 @@ def _named(kind: tuple[str, ...], names: tuple[str, ...], context: str) -> Place
         names = (f"~{names[0]}", *names[1:])
     project = key_of(names[0])
     if project is None:
-        raise NoPlace(_NO_NAME)
+        raise no_name()
     if kind != (_GIT,):
         names = (names[0], *names[2:]) if names[1:2] == ("repos",) else names[:1]
     if len(names) == 1:
         return Place(project, context=context)
     repository = slug_of(names[1])
     if repository is None:
-        raise NoPlace(_NO_NAME)
+        raise no_name()
     return Place(project, repository, context)
 
 
-UNDECLARED_CONTEXT = (
-    "is only asked below the context path of its apiUrl, and this URL has another one; correct the URL "
-    "(…/scm/PROJECT/REPOSITORY), or declare the context path in apiUrl"
-)
-_NO_NAME = "can't be asked about this URL, which names none of its projects (…/scm/PROJECT/REPOSITORY)"
+def no_name() -> NoPlace:
+    """A URL that names nothing that Bitbucket has."""
+    clause = "can't be asked about this URL, which names none of its projects"
+    return NoPlace(clause, "Correct the URL: …/scm/PROJECT/REPOSITORY.")
+
+
+def undeclared_context() -> NoPlace:
+    """A URL with another context path than that of `Host.api_url`."""
+    clause = "is only asked below the context path of its apiUrl, and this URL has another one"
+    return NoPlace(clause, "Correct the URL (…/scm/PROJECT/REPOSITORY), or declare the context path in apiUrl.")
 
 
 def key_of(text: str) -> str | None:

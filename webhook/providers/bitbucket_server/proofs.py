@@ -75,7 +75,7 @@ class Proofs:
         told = "; ".join(f"{join(names)} ({why})" for why, names in reasons.items())
         where = f" on {probed}" if probed else ""
         reason = f"leaves open{where} whether this {described} has {told}"
-        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=all(one.lasting for one in unknown.values()))
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=all(one.transient for one in unknown.values()))
 
     def remedy(self) -> str:
         """What to do about the first obstacle that a person must remove; empty where there is none."""
@@ -129,7 +129,7 @@ def _pushes(seen: RepositorySeen) -> bool | Open:
     push = seen.push
     if not isinstance(push, Reply):
         silence = push or NoAnswer("was not asked")
-        return Open(f"it {silence} when asked as by git push", lasting=silence.lasting)
+        return Open(f"it {silence} when asked as by git push", transient=silence.transient)
     meaning = git.advertised(push.body, git.PUSH) if push.status == 200 else None
     if meaning is True:
         return True

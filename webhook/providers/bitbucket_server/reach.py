@@ -107,7 +107,7 @@ def _problem(reached: Sequence[Reached], facts: Facts) -> Finding | None:
     if unknown:
         told = join(f"{name} ({level.why})" for name, level in unknown.items())
         reason = f"leaves open whether this {facts.described}{owner} reaches {told}"
-        return Finding(Outcome.UNVERIFIED, reason=reason, lasting=all(one.lasting for one in unknown.values()))
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=all(level.transient for level in unknown.values()))
     return None
 
 

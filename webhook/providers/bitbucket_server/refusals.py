@@ -44,6 +44,7 @@ class Refusal:
 
 CAPTCHA = Refusal(
     "does not look at logins of this account until its owner signs in with a browser and solves a CAPTCHA",
+    "Have its owner do that once.",
     exceptions=frozenset({"CaptchaRequiredAuthenticationException"}),  # recorded (PROVIDERS.md, section 8)
     text=re.compile(r"\bcaptcha\b"),
     unknown_token=True,

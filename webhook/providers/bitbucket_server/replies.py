@@ -47,12 +47,12 @@ class Open:
     Attributes:
         why: a clause.
         refusal: the known obstacle, if it is one.
-        lasting: waiting does not help.
+        transient: waiting can help.
     """
 
     why: str
     refusal: Refusal | None = None
-    lasting: bool = True
+    transient: bool = False
 
     @property
     def blocks(self) -> bool:
@@ -62,12 +62,12 @@ class Open:
 
 def unanswered(silence: NoAnswer) -> Open:
     """What it means that a request brought no answer."""
-    return Open(f"it {silence}", lasting=silence.lasting)
+    return Open(f"it {silence}", transient=silence.transient)
 
 
 def by_refusal(refusal: Refusal) -> Open:
     """What a known obstacle means for one permission."""
-    return Open(refusal.reason, refusal, lasting=not refusal.transient)
+    return Open(refusal.reason, refusal, transient=refusal.transient)
 
 
 def owner_of(reply: Said) -> Owner | None:
@@ -79,6 +79,9 @@ def owner_of(reply: Said) -> Owner | None:
     if (service := _SERVICE_USER.match(unquote(name))) is not None:  # some proxies encode a header once more
         return Owner(is_service=True, of_project=service[1] == "1", of_repository=service[1] == "2")
     return Owner(name)
+
+
+_CORRECT_API_URL = "Declare the host with an apiUrl that ends with its context path."
 
 
 def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Refusal | Finding:
@@ -105,12 +108,12 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Re
         raise server
     if (refusal := next(filter(None, map(refusal_in, (server, *others))), None)) is not None:
         if refusal.unknown_token or refusal.transient:
-            raise NoAnswer(refusal.reason, lasting=not refusal.transient)
+            raise NoAnswer(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
         return refusal
     if server.status == 401:
         return _refusal(server)
     if server.status == 404:
-        raise NoAnswer("answers 404 where its API should be: apiUrl, or the URL, may lack its context path")
+        raise NoAnswer("answers 404 where its API should be: apiUrl may lack its context path", remedy=_CORRECT_API_URL)
     version = version_of(server)
     if server.status != 200 or version is None:
         raise NoAnswer(f"answers {server.status} when asked who it is, and not as Bitbucket does")
