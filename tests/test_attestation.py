@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from tests.factories import make_secret, make_token
 from tests.keyring.rings import NOW, make_ring
 from tests.keyring.test_key import independent_hkdf
+from webhook.argocd import ArgoUrl
 from webhook.attestation import (
     AHEAD,
     FRESH,
@@ -240,8 +241,17 @@ class TestAttacks:
             "provider": "github",
             "app_base_url": GitUrl("https", "github.com", ("acme",)),
             "open_ended": True,
+            "argocd": ArgoUrl("https://github.com", True),
+            "own_url": True,
+            "not_git": "a credential of a Helm repository",
         },
-        GitUrl: {"scheme": "ssh", "host": "x.dev", "path": ("acme", "apps"), "insecure": True},
+        GitUrl: {
+            "scheme": "ssh",
+            "host": "x.dev",
+            "path": ("acme", "apps"),
+            "insecure": True,
+            "fault": "has a query",
+        },
     }
 
     @pytest.mark.parametrize(

@@ -74,6 +74,12 @@ def only(entries: dict[str, Entry]) -> Content:
     return entry.content
 
 
+def judged(entries: dict[str, Entry]) -> object:
+    """What the only entry is once its host is looked up."""
+    content = only(entries)
+    return resolve(content, Hosts(), "github.com") if isinstance(content, Checkable) else content
+
+
 def token_of(entry: Entry) -> str:
     assert isinstance(entry.content, Checkable), entry
     assert isinstance(entry.content.credential, TokenCredential)
@@ -95,7 +101,7 @@ def test_argocds_token_is_found_with_its_destination(key: str) -> None:
     assert entries.keys() == {key}
     content = entries[key].content
     assert isinstance(content, Checkable)
-    assert content.destination == Destination(parse_git_url("https://github.com/acme"), open_ended=True)
+    assert content.destination.url == parse_git_url("https://github.com/acme")
     assert (token_of(entries[key]), content.credential.username) == (TOKEN, "git")  # type: ignore[union-attr]
 
 
@@ -192,10 +198,10 @@ def test_credentials_without_scopes_are_called_what_they_are(key: str, value: st
 def test_flags_are_read_as_argocd_reads_them(flag: str) -> None:
     """It takes more than one word for true."""
     assert isinstance(only(runtime(useAzureWorkloadIdentity=flag)), Unsupported)
-    assert isinstance(only(runtime(enableOCI=flag, password="p", url="registry.acme.dev/charts")), Unsupported)
+    assert isinstance(judged(runtime(enableOCI=flag, password="p", url="registry.acme.dev/charts")), Unsupported)
 
 
-@pytest.mark.parametrize("flag", ["false", "0", "yes", " true"])
+@pytest.mark.parametrize("flag", ["false", "0", "F"])
 def test_an_azure_identity_that_is_not_used_is_none(flag: str) -> None:
     """`useAzureWorkloadIdentity: "false"` is no credential."""
     assert "holds no credential" in why(only(runtime(useAzureWorkloadIdentity=flag)))
@@ -259,10 +265,81 @@ def test_an_empty_token_for_a_service_is_still_empty() -> None:
 
 
 @pytest.mark.parametrize("kind", ["helm", "oci"])
-def test_helm_and_oci_are_unsupported_whatever_the_host(kind: str) -> None:
-    """Nothing to check scopes of."""
-    assert isinstance(only(runtime(type=kind, password=TOKEN)), Unsupported)
-    assert isinstance(only(runtime(type=kind, password=TOKEN, url="charts.acme.dev/x y")), Unsupported)
+@pytest.mark.parametrize("password", [TOKEN, "a pass phrase", JWE])
+@pytest.mark.parametrize("url", ["https://charts.acme.dev/stable", "charts.acme.dev/x y", "oci://ghcr.io/acme"])
+def test_helm_and_oci_are_unsupported_away_from_git_hosts(kind: str, password: str, url: str) -> None:
+    """Nothing to check scopes of, whatever the password looks like."""
+    what = judged(runtime(type=kind, password=password, url=url))
+    assert isinstance(what, Unsupported)
+    assert "credential" in what.what
+
+
+@pytest.mark.parametrize("kind", ["helm", "oci"])
+def test_helm_and_oci_are_judged_like_git_at_a_git_host(kind: str) -> None:
+    """Argo CD finds credentials by URL alone."""
+    entries = runtime(type=kind, password=TOKEN)
+    assert isinstance(judged(entries), Target)
+    assert isinstance(judged(app(type=kind)), Target)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "h",
+        "https:",
+        "https://",
+        "http",
+        "ssh://https:",
+        "https://github.co",
+        "https://g",
+        "ssh://https://bob@github.com/x",
+    ],
+)
+@pytest.mark.parametrize("data", [{"type": "helm"}, {"type": "oci"}, {}])
+def test_a_url_that_argo_cd_takes_for_a_known_host_is_malformed(url: str, data: dict[str, str]) -> None:
+    """It compares the beginnings of strings, and would use the token for github.com."""
+    assert isinstance(judged(runtime(url=url, password=TOKEN, **data)), Malformed)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("ssh://https://github.com/acme", "github.com"),
+        ("ssh://HTTPS://GitHub.com/acme", "github.com"),
+        ("https://github.git", "github.com"),
+        ("https://github.com.git", "github.com"),
+        ("https://github.co#", "github.com"),
+        ("http://bitbucket.or", "bitbucket.org"),
+        ("https://gitlab.com:4", "gitlab.com"),
+        ("https://www.git", "www.github.com"),
+        ("https://acme.ghe", "NAME.ghe.com"),
+        ("https://acme", "NAME.ghe.com"),
+    ],
+)
+def test_a_malformed_url_says_which_host_argo_cd_takes_it_for(url: str, host: str) -> None:
+    """The message names the url's key, and what to write instead."""
+    found = judged(runtime(url=url, password=TOKEN))
+    assert isinstance(found, Malformed)
+    assert found.key == "url"
+    assert f"https://{host} too" in found.why
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://gitea/", "https://gitea:3000/acme", "https://gitea.svc", "https://github.company.dev", "https://g/"],
+)
+def test_a_whole_name_of_another_host_is_no_known_one(url: str) -> None:
+    """A slash or a port ends a host name for Argo CD as well."""
+    assert isinstance(judged(runtime(url=url, password=TOKEN)), UnknownHost)
+
+
+def test_a_url_may_not_be_the_beginning_of_another_declared_host() -> None:
+    """The one would be asked, and the other be sent the token as well."""
+    hosts = Hosts([Host(name, Kind("gitlab"), f"https://{name}/api/v4") for name in ("git.acme.de", "git.acme.dev")])
+    for url, expected in (("https://git.acme.de", Malformed), ("https://git.acme.de/", Target)):
+        content = only(runtime(url=url, password=PLAIN))
+        assert isinstance(content, Checkable)
+        assert isinstance(resolve(content, hosts, "github.com"), expected)
 
 
 @pytest.mark.parametrize("kind", ["", "git", "Helm", " helm", "helm\n", "OCI", "helmet"])
@@ -279,13 +356,13 @@ def test_enable_oci_does_not_hide_a_git_token(extra: dict[str, str]) -> None:
 
 def test_a_registry_without_a_scheme_is_an_oci_credential() -> None:
     """As Argo CD writes it where enableOCI is set."""
-    assert isinstance(only(runtime(enableOCI="true", password="p", url="registry.acme.dev/charts")), Unsupported)
+    assert isinstance(judged(runtime(enableOCI="true", password="p", url="registry.acme.dev/charts")), Unsupported)
 
 
 @pytest.mark.parametrize("url", ["ssh://git@github.com/acme", "git@github.com:acme/apps", "oci://ghcr.io/acme"])
 def test_urls_that_use_no_token_are_unsupported(url: str) -> None:
     """SSH and OCI send nothing that could be checked here."""
-    assert isinstance(only(runtime(url=url, password=TOKEN)), Unsupported)
+    assert isinstance(judged(runtime(url=url, password=TOKEN)), Unsupported)
 
 
 @pytest.mark.parametrize("data", [{}, {"username": "git"}, {"proxy": "x"}, {"token": "x"}])
@@ -334,7 +411,10 @@ def test_a_github_app_is_found() -> None:
     ("data", "field"),
     [
         ({"githubAppPrivateKey": "no key"}, "githubAppPrivateKey"),
-        ({"githubAppID": ""}, "githubAppPrivateKey"),
+        ({"githubAppID": ""}, "githubAppID"),
+        ({"githubAppInstallationID": ""}, "githubAppInstallationID"),
+        ({"githubAppID": "0"}, "githubAppPrivateKey"),
+        ({"githubAppID": "-7"}, "githubAppID"),
         ({"githubAppID": "seven"}, "githubAppID"),
         ({"githubAppInstallationID": "eight"}, "githubAppInstallationID"),
         ({"githubAppEnterpriseBaseUrl": "nonsense"}, "githubAppEnterpriseBaseUrl"),
@@ -407,7 +487,7 @@ def test_one_entry_a_user() -> None:
     document = json.dumps({"token": WEAK, "username": "carol", "url": "https://git.acme.dev/x", "provider": "github"})
     entries = user({"bob": TOKEN, "carol": document})
     assert token_of(entries["bob"]) == TOKEN
-    destination = Destination(parse_git_url("https://git.acme.dev/x"), None, "github")
+    destination = Destination(parse_git_url("https://git.acme.dev/x"), None, "github", own_url=True)
     assert entries["carol"].content == Checkable(credential(WEAK, "carol"), destination)
 
 
@@ -471,7 +551,6 @@ def test_an_empty_entry_of_a_user_is_named() -> None:
         '{"token": "x", "password": "y"}',
         '{"accessToken": "x"}',
         '{"token": "{\\"token\\": 1}"}',
-        '{"token": "x", "url": "https://u:p@github.com"}',
         '{"token": "x", "username": "\\ud800"}',
         '{"token": "\\ud800"}',
         '{"token": "a\\u0000b"}',
@@ -481,7 +560,7 @@ def test_an_empty_entry_of_a_user_is_named() -> None:
         '{"a":' * 20000,
         '{"token": "x"} trailing',
     ],
-    ids=range(22),
+    ids=range(21),
 )
 def test_json_that_no_token_can_be_taken_from_is_malformed(text: str) -> None:
     """Also where it is deep, odd or ambiguous."""
@@ -550,6 +629,12 @@ def test_an_initialisation_vector_does_not_excuse_what_is_malformed(value: str) 
     assert isinstance(user({"token": value, "encryptionIV": "0" * 32})["token"].content, Malformed)
 
 
+def test_an_initialisation_vector_means_nothing_to_argo_cd() -> None:
+    """It sends the value as it is."""
+    value = "0af1" * 16
+    assert token_of(runtime(password=value, encryptionIV="0" * 32)["password"]) == value
+
+
 def test_an_empty_initialisation_vector_is_none() -> None:
     """It says nothing."""
     assert token_of(user({"token": PLAIN, "encryptionIV": ""})["token"]) == PLAIN
@@ -571,7 +656,11 @@ def test_bad_base64_is_undecodable(key: str) -> None:
     ("data", "field"),
     [
         ({"url": "github.com/acme"}, "url"),
-        ({"url": "https://x:y@github.com"}, "url"),
+        ({"url": "https://tfs.acme.dev/My Project"}, "url"),
+        ({"url": "https://tfs.acme.dev/caf\u00e9"}, "url"),
+        ({"url": "https://tfs.acme.dev/a\\b"}, "url"),
+        ({"url": "https://tfs.acme.dev/a\n"}, "url"),
+        ({"url": "https://tfs.acme.dev?@github.com/acme"}, "url"),
         ({"url": "https://github.com\\@evil.example"}, "url"),
         ({"url": b"\xff"}, "url"),
         ({"url": "https://github.com\n"}, "url"),
@@ -586,6 +675,60 @@ def test_a_destination_that_can_not_be_read_is_malformed(data: dict[str, str | b
     entries = user({"token": TOKEN} | data)
     assert entries.keys() == {field}
     assert isinstance(only(entries), Malformed)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://{}/Platform%20Team/_git/gitops",
+        "https://{}/acme?x=y",
+        "https://{}?x=y",
+        "https://{}/acme#x",
+        "https://{}/acme/../x",
+        "https://bob@{}/acme",
+        "https://bob:word@{}/acme",
+    ],
+)
+def test_a_host_is_looked_up_before_the_rest_of_a_url(url: str) -> None:
+    """Other people's servers have such URLs; at a Git host they are malformed."""
+    assert judged(runtime(url=url.format("tfs.acme.dev"), password=PLAIN)) == UnknownHost("tfs.acme.dev")
+    known = judged(runtime(url=url.format("github.com"), password=PLAIN))
+    assert isinstance(known, Malformed)
+    assert known.key == "url"
+    for entries in (
+        user({"token": PLAIN, "url": url.format("github.com")}),
+        user({"bob": json.dumps({"token": PLAIN, "url": url.format("github.com")})}),
+    ):
+        found = judged(entries)
+        assert isinstance(found, Malformed)
+        assert found.key == ("url" if "token" in entries else "")
+
+
+@pytest.mark.parametrize("url", ["http://gitea_server:3000/acme", "https://gitlab.shared_tools.acme.dev/acme"])
+def test_an_underscore_makes_no_host_malformed(url: str) -> None:
+    """Service names and some domains have them."""
+    host = url.split("/")[2]
+    content = only(runtime(url=url, password=PLAIN))
+    assert isinstance(content, Checkable)
+    assert resolve(content, Hosts(), "github.com") == UnknownHost(host)
+    declared = Hosts([Host(host, Kind("gitlab"), f"https://{host}/api/v4")])
+    assert isinstance(resolve(content, declared, "github.com"), Target)
+
+
+@pytest.mark.parametrize(
+    ("token", "username", "what"),
+    [
+        ("gldt-" + "a1B2" * 5, None, "a deploy token"),
+        ("acme-gldt-" + "a1B2" * 5, None, "a deploy token"),
+        (PLAIN, "gitlab+deploy-token-12", "a deploy token"),
+        ("glwt-" + "a1B2" * 5, None, "a workspace token"),
+    ],
+)
+def test_a_token_without_scopes_is_unsupported_at_any_host(token: str, username: str | None, what: str) -> None:
+    """Nobody could be asked about it if its host were declared, either."""
+    data = {"url": "https://git.other.dev", "password": token} | ({"username": username} if username else {})
+    assert judged(runtime(**data)) == Unsupported(what)
+    assert judged(user({**data, "token": token, "password": ""})) == Unsupported(what)
 
 
 def to(token: str = PLAIN, **where: str) -> Target | UnknownHost | Unsupported | Malformed:

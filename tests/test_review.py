@@ -235,9 +235,24 @@ async def test_what_was_let_in_malformed_can_not_be_rotated(desk: Desk) -> None:
 
 async def test_helm_turned_into_git_is_checked(desk: Desk) -> None:
     """A token that was nobody's business becomes one's."""
-    old = runtime(WEAK, type="helm")
+    old = runtime(WEAK, type="helm", url="https://charts.acme.dev")
     assert isinstance(await desk.decide(make_subject(old)), Allow)
     assert isinstance(await desk.decide(make_subject(runtime(WEAK, type="git"), old)), Deny)
+
+
+@pytest.mark.parametrize("kind", ["helm", "oci"])
+async def test_a_type_does_not_hide_a_token_for_a_git_host(desk: Desk, kind: str) -> None:
+    """Argo CD finds credentials by URL alone."""
+    assert isinstance(await desk.decide(make_subject(runtime(WEAK, type=kind))), Deny)
+    assert isinstance(await desk.decide(make_subject(runtime(GOOD, type=kind))), Allow)
+
+
+async def test_a_malformed_url_is_named_once_by_its_own_key(desk: Desk) -> None:
+    """Also where two tokens go there."""
+    secret = make_runtime_secret({"url": "https://github.co", "password": WEAK, "bearerToken": WEAK})
+    denied = await desk.decide(make_subject(secret))
+    assert isinstance(denied, Deny)
+    assert [cause.field for cause in denied.causes] == ["data.url"]
 
 
 @pytest.mark.parametrize("labels", [{ARGOCD_TYPE: "repo-creds"}, {INTEGRATION: "git"}])

@@ -12,6 +12,7 @@ How one write is judged, and where to read about it, from the edge inwards:
     review                     the story of one review, from Secret to decision: start reading here
       matching                 which Secrets hold Git credentials, and in which role
       credentials              the tokens inside one, and where each of them goes
+        argocd                 how Argo CD reads its Secrets: numbers, flags, URLs
         other_services         hosts that answer no question about their tokens
       masks                    values that Argo CD masks before a dry run
       exemptions, cluster      who may skip the check; the API server that is asked about that

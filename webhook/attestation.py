@@ -360,14 +360,26 @@ def _credential(credential: Credential) -> list[object]:
     return ["token", credential.token.get_secret_value(), credential.username, *sent]
 
 
-def _destination(destination: Destination) -> list[object]:
-    open_ended = ["open-ended"] if destination.open_ended else []
+def _destination(destination: Destination) -> list[object]:  # later parts are left out where they say nothing
     base = _url(destination.app_base_url)
-    return [_url(destination.url), destination.host, destination.provider, base, *open_ended]
+    stated: list[object] = [_url(destination.url), destination.host, destination.provider, base]
+    if destination.open_ended:
+        stated.append("open-ended")
+    if destination.argocd is not None:
+        stated.append([destination.argocd.text, destination.argocd.is_prefix])
+    if destination.own_url:
+        stated.append("own url")
+    if destination.not_git:
+        stated.append(destination.not_git)
+    return stated
 
 
 def _url(url: GitUrl | None) -> list[object] | None:
-    return None if url is None else [url.scheme, url.host, list(url.path), url.insecure]
+    return (
+        None
+        if url is None
+        else [url.scheme, url.host, list(url.path), url.insecure, *([url.fault] if url.fault else [])]
+    )
 
 
 def _text(digest: bytes) -> str:

@@ -17,12 +17,15 @@ from functools import cached_property
 
 from pydantic import SecretStr
 
+from webhook import argocd
+from webhook.argocd import TYPE_LABEL as ARGOCD_TYPE
+from webhook.argocd import ArgoUrl
 from webhook.findings import AuthScheme, Credential, GitAuth, GitHubAppCredential, TokenCredential
-from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host
+from webhook.git_url import GitUrl, MalformedUrl, parse_git_url, parse_host, read_git_url
 from webhook.hosts import Host, Kind
 from webhook.keyring.ring import KeyRing
 from webhook.known_hosts import Hosts, derived_api_url
-from webhook.matching import ARGOCD_TYPE, Match
+from webhook.matching import Match
 from webhook.opening import OpenedData, Opener
 from webhook.other_services import credential_at, host_of
 from webhook.providers import PROVIDERS
@@ -45,6 +48,9 @@ class Destination:
     provider: str | None = field(default=None, repr=False)  # whatever somebody wrote there
     app_base_url: GitUrl | None = None
     open_ended: bool = False  # Argo CD takes the URL for the beginning of others, and it may end inside a name
+    argocd: ArgoUrl | None = None  # what Argo CD makes of the URL; None where it doesn't read the Secret
+    own_url: bool = False  # the URL stands in the entry's own JSON, and not under a key of the Secret
+    not_git: str = ""  # what the Secret holds unless its host is a Git host: "a credential of a Helm repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,15 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """It can't be used; `why` is a clause that stands after the entry's name."""
+    """It can't be used.
+
+    Attributes:
+        why: a clause that stands after the entry's name.
+        key: the key of `data` that is wrong, where it isn't the entry's own.
+    """
 
     why: str
+    key: str = ""
 
 
 Content = Checkable | Unsupported | External | Malformed
@@ -173,12 +185,6 @@ _NEUTRAL_KEYS = frozenset(
     """name project proxy noProxy insecure insecureIgnoreHostKey insecureOCIForceHttp enableLfs depth
     forceHttpBasicAuth""".split()
 )
-# A Secret of these types without credentials is usual: Argo CD takes them from repo-creds, or needs none.
-_CREDENTIALS_OPTIONAL = frozenset({"repository", "repository-write"})
-# The URL of a Secret of these types is the beginning of repositories' URLs (Argo CD: getRepositoryCredentialIndex).
-_PREFIX_TYPES = frozenset({"repo-creds", "repo-write-creds"})
-# The user name that Argo CD sends with a password where the Secret has none (Argo CD: githubAccessTokenUsername).
-_DEFAULT_USERNAME = "x-access-token"
 
 
 def extract(secret: SecretObject, match: Match, opener: Opener | None = None) -> dict[str, Entry]:
@@ -206,8 +212,12 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
     if Role.USER in match.roles:
         for entry in _user_entries(values):
             # Of what both formats read, the one that can be checked counts: a Helm credential's token is a user's too.
-            if entry.key not in entries or isinstance(entries[entry.key].content, Unsupported):
+            before = entries.get(entry.key)
+            if before is None or isinstance(before.content, Unsupported):
                 entries[entry.key] = entry
+            elif isinstance(before.content, Checkable):
+                destination = replace(before.content.destination, not_git="")
+                entries[entry.key] = replace(before, content=replace(before.content, destination=destination))
     if len(entries) > 1:
         entries.pop("", None)  # one format found nothing, the other did
     return {key: _traced(entry, values, kids.get(key, "")) for key, entry in entries.items()}
@@ -380,30 +390,69 @@ def url_of(secret: SecretObject) -> str | None:
         return "\N{REPLACEMENT CHARACTER}"
 
 
-def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Malformed:
+def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
     """Where the entry's token goes: by its URL, its host, its provider, its own prefix, or the default.
 
-    A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger.
+    A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger. So is a URL
+    that Argo CD reads otherwise: it would hand the token to a host that nobody was asked about.
     """
+    destination = entry.destination
+    if (misread := _read_otherwise(destination, hosts)) is not None:
+        return misread
+    if what := _tokenless(destination.url):
+        return Unsupported(what)
+    if destination.not_git and (destination.url is None or hosts.find(destination.url.host) is None):
+        return Unsupported(destination.not_git)
     credential = entry.credential
     is_token = isinstance(credential, TokenCredential)
     shape: Kind | None = GITHUB.kind
     if isinstance(credential, TokenCredential):
         shape = kind_of_token(credential.token.get_secret_value())
-    found = _destination_host(entry.destination, shape, hosts, default_host)
-    if not isinstance(found, Host):
+    found = _destination_host(destination, shape, hosts, default_host)
+    if isinstance(found, UnknownHost):
+        return _without_scopes(credential) or found
+    if isinstance(found, Malformed):
         return found
+    if destination.url is not None and destination.url.fault:
+        fault = destination.url.fault
+        return Malformed(f"has a url that {fault}") if destination.own_url else Malformed(fault, key="url")
     if shape is not None and shape != found.kind:
         what = f"a {_title(shape)} token" if is_token else "a GitHub App"
         return Malformed(f"is {what}, but goes to {found.name}, which is {_title(found.kind)}")
-    url = entry.destination.url
+    url = destination.url
     if not is_token:
-        wrong = _wrong_app_base_url(entry.destination.app_base_url, found)
+        wrong = _wrong_app_base_url(destination.app_base_url, found)
         if wrong is not None:
             return wrong
     if url is None:
         return Target(found)
-    return Target(found, url.path, url.insecure, entry.destination.open_ended and bool(url.path))
+    return Target(found, url.path, url.insecure, destination.open_ended and bool(url.path))
+
+
+def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:
+    """What is wrong with a URL that Argo CD takes for one at another known host than we do."""
+    if destination.argocd is None:
+        return None
+    url = destination.url
+    other = hosts.taken_for(destination.argocd, url.host if url is not None and url.uses_token else None)
+    if other is None:
+        return None
+    why = (
+        f"is compared as text by Argo CD, which would use it for https://{other} too; write the whole URL of the host, "
+        "with https:// before it and a slash after it"
+    )
+    return Malformed(why, key="url")
+
+
+def _without_scopes(credential: Credential) -> Unsupported | None:
+    """What the credential is, where its shape shows a kind whose scopes no provider tells."""
+    if not isinstance(credential, TokenCredential):
+        return None
+    token = credential.token.get_secret_value()
+    for provider in PROVIDERS.values():
+        if what := provider.profile.without_scopes(token, credential.username):
+            return Unsupported(what)
+    return None
 
 
 def _title(kind: Kind) -> str:
@@ -526,6 +575,10 @@ class _Values:
         except UnicodeDecodeError:
             return None
 
+    def written(self, key: str) -> str | None:
+        """The value as text, also where it is empty; None where it is absent."""
+        return self.raw(key).decode("utf-8", "replace") if key in self._data else None
+
     def is_set(self, key: str) -> bool:
         """Whether the key is there with a value."""
         return bool(self._data.get(key))
@@ -603,35 +656,85 @@ def _runtime_keys(secret: SecretObject) -> frozenset[str]:
 def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
     """Argo CD's keys, with Argo CD's precedence."""
     argocd_type = secret.labels.get(ARGOCD_TYPE)
+    if (replicator := _replicator(secret)) is not None and not len(values):
+        return [Entry("", Unsupported(f"a Secret without data, which {replicator} fills in"))]
+    unreadable = argocd.unreadable_keys(argocd_type, values.written) if argocd_type is not None else {}
+    wrong = [Entry(key, Malformed(why)) for key, why in unreadable.items()]
     keys = _runtime_token_keys(secret)
     tokens = [key for key in keys if values.is_set(key)]
     other = None if tokens else next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
-    used = [other[0]] if other is not None else tokens
-    if (passed_over := _not_git(values)) is not None:
-        return [Entry(key, Unsupported(passed_over)) for key in used or ["url" if "url" in values else ""]]
     if other is not None and other[1]:
-        return [Entry(other[0], Unsupported(other[1]))]  # wherever it goes
-    destination = _read_destination(values)
+        return [*wrong, Entry(other[0], Unsupported(other[1]))]  # wherever it goes
+    if not tokens and other is None:
+        return wrong or _without_credential(argocd_type, keys, values)
+    destination = _runtime_destination(argocd_type, values)
     if isinstance(destination, Entry):
-        return [destination]
-    if destination.url is not None and not destination.url.uses_token:
-        what = f"a credential for {_article(destination.url.scheme)} URL, which uses no token"
-        return [Entry(key, Unsupported(what)) for key in used or ["url"]]
-    if argocd_type in _PREFIX_TYPES and not (values.text("url") or "/").endswith((".git", "/")):
-        destination = replace(destination, open_ended=True)
+        return [*wrong, destination]
     if tokens:
         auth = {key: _git_auth(key, values) for key in tokens} if argocd_type is not None else {}
-        return [_token_entry(key, values, destination, auth.get(key)) for key in tokens]
-    if other is not None:
-        return [_app_entry(values, destination)]
+        found = [_token_entry(key, values, destination, auth.get(key), reads_iv=False) for key in tokens]
+    else:
+        found = [] if wrong else [_app_entry(values, destination)]
+    return [*wrong, *(_as_unsupported(entry, destination) for entry in found)]
+
+
+def _as_unsupported(entry: Entry, destination: Destination) -> Entry:
+    """The entry, but for a value that Git could not use and that is not meant for Git either."""
+    what = destination.not_git or _tokenless(destination.url)
+    is_unusable = isinstance(entry.content, Malformed | External) and entry.content != Malformed("is empty")
+    return Entry(entry.key, Unsupported(what)) if what and is_unusable else entry
+
+
+def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: _Values) -> list[Entry]:
+    """What follows from a Secret of the runtime role in which no credential is set."""
+    if argocd_type in argocd.REPOSITORY_TYPES and not any(key in values for key in keys):
+        return []  # Argo CD takes it from repo-creds, or needs none
     if values.is_set("githubAppID"):
         return [Entry("githubAppID", Malformed("has no githubAppPrivateKey beside it"))]
-    if argocd_type in _CREDENTIALS_OPTIONAL and not any(key in values for key in keys):
-        return []
+    destination = _runtime_destination(argocd_type, values)
+    if isinstance(destination, Entry):
+        return [destination]
+    if what := destination.not_git or _tokenless(destination.url):
+        return [Entry("url" if "url" in values else "", Unsupported(what))]
     empty = next((key for key in keys if key in values), None)
     if empty is not None:
         return [Entry(empty, Malformed("is empty"))]
     return [Entry("", Malformed(f"holds no credential; put the token under {keys[0]}"))]
+
+
+def _runtime_destination(argocd_type: str | None, values: _Values) -> Destination | Entry:
+    """Where a credential of the runtime role goes, as Argo CD reads it where the Secret is one of Argo CD's."""
+    not_git = _not_git(values)
+    destination = _read_destination(values)
+    if isinstance(destination, Entry):
+        if not not_git or destination.key != "url":
+            return destination
+        destination = Destination()
+    url = values.text("url")
+    if argocd_type is None or url is None:
+        return replace(destination, not_git=not_git)
+    compared = ArgoUrl.of(url, argocd_type)
+    open_ended = compared.is_prefix and not url.endswith((".git", "/"))
+    return replace(destination, not_git=not_git, argocd=compared, open_ended=open_ended)
+
+
+# Annotations of controllers that fill in an empty Secret: "NAMESPACE/NAME" of the Secret that they copy.
+_REPLICATORS = {
+    "reflector.v1.k8s.emberstack.com/reflects": "reflector",
+    "replicator.v1.mittwald.de/replicate-from": "kubernetes-replicator",
+}
+
+
+def _replicator(secret: SecretObject) -> str | None:
+    """The controller that copies another Secret's data into this one, by its annotation."""
+    return next((name for key, name in _REPLICATORS.items() if secret.annotations.get(key)), None)
+
+
+def _tokenless(url: GitUrl | None) -> str:
+    """What a credential for a URL is to which Git sends no token; empty for others."""
+    if url is None or url.uses_token:
+        return ""
+    return f"a credential for {_article(url.scheme)} URL, which uses no token"
 
 
 def _article(scheme: str) -> str:
@@ -643,12 +746,15 @@ def _is_used(values: _Values, key: str) -> bool:
 
 
 def _is_true(values: _Values, key: str) -> bool:
-    """As Argo CD reads a flag (Argo CD: boolOrFalse; Go: strconv.ParseBool)."""
-    return values.text(key) in {"1", "t", "T", "TRUE", "true", "True"}
+    """As Argo CD reads a flag."""
+    return argocd.parse_bool(values.text(key) or "") is True
 
 
-def _not_git(values: _Values) -> str | None:
-    """What a Secret for something else than Git repositories holds, or None."""
+def _not_git(values: _Values) -> str:
+    """What a Secret for something else than Git repositories holds; empty where it is for Git.
+
+    Argo CD finds credentials by URL alone: at a Git host this says nothing.
+    """
     # Letter by letter, as Argo CD compares it: to Argo CD "Helm" and " helm" are Git.
     kind = values.text("type") or "git"
     if kind == "helm":
@@ -657,7 +763,7 @@ def _not_git(values: _Values) -> str | None:
     by_flag = "type" not in values and _is_true(values, "enableOCI") and "://" not in (values.text("url") or "://")
     if kind == "oci" or by_flag:
         return "a credential of an OCI registry"
-    return None
+    return ""
 
 
 def _user_keys(values: _Values) -> list[str]:
@@ -708,11 +814,8 @@ def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
     text = values.text(key) or ""
     entry = _token_entry(key, values, common) if not text.lstrip().startswith("{") else _json_entry(key, text, common)
     content = entry.content
-    if isinstance(content, Checkable):
-        url = content.destination.url
-        if url is not None and not url.uses_token:
-            what = f"a credential for {_article(url.scheme)} URL, which uses no token"
-            return Entry(key, Unsupported(what))
+    if isinstance(content, Checkable) and (what := _tokenless(content.destination.url)):
+        return Entry(key, Unsupported(what))
     return entry
 
 
@@ -740,6 +843,8 @@ def _json_content(text: str, common: Destination) -> Content:
         return Malformed(f"{what}; write the token itself")
     if _JWE.match(token):
         return External("is a JWE that no key of this webhook opens")
+    if fields["url"]:
+        destination = replace(destination, own_url=True)
     return _checkable(token, fields["username"], destination)
 
 
@@ -799,7 +904,7 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
     if any(name_holds_token(text) for text in (url, host) if text):
         raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
     service = host_of(url) if url else None
-    parsed_url = parse_git_url(url) if url and service is None else None
+    parsed_url = read_git_url(url) if url and service is None else None
     parsed_host = service
     if host:
         # People write a host as a URL as well; both mean the same.
@@ -818,27 +923,33 @@ def _git_auth(key: str, values: _Values) -> GitAuth:
     """How Argo CD sends the token of this key to Git (Argo CD: HTTPSCreds.Environ)."""
     if key == "bearerToken":
         return GitAuth(AuthScheme.BEARER)
-    default = "" if _is_true(values, "forceHttpBasicAuth") else _DEFAULT_USERNAME
+    default = "" if _is_true(values, "forceHttpBasicAuth") else argocd.DEFAULT_USERNAME
     return GitAuth(AuthScheme.BASIC, values.text("username") or default)
 
 
-def _token_entry(key: str, values: _Values, destination: Destination, git_auth: GitAuth | None = None) -> Entry:
+def _token_entry(
+    key: str, values: _Values, destination: Destination, git_auth: GitAuth | None = None, *, reads_iv: bool = True
+) -> Entry:
+    """
+    Args:
+        reads_iv: what uses the token decrypts it where an initialisation vector stands beside it. Argo CD doesn't.
+    """
     if (closed := values.closed.get(key)) is not None:
         return Entry(key, closed)
     try:
         text = values.raw(key).decode("utf-8")
     except UnicodeDecodeError:
         return Entry(key, External("is no text, as if encrypted"))
-    if (how := _encrypted(text, values)) is not None and kind_of_token(text.strip()) is None:
+    if (how := _encrypted(text, values, reads_iv)) is not None and kind_of_token(text.strip()) is None:
         return Entry(key, External(how))
     return Entry(key, _checkable(text, values.text("username"), destination, git_auth))
 
 
-def _encrypted(text: str, values: _Values) -> str | None:
+def _encrypted(text: str, values: _Values, reads_iv: bool) -> str | None:
     """How we know that somebody else has encrypted a value, or None."""
     if _JWE.match(text):
         return "is a JWE that no key of this webhook opens"
-    return f"has an {_IV_KEY} beside it" if text.strip() and values.is_set(_IV_KEY) else None
+    return f"has an {_IV_KEY} beside it" if reads_iv and text.strip() and values.is_set(_IV_KEY) else None
 
 
 def _checkable(
@@ -875,22 +986,25 @@ def _unusable(token: str) -> str | None:
 
 
 def _app_entry(values: _Values, destination: Destination) -> Entry:
+    """A GitHub App whose numbers Argo CD can read (`argocd.unreadable_keys`)."""
     key = "githubAppPrivateKey"
     pem = values.text(key)
     if pem is None:
         return Entry(key, External("is no text, as if encrypted"))
-    if (how := _encrypted(pem, values)) is not None and "-----BEGIN" not in pem:
+    if (how := _encrypted(pem, values, reads_iv=False)) is not None:
         return Entry(key, External(how))
-    app_id = (values.text("githubAppID") or "").strip()
-    if not app_id:
+    app_id = argocd.parse_int(values.text("githubAppID") or "0")
+    installation = argocd.parse_int(values.text("githubAppInstallationID") or "0")
+    if app_id is None or installation is None:  # where the Secret is none of Argo CD's
+        return Entry("githubAppInstallationID" if app_id else "githubAppID", Malformed("is no number"))
+    if app_id == 0:
         return Entry(key, Malformed("has no githubAppID beside it"))
-    if not re.fullmatch(r"[0-9]{1,18}|Iv[A-Za-z0-9.]{1,40}", app_id):
-        return Entry("githubAppID", Malformed("is no App id (a number) or client id"))
-    installation = (values.text("githubAppInstallationID") or "").strip()
-    if installation and not re.fullmatch(r"[0-9]{1,18}", installation):
-        return Entry("githubAppInstallationID", Malformed("is no number"))
+    if app_id < 0 or installation < 0:
+        wrong = "githubAppID" if app_id < 0 else "githubAppInstallationID"
+        return Entry(wrong, Malformed("is negative, which no id of GitHub is"))
     try:
         load_app_key(SecretStr(pem))
     except ValueError as error:
         return Entry(key, Malformed(str(error)))
-    return Entry(key, Checkable(GitHubAppCredential(app_id, SecretStr(pem), installation or None), destination))
+    number = str(installation) if installation else None
+    return Entry(key, Checkable(GitHubAppCredential(str(app_id), SecretStr(pem), number), destination))

@@ -14,8 +14,9 @@ from typing import Literal, NoReturn
 
 Scheme = Literal["https", "ssh", "git", "oci"]
 
-# RFC 1123 labels, at most 63 octets each, 253 in all. Underscores are no part of a host name.
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+# RFC 1123 labels, at most 63 octets each, 253 in all; and underscores, which DNS and TLS carry and some people use.
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_AUTHORITY_END = re.compile(r"[/?#]")
 _PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)[^\\]*)\Z")
 # A name that ends in a number is an IPv4 address to many programs (WHATWG URL, "ends in a number"), in forms such as
@@ -23,10 +24,13 @@ _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
 _SCHEMES = _SSH | {"https", "http", "git", "oci"}
+_AS_WRITTEN: dict[str, Scheme] = {"git": "git", "oci": "oci", "ssh": "ssh"}
+_HAS_USERINFO = "holds a user name or password before the host; keep them in their own keys"
 _DEFAULT_PORT = {"https": 443, "http": 80}
 # www. serves the same site, ssh. the same repositories over port 443
 # (GitHub docs: using-ssh-over-the-https-port).
-_ALIASES = {"www.github.com": "github.com", "ssh.github.com": "github.com"}
+ALIASES = {"www.github.com": "github.com", "ssh.github.com": "github.com"}
+"""Other names of known hosts."""
 
 
 class MalformedUrl(ValueError):
@@ -42,12 +46,14 @@ class GitUrl:
         host: the canonical host, in lower case, with ``:port`` only where it isn't the scheme's own.
         path: the path's segments, without ``.git`` at the end: ``()`` names a host, ``("acme",)`` an owner.
         insecure: written as ``http://``: Git would send the token in clear.
+        fault: what is wrong with it beside its host, a clause; empty in every URL that `parse_git_url` returns.
     """
 
     scheme: Scheme
     host: str
     path: tuple[str, ...] = ()
     insecure: bool = False
+    fault: str = ""
 
     @property
     def uses_token(self) -> bool:
@@ -64,6 +70,22 @@ def parse_git_url(text: str) -> GitUrl:
     Raises:
         MalformedUrl: it isn't a URL that a token could be sent to without doubt.
     """
+    url = read_git_url(text)
+    if url.fault:
+        raise MalformedUrl(url.fault)
+    return url
+
+
+def read_git_url(text: str) -> GitUrl:
+    """Parse `text` as `parse_git_url` does, but accept what other servers than Git hosts have in their URLs: a query, a
+    fragment, percent-encoding, a user name.
+
+    Such a URL has a `fault` and no path. It is good for one thing: to find out whether its host is one that a token may
+    be sent to.
+
+    Raises:
+        MalformedUrl: Git can't use it, or programs may read different hosts from it.
+    """
     _refuse_odd_characters(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -71,17 +93,31 @@ def parse_git_url(text: str) -> GitUrl:
     scheme = scheme.lower()
     if scheme not in _SCHEMES:
         raise MalformedUrl("has a scheme that Git can't use with a token (https:// is needed)")
-    if "?" in rest or "#" in rest:
-        raise MalformedUrl("has a query or a fragment, which the URL of a repository doesn't have")
-    authority, _, path = rest.partition("/")
-    if scheme in _SSH:
-        return GitUrl("ssh", parse_host(authority.rpartition("@")[2], scheme="ssh"), _segments(path))
-    host = parse_host(authority, scheme=scheme)
-    if scheme == "git":
-        return GitUrl("git", host, _segments(path))
-    if scheme == "oci":
-        return GitUrl("oci", host, _segments(path))
-    return GitUrl("https", host, _segments(path), insecure=scheme == "http")
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    remainder = rest[len(authority) :]
+    # In USER:PASS/WORD@HOST and HOST?@OTHER, a person or an old program sees another host than parsers do.
+    if "@" in remainder and (":" in authority or not remainder.startswith("/")):
+        raise MalformedUrl("has an @ behind what may be a user name, a password or a host")
+    _, userinfo, name = authority.rpartition("@")
+    if scheme in _SSH:  # git@ is usual there
+        scheme, userinfo = "ssh", ""
+    host = parse_host(name, scheme=scheme)
+    fault = _fault(remainder, has_userinfo=bool(userinfo))
+    path = () if fault else _segments(remainder)
+    return GitUrl(_AS_WRITTEN.get(scheme, "https"), host, path, insecure=scheme == "http", fault=fault)
+
+
+def _fault(remainder: str, *, has_userinfo: bool) -> str:
+    """Say what is wrong with a URL beside its host; empty where nothing is."""
+    try:
+        if "?" in remainder or "#" in remainder:
+            raise MalformedUrl("has a query or a fragment, which the URL of a repository doesn't have")
+        if has_userinfo:
+            raise MalformedUrl(_HAS_USERINFO)
+        _segments(remainder)
+    except MalformedUrl as error:
+        return str(error)
+    return ""
 
 
 def parse_host(text: str, *, scheme: str = "https") -> str:
@@ -95,7 +131,7 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
     """
     _refuse_odd_characters(text)
     if "@" in text:
-        raise MalformedUrl("holds a user name or password before the host; keep them in their own keys")
+        raise MalformedUrl(_HAS_USERINFO)
     if "/" in text:
         raise MalformedUrl("is more than a host")
     if "%" in text:
@@ -112,7 +148,7 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
             raise MalformedUrl("names a host that is no valid DNS name")
         if _NUMBER.match(name.rpartition(".")[2]) and not _is_ipv4(name):
             raise MalformedUrl("names a host by a number that programs read in different ways")
-        canonical = _ALIASES.get(name, name)
+        canonical = ALIASES.get(name, name)
     if port is None or port == _DEFAULT_PORT.get(scheme):
         return canonical
     return f"{canonical}:{port}"
@@ -159,7 +195,9 @@ def _parse_scp_like(text: str) -> GitUrl:
     match = _SCP_LIKE.match(text)
     if match is None:
         raise MalformedUrl("is no URL of a Git repository")
-    return GitUrl("ssh", parse_host(match["host"], scheme="ssh"), _segments(match["path"]))
+    host = parse_host(match["host"], scheme="ssh")
+    fault = _fault(f"/{match['path']}", has_userinfo=False)
+    return GitUrl("ssh", host, () if fault else _segments(match["path"]), fault=fault)
 
 
 def _refuse_odd_characters(text: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from webhook.argocd import ArgoUrl
+from webhook.git_url import ALIASES
 from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 
@@ -33,6 +35,17 @@ class Hosts:
         if (host := self._hosts.get(name)) is not None:
             return host
         return next((_built_in(name, kind) for pattern, kind in _TENANTS if pattern.fullmatch(name)), None)
+
+    def taken_for(self, url: ArgoUrl, own: str | None) -> str | None:
+        """Return a known host other than `own` for which Argo CD may use a Secret with this URL, or None."""
+        for name in (*self._hosts, *ALIASES):
+            if ALIASES.get(name, name) != own and url.may_be_at(name):
+                return name
+        domains = (provider.profile.tenant_domain for provider in PROVIDERS.values())
+        below = next((domain for domain in domains if domain and url.may_be_below(domain)), None)
+        if below is None or (own is not None and own.removesuffix(f".{below}") != own and self.find(own) is not None):
+            return None
+        return f"NAME.{below}"
 
     def of_kind(self, kind: Kind) -> list[Host]:
         """All built-in and declared hosts of a kind, declared ones last."""

@@ -11,9 +11,6 @@ from webhook.requirements import Role
 from webhook.settings import Rule
 from webhook.subject import SecretObject
 
-ARGOCD_TYPE = "argocd.argoproj.io/secret-type"
-"""The label by which Argo CD knows its Secrets (Argo CD: common/common.go)."""
-
 SYSTEM_TYPES = frozenset(
     {
         "kubernetes.io/service-account-token",

@@ -66,6 +66,7 @@ class Judged:
         coalesced: somebody else had asked a moment before, and the answer came for both.
         asked: what the provider was asked, and what it said, whenever that was.
         attested: nobody was asked, because the mutating call has signed what it heard.
+        key: the key of `data` that is wrong, where it isn't the entry's own.
     """
 
     entry: Entry
@@ -81,6 +82,7 @@ class Judged:
     coalesced: bool = False
     asked: Asked | None = field(default=None, repr=False)
     attested: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def decide(judged: Judged, settings: Settings, now: datetime) -> Verdict:
     warnings = [*judged.warnings, *judged.facts.warnings]
     if (soon := _expires_soon(judged, settings, now)) is not None:
         warnings.append(soon)
-    place = judged.entry.field
+    place = f"data.{judged.key}" if judged.key else judged.entry.field
     cause = None
     if bad:
         whole = not judged.entry.key
@@ -131,17 +133,11 @@ def _expire(judged: Judged, now: datetime) -> Judged:
     if end is None or end > now:
         return judged
     expired = Finding(Outcome.INVALID, reason=f"says that this {judged.facts.described} expired on {wording.day(end)}")
-    ended = {
-        role: finding
+    findings = {
+        role: expired if finding.outcome in (Outcome.SUFFICIENT, Outcome.INSUFFICIENT) else finding
         for role, finding in judged.findings.items()
-        if finding.outcome in (Outcome.SUFFICIENT, Outcome.INSUFFICIENT)
     }
-    if not ended:
-        return judged
-    # The remedy was for a token that lives: it names what the token lacks, or raises its account's role.
-    about_the_token = not any(finding.reason for finding in ended.values())
-    remedy = wording.replacement(wording.link_in(judged.remedy) if about_the_token else "")
-    return replace(judged, findings={**judged.findings, **dict.fromkeys(ended, expired)}, remedy=remedy)
+    return replace(judged, findings=findings)
 
 
 def _expires_soon(judged: Judged, settings: Settings, now: datetime) -> str | None:

@@ -339,9 +339,9 @@ class Reviewer:
         asked = [role for role in Role if role in match.roles and role not in skips]
         skipped = {role: Finding(Outcome.SKIPPED, reason=skip.reason) for role, skip in skips.items()}
 
-        def unasked(outcome: Outcome, reason: str, *, host: str = "") -> Judged:
+        def unasked(outcome: Outcome, reason: str, *, host: str = "", key: str = "") -> Judged:
             findings = {role: Finding(outcome, reason=reason) for role in asked}
-            return Judged(entry, skipped | findings, host_name=host, skips=skips)
+            return Judged(entry, skipped | findings, host_name=host, skips=skips, key=key)
 
         content = entry.content
         match content:
@@ -354,7 +354,9 @@ class Reviewer:
         target = resolve(content, self._hosts, self._settings.defaults.user_host)
         match target:
             case Malformed():
-                return unasked(Outcome.MALFORMED, target.why)
+                return unasked(Outcome.MALFORMED, target.why, key=target.key)
+            case Unsupported():
+                return unasked(Outcome.UNSUPPORTED, f"is {target.what}")
             case UnknownHost():
                 return unasked(Outcome.UNKNOWN_HOST, "", host=target.name)
         host = target.host
@@ -481,7 +483,8 @@ class Reviewer:
         warnings += (*notes, *exemptions.reports)
         for verdict in verdicts.values():
             warnings += verdict.warnings
-        causes = [verdict.cause for verdict in verdicts.values() if verdict.cause and verdict.denied]
+        # Two tokens of one Secret may share a malformed URL.
+        causes = list(dict.fromkeys(v.cause for v in verdicts.values() if v.cause and v.denied))
         if exemptions.forbidden:
             forbidden = Cause("metadata.annotations", f"{exemptions.forbidden}.", "FieldValueForbidden")
             if enforced:

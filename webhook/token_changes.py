@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
+from webhook.argocd import TYPE_LABEL as ARGOCD_TYPE
 from webhook.credentials import METADATA_KEYS, TOKEN_KEYS, Entry, Unsupported, extract
-from webhook.matching import ARGOCD_TYPE, Match
+from webhook.matching import Match
 from webhook.opening import Opener
 from webhook.requirements import Role
 from webhook.sealed_writes import LAST_APPLIED

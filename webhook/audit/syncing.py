@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from webhook.applications import sources_of
+from webhook.argocd import TYPE_LABEL as ARGOCD_TYPE
 from webhook.audit.listing import Syncer
 from webhook.audit.rows import place_of
 from webhook.credentials import (
@@ -36,7 +37,7 @@ from webhook.git_url import MalformedUrl, parse_git_url
 from webhook.hosts import Kind
 from webhook.inspection import Asker
 from webhook.known_hosts import Hosts
-from webhook.matching import ARGOCD_TYPE, Match
+from webhook.matching import Match
 from webhook.opening import stored_text
 from webhook.policy import Judged, decide
 from webhook.report.model import ApplicationRow, Place
@@ -196,7 +197,9 @@ class Syncs:
         target = resolve(content, self._hosts, self._settings.defaults.user_host)
         match target:
             case Malformed():
-                return row(False, f"Its credential {target.why}.", used)
+                return row(False, f"Its {target.key or 'credential'} {target.why}.", used)
+            case Unsupported():
+                return row(None, f"Its credential is {target.what}, so that it can't be checked.", used)
             case UnknownHost():
                 return row(None, f"{target.name} is no Git host that this webhook knows; nobody was asked.", used)
         if target.host.name != repository.host or target.host.kind not in _READING:

@@ -24,6 +24,9 @@ class Profile:
         hosts: names of its public hosts, the usual one first; none where everybody runs their own.
         tenants: matches the whole name of a public host that is one customer's.
         token_prefixes: beginnings that only this kind's tokens have.
+        tenant_domain: the domain that those public hosts are below, one label each.
+        without_scopes: returns what a token is ("a deploy token"), by its shape or its user name, where it is of a kind
+            that the provider tells nothing about; empty for others.
         shape_in_text: a regular expression (any letter case, ASCII) that finds a token of this kind, and nothing else,
             inside other text; empty where tokens have no shape of their own.
         repository_path: matches the part of a request's path, below the API's URL, that names one repository; None
@@ -38,5 +41,7 @@ class Profile:
     hosts: tuple[str, ...] = ()
     tenants: re.Pattern[str] | None = None
     token_prefixes: tuple[str, ...] = ()
+    tenant_domain: str = ""
+    without_scopes: Callable[[str, str | None], str] = lambda token, username: ""
     shape_in_text: str = ""
     repository_path: re.Pattern[str] | None = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
+from tests.providers.github.pem_forms import FORMS, Form
 from webhook.providers.github.keys import load_app_key
 
 
@@ -21,6 +24,28 @@ RSA = rsa.generate_private_key(65537, 2048)
 def test_an_rsa_key_is_read_in_both_layouts(layout: PrivateFormat) -> None:
     """GitHub gives out PKCS #1; people convert it to PKCS #8."""
     assert load_app_key(pem(RSA, layout)).key_size == 2048
+
+
+@pytest.mark.parametrize(("form", "accepted"), FORMS.values(), ids=FORMS.keys())
+def test_a_key_is_read_as_go_reads_it(form: Form, accepted: bool) -> None:
+    """Argo CD fails on all others, and one such Secret takes all its repositories down."""
+    text = form(RSA)
+    if accepted:
+        assert load_app_key(SecretStr(text)).key_size == 2048
+        return
+    with pytest.raises(ValueError, match=r"Argo CD can't read it|paste the whole file"):
+        load_app_key(SecretStr(text))
+
+
+def test_no_end_of_a_block_is_searched_for_long() -> None:
+    """The longest accepted value, full of marks, is decided in well under a second."""
+    first, end = "-----BEGIN X-----\n", "\n-----END "
+    for mark in (first, end, f"{first}a:b\n{end}X-----\n"):
+        text = first + mark * (16_000 // len(mark))
+        started = time.perf_counter()
+        with pytest.raises(ValueError, match="paste the whole file"):
+            load_app_key(SecretStr(text))
+        assert time.perf_counter() - started < 0.5
 
 
 def test_a_key_of_another_kind_is_none() -> None:

@@ -37,10 +37,11 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *,
         return silence
     if problem is not None:
         return problem
-    if repository.is_missing(reply):
+    if reply.status == 404:
         return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or {hidden}", unseen=True)
     if not repository.is_shown(reply):
-        return Unreached(Outcome.UNVERIFIED, repository.unclear(reply))
+        reason = f"answers {reply.status} when asked for {{}}, which says nothing of the token"
+        return Unreached(Outcome.UNVERIFIED, reason)
     return None
 
 

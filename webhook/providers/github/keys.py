@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from pydantic import SecretStr
+
+from webhook.providers.github.pem import decode_pem
 
 _LONGEST = 16 * 1024
 _SMALLEST, _LARGEST = 1024, 8192  # bits; a larger one costs seconds of arithmetic for one signature
@@ -13,22 +15,27 @@ _LONGEST_EXPONENT = 64  # bits; it is 65537 as good as always
 
 
 def load_app_key(pem: SecretStr) -> RSAPrivateKey:
-    """The key in `pem`, as GitHub gives it out: RSA, PKCS #1 or #8, without passphrase.
+    """Return the key in `pem` as Argo CD reads it: RSA, PKCS #1 or #8, without passphrase.
 
     Raises:
-        ValueError: it is none; the text is a clause that stands after the name of the Secret's key.
+        ValueError: Argo CD can't read it; the text is a clause that stands after the name of the Secret's key.
     """
     text = pem.get_secret_value().encode()
     if b"-----BEGIN" not in text:
-        raise ValueError("is no PEM; it must begin with -----BEGIN RSA PRIVATE KEY-----")
+        raise ValueError(
+            "is not PEM, so that Argo CD can't read it; it must begin with -----BEGIN RSA PRIVATE KEY-----"
+        )
     if b"ENCRYPTED" in text:
         raise ValueError("is protected by a passphrase, which Argo CD can't give")
     if len(text) > _LONGEST:
         raise ValueError(f"is longer than {_LONGEST} characters, which no key of a GitHub App is")
+    content = decode_pem(text)
+    if content is None:
+        raise ValueError(_not_go_pem(text))
     try:
         # The arithmetic that proves its numbers to belong together takes tens of milliseconds, in which nobody else is
         # served. GitHub notices as well: it refuses what such a key signs.
-        key = load_pem_private_key(text, password=None, unsafe_skip_rsa_key_validation=True)
+        key = load_der_private_key(content, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("is no readable private key; paste the whole file that GitHub gave you") from None
     if not isinstance(key, RSAPrivateKey):
@@ -47,3 +54,19 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
     if not fits:
         raise ValueError("holds numbers that don't belong together; paste the whole file that GitHub gave you")
     return key
+
+
+def _not_go_pem(text: bytes) -> str:
+    """Say why Go's PEM decoder finds no block in `text`."""
+    lines = text.splitlines()
+    if any(line.startswith((b" ", b"\t")) and b"-----" in line for line in lines):
+        why = "has indented -----BEGIN or -----END lines"
+    elif b"\\n" in text:
+        why = "has \\n in place of line breaks"
+    elif len(lines) < 3:
+        why = "is written on one line"
+    elif text.lstrip()[:1] in (b'"', b"'"):
+        why = "is in quotes"
+    else:
+        why = "has no complete block from -----BEGIN to -----END, each on a line of its own"
+    return f"{why}, so that Argo CD can't read it; paste the whole file that GitHub gave you, unchanged"

@@ -44,6 +44,7 @@ PROFILE = Profile(
     api_url=_api_url,
     hosts=("github.com",),
     tenants=TENANTS,
+    tenant_domain="ghe.com",
     # GitHub docs: about-authentication-to-github.
     token_prefixes=("github_pat_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
     # Since 2026 installation tokens may be long ones that hold a JWT (GitHub changelog, 2026-04-24): ghs_APPID_eyJ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from webhook.hosts import Kind
-from webhook.providers.gitlab.shapes import PREFIXES
+from webhook.providers.gitlab.shapes import PREFIXES, without_scopes
 from webhook.providers.gitlab.vocabulary import VOCABULARY
 from webhook.providers.profile import Profile
 from webhook.requirements import Requirement, Role
@@ -22,6 +22,7 @@ PROFILE = Profile(
     api_url=lambda name: f"https://{name}/api/v4",
     hosts=("gitlab.com",),
     token_prefixes=PREFIXES,
+    without_scopes=without_scopes,
     shape_in_text=rf"(?<![a-z0-9])(?:{'|'.join(PREFIXES)})[\w-]{{16}}",
     repository_path=re.compile(r"/(?:projects|groups)/[^/?]+"),
 )

@@ -103,3 +103,11 @@ def unknown(token: str, username: str | None) -> Shape | None:
 def _prefix(token: str) -> str:
     match = _PREFIX.match(token)
     return match[1] if match is not None else ""
+
+
+def without_scopes(token: str, username: str | None) -> str:
+    """Return what a token is of which GitLab tells nobody what it may do, with its article; empty for others."""
+    shape = known(token)
+    if shape is None and username is not None and _NAME_OF_DEPLOY_TOKENS.match(username) and not is_personal(token):
+        shape = _DEPLOY
+    return f"a {shape.facts.described}" if shape is not None and shape.finding.outcome is Outcome.UNSUPPORTED else ""
