@@ -111,6 +111,37 @@ def test_an_expired_token_is_invalid_although_it_could_do_everything() -> None:
     assert "expired on 2026-11-23" in found.cause.message
 
 
+LINK = "https://github.com/settings/tokens/new?scopes=repo"
+
+
+@pytest.mark.parametrize(
+    ("finding", "remedy", "advice"),
+    [
+        (Finding(Outcome.SUFFICIENT), f"Make one that has it: {LINK}", f"Replace it with a new token: {LINK}"),
+        (Finding(Outcome.INSUFFICIENT, ("repo",)), f"Make one ({LINK}).", f"Replace it with a new token: {LINK}"),
+        (Finding(Outcome.INSUFFICIENT, reason="says no"), f"Give it: {LINK}", "Replace it with a new token."),
+        (Finding(Outcome.SUFFICIENT), "", "Replace it with a new token."),
+    ],
+)
+def test_an_expired_token_is_to_be_replaced(finding: Finding, remedy: str, advice: str) -> None:
+    """Whatever it had or lacked; the link is kept where it is for new tokens."""
+    entry = verdict(Outcome.SUFFICIENT).judged.entry
+    judged = Judged(entry, {Role.RUNTIME: finding}, facts=Facts(expires_at=NOW), remedy=remedy)
+    found = decide(judged, Settings(), NOW)
+    assert found.cause is not None
+    assert found.cause.message.endswith(advice)
+    assert "Make one" not in found.cause.message
+
+
+def test_what_is_not_expired_keeps_its_remedy() -> None:
+    """Of a token that nothing is known of, its end says nothing either."""
+    entry = verdict(Outcome.SUFFICIENT).judged.entry
+    judged = Judged(
+        entry, {Role.RUNTIME: Finding(Outcome.BLOCKED, reason="no")}, facts=Facts(expires_at=NOW), remedy="Lift it."
+    )
+    assert decide(judged, Settings(), NOW).judged.remedy == "Lift it."
+
+
 def test_a_skipped_role_does_not_expire() -> None:
     """A skip is allowed."""
     found = verdict(Outcome.SKIPPED, facts=Facts(expires_at=NOW))

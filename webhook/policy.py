@@ -133,11 +133,17 @@ def _expire(judged: Judged, now: datetime) -> Judged:
     if end is None or end > now:
         return judged
     expired = Finding(Outcome.INVALID, reason=f"says that this {judged.facts.described} expired on {wording.day(end)}")
-    findings = {
-        role: expired if finding.outcome in (Outcome.SUFFICIENT, Outcome.INSUFFICIENT) else finding
+    ended = {
+        role: finding
         for role, finding in judged.findings.items()
+        if finding.outcome in (Outcome.SUFFICIENT, Outcome.INSUFFICIENT)
     }
-    return replace(judged, findings=findings)
+    if not ended:
+        return judged
+    # The remedy was for a token that lives: it names what the token lacks, or raises its account's role.
+    about_the_token = not any(finding.reason for finding in ended.values())
+    remedy = wording.replacement(wording.link_in(judged.remedy) if about_the_token else "")
+    return replace(judged, findings={**judged.findings, **dict.fromkeys(ended, expired)}, remedy=remedy)
 
 
 def _expires_soon(judged: Judged, settings: Settings, now: datetime) -> str | None:

@@ -88,6 +88,21 @@ def expires_soon(host: str, facts: Facts, end: datetime, now: datetime) -> str:
     return f"{host} says that this {facts.described}{owner} expires {when}, on {day(end)}; replace it before."
 
 
+def replacement(link: str) -> str:
+    """What to do about a token that has expired.
+
+    Args:
+        link: where a new one is made; empty where that isn't known.
+    """
+    return f"Replace it with a new token: {link}" if link else "Replace it with a new token."
+
+
+def link_in(sentence: str) -> str:
+    """The first link in a sentence; empty where there is none."""
+    words = (word.strip("().,;") for word in sentence.split())
+    return next((word for word in words if word.startswith("https://")), "")
+
+
 def admitted(sentence: str) -> str:
     """A warning of what is only let in because nothing is enforced yet."""
     return f"{sentence} It would be refused under mode: enforce."

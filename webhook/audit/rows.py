@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from webhook import wording
 from webhook.attestation import Untrusted, verify
 from webhook.audit.asking import Questions
 from webhook.audit.manifests import SecretManifest
@@ -128,7 +129,7 @@ class Rows:
             outcomes=outcomes,
             message=message,
             warnings=(*warnings, *standing.exemptions.reports),
-            remedy=_link(judged.remedy),
+            remedy=wording.link_in(judged.remedy),
             todo=_todo(judged, message),
             provider=str(judged.host.kind) if judged.host is not None else "",
             host=judged.host_name,
@@ -178,12 +179,6 @@ def _user(entry: Entry, roles: tuple[str, ...]) -> str:
     """Whose token it is, where the Secret holds one entry a user."""
     of_a_user = Role.USER in roles and entry.key and entry.key not in _TOKEN_KEYS and not entry.hidden
     return entry.key if of_a_user and isinstance(entry.content, Checkable) else ""
-
-
-def _link(remedy: str) -> str:
-    """The link inside the sentence that says what to do; empty where there is none."""
-    links = (word.strip("().,;") for word in remedy.split())
-    return next((link for link in links if link.startswith("https://")), "")
 
 
 def attested_by(

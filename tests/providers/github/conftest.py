@@ -69,6 +69,7 @@ class Desk:
         writes: tuple[str, ...] = (),
         perhaps: tuple[str, ...] = (),
         patience: float = 10,
+        open_ended: bool = False,
     ) -> Answer:
         """Everything that is found out about a credential that is for `path` and must reach other repositories, too."""
         if isinstance(credential, str):
@@ -77,7 +78,7 @@ class Desk:
         others = [RepositoryNeed(tuple(name.split("/")), Level.WRITE) for name in writes]
         others += [RepositoryNeed(tuple(name.split("/")), Level.READ) for name in reads]
         others += [RepositoryNeed(tuple(name.split("/")), Level.READ, certain=False) for name in perhaps]
-        question = Question(credential, self.host, segments, {role: needs}, tuple(others))
+        question = Question(credential, self.host, segments, {role: needs}, tuple(others), open_ended)
         provider = GitHub(lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.clock_ahead, UTC))
         now = asyncio.get_running_loop().time()
         api = self.client.api(self.host, provider, b"digest", now + 10, now + patience)

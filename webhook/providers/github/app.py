@@ -23,7 +23,15 @@ from webhook.findings import (
 )
 from webhook.providers import reach, redirects
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import elsewhere, installation_list, installations, refusals, replies, repository
+from webhook.providers.github import (
+    elsewhere,
+    installation_list,
+    installations,
+    prefixes,
+    refusals,
+    replies,
+    repository,
+)
 from webhook.providers.github.installations import Heard, lacking, level_of
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.vocabulary import display
@@ -74,7 +82,10 @@ async def inspect(
     replied, others = await both(together(*map(get, wanted)), reach.look(rest, api, look))
     answers = dict(zip(wanted, replied, strict=True))
     same = [(need, Heard(answers[f"/repos/{repository.named(question.path)}/installation"])) for need in here]
-    more = await together(*map(get, installation_list.more_pages(answers.get(installation_list.FIRST_PAGE))))
+    if _may_be_several(question, credential, answers):
+        more = [await get(installation_list.FIRST_PAGE)]
+    else:
+        more = await together(*map(get, installation_list.more_pages(answers.get(installation_list.FIRST_PAGE))))
     return judge(question, credential, answers, [*same, *others], more)
 
 
@@ -91,6 +102,13 @@ def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
     return wanted if name is None else [*wanted, f"/repos/{name}/installation"]
 
 
+def _may_be_several(question: Question, credential: GitHubAppCredential, answers: Mapping[str, Reply]) -> bool:
+    """Whether the URL names no owner with an installation, but perhaps the beginning of owners' names."""
+    if not question.open_ended or len(question.path) != 1 or installation_list.FIRST_PAGE in answers:
+        return False
+    return credential.installation_id is None and _installation(_candidates(credential, answers)) is None
+
+
 def judge(
     question: Question,
     credential: GitHubAppCredential,
@@ -103,7 +121,7 @@ def judge(
     Args:
         answers: by the path that was asked.
         others: see `_Others`.
-        more: further pages of the App's installations.
+        more: further pages of the App's installations, or the first one where it was asked for later.
 
     Raises:
         NoAnswer: nothing was learnt.
@@ -118,9 +136,13 @@ def judge(
         f"{_DESCRIBED} {slug}" if slug else _DESCRIBED,
         f"{question.host.web_url}/apps/{slug}" if slug else f"{question.host.web_url}/settings/apps",
     )
-    listing = answers.get(installation_list.FIRST_PAGE)
-    if listing is not None and isinstance(listing.body, list) and len(listing.body) > 1 and listing.status == 200:
-        return app.judge_all([listing, *more], others)
+    first = answers.get(installation_list.FIRST_PAGE)
+    pages = [*more] if first is None else [first, *more]
+    if pages and pages[0].status == 200 and isinstance(pages[0].body, list):
+        begins = question.path[0] if question.path else ""
+        listed = installation_list.read(pages, begins, secret=credential.private_key.get_secret_value())
+        if len(listed.rows) > 1 or (listed.rows and begins) or not listed.complete:
+            return app.judge_all(listed, others)
     installation = _installation(_candidates(credential, answers))
     if installation is None:
         return _no_installation(question, credential, Facts("app", app.described), answers)
@@ -178,8 +200,8 @@ class _App:
             raise NoAnswer("did not say what the App's installation was granted")
         name = repository.named(question.path)
         reply = answers.get(f"/repos/{name}/installation")
-        moved = redirects.warnings(question.host, name or "", reply)
-        facts = Facts("app", self.described, account or None, _held(question, granted), warnings=moved)
+        warnings = redirects.warnings(question.host, name or "", reply)
+        facts = Facts("app", self.described, account or None, _held(question, granted), warnings=warnings)
         if installation.get("suspended_at"):
             reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
             finding, remedy = Finding(Outcome.BLOCKED, reason=reason), f"Lift the suspension: {self.settings}"
@@ -188,7 +210,11 @@ class _App:
         if reply is None or reply.status == 404:  # otherwise GitHub itself says which installation is the right one
             problem = _on_another_account(question, account)
         if problem is None and name is not None:
-            problem = _out_of_reach(name, reply, installation)
+            prefix = ""
+            if reply is not None and repository.is_missing(reply) and prefixes.may_end_inside(question):
+                prefix = prefixes.taken_as_prefix(question, None, secret=secret)
+                facts = repository.warned(facts, [prefix] if prefix else [])
+            problem = None if prefix else _out_of_reach(question, name, reply, installation)
         findings = {}
         for role, requirement in question.requirements.items():
             lacks = lacking(requirement, granted)
@@ -196,10 +222,9 @@ class _App:
             findings[role] = problem if problem is not None and finding.outcome is Outcome.SUFFICIENT else finding
         return self._with(Answer(findings, facts, self._remedy), others, installation, account)
 
-    def judge_all(self, pages: Sequence[Reply], others: _Others) -> Answer:
+    def judge_all(self, listed: installation_list.Listed, others: _Others) -> Answer:
         """What it means that there are several, of which Argo CD picks one by a repository's owner."""
-        question, secret = self.question, self.credential.private_key.get_secret_value()
-        listed = installation_list.read(pages, secret=secret)
+        question = self.question
         findings = {
             role: installation_list.judge(listed, requirement, _DESCRIBED)
             for role, requirement in question.requirements.items()
@@ -281,31 +306,34 @@ def _no_installation(
         clause = f"answers {odd[0]} when asked for the App's installation, which says nothing of it"
         raise NoAnswer(clause)
     number = credential.installation_id
+    remedy = "Install the App there."
     if number is not None:
+        remedy = "Install the App there, and set githubAppInstallationID to that installation's number."
         reason = f"knows no installation {number} of this {_DESCRIBED}: it was removed, or is another App's"
     else:
         where = f" for {question.path[0]}" if listing is None else ""
         reason = f"knows no installation of this {_DESCRIBED}{where}"
-    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_INSTALL)
-
-
-_INSTALL = "Install the App there, and set githubAppInstallationID to that installation's number."
+    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
 
 
 def _on_another_account(question: Question, account: str) -> Finding | None:
     """An installation reaches the repositories of its own account, and of no other."""
     if not question.path or not account or question.path[0].lower() == account.lower():
         return None
+    if question.open_ended and len(question.path) == 1 and account.lower().startswith(question.path[0].lower()):
+        return None
     reason = f"says that the installation of this {_DESCRIBED} is on {account}, and not on {question.path[0]}"
     return Finding(Outcome.INSUFFICIENT, reason=reason)
 
 
-def _out_of_reach(name: str, reply: Reply | None, installation: Mapping[object, object]) -> Finding | None:
+def _out_of_reach(
+    question: Question, name: str, reply: Reply | None, installation: Mapping[object, object]
+) -> Finding | None:
     """Whether the installation that will be used reaches the repository."""
     if reply is None:
         return None
     if reply.status == 404 and replies.is_own(reply):
-        if installation.get("repository_selection") == "selected":
+        if installation.get("repository_selection") == "selected" and not question.open_ended:
             reason = f"says that {name} is not among the repositories that were selected for this {_DESCRIBED}"
             return Finding(Outcome.INSUFFICIENT, reason=f"{reason}, or doesn't exist")
         reason = (

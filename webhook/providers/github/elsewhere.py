@@ -37,11 +37,10 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *,
         return silence
     if problem is not None:
         return problem
-    if reply.status == 404:
+    if repository.is_missing(reply):
         return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or {hidden}", unseen=True)
     if not repository.is_shown(reply):
-        reason = f"answers {reply.status} when asked for {{}}, which says nothing of the token"
-        return Unreached(Outcome.UNVERIFIED, reason)
+        return Unreached(Outcome.UNVERIFIED, repository.unclear(reply))
     return None
 
 

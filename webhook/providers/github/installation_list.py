@@ -65,8 +65,11 @@ class Listed:
         return common
 
 
-def read(pages: Sequence[Reply], *, secret: str) -> Listed:
+def read(pages: Sequence[Reply], begins: str, *, secret: str) -> Listed:
     """Read the pages of the list.
+
+    Args:
+        begins: how the names of the accounts begin that count, in any letter case.
 
     Raises:
         NoAnswer: one of them shows something else.
@@ -80,8 +83,10 @@ def read(pages: Sequence[Reply], *, secret: str) -> Listed:
             if not isinstance(row, Mapping) or not isinstance(row.get("permissions"), Mapping):
                 raise NoAnswer("did not say what each of the App's installations was granted")
             account = plain(replies.login_of(row.get("account")), secret=secret)
+            if begins and not account.lower().startswith(begins.lower()):
+                continue
             rows.append((account or "an account whose name isn't shown", row))
-    return Listed(tuple(rows), _last_page(pages[0]) <= _MOST_PAGES)
+    return Listed(tuple(rows), _last_page(pages[0]) <= len(pages))
 
 
 def judge(listed: Listed, needed: Requirement, described: str) -> Finding:

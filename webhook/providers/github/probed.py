@@ -19,18 +19,19 @@ from webhook.findings import (
 )
 from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply, TooLate
-from webhook.providers.github import elsewhere, links, refusals, replies, repository
+from webhook.providers.github import elsewhere, links, prefixes, refusals, replies, repository
 from webhook.providers.github.probes import Probes, probe
 from webhook.providers.github.proofs import Proofs, prove
 from webhook.providers.github.vocabulary import display
 from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import both, together
+from webhook.providers.rounds import answer_of, both, together
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement, union
 
 _CANDIDATES = 3
 """Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
 that the token was given is documented nowhere, so the first of it may be out of reach."""
+_PRIVATE = f"{prefixes.LISTING}&visibility=private"
 _FINE_GRAINED, _APP_USER, _INSTALLATION = "fine-grained", "app-user", "app-installation"
 _KINDS = {
     "github_pat_": (_FINE_GRAINED, "fine-grained token"),
@@ -76,33 +77,25 @@ async def _ask(
     name = repository.named(question.path)
     # GitHub refuses /user to installation tokens.
     whose = "/installation/repositories?per_page=100" if installation else "/user"
-    if name is not None:
-        identity, probes = await both(api.send("GET", whose, headers=headers), probe(name, needed, api, headers))
-        return identity, [probes]
-    if installation:
-        identity = listing = await api.send("GET", whose, headers=headers)
-    else:
-        query = "/user/repos?visibility=private&sort=pushed&per_page=100"
-        identity, listing = await together(
-            api.send("GET", whose, headers=headers), api.send("GET", query, headers=headers)
-        )
-    names = _candidates(listing, question.path[0] if question.path else None, token) if listing.status == 200 else []
-    return identity, await together(*(probe(candidate, needed, api, headers) for candidate in names))
 
+    async def look() -> list[Probes]:
+        return [] if name is None else [await probe(name, needed, api, headers)]
 
-def _candidates(listing: Reply, owner: str | None, token: str) -> list[str]:
-    """Private repositories of `owner` that a list names, the most recently used first."""
-    body = listing.body
-    rows = body.get("repositories") if isinstance(body, Mapping) else body
-    names: list[str] = []
-    for row in rows if isinstance(rows, list) else []:
-        if not isinstance(row, Mapping) or not row.get("private") or row.get("archived") or row.get("disabled"):
-            continue
-        full_name = plain(row.get("full_name"), secret=token, limit=201)
-        name = repository.named(tuple(full_name.split("/")))
-        if name is not None and (owner is None or name.partition("/")[0].lower() == owner.lower()):
-            names.append(name)
-    return names[:_CANDIDATES]
+    async def list_repositories() -> Reply | NoAnswer | None:
+        if installation or (name is not None and not prefixes.may_end_inside(question)):
+            return None
+        return await answer_of(api.send("GET", _PRIVATE, headers=headers))
+
+    identity, (probed, listing) = await both(api.send("GET", whose, headers=headers), both(look(), list_repositories()))
+    if probed and not (repository.is_missing(probed[0].found) and prefixes.may_end_inside(question)):
+        return identity, probed
+    if isinstance(listing, NoAnswer) and not probed:
+        raise listing
+    # Archived, disabled and public ones prove nothing.
+    listed = prefixes.names_in(identity if installation else listing, question, secret=token)
+    names = [one for one, private in listed if private][:_CANDIDATES]
+    others = await together(*(probe(candidate, needed, api, headers) for candidate in names))
+    return identity, [*probed, *others]
 
 
 def judge(
@@ -156,19 +149,29 @@ def judge(
 
     if reached is None:
         return with_others(same_for_all(question, _unreached(question, described, probed), facts))
-    proofs = prove(reached, installation=token_type == _INSTALLATION)
+    return with_others(_proven(question, reached, facts, prefix=reached is not probed[0], secret=token))
+
+
+def _proven(question: Question, reached: Probes, facts: Facts, *, prefix: bool, secret: str) -> Answer:
+    """What the probes on a repository prove that the token reaches.
+
+    Args:
+        prefix: it is another one than the URL names, whose name begins so.
+    """
+    proofs = prove(reached, installation=facts.token_type == _INSTALLATION)
     needed = union(question.requirements.values())
     holds = tuple(display(name, level) for name, level in _highest(proofs.held, needed))
-    name = repository.current_name(reached.name, reached.found, secret=token)
+    name = repository.current_name(reached.name, reached.found, secret=secret)
     facts = replace(facts, holds=holds, probed=name)
     if repository.named(question.path) is not None:
-        facts = repository.warned(facts, repository.notes(question, reached.name, reached.found, secret=token))
+        notes = repository.notes(question, reached.name, reached.found, secret=secret)
+        facts = repository.warned(facts, [prefixes.taken_as_prefix_of(question, name)] if prefix else notes)
     findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}
-    remedy = _remedy(question, token_type)
+    remedy = _remedy(question, facts.token_type)
     bad = [finding for finding in findings.values() if finding.outcome is Outcome.INSUFFICIENT]
     if bad and not any(finding.lacks for finding in bad):
-        remedy = repository.raise_role(question, name, account or "its account")
-    return with_others(Answer(findings, facts, remedy))
+        remedy = repository.raise_role(question, name, facts.account or "its account")
+    return Answer(findings, facts, remedy)
 
 
 def _account(identity: Reply, token_type: str) -> str | None:
@@ -182,19 +185,19 @@ def _account(identity: Reply, token_type: str) -> str | None:
 
 def _unreached(question: Question, described: str, probed: list[Probes]) -> Finding:
     """Why no permission could be proven."""
-    named, transient = repository.named(question.path), False
-    if named is not None and probed:
-        found = probed[0].found
-        if isinstance(found, NoAnswer):
-            reason, transient = f"{found} when asked for {named}", found.transient
-        elif found.status == 404:
-            reason = f"says 404 for {named}: either not there, or {_hidden(described)}"
-        else:
-            reason = f"answers {found.status} when asked for {named}, which says nothing of the token"
-    else:
+    named = repository.named(question.path)
+    if named is None or not probed:
         where = f" of {question.path[0]}" if question.path else ""
         reason = f"shows this {described} no private repository{where} on which its permissions could be proven"
-    return Finding(Outcome.UNVERIFIED, reason=reason, transient=transient)
+        return Finding(Outcome.UNVERIFIED, reason=reason)
+    found = probed[0].found
+    if isinstance(found, NoAnswer):
+        reason = f"{found} when asked for {named}"
+        return Finding(Outcome.UNVERIFIED, reason=reason, transient=found.transient, remedy=found.remedy)
+    if repository.is_missing(found):
+        reason = f"says 404 for {named}: either not there, or {_hidden(described)}"
+        return Finding(Outcome.UNVERIFIED, reason=reason)
+    return Finding(Outcome.UNVERIFIED, reason=repository.unclear(found).format(named))
 
 
 def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[str, Level]]:

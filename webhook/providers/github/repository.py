@@ -96,11 +96,13 @@ class Replies:
         found: to ``GET /repos/{name}``.
         hooks: to a request for its webhooks, sent where the role doesn't say that the user is administrator.
         write: to a write that can't succeed, sent where the role says that the user may not push.
+        listing: the account's repositories, asked for where the name may be the beginning of others and there is none.
     """
 
     found: Reply | NoAnswer
     hooks: Reply | NoAnswer | None = None
     write: Reply | NoAnswer | None = None
+    listing: Reply | NoAnswer | None = None
 
 
 async def ask(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -> Replies:
@@ -197,6 +199,20 @@ def is_shown(reply: Reply | NoAnswer) -> bool:
     return isinstance(reply.body.get("full_name"), str)
 
 
+def is_missing(reply: Reply | NoAnswer) -> bool:
+    """Whether GitHub itself says that there is no such repository, or none that the account may see."""
+    if not isinstance(reply, Reply) or reply.status != 404:
+        return False
+    return replies.is_own(reply) or replies.message_of(reply) == "not found"
+
+
+def unclear(reply: Reply) -> str:
+    """Why a reply says nothing of a repository; ``{}`` stands for that."""
+    if reply.status == 404:
+        return "answers 404 when asked for {}, but not as GitHub does: a proxy between may have answered"
+    return f"answers {reply.status} when asked for {{}}, which says nothing of the token"
+
+
 def is_private(body: Mapping[object, object]) -> bool | None:
     """Whether a repository isn't for everybody to read (private or internal); None where its document doesn't say."""
     private, visibility = body.get("private"), body.get("visibility")
@@ -226,12 +242,11 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
             )
         if refused is not None:
             return failed(*refused)
-    if found.status == 404:
+    if is_missing(found):
         reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
         return failed(Finding(Outcome.UNVERIFIED, reason=reason))
     if not is_shown(found) or not isinstance(found.body, Mapping):
-        reason = f"answers {found.status} when asked for {name}, which says nothing of the token"
-        return failed(Finding(Outcome.UNVERIFIED, reason=reason))
+        return failed(Finding(Outcome.UNVERIFIED, reason=unclear(found).format(name)))
     now = current_name(name, found, secret=secret)
     remedy = raise_role(question, now, account)
     return Seen(now, account, answers, None, remedy, notes(question, name, found, secret=secret))

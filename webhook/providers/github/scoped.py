@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from webhook.findings import (
     Answer,
@@ -16,11 +17,11 @@ from webhook.findings import (
 )
 from webhook.providers import reach
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import elsewhere, links, refusals, replies, repository
+from webhook.providers.github import elsewhere, links, prefixes, refusals, replies, repository
 from webhook.providers.github.repository import Rights, rights_for_scopes
 from webhook.providers.github.vocabulary import held
 from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import both
+from webhook.providers.rounds import answer_of, both
 from webhook.providers.text import plain
 from webhook.requirements import Level, Requirement, union
 
@@ -31,7 +32,8 @@ _Others = Sequence[tuple[RepositoryNeed, repository.Replies | NoAnswer | None]]
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
     """Ask whose token it is and what it may do, and in the same round for the repositories that it must reach.
 
-    A second round is only for rights that the account's role at a repository leaves open.
+    A second round is only for what the account's role at a repository leaves open, or for repositories whose names
+    begin as the URL ends.
     """
     name = repository.named(question.path)
     here, rest = elsewhere.apart(question)
@@ -41,7 +43,12 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
         return None if other is None else await repository.ask(other, _rights(need), api, headers)
 
     async def look_here() -> repository.Replies | None:
-        return None if name is None else await repository.ask(name, _rights_here(question, here), api, headers)
+        if name is None:
+            return None
+        answers = await repository.ask(name, _rights_here(question, here), api, headers)
+        if not repository.is_missing(answers.found) or not prefixes.may_end_inside(question):
+            return answers
+        return replace(answers, listing=await answer_of(api.send("GET", prefixes.LISTING, headers=headers)))
 
     own = both(api.send("GET", "/user", headers=headers), look_here())
     (user, found), others = await both(own, reach.look(rest, api, look))
@@ -100,7 +107,12 @@ def judge(
     findings = {role: _scopes_suffice(needed, scopes) for role, needed in question.requirements.items()}
     remedy = links.new_classic(question)
     name = repository.named(question.path)
-    if name is not None and found is not None:
+    prefix = ""
+    if found is not None and repository.is_missing(found.found) and prefixes.may_end_inside(question):
+        prefix = prefixes.taken_as_prefix(question, found.listing, secret=token)
+    if prefix:
+        facts = repository.warned(facts, [prefix])
+    elif name is not None and found is not None:
         seen = repository.look(question, name, found, facts, secret=token)
         facts = repository.warned(facts, seen.warnings)
         for role, finding in findings.items():
