@@ -48,7 +48,7 @@ def test_the_header_has_what_the_table_says() -> None:
         SecretStr("x"), Place("platform", "alice", host="github.com"), derive_key(parse_key(key_text().encode()), "a")
     )
     header = json.loads(base64.urlsafe_b64decode(value.partition(".")[0] + "=="))
-    table = DOCUMENT.split("## The value")[1].split("## The keys")[0]
+    table = DOCUMENT.split("## The value")[1].split("## Protection and limits")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.MULTILINE)
     assert [name for name, _ in rows] == list(header)
     assert {name: f"`{value}`" for name, value in header.items() if name != "kid"} == {
