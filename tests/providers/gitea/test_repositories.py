@@ -11,7 +11,7 @@ from tests.providers.gitea.conftest import NAME, USER, WHOLE_ROUND, Desk, needs
 from webhook.findings import Outcome, RepositoryNeed
 from webhook.providers.base import NoAnswer
 from webhook.requirements import Level, Role
-from webhook.simulator.faults import Latency, Outage
+from webhook.simulator.faults import Latency, Outage, Redirect
 
 READ_ONLY = needs("read:repository")
 DIARY = RepositoryNeed(("octocat", "diary"), Level.WRITE)
@@ -113,6 +113,52 @@ async def test_a_token_for_what_is_public_reaches_that(desk: Desk) -> None:
         assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
         warning = "This access token is public-only: it reaches no private repository."
         assert answer.facts.warnings == (warning,)
+
+
+# --- Renamed repositories ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("path", ["acme/old-apps", "ACME/Old-Apps", "former/apps"])
+async def test_a_renamed_repository_is_followed(desk: Desk, role: Role, path: str) -> None:
+    """Whether it or its owner was renamed; the warning names the new name."""
+    desk.world.repositories["acme/apps"].former_names = ["acme/old-apps", "former/apps"]
+    answer = await desk.inspect("gitea-good-runtime", path, roles={role: USER})
+    assert answer.findings[role].outcome is Outcome.SUFFICIENT
+    (warning,) = answer.facts.warnings
+    assert f"{path} was renamed or moved to acme/apps" in warning
+
+
+async def test_a_renamed_repository_of_the_configuration_is_followed(desk: Desk) -> None:
+    """It was one reason to deny every runtime token of the host."""
+    desk.world.repositories["octocat/diary"].former_names = ["octocat/notes"]
+    notes = RepositoryNeed(("octocat", "notes"), Level.WRITE)
+    answer = await desk.inspect("gitea-good-runtime", repositories=(notes,))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("octocat/notes was renamed or moved to octocat/diary" in one for one in answer.facts.warnings)
+
+
+async def test_a_renamed_repository_that_may_only_be_read_is_insufficient(desk: Desk) -> None:
+    """The page where rights are given is at the new name."""
+    desk.world.repositories["acme/apps"].former_names = ["acme/old-apps"]
+    answer = await desk.inspect("gitea-reader", "acme/old-apps")
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
+    assert f"https://{NAME}/acme/apps/settings/collaboration" in answer.remedy
+
+
+async def test_a_renamed_repository_that_is_not_to_be_seen_is_left_open(desk: Desk) -> None:
+    """404 at the new name proves nothing."""
+    desk.world.repositories["octocat/diary"].former_names = ["octocat/notes"]
+    finding = await desk.find("gitea-reader", "octocat/notes")
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+async def test_another_redirect_is_no_answer(desk: Desk) -> None:
+    """No token goes to another host."""
+    desk.fail(Redirect(to="https://elsewhere.example/api/v1/repos/acme/apps"), "/repos/acme/apps")
+    finding = await desk.find("gitea-good-runtime")
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "redirect to another host" in finding.reason
 
 
 # --- repositories: ---------------------------------------------------------------------------------------------------

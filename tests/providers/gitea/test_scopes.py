@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from tests.providers.gitea.conftest import LINK, NAME, RUNTIME, USER, WHOLE_ROUND, Desk, needs
 from webhook.findings import Facts, GitHubAppCredential, Outcome
 from webhook.requirements import Role
+from webhook.simulator.faults import Status
 
 VERSIONS = ["silent", "tells in refusals", "tells a token of itself"]
 SOURCES = pytest.mark.parametrize("version", VERSIONS)
@@ -108,6 +109,23 @@ async def test_forgejo_is_asked_in_the_same_way(desk: Desk) -> None:
     assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
 
 
+@pytest.mark.parametrize("name", ["gitea-good-runtime", "gitea-good-user"])
+async def test_a_version_that_takes_a_scope_to_tell_has_categories(desk: Desk, name: str) -> None:
+    """The refusal of 1.20.0 and 1.20.1 names one."""
+    desk.world.version, desk.world.version_needs_scope = "1.20.1", True
+    assert (await desk.find(name)).outcome is Outcome.SUFFICIENT
+    assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
+
+
+async def test_a_version_that_is_kept_back_is_told_by_another_refusal(desk: Desk) -> None:
+    """Any that names a scope of a category."""
+    desk.fail(Status(status=404, body="not here", content_type="text/plain"), "/version")
+    token = desk.give("write:repository")
+    finding = await desk.find(token, requirement=needs("write:repository"))
+    assert finding.outcome is Outcome.SUFFICIENT
+    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.UNVERIFIED
+
+
 @pytest.mark.parametrize("version", ["1.19.4", "1.18.0+dev", "v1.4", "nonsense", ""])
 async def test_a_version_without_these_scopes_proves_nothing_good(desk: Desk, version: str) -> None:
     """It would look at scopes later than at what is there; but what it refuses for want of them is refused."""
@@ -142,8 +160,8 @@ async def test_a_deleted_token_is_invalid(desk: Desk) -> None:
 async def test_a_person_who_may_not_sign_in_blocks_a_good_token(desk: Desk) -> None:
     """Which is somebody else's to mend."""
     assert await desk.sentence("gitea-prohibited") == (
-        f"{NAME} accepts this access token, but its owner may not sign in. Have an administrator of {NAME} let its "
-        "owner in again, or use another account's token."
+        f"{NAME} accepts this access token, but its account is prohibited from signing in. Have an administrator "
+        "enable the account, or use a token of another account."
     )
 
 

@@ -204,20 +204,6 @@ async def test_a_refusal_of_all_requests_is_about_the_token(message: str, outcom
         await find({**script, "GET /version": VERSION})
 
 
-@pytest.mark.parametrize(
-    ("message", "why"),
-    [
-        ("This account is not activated.", "its owner's account is not activated"),
-        ("You must change your password. Change it at: https://x/", "its owner must change the password first"),
-        ("This instance requires two-factor authentication", "its owner must set up two-factor authentication first"),
-    ],
-)
-async def test_other_things_than_scopes_may_stop_a_good_token(message: str, why: str) -> None:
-    """They are said of the account, before anything is looked at."""
-    finding = await find(dict.fromkeys(GOOD, Reply(403, {}, {"message": message})))
-    assert (finding.outcome, finding.reason) == (Outcome.BLOCKED, f"accepts this access token, but {why}")
-
-
 @pytest.mark.parametrize("body", [None, {}, {"login": None}, [{"login": "octocat"}]])
 async def test_a_person_without_a_name_is_none(body: object) -> None:
     """Whatever answers 200 there is not known to be Gitea."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.simulator.gitea.model import GiteaHost, Hook, Organization, Repository, Role, User
+from webhook.simulator.gitea.model import GiteaHost, Hook, Organization, Repository, Role, Token, User
 
 Document = dict[str, Any]
 
@@ -26,9 +26,11 @@ def organization(known: Organization) -> Document:
     return {"id": known.id, "name": known.name, "username": known.name, "visibility": "public"}
 
 
-def repository(host: GiteaHost, known: Repository, viewer: User | None, site: str) -> Document:
-    """A repository. ``permissions`` tells of the person, whatever their token holds."""
-    role = host.role(viewer, known)
+def repository(
+    host: GiteaHost, known: Repository, viewer: User | None, site: str, token: Token | None = None
+) -> Document:
+    """A repository. ``permissions`` tells of the person, whatever scopes their token holds."""
+    role = host.role(viewer, known, token)
     return {
         "id": known.id,
         "owner": {"login": known.owner},
@@ -36,6 +38,7 @@ def repository(host: GiteaHost, known: Repository, viewer: User | None, site: st
         "full_name": known.full_name,
         "private": known.private,
         "archived": known.archived,
+        "mirror": known.mirror,
         "empty": known.empty,
         "default_branch": "main",
         "html_url": f"{site}/{known.full_name}",

@@ -99,7 +99,8 @@ def _create_repository(ask: Ask, owner: str) -> Reply:
 
 
 def repository(ask: Ask) -> Reply:
-    return Reply.json(200, documents.repository(ask.host, ask.repository, ask.caller.user, ask.site))
+    caller = ask.caller
+    return Reply.json(200, documents.repository(ask.host, ask.repository, caller.user, ask.site, caller.token))
 
 
 def hooks(ask: Ask) -> Reply:

@@ -24,7 +24,7 @@ def advertise(host: GiteaHost, call: Call, caller: Caller | None, owner: str, na
     if service not in SERVICES:
         return Reply.text(400, "")
     writes = service == "git-receive-pack"
-    repository = host.repository(owner, name)
+    repository = host.repository(owner, name) or host.renamed(owner, name)
     if repository is not None and repository.archived and writes:
         return Reply.text(403, "This repo is archived. You can view files and clone it, but cannot push.\n")
     if caller is None:
@@ -38,7 +38,7 @@ def advertise(host: GiteaHost, call: Call, caller: Caller | None, owner: str, na
         return refused
     if repository is None:
         return _absent(host, service, owner)
-    if host.role(caller.user, repository) < Role.READ:
+    if host.role(caller.user, repository, caller.token) < Role.READ:
         return Reply.text(404, "Repository not found\n")
     return _advertisement(service, repository)
 

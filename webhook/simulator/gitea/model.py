@@ -95,7 +95,10 @@ class Repository(Model):
     id: int
     private: bool = True
     archived: bool = False
+    mirror: bool = False
     empty: bool = False
+    former_names: list[str] = Field(default_factory=list)
+    """``owner/name`` that it had before it, or its owner, was renamed."""
     collaborators: dict[str, RoleName] = Field(default_factory=dict)
     hooks: list[Hook] = Field(default_factory=list)
 
@@ -113,6 +116,8 @@ class Token(Model):
     seed: str = "simulator"
     fixed_value: StoredSecret | None = Field(default=None, repr=False)
     scopes: list[Scope] = Field(default_factory=list)
+    repositories: list[str] | None = None
+    """Forgejo 15: those that it is restricted to, by ``owner/name``. It reads all that is public as well."""
     revoked: bool = False
 
     @property
@@ -155,6 +160,8 @@ class GiteaHost(HostModel):
     """Newer versions of Gitea tell in a refusal what the token has, beside what it lacks."""
     tells_of_tokens: bool = False
     """Those of 2026 and later have an endpoint that tells a token of itself (``GET /token``)."""
+    version_needs_scope: bool = False
+    """1.20.0 and 1.20.1 tell tokens their version only with ``read:misc`` (go-gitea/gitea#26035)."""
     requires_sign_in: bool = False
     """Nobody anonymous may ask anything (``REQUIRE_SIGNIN_VIEW``)."""
     push_to_create: bool = False
@@ -192,10 +199,23 @@ class GiteaHost(HostModel):
         """The token with this value, whatever its state."""
         return next((token for token in self.tokens.values() if token.value == secret), None)
 
-    def role(self, user: User | None, repository: Repository) -> Role:
-        """What a person may do in a repository, by whatever right; everybody reads a public one."""
+    def renamed(self, owner: str, name: str) -> Repository | None:
+        """The repository that had this name before, in any letter case."""
+        former = f"{owner}/{name}".lower()
+        return next(
+            (one for one in self.repositories.values() if former in (old.lower() for old in one.former_names)), None
+        )
+
+    def role(self, user: User | None, repository: Repository, token: Token | None = None) -> Role:
+        """What a person may do in a repository, by whatever right; everybody reads a public one.
+
+        Args:
+            token: the person's, which may be restricted to certain repositories.
+        """
         floor = Role.NONE if repository.private else Role.READ
         if user is None:
+            return floor
+        if token is not None and token.repositories is not None and repository.full_name not in token.repositories:
             return floor
         organization = self.organization(repository.owner)
         owners = [repository.owner] if organization is None else organization.owners

@@ -20,6 +20,11 @@ def not_found(site: str) -> Reply:
     return Reply.json(404, document)
 
 
+def moved(status: int, location: str) -> Reply:
+    """The address of a repository that was renamed, relative to the site."""
+    return Reply(status).with_headers({"Location": location})
+
+
 def bad_credentials(site: str) -> Reply:
     """Deleted and wrong tokens can't be told apart."""
     return error(401, "invalid username, password or token", site)

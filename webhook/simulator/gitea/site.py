@@ -7,7 +7,7 @@ from dataclasses import replace
 from webhook.simulator.exchange import Call, Reply
 from webhook.simulator.gitea import endpoints, git, replies
 from webhook.simulator.gitea.identity import Caller, identify, token_presented
-from webhook.simulator.gitea.model import GiteaHost, Role
+from webhook.simulator.gitea.model import GiteaHost, Repository, Role
 from webhook.simulator.gitea.routing import Ask, Route
 from webhook.simulator.provider import RateLimit
 
@@ -70,25 +70,36 @@ class GiteaSite:
         token = ask.caller.token
         if token is None:
             return None
-        for scopes in route.scopes:
+        hidden = self.model.version_needs_scope and route.path == "/version"
+        needed = [*route.scopes, ["read:misc"]] if hidden else route.scopes
+        for scopes in needed:
             if not all(token.holds(scope) for scope in scopes):
                 return replies.scopes_missing(scopes, token.scopes if self.model.tells_scopes else None, ask.site)
         return None
 
     def _run_in_scope(self, route: Route, ask: Ask) -> Reply:
         if route.role is not None:
-            repository = self.model.repository(ask.params["owner"], ask.params["repo"])
-            if repository is None or self.model.role(ask.caller.user, repository) < Role.READ:
-                return replies.not_found(ask.site)
             token = ask.caller.token
+            owner, name = ask.params["owner"], ask.params["repo"]
+            repository = self.model.repository(owner, name)
+            if repository is None and (renamed := self.model.renamed(owner, name)) is not None:
+                return self._redirect(ask, renamed)
+            if repository is None or self.model.role(ask.caller.user, repository, token) < Role.READ:
+                return replies.not_found(ask.site)
             if repository.private and token is not None and token.public_only:
                 return replies.error(403, f"token scope is limited to public {_named(route)}", ask.site)
             ask = replace(ask, known=repository)
         if route.signed_in and ask.caller.user is None:
             return replies.error(401, "token is required", ask.site)
-        if route.role is not None and self.model.role(ask.caller.user, ask.repository) < route.role:
+        if route.role is not None and self.model.role(ask.caller.user, ask.repository, ask.caller.token) < route.role:
             return replies.error(403, NOT_AN_ADMIN, ask.site)
         return route.handler(ask)
+
+    def _redirect(self, ask: Ask, repository: Repository) -> Reply:
+        """301 for a renamed repository, 307 for a renamed owner, to whoever asks (go-gitea/gitea#28460)."""
+        owner, name = ask.params["owner"], ask.params["repo"]
+        status = 301 if owner.lower() == repository.owner.lower() else 307
+        return replies.moved(status, ask.call.path.replace(f"/{owner}/{name}", f"/{repository.full_name}", 1))
 
     def rate_limited(self, call: Call, limit: RateLimit) -> Reply:
         return replies.too_many_requests(limit.retry_after)

@@ -1,0 +1,157 @@
+"""What all replies together mean: one finding a role, the facts, and what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from webhook.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed, same_for_all
+from webhook.providers import reach
+from webhook.providers.base import NoAnswer, Reply, is_transient
+from webhook.providers.gitea import links, replies, repositories, scopes
+from webhook.providers.gitea.profile import DESCRIBED
+from webhook.providers.gitea.repositories import Reader
+from webhook.providers.gitea.requests import Responses, repository, scopes_in_question
+from webhook.providers.reach import Fate
+from webhook.requirements import Level, Requirement, Role, union
+
+
+def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
+    """Return the answer.
+
+    Raises:
+        NoAnswer: nothing was learnt about the token.
+    """
+    refused = _refusal(question, responses)
+    if refused is not None:
+        finding, remedy = refused
+        return same_for_all(question, finding, Facts("personal", DESCRIBED), remedy=remedy)
+    listed = scopes.listed(responses, secret=secret)
+    known = {scope: scopes.has(scope, responses, listed) for scope in scopes_in_question(question)}
+    holds = listed if listed is not None else scopes.proven(known, responses)
+    account = scopes.account(responses, secret=secret)
+    reader = Reader(question.host, account, scopes.may_be_restricted(responses, known), secret)
+    fates: list[tuple[RepositoryNeed, Fate]] = []
+    for need, response in responses.others:
+        writes = True if need.access is Level.READ else known["write:repository"]
+        fates.append((need, repositories.fate_of(reader, need, response, writes)))
+    findings = {
+        role: _by_scopes(role, needed, known, reader, responses, fates)
+        for role, needed in question.requirements.items()
+    }
+    facts = replace(Facts("personal", DESCRIBED), account=account, holds=holds)
+    answer = Answer(findings, facts, _new_token(question, reader))
+    answer = _at_named(question, answer, reader, responses)
+    answer = reach.add(answer, question, fates)
+    return _warned(question, answer, reader, responses)
+
+
+def _refusal(question: Question, responses: Responses) -> tuple[Finding, str] | None:
+    """Why the token can't be used at all, and what to do; None where it was accepted.
+
+    Raises:
+        NoAnswer: nothing was learnt.
+    """
+    answered = [response for response in responses.about_token if isinstance(response, Reply)]
+    if not answered:
+        raise next(response for response in responses.about_token if isinstance(response, NoAnswer))
+    if all(reply.status == 404 and not replies.is_giteas(reply) for reply in answered):
+        raise NoAnswer("answers 404 where its API should be: apiUrl may lack the path that it is installed at")
+    # The repository alone may be kept out of reach, by a rule of its own.
+    everywhere = [response for response in (*responses.probes.values(), responses.version) if replies.policy(response)]
+    for known in map(replies.policy, everywhere):
+        if known is not None:
+            return Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but {known.reason}"), known.remedy
+    messages = [replies.message(reply) for reply in answered]
+    if not replies.NO_CREDENTIALS.isdisjoint(messages):
+        raise NoAnswer("saw no credentials; a proxy between may have taken them away")
+    if all(reply.status != 401 for reply in answered):
+        return None
+    if any(reply.status == 200 or replies.missing(reply) or scopes.passed(reply) for reply in answered):
+        raise NoAnswer("refuses this token in one place and answers in another")
+    # Bad credentials are refused even where none are needed, so that this is about them and nothing else.
+    version = responses.version
+    openly = isinstance(version, Reply) and version.status == 401 and replies.is_giteas(version)
+    if openly or any(text.startswith(replies.WRONG) for text in messages):
+        reason = f"refuses this {DESCRIBED}: it is wrong or was deleted"
+        return Finding(Outcome.INVALID, reason=reason), _new_token(question, None)
+    raise NoAnswer("answers 401 without saying why, which may be a proxy's doing")
+
+
+def _by_scopes(
+    role: Role,
+    needed: Requirement,
+    known: Mapping[str, bool | str],
+    reader: Reader,
+    responses: Responses,
+    fates: Sequence[tuple[RepositoryNeed, Fate]],
+) -> Finding:
+    """What the scopes mean for a role. A restricted token is judged by the repositories that it reaches."""
+    transient = is_transient(*responses.probes.values(), responses.version)
+    if not reader.restricted or repositories.access_of(needed) is None:
+        return scopes.judge(needed, known, transient=transient)
+    finding = scopes.judge(needed, {**known, scopes.ACCOUNT: True}, transient=transient)
+    reached = role is Role.RUNTIME and any(need.certain and fate is None for need, fate in fates)
+    if finding.outcome is not Outcome.SUFFICIENT or responses.named is not None or reached:
+        return finding
+    reason = (
+        f"says that this {DESCRIBED} has no {scopes.ACCOUNT}, as one that is restricted to repositories has none, and "
+        "its URL names no repository to check"
+    )
+    remedy = f"Store it with the URL of a repository, or make one that has {scopes.ACCOUNT}."
+    return Finding(Outcome.UNVERIFIED, reason=reason, remedy=remedy)
+
+
+def _at_named(question: Question, answer: Answer, reader: Reader, responses: Responses) -> Answer:
+    """The answer with what the repository that the URL names means for each role whose scopes suffice."""
+    name = repository(question.path, question.host)
+    if name is None or responses.named is None:
+        return answer
+    findings, remedy = dict(answer.findings), answer.remedy
+    for role, needed in question.requirements.items():
+        access = repositories.access_of(needed)
+        if access is None or findings[role].outcome is not Outcome.SUFFICIENT:
+            continue
+        problem = repositories.problem_at(reader, name, access, responses.named)
+        if isinstance(problem, NoAnswer):
+            problem = reach.unanswered(problem)
+        if problem is not None:
+            reason, unverified = problem.reason.replace("{}", name), problem.outcome is Outcome.UNVERIFIED
+            own = problem.remedy if unverified else ""
+            findings[role] = Finding(problem.outcome, reason=reason, transient=problem.transient, remedy=own)
+            remedy = problem.remedy or remedy
+    if any(finding.lacks for finding in findings.values()):  # which a better token mends
+        remedy = answer.remedy
+    return replace(answer, findings=findings, remedy=remedy)
+
+
+def _warned(question: Question, answer: Answer, reader: Reader, responses: Responses) -> Answer:
+    """The answer with sentences about what stops nothing."""
+    host = question.host
+    found: list[str] = []
+    if reader.restricted and any(finding.outcome is Outcome.SUFFICIENT for finding in answer.findings.values()):
+        found.append(
+            f"{host.name} does not tell whose account this token is: it has no {scopes.ACCOUNT}, which a token that is "
+            "restricted to repositories can't have."
+        )
+    name = repository(question.path, host)
+    if name is not None:
+        runtime = repositories.access_of(question.requirements.get(Role.RUNTIME, Requirement()))
+        manages = runtime is Level.WRITE
+        found += repositories.warnings(reader, name, responses.named, pushes=True, manages_webhooks=manages)
+    for need, response in responses.others:
+        other = repository(need.path, host)
+        if other is not None:
+            pushes = need.access is not Level.READ
+            found += repositories.warnings(reader, other, response, pushes=pushes, manages_webhooks=False)
+    if scopes.is_public_only(responses, answer.facts.holds):
+        found.append(f"This {DESCRIBED} is public-only: it reaches no private repository.")
+    warnings = tuple(dict.fromkeys((*answer.facts.warnings, *found)))
+    return replace(answer, facts=replace(answer.facts, warnings=warnings))
+
+
+def _new_token(question: Question, reader: Reader | None) -> str:
+    needed = union(question.requirements.values()).scopes
+    if reader is not None and reader.restricted:
+        needed = tuple(scope for scope in needed if scope != scopes.ACCOUNT) or needed
+    return links.new_token(question.host, *needed)

@@ -1,0 +1,33 @@
+"""Where people make tokens and give rights."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from webhook.hosts import Host
+from webhook.providers.gitea.profile import API
+from webhook.wording import join
+
+
+def new_token(host: Host, *scopes: str) -> str:
+    """Return a sentence with the page of a user's own tokens, whose boxes no link ticks."""
+    return f"Make one with {join(scopes)} under Settings > Applications: {tokens_page(host)}"
+
+
+def tokens_page(host: Host) -> str:
+    """Return the page of a user's own tokens."""
+    return f"{_web_url(host)}/user/settings/applications"
+
+
+def collaborators(host: Host, name: str) -> str:
+    """Return the page where rights in a repository are given."""
+    return f"{_web_url(host)}/{name}/settings/collaboration"
+
+
+def root(host: Host) -> str:
+    """Return the path that a Gitea is installed at, `""` for the usual one."""
+    return urlsplit(host.api_url).path.rstrip("/").removesuffix(API)
+
+
+def _web_url(host: Host) -> str:
+    return f"{host.web_url}{root(host)}"

@@ -1,0 +1,27 @@
+"""Gitea and Forgejo without asking them. Only its host tells what a token is for: it is 40 hexadecimal digits."""
+
+from __future__ import annotations
+
+import re
+
+from webhook.hosts import Kind
+from webhook.providers.profile import Profile
+from webhook.providers.vocabulary import Vocabulary
+from webhook.requirements import Requirement, Role
+
+API = "/api/v1"
+DESCRIBED = "access token"
+_CATEGORIES = "activitypub admin issue misc notification organization package repository user".split()
+# `public-only` is no right but a restriction: no requirement can name it.
+SCOPES = frozenset({"all", *(f"{level}:{category}" for category in _CATEGORIES for level in ("read", "write"))})
+# Webhooks and pushing are both part of write:repository; read:user says whose a token is.
+_NEEDED = Requirement(scopes=("write:repository", "read:user"))
+
+PROFILE = Profile(
+    kind=Kind("gitea"),
+    title="Gitea",
+    vocabulary=Vocabulary(scopes=SCOPES),
+    defaults={Role.RUNTIME: _NEEDED, Role.USER: _NEEDED},
+    api_url=lambda name: f"https://{name}{API}",
+    repository_path=re.compile(r"/repos/[^/?]+/[^/?]+"),
+)

@@ -1,0 +1,96 @@
+"""Reading single replies. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.gitea import refusals
+from webhook.providers.gitea.profile import SCOPES
+
+Response = Reply | NoAnswer
+"""The outcome of one request; the others count all the same."""
+
+# `apiAuth`, `verifyAuthWithOptions` and `reqToken` in the source of Gitea and Forgejo.
+NO_CREDENTIALS = frozenset({"token is required", "Only signed in user is allowed to call APIs."})
+WRONG = ("invalid username, password or token", "user does not exist", "access token does not exist")
+_LACKS = re.compile(
+    r"token does not have at least one of required scope\(s\)"
+    r"(?:: \[(?P<older>[a-z: ]+)\]|, required=\[(?P<newer>[a-z: ]+)\], token scope=(?P<held>[a-z:,-]*))"
+)
+_PUBLIC_ONLY = ("token scope is limited to public ", "this endpoint is not available for public-only tokens")
+
+
+def message(response: Response) -> str:
+    """Return Gitea's own text; `""` without one."""
+    body = response.body if isinstance(response, Reply) else None
+    text = body.get("message") if isinstance(body, Mapping) else None
+    return text if isinstance(text, str) else ""
+
+
+def is_giteas(reply: Reply) -> bool:
+    """Return whether an error has Gitea's form, which a proxy's doesn't; the text may be in another language."""
+    url = reply.body.get("url") if isinstance(reply.body, Mapping) else None
+    return isinstance(url, str) and url.endswith("/api/swagger")
+
+
+def is_public_only(response: Response) -> bool:
+    """Return whether the token is refused because it is for what is public."""
+    return isinstance(response, Reply) and response.status == 403 and message(response).startswith(_PUBLIC_ONLY)
+
+
+def policy(response: Response) -> refusals.Refusal | None:
+    """Return why a valid token is refused, where the site names a reason."""
+    return refusals.find(message(response)) if isinstance(response, Reply) and response.status == 403 else None
+
+
+def missing(response: Response) -> str:
+    """Return the scopes that a refusal names, which only a valid token gets; `""` for other replies.
+
+    All that are needed are named, so that only one that stands alone is surely missing.
+    """
+    refused = _refused(response)
+    return "" if refused is None else refused["older"] or refused["newer"]
+
+
+def names_categories(response: Response) -> bool:
+    """Return whether a refusal names scopes of categories, as only versions since 1.20 have them."""
+    return not SCOPES.isdisjoint(missing(response).split())
+
+
+def held(response: Response) -> list[str] | None:
+    """Return all scopes of the token, where a refusal lists them, as Gitea does since 1.23."""
+    refused = _refused(response)
+    scopes = None if refused is None else refused["held"]
+    return None if scopes is None else scopes.split(",")
+
+
+def _refused(response: Response) -> re.Match[str] | None:
+    refused = isinstance(response, Reply) and response.status == 403
+    return _LACKS.fullmatch(message(response)) if refused else None
+
+
+def itself(response: Response) -> tuple[list[str], str] | tuple[None, None]:
+    """Return the token's scopes and its owner, by ``GET /token``; neither where the reply isn't whole."""
+    body = response.body if isinstance(response, Reply) and response.status == 200 else None
+    scopes, person = (body.get("scopes"), body.get("user")) if isinstance(body, Mapping) else (None, None)
+    name = person.get("login") if isinstance(person, Mapping) else None
+    if not isinstance(name, str) or not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
+        return None, None
+    return scopes, name
+
+
+def login(response: Response | None) -> str | None:
+    """Return whose the token is, by ``GET /user``."""
+    body = response.body if isinstance(response, Reply) and response.status == 200 else None
+    name = body.get("login") if isinstance(body, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def version(response: Response) -> tuple[int, int] | None:
+    """Return the first two numbers of the version; None where it isn't told. A Forgejo's are its own."""
+    body = response.body if isinstance(response, Reply) and response.status == 200 else None
+    shown = body.get("version") if isinstance(body, Mapping) else None
+    number = re.match(r"v?(\d{1,4})\.(\d{1,4})", shown, re.ASCII) if isinstance(shown, str) else None
+    return None if number is None else (int(number[1]), int(number[2]))

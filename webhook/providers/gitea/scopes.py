@@ -1,0 +1,113 @@
+"""What a token may do, by categories: listed by the newest versions, proven by probes at the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from webhook.findings import Finding, Outcome
+from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.gitea import replies
+from webhook.providers.gitea.profile import DESCRIBED
+from webhook.providers.gitea.requests import Responses
+from webhook.providers.text import plain
+from webhook.requirements import Requirement
+from webhook.wording import join
+
+ACCOUNT = "read:user"
+"""It tells whose a token is."""
+_FIRST_WITH_CATEGORIES = (1, 20)  # Gitea's release notes of 1.20: "Redesign Scoped Access Tokens"
+_FIRST_RESTRICTED = (15, 0)
+"""Since Forgejo 15 a token can be restricted to repositories. It then holds scopes of repositories and issues alone
+(home-operations/konflate#494). Versions of Gitea begin with 1."""
+
+
+def listed(responses: Responses, *, secret: str) -> tuple[str, ...] | None:
+    """Return all scopes of the token, where any reply lists them: ``GET /token`` since 2026, refusals since 1.23."""
+    scopes = replies.itself(responses.itself)[0]
+    if scopes is None:
+        scopes = next((held for one in responses.about_token if (held := replies.held(one)) is not None), None)
+    return None if scopes is None else tuple(scope for scope in scopes if plain(scope, secret=secret))
+
+
+def has(scope: str, responses: Responses, held: tuple[str, ...] | None) -> bool | str:
+    """Return whether the token has a scope, or a clause that says why that isn't known.
+
+    Args:
+        held: all its scopes, where they are listed.
+    """
+    if held is not None:
+        return not {"all", scope, scope.replace("read:", "write:", 1)}.isdisjoint(held)
+    response = responses.probes.get(scope)
+    if response is None:
+        return f"does not tell whether this {DESCRIBED} has {scope}"
+    if isinstance(response, NoAnswer):
+        return f"{response} when asked about {scope}"
+    if replies.missing(response) == scope:
+        return False
+    return _with_categories(responses) if passed(response) else f"answers {response.status} when asked about {scope}"
+
+
+def passed(reply: Reply) -> bool:
+    """Return whether a probe came as far as only a token with its scope does."""
+    if replies.login(reply) is not None or replies.is_public_only(reply):
+        return True
+    return reply.status in (404, 422) and replies.is_giteas(reply)
+
+
+def _with_categories(responses: Responses) -> bool | str:
+    """Return whether this version's endpoints look at these scopes first, or a clause that says why it isn't known.
+
+    Gitea 1.19 had scopes of other names, and looked at them later; before there were none. 1.20.0 and 1.20.1 tell
+    their version only to tokens with read:misc, by a refusal that names it (go-gitea/gitea#26035).
+    """
+    number = replies.version(responses.version)
+    if number is not None:
+        if number >= _FIRST_WITH_CATEGORIES:
+            return True
+        return f"is version {number[0]}.{number[1]}, whose tokens have other scopes: these came with 1.20"
+    if any(replies.names_categories(one) for one in responses.about_token):
+        return True
+    if isinstance(responses.version, NoAnswer):
+        return f"{responses.version} when asked for its version"
+    return "does not say which version it is"
+
+
+def may_be_restricted(responses: Responses, known: Mapping[str, bool | str]) -> bool:
+    """Return whether the token may be restricted to repositories, so that it can't hold ``read:user``."""
+    number = replies.version(responses.version)
+    return known[ACCOUNT] is False and number is not None and number >= _FIRST_RESTRICTED
+
+
+def proven(known: Mapping[str, bool | str], responses: Responses) -> tuple[str, ...]:
+    """Return what probes showed that the token has; a repository that is shown proves ``read:repository`` at least."""
+    scopes = [scope for scope, there in known.items() if there is True]
+    sees = isinstance(responses.named, Reply) and responses.named.status == 200
+    if sees and _with_categories(responses) is True and not {"write:repository", "read:repository"} & {*scopes}:
+        scopes.append("read:repository")
+    return tuple(scopes)
+
+
+def judge(needed: Requirement, known: Mapping[str, bool | str], *, transient: bool) -> Finding:
+    """Return whether a token has what a role needs.
+
+    Args:
+        transient: what isn't known may be known after a while.
+    """
+    lacks = tuple(scope for scope in needed.scopes if known[scope] is False)
+    if lacks:
+        return Finding(Outcome.INSUFFICIENT, lacks)
+    open_questions = dict.fromkeys(clause for scope in needed.scopes if isinstance(clause := known[scope], str))
+    if not open_questions:
+        return Finding(Outcome.SUFFICIENT)
+    return Finding(Outcome.UNVERIFIED, reason=join(open_questions), transient=transient)
+
+
+def account(responses: Responses, *, secret: str) -> str | None:
+    """Return whose the token is, as it may be shown; None where that isn't told."""
+    names = (replies.itself(responses.itself)[1], replies.login(responses.probes.get(ACCOUNT)))
+    return next(filter(None, (plain(name, secret=secret) for name in names)), None)
+
+
+def is_public_only(responses: Responses, held: tuple[str, ...]) -> bool:
+    """Return whether the token reaches no private repository."""
+    return "public-only" in held or any(map(replies.is_public_only, responses.about_token))
