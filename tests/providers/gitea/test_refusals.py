@@ -62,11 +62,14 @@ async def test_a_token_that_is_kept_out_of_a_repository_is_blocked(desk: Desk, t
 
 
 async def test_a_repository_may_be_blocked_for_legal_reasons(desk: Desk) -> None:
-    """For everybody."""
-    desk.fail(Status(status=451, body="{}"), "/repos/acme/apps")
+    """For everybody; the page of a filter on the way says nothing of it."""
+    body = json.dumps({"message": "Unavailable", "url": f"https://{NAME}/api/swagger"})
+    desk.fail(Status(status=451, body=body), "/repos/acme/apps", times=1)
     finding = await desk.find("gitea-good-runtime")
     assert finding.outcome is Outcome.BLOCKED
     assert "for legal reasons" in finding.reason
+    desk.fail(Status(status=451, body="<html>", content_type="text/html"), "/repos/acme/apps")
+    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.UNVERIFIED
 
 
 async def test_a_mirror_is_a_warning(desk: Desk) -> None:

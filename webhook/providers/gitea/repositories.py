@@ -77,7 +77,7 @@ def problem_at(reader: Reader, name: str, access: Level, response: Response) -> 
     if (known := replies.policy(response)) is not None:
         reason = f"accepts this {DESCRIBED}, but keeps it out of {{}}, because {known.reason}"
         return Unreached(Outcome.BLOCKED, reason, known.remedy)
-    if response.status == 451:
+    if response.status == 451 and replies.is_giteas(response):  # a filter on the way sends such a page, too
         reason = "keeps everybody out of {} for legal reasons (451)"
         return Unreached(
             Outcome.BLOCKED, reason, f"Ask the operators of {host.name} about it, or use another repository."
