@@ -218,6 +218,19 @@ async def test_a_project_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
         assert f"says 404 for {path}: either" in finding.reason
 
 
+@pytest.mark.parametrize("path", ["acme/apps", "acme"])
+async def test_a_404_of_a_proxy_is_not_called_gitlabs(desk: Desk, path: str) -> None:
+    """Apache answers paths with %2F itself, by a page of its own (gitlabhq/gitlabhq#8924)."""
+    page = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
+    for places in ("/projects/.*", "/groups/.*"):
+        desk.spoil(places, Status(status=404, body=page, content_type="text/html; charset=iso-8859-1"))
+    finding = await desk.runtime("gitlab-good-runtime", path)
+    assert finding.outcome is Outcome.UNVERIFIED
+    assert "isn't GitLab's" in finding.reason
+    assert "%2F" in finding.remedy
+    assert not finding.transient
+
+
 async def test_a_proxy_that_decodes_slashes_is_suspected(desk: Desk) -> None:
     """GitLab's 404 for an address that it doesn't have is another one than for a project."""
     desk.world.proxy_decodes_slashes = True
@@ -320,7 +333,8 @@ async def test_a_group_that_lists_no_project_to_push_to_is_unverified(desk: Desk
     desk.world.groups["acme/platform"].members.clear()
     finding = await desk.runtime("gitlab-reporter", "acme")
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "whether bob may push to acme, which the role Developer there would prove" in finding.reason
+    assert finding.reason.endswith("whether bob may push to acme")
+    assert "Give bob at least the role Developer there" in finding.remedy
 
 
 async def test_a_group_may_be_empty(desk: Desk) -> None:

@@ -114,8 +114,9 @@ async def test_an_unknown_reason_is_no_verdict_on_the_token(desk: Desk) -> None:
 async def test_a_banned_address_is_not_the_tokens_fault(desk: Desk) -> None:
     """Rack::Attack answers in plain text, without a reason, for a while."""
     desk.spoil("/.*", Status(status=403, body="Forbidden\n", content_type="text/plain"))
-    with pytest.raises(NoAnswer, match="too many failed sign-ins"):
+    with pytest.raises(NoAnswer, match="too many failed sign-ins") as raised:
         await desk.inspect("gitlab-good-runtime")
+    assert raised.value.transient
 
 
 async def test_another_refusal_without_a_reason_blames_no_sign_ins(desk: Desk) -> None:
@@ -124,6 +125,7 @@ async def test_another_refusal_without_a_reason_blames_no_sign_ins(desk: Desk) -
     with pytest.raises(NoAnswer, match="without a reason") as raised:
         await desk.inspect("gitlab-good-runtime")
     assert "sign-in" not in str(raised.value)
+    assert not raised.value.transient
 
 
 async def test_a_missing_scope_is_told_before_a_policy(desk: Desk) -> None:

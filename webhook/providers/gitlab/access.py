@@ -138,7 +138,8 @@ class Reached:
         who = owner.username or "this token's account"
         if self.enough is None:
             reason = f"does not tell whether {who} may {_DOING[self.needed]} {{}}"
-            return Finding(Outcome.UNVERIFIED, reason=f"{reason}, which the role {self.role} there would prove")
+            remedy = f"Give {who} at least the role {self.role} there, which would prove it."
+            return Finding(Outcome.UNVERIFIED, reason=reason, remedy=remedy)
         return Finding(Outcome.INSUFFICIENT, reason=f"says that {who} may not {_DOING[self.needed]} {{}}, as is needed")
 
     def warnings(self, host: str, owner: Owner, *, manages_webhooks: bool) -> tuple[str, ...]:
@@ -248,10 +249,15 @@ def _lineage(group: Mapping[object, object]) -> tuple[frozenset[int], bool]:
     return frozenset(one for one in numbers if one is not None), above is None
 
 
+# GitLab docs: api/rest, namespaced paths; Apache: AllowEncodedSlashes NoDecode (gitlabhq/gitlabhq#8924).
+_LEAVE_SLASHES = "Configure the proxy to leave encoded slashes (%2F) in paths as they are."
+
+
 def _unseen(path: str, needed: int, reply: Reply | NoAnswer, *, is_group: bool = False) -> Reached:
     what = "the group " if is_group else ""
+    remedy = ""
     if isinstance(reply, NoAnswer):
-        reason = f"{reply} when asked for {what}{path}"
+        reason, remedy = f"{reply} when asked for {what}{path}", reply.remedy
     elif replies.lacks_scope(reply):
         return Reached(path, needed, unasked=True, is_group=is_group)
     elif replies.lacks_granular(reply):
@@ -260,11 +266,18 @@ def _unseen(path: str, needed: int, reply: Reply | NoAnswer, *, is_group: bool =
         return _kept_out(Reached(path, needed, is_group=is_group), known)
     elif reply.status == 404 and replies.error_of(reply):
         reason = f"does not understand a question about {what}{path}: a proxy between may decode the %2F in it"
+        remedy = _LEAVE_SLASHES
+    elif reply.status == 404 and not replies.text_of(reply):
+        reason = (
+            f"answers 404 for {what}{path} with a page that isn't GitLab's: a proxy between may decode the %2F in it"
+        )
+        remedy = _LEAVE_SLASHES
     elif reply.status == 404:
         reason = f"says 404 for {what}{path}: either there is no such thing, or this token's account may not see it"
+        remedy = "Check the URL, the account's role there, and whether the group restricts access by IP address."
     else:
         reason = f"answers {reply.status} when asked for {what}{path}, which says nothing of the token"
-    finding = Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply))
+    finding = Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply), remedy=remedy)
     return Reached(path, needed, trouble=finding, is_group=is_group)
 
 

@@ -102,7 +102,8 @@ def refusal(reply: Reply, described: str) -> Refused | None:
         return Refused(Finding(Outcome.BLOCKED, reason=reason), remedy)
     if reply.headers.get("content-type", "").startswith("text/plain"):
         # Rack::Attack, to addresses that failed too often (GitLab docs: security/rate_limits).
-        raise NoAnswer("answers 403 without a reason, as it does for a while after too many failed sign-ins")
+        clause = "answers 403 without a reason, as it does for a while after too many failed sign-ins"
+        raise NoAnswer(clause, transient=True)
     raise NoAnswer("answers 403 without a reason")
 
 

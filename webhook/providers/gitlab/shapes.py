@@ -49,6 +49,7 @@ _UNKNOWN = Shape(
             "does not know this token in its API: it is either no valid access token or a deploy token, which only Git "
             "accepts and which can't be checked"
         ),
+        remedy="Use an access token, or a deploy token made since GitLab 16.7, whose prefix tells what it is.",
     ),
 )
 _NAME_OF_DEPLOY_TOKENS = re.compile(r"gitlab\+deploy-token-[0-9]{1,12}\Z")

@@ -176,7 +176,9 @@ def _combined(problems: Sequence[tuple[Reached, Finding]]) -> Finding | None:
     for outcome in _WORST_FIRST:
         if any(problem.outcome is outcome for _, problem in problems):
             transient = all(problem.transient for _, problem in problems)
-            return Finding(outcome, reason=", and ".join(reasons), transient=transient)
+            remedies = [problem.remedy for _, problem in problems if outcome is Outcome.UNVERIFIED and problem.remedy]
+            remedy = remedies[0] if remedies else ""
+            return Finding(outcome, reason=", and ".join(reasons), transient=transient, remedy=remedy)
     return None
 
 
