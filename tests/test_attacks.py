@@ -30,6 +30,7 @@ from tests.factories import (
     make_subject,
     make_token,
     make_user_secret,
+    marks,
     patched,
 )
 from tests.providers.servers import Authority, Handler, Site, https
@@ -182,13 +183,14 @@ async def test_a_secret_may_hold_more_tokens_than_one_write_brings() -> None:
 
 
 async def test_too_many_tokens_are_let_in_with_a_warning_where_everything_is() -> None:
-    """In mode warn, and where nobody wants to have them checked; `/mutate` writes nothing, and refuses nothing."""
+    """In mode warn, and where nobody wants to have them checked; `/mutate` denies nothing, and says that none was."""
     subject = make_subject(user_secret(tokens_of("wrong", 300))[0])
     (warning,) = allowed(await Desk(configuration="mode: warn").decide(subject)).warnings
     assert "300 tokens" in warning
     skipping = 'app-proxy: {config: {skipGitPermissionValidation: "true"}}'
     assert "300 tokens" not in str(allowed(await Desk(configuration=skipping).decide(subject)).warnings)
-    assert allowed(await Desk().decide(subject, Stage.MUTATE)) == Allow()
+    marked = patched(subject.secret, allowed(await Desk().decide(subject, Stage.MUTATE)).patch)
+    assert marks(marked.labels) == {"role": "user", "validation": "warned"}
 
 
 async def stored(desk: Desk, users: int) -> SecretObject:

@@ -81,6 +81,21 @@ async def test_what_is_encrypted_is_named_where_it_would_be_ours(checker: Checke
     assert dict(report.passed_over) == {"SealedSecret": 1}
 
 
+async def test_types_that_kubernetes_defines_are_no_users_secrets(checker: Checker) -> None:
+    """As for the webhook: neither a manifest nor what a SealedSecret becomes."""
+    plain = (
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: git-default-x}\n"
+        "data: {token: dG9rZW4=}\n"
+    )
+    sealed = (
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: git-default-y}\n"
+        "spec: {template: {type: kubernetes.io/tls, metadata: {name: git-default-y}}}\n"
+    )
+    report = await checker.check("-", stdin=f"{plain}---\n{sealed}")
+    assert (report.rows, report.not_looked_at, report.asked) == ((), (), 0)
+    assert dict(report.passed_over) == {"Secret": 1, "SealedSecret": 1}
+
+
 async def test_the_same_secret_twice(checker: Checker) -> None:
     """Both are judged, and the second says that only one of them counts."""
     token = checker.github.good_token()

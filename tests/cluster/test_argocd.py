@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api, V1ObjectMeta, V1Secret
@@ -16,7 +17,7 @@ from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api,
 from webhook.simulator.faults import Outage
 
 from .control_plane import ControlPlane, wait_until
-from .webhook_process import Place, Simulation, accepted, annotated, runtime_secret
+from .webhook_process import Place, Simulation, accepted, annotated, refused, runtime_secret
 
 ACCOUNT = "argocd-server"
 SECRET_TYPE = "argocd.argoproj.io/secret-type"
@@ -291,11 +292,42 @@ def test_what_argo_cd_passes_on_holds_no_token(argocd: ArgoCD, github: Simulatio
 
 
 def test_who_may_not_skip_is_told_so(argocd: ArgoCD, place: Place, github: Simulation) -> None:
-    """403 becomes `PermissionDenied`: somebody put an annotation on that only some may use, and Argo CD saves it."""
+    """422 becomes `InvalidArgument`: somebody put an annotation on that only some may use, and Argo CD saves it."""
     accepted(place.create(runtime_secret(github.good_token(), url=URL)))
     marked = annotated({"metadata": {}}, skip_validation="true")["metadata"]
     accepted(place.patch("runtime-repo-creds-secret", {"metadata": marked}))
     with pytest.raises(RpcError) as caught:
         argocd.update(URL, github.weak_token())
-    assert caught.value.code == "PermissionDenied"
+    assert caught.value.code == "InvalidArgument"
     assert "git-token-webhook/skip-validation" in str(caught.value)
+
+
+MASK = "++++++++"
+
+
+def masked() -> dict[str, Any]:
+    """What Argo CD's server-side diff sends of a Secret with repo-creds."""
+    metadata = {"name": "creds", "labels": {"argocd.argoproj.io/secret-type": "repo-creds"}}
+    data = dict.fromkeys(["type", "url", "username", "password"], MASK)
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+
+
+APPLY = ("--server-side", "--field-manager=argocd-controller", "--force-conflicts")
+
+
+def test_a_server_side_diff_with_masked_values_passes(place: Place, github: Simulation) -> None:
+    """Before the Secret is there and after; its marks are those that are stored, so that they are no difference."""
+    assert "Argo CD has masked the values" in accepted(place.apply(masked(), *APPLY, "--dry-run=server"))
+    accepted(place.apply(runtime_secret(github.good_token(), name="creds"), *APPLY))
+    result = place.apply(masked(), *APPLY, "--dry-run=server", "-o", "json")
+    assert "Argo CD has masked the values" in accepted(result)
+    annotations = json.loads(result.stdout)["metadata"]["annotations"]
+    assert annotations == place.stored("creds")["metadata"]["annotations"]
+
+
+def test_masked_values_are_never_stored(place: Place, github: Simulation) -> None:
+    """They would replace the token."""
+    token = github.good_token()
+    accepted(place.apply(runtime_secret(token, name="creds"), *APPLY))
+    assert "is a mask that Argo CD shows" in refused(place.apply(masked(), *APPLY))
+    assert place.value("creds", "password") == token

@@ -2,6 +2,8 @@
 
 import json
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 
 from ..go_programs import skip_or_fail
 from .control_plane import ControlPlane, wait_until
-from .webhook_process import Installer, Place, Simulation, accepted, secret
+from .webhook_process import ROOT, Installer, Place, Simulation, accepted, secret
 
 ARGOCD_LABEL = "argocd.argoproj.io/secret-type"
 HELD = ["example.org/hold"]
@@ -150,6 +152,27 @@ def test_in_mode_seal_a_secret_that_is_being_deleted_takes_no_plain_token(
         accepted(place.patch("git-default-a", {"stringData": {"token": github.good_token()}}))
         assert place.value("git-default-a", "token").startswith("eyJ")
         let_go(place, "git-default-a")
+
+
+def test_an_audit_judges_what_is_being_deleted(
+    installer: Installer, github: Simulation, control_plane: ControlPlane
+) -> None:
+    """A finalizer keeps its token in use; also one that claims to be deleted since it was created."""
+    with installer.installed({"mode": "warn"}) as installation:
+        place = installation.new_namespace()
+        data = {"url": "https://github.com/acme", "username": "octocat", "password": github.weak_token()}
+        labels = {ARGOCD_LABEL: "repo-creds"}
+        accepted(place.create(secret(data, name="creds", labels=labels, finalizers=HELD)))
+        accepted(place.kubectl("delete", "secret", "creds", "--wait=false"))
+        options = ["--config", str(installation.configuration.path / "config.yaml"), "-n", place.namespace]
+        options += ["--kubeconfig", str(control_plane.kubeconfig()), "-o", "json"]
+        run = subprocess.run(
+            [sys.executable, "-m", "webhook", "audit", *options], capture_output=True, text=True, cwd=ROOT, timeout=60
+        )
+        let_go(place)
+    assert run.returncode == 1, run.stderr
+    (row,) = json.loads(run.stdout)["entries"]
+    assert "a runtime token also needs admin:repo_hook" in json.dumps(row)
 
 
 # --- While the webhook is down ----------------------------------------------------------------------------------------
