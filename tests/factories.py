@@ -156,6 +156,9 @@ class _NoApi:
     ) -> Api:
         return self
 
+    def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
+        """Nobody asks for it."""
+
 
 @dataclass
 class FakeCluster:

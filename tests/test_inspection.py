@@ -82,6 +82,7 @@ class NoApis:
     def __init__(self) -> None:
         self.digests: list[bytes] = []
         self.deadlines: list[float] = []
+        self.accounts: list[tuple[bytes, str]] = []
 
     def api(
         self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
@@ -89,6 +90,9 @@ class NoApis:
         self.digests.append(credential_digest)
         self.deadlines.append(deadline)
         return Silent()
+
+    def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
+        self.accounts.append((credential_digest, account))
 
 
 def judged(outcome: Outcome, **facts: object) -> Judge:
@@ -513,3 +517,10 @@ async def test_seconds_are_those_that_the_caller_waited() -> None:
     bench.provider.judge = judge
     assert (await bench.inspect()).seconds == 1.5
     assert (await bench.inspect()).seconds == 0
+
+
+async def test_the_client_learns_whose_a_credential_is() -> None:
+    """So that two tokens of one account don't count as two who hear of a limit."""
+    bench = Bench(judged(Outcome.SUFFICIENT, account="octocat"))
+    await bench.inspect()
+    assert bench.client.accounts == [(bench.client.digests[0], "octocat")]

@@ -38,7 +38,7 @@ from webhook.metrics import CacheResult, Metrics
 from webhook.policy import Judged
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Courtesy, Limits, current_tenant
+from webhook.providers.limits import HostThrottle, Limits, current_tenant
 from webhook.providers.trust import CaFileUnusable, FileTrust
 from webhook.reload import FileWatcher
 from webhook.review import Reviewer
@@ -146,15 +146,15 @@ class Lasting:
     """What an engine works with and leaves to the one after it.
 
     Attributes:
-        courtesy: what hosts have told us about asking less. A change of the configuration is no reason to forget it.
-        digest_key: for digests of credentials, by which `courtesy` knows them.
+        throttle: what hosts have told us about asking less. A change of the configuration is no reason to forget it.
+        digest_key: for digests of credentials, by which `throttle` knows them.
     """
 
     metrics: Metrics
     log: Logger
     cluster: ApiServer | None = None
     keys: Keys = field(default_factory=lambda: Keys(Settings()))
-    courtesy: Courtesy = field(default_factory=Courtesy)
+    throttle: HostThrottle = field(default_factory=HostThrottle)
     digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
@@ -167,7 +167,7 @@ class Engine:
         self.client = ProviderClient(
             Limits(limits.provider_timeout.total_seconds(), limits.concurrency),
             on_request=lambda kind, result, seconds: metrics.asked_provider(kind, result, seconds),
-            courtesy=lasting.courtesy,
+            throttle=lasting.throttle,
         )
         self.inspector = Inspector(
             PROVIDERS,

@@ -44,6 +44,10 @@ class Apis(Protocol):
         """See `providers.http.ProviderClient.api`."""
         ...
 
+    def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
+        """See `providers.http.ProviderClient.note_account`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Bug:
@@ -242,6 +246,8 @@ class Inspector:
                 answer = await provider.inspect(question, api)
             if not question.requirements.keys() <= answer.findings.keys():
                 raise LookupError
+            if answer.facts.account:
+                self._client.note_account(question.host, self._credential_digest(question), answer.facts.account)
         except NoAnswer as silence:
             return _unverified(question, str(silence), transient=silence.transient, remedy=silence.remedy)
         except Exception as error:

@@ -24,7 +24,7 @@ from webhook.hosts import Host, Kind
 from webhook.providers import http
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
 from webhook.providers.http import USER_AGENT, OnRequest, ProviderClient
-from webhook.providers.limits import MOST_REFUSED, Courtesy, Limits, current_tenant
+from webhook.providers.limits import MOST_REFUSED, HostThrottle, Limits, current_tenant
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -530,19 +530,25 @@ async def test_a_limited_credential_pauses_and_the_others_do_not(authority: Auth
         assert len(site.requests) == 2
 
 
-async def test_a_limit_for_the_whole_host_pauses_everybody(authority: Authority) -> None:
-    """It is about our address; going on would make it longer."""
+@pytest.mark.parametrize(
+    ("tenants", "requests"), [(("a", "a", "a", "a"), 4), (("a", "b", "a", "c"), 2)], ids=["one tenant", "several"]
+)
+async def test_a_limit_for_the_whole_host_counts_once_two_tenants_hear_it(
+    tenants: tuple[str, ...], requests: int, authority: Authority
+) -> None:
+    """Going on would make it longer; but no tenant stops a host for the others with its own tokens."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.json_response({}, status=403)
 
     provider = Limiting({403: RateLimit(7, whole_host=True)})
     async with https(handler, authority.server_context()) as site, make_client() as client:
-        for digest in (b"one", b"two"):
+        for number, tenant in enumerate(tenants):
+            current_tenant.set(tenant)
             with pytest.raises(NoAnswer, match="may be asked again in 7 s"):
-                api = ask(client, authority.host(site.port), provider=provider, digest=digest)
+                api = ask(client, authority.host(site.port), provider=provider, digest=str(number).encode())
                 await api.send("GET", "/", headers={})
-        assert len(site.requests) == 1
+        assert len(site.requests) == requests
 
 
 @pytest.mark.parametrize(
@@ -613,10 +619,10 @@ async def test_a_burst_of_wrong_tokens_is_not_sent_to_its_end(authority: Authori
 
 async def test_what_one_client_was_told_the_next_one_knows(authority: Authority) -> None:
     """A change of the configuration makes a new client, and ends nobody's pause."""
-    courtesy = Courtesy()
+    throttle = HostThrottle()
     async with https(answer_429, authority.server_context()) as site:
         for _ in range(2):
-            async with ProviderClient(PATIENT, courtesy=courtesy, environment={}, resolve=loopback) as client:
+            async with ProviderClient(PATIENT, throttle=throttle, environment={}, resolve=loopback) as client:
                 with pytest.raises(NoAnswer, match="limits our requests"):
                     await ask(client, authority.host(site.port)).send("GET", "/", headers={})
         assert len(site.requests) == 1

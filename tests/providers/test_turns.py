@@ -60,3 +60,12 @@ async def test_who_goes_away_takes_nobodys_turn() -> None:
     await asyncio.gather(*staying)
     assert order == ["d"]
     assert await turns.take("e", soon(0.01))
+
+
+async def test_requests_whose_time_is_over_are_forgotten() -> None:
+    """A provider that never answers gives no turn back for a long time, while more and more requests come."""
+    turns = Turns(1)
+    await turns.take("a", soon())
+    late = [turns.take(f"tenant-{number % 7}", soon(0.01)) for number in range(100)]
+    assert not any(await asyncio.gather(*late))
+    assert not turns._waiting

@@ -30,7 +30,7 @@ from webhook.hosts import Kind
 from webhook.inspection import Inspected, Inspector
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Courtesy, Limits
+from webhook.providers.limits import HostThrottle, Limits
 from webhook.settings import Settings
 
 AT_ONCE = 8
@@ -68,7 +68,7 @@ class Questions:
     def __init__(
         self,
         inspector: Inspector,
-        courtesy: Courtesy,
+        throttle: HostThrottle,
         *,
         patience: float,
         at_once: int = AT_ONCE,
@@ -83,7 +83,7 @@ class Questions:
                 `forget_unverified`.
         """
         self._inspector = inspector
-        self._courtesy = courtesy
+        self._throttle = throttle
         self._patience = patience
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
         self._on_answer = on_answer
@@ -143,7 +143,7 @@ class Questions:
 
     def pause(self) -> float:
         """Seconds until every host that wants us to wait may be asked again; 0 for now."""
-        return max(self._courtesy.pauses.longest(), self._courtesy.sign_ins.longest())
+        return max(self._throttle.pauses.longest(), self._throttle.failed_logins.longest())
 
     def forget_unverified(self) -> None:
         """Ask again where there was no answer that means anything."""
@@ -152,8 +152,10 @@ class Questions:
 
     def _is_paused(self, question: Question) -> bool:
         host, credential = question.host.api_url, self._inspector.digest(question)
-        courtesy = self._courtesy
-        return bool(courtesy.pauses.remaining(host, credential) or courtesy.sign_ins.remaining(host, "", credential))
+        throttle = self._throttle
+        return bool(
+            throttle.pauses.remaining(host, credential) or throttle.failed_logins.remaining(host, "", credential)
+        )
 
     def _digest(self, credential: Credential) -> bytes:
         app = isinstance(credential, GitHubAppCredential)
@@ -194,10 +196,10 @@ async def asking(
         on_request: told of each request to a provider: the kind of host, how it ended, and how long it took.
         lifetime: for how many seconds an answer is used again; always, without.
     """
-    limits, courtesy = settings.limits, Courtesy()
+    limits, throttle = settings.limits, HostThrottle()
     # Each question may be several requests.
     client = ProviderClient(
-        Limits(limits.provider_timeout.total_seconds(), limits.concurrency), on_request=on_request, courtesy=courtesy
+        Limits(limits.provider_timeout.total_seconds(), limits.concurrency), on_request=on_request, throttle=throttle
     )
     patience = limits.decision_timeout.total_seconds()
     async with client:
@@ -213,7 +215,7 @@ async def asking(
         try:
             yield Questions(
                 inspector,
-                courtesy,
+                throttle,
                 patience=patience,
                 at_once=at_once,
                 on_answer=on_answer,

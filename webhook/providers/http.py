@@ -45,7 +45,7 @@ from webhook.providers import redirects
 from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
 from webhook.providers.connections import Connections, Endpoint, Exchange
-from webhook.providers.limits import Courtesy, Limits, current_tenant
+from webhook.providers.limits import HostThrottle, Limits, current_tenant
 from webhook.providers.proxies import TunnelBackend, UnusableProxy, proxy_for
 from webhook.providers.redirects import DOT_SEGMENT, PATH
 from webhook.providers.trust import FileTrust, SystemTrust, Trust, TrustUnusable
@@ -86,13 +86,13 @@ class ProviderClient:
         limits: Limits | None = None,
         *,
         on_request: OnRequest | None = None,
-        courtesy: Courtesy | None = None,
+        throttle: HostThrottle | None = None,
         environment: Mapping[str, str] = os.environ,
         resolve: Resolve = system_resolve,
     ) -> None:
         """
         Args:
-            courtesy: what another client before this one was told about asking less.
+            throttle: what another client before this one was told about asking less.
         """
         self._limits = limits or Limits()
         self._on_request = on_request
@@ -103,7 +103,7 @@ class ProviderClient:
         self._proxy_trust = SystemTrust(environment, ["http/1.1"])
         self._hosts: OrderedDict[Host, Connections] = OrderedDict()
         self._background: set[asyncio.Task[Any]] = set()
-        self._courtesy = courtesy or Courtesy()
+        self._throttle = throttle or HostThrottle()
 
     async def __aenter__(self) -> Self:
         _quiet_libraries()
@@ -136,6 +136,10 @@ class ProviderClient:
             needed_by: see `Api.needed_by`; the deadline where absent.
         """
         return _HostApi(self, host, provider, credential_digest, deadline, deadline if needed_by is None else needed_by)
+
+    def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
+        """Remember whose a credential is: two of one account don't speak for a whole host (see `limits.Pauses`)."""
+        self._throttle.pauses.note_account(host.api_url, credential_digest, account)
 
     def _connections(self, host: Host) -> Connections:
         """The host's connections, made when first needed; to be used at once, while they are the newest.
@@ -283,10 +287,10 @@ class _HostApi:
         return outcome
 
     def _refuse_while_paused(self) -> None:
-        courtesy = self._client._courtesy
-        if seconds := courtesy.pauses.remaining(self._host.api_url, self._credential):
+        throttle = self._client._throttle
+        if seconds := throttle.pauses.remaining(self._host.api_url, self._credential):
             raise NoAnswer(_limited(seconds), transient=True)
-        if seconds := courtesy.sign_ins.remaining(self._host.api_url, self._tenant, self._credential):
+        if seconds := throttle.failed_logins.remaining(self._host.api_url, self._tenant, self._credential):
             raise NoAnswer(
                 "was not asked, because it has just refused too many tokens from the same namespace; it may be asked"
                 f" about others from there in {math.ceil(seconds)} s",
@@ -410,12 +414,13 @@ class _HostApi:
         if limit is None and reply.status == 429:
             after = reply.headers.get("retry-after", "")
             limit = RateLimit(float(after) if re.fullmatch("[0-9]{1,6}", after) else _DEFAULT_PAUSE, whole_host=False)
-        courtesy = self._client._courtesy
+        throttle = self._client._throttle
         if limit is None:
-            courtesy.sign_ins.note(self._host.api_url, self._tenant, self._credential, reply.status)
+            throttle.failed_logins.note(self._host.api_url, self._tenant, self._credential, reply.status)
             return reply
-        credential = None if limit.whole_host else self._credential
-        seconds = courtesy.pauses.begin(self._host.api_url, credential, limit.seconds)
+        seconds = throttle.pauses.begin(
+            self._host.api_url, self._credential, limit.seconds, tenant=self._tenant, whole_host=limit.whole_host
+        )
         return _Failure(_limited(seconds), "rate_limited", transient=True)
 
 

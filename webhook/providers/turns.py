@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 
 class Turns:
@@ -15,7 +14,8 @@ class Turns:
 
     def __init__(self, limit: int) -> None:
         self._free = limit
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # by tenant; whose turn is next comes first
+        # By tenant; the tenant whose turn is next comes first, and so does its longest waiting request.
+        self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}
 
     async def take(self, tenant: str, deadline: float) -> bool:
         """Wait for a turn, which is to be given back; False where `deadline` (of the loop's clock) came first."""
@@ -23,17 +23,26 @@ class Turns:
             self._free -= 1
             return True
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(tenant, deque()).append(turn)
+        self._waiting.setdefault(tenant, {})[turn] = None
         try:
             async with asyncio.timeout_at(deadline):
                 await turn
         except BaseException as end:
             if turn.done() and not turn.cancelled():  # both at the same moment
                 self.give_back()
+            else:
+                self._leave(tenant, turn)
             if isinstance(end, TimeoutError):
                 return False
             raise
         return True
+
+    def _leave(self, tenant: str, turn: asyncio.Future[None]) -> None:
+        """Forget a request whose time is over: nobody may come for a long time who gives a turn back."""
+        queue = self._waiting.get(tenant, {})
+        queue.pop(turn, None)
+        if not queue:
+            self._waiting.pop(tenant, None)
 
     def give_back(self) -> None:
         """End a turn, which is the next one's from now on."""
@@ -41,7 +50,8 @@ class Turns:
             tenant = next(iter(self._waiting))
             queue = self._waiting.pop(tenant)
             while queue:
-                turn = queue.popleft()
+                turn = next(iter(queue))
+                del queue[turn]
                 if not turn.done():  # unlike those whose time is over
                     if queue:
                         self._waiting[tenant] = queue  # behind all others

@@ -21,7 +21,7 @@ from webhook.inspection import Bug, Inspector
 from webhook.policy import Judged, Verdict, decide
 from webhook.providers import PROVIDERS
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Courtesy, Pauses, SignIns
+from webhook.providers.limits import FailedLogins, HostThrottle, Pauses
 from webhook.requirements import Requirement, Role
 from webhook.settings import parse_settings
 from webhook.simulator import Fault, Journal, RequestRecord, Simulator, World
@@ -109,7 +109,7 @@ class Bench:
 
     simulator: Simulator
     client: ProviderClient
-    courtesy: Courtesy
+    throttle: HostThrottle
     ca_file: Path
     timeline: Timeline = field(default_factory=Timeline)
 
@@ -188,7 +188,7 @@ class Bench:
     def _forget(self) -> None:
         """Nothing goes wrong any more, and nobody has asked us to wait."""
         self.simulator.faults.clear()
-        self.courtesy.pauses, self.courtesy.sign_ins = Pauses(time.monotonic), SignIns(time.monotonic)
+        self.throttle.pauses, self.throttle.failed_logins = Pauses(time.monotonic), FailedLogins(time.monotonic)
 
     def _host(self, fixtures: Fixtures, ca_file: Path) -> Host:
         api_url = self.simulator.hosts[fixtures.host].api_url

@@ -15,7 +15,7 @@ from tests.providers.contract.bench import Bench
 from tests.providers.contract.cases import SHORT_TIMEOUT
 from tests.providers.servers import Authority
 from webhook.providers.http import ProviderClient
-from webhook.providers.limits import Courtesy, Limits
+from webhook.providers.limits import HostThrottle, Limits
 from webhook.simulator import Simulator, example_world
 
 
@@ -27,13 +27,13 @@ def foreign_ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def _bench(server_context: ssl.SSLContext, ca_file: Path, limits: Limits) -> AsyncIterator[Bench]:
-    courtesy = Courtesy()
+    throttle = HostThrottle()
     world = example_world(datetime.now(UTC))
     async with (
         Simulator(world, ssl_context=server_context) as simulator,
-        ProviderClient(limits, courtesy=courtesy, environment={}) as client,
+        ProviderClient(limits, throttle=throttle, environment={}) as client,
     ):
-        yield Bench(simulator, client, courtesy, ca_file)
+        yield Bench(simulator, client, throttle, ca_file)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
