@@ -41,7 +41,7 @@ import msgspec
 from webhook import __version__
 from webhook.git_url import MalformedUrl, parse_host
 from webhook.hosts import Host, Kind
-from webhook.providers import redirects
+from webhook.providers import intermediaries, redirects
 from webhook.providers.addresses import CheckedBackend, Resolve, system_resolve
 from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
 from webhook.providers.connections import Connections, Endpoint, Exchange
@@ -318,7 +318,7 @@ class _HostApi:
                 profile=profile,
             )
         except NoAnswer as refusal:
-            return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
+            return _failure_of(refusal)
         outcome = await self._with_retry(connections, replace(request, path=path), end, window)
         if isinstance(outcome, _Redirect):
             return _Failure("answered with a redirect that leads to another redirect", remedy=redirects.REMEDY)
@@ -363,7 +363,7 @@ class _HostApi:
             with scope:
                 return await self._exchange(connections, request, hurried)
         except NoAnswer as refusal:
-            return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
+            return _failure_of(refusal)
         except Exception as error:
             return _failure(error)
         return _Failure(f"did not answer within {round(window, 1):g} s", "timeout")
@@ -388,6 +388,8 @@ class _HostApi:
             return _Redirect(headers.get("location", ""))
         if 300 <= status <= 399:
             return _Failure("answered with a redirect, which is not followed", "3xx", remedy=redirects.REMEDY)
+        if (found := intermediaries.recognise(status, headers)) is not None and status != 429:
+            raise found
         if status >= 500:
             transient = status not in _LASTING_STATUSES
             return _Failure(
@@ -397,11 +399,17 @@ class _HostApi:
             return _Failure("answered with a status that means nothing")
         limit = self._client._limits.response_bytes
         if raw:
-            return Reply(status, headers, await _beginning(exchange, headers, limit))
+            beginning = await _beginning(exchange, headers, limit)
+            if status != 429 and (found := intermediaries.recognise(status, headers, beginning, raw=True)) is not None:
+                raise found
+            return Reply(status, headers, beginning)
+        body = b""
         try:
             body = await _body(exchange, headers, limit)
             value = _decoded(body, headers)
         except NoAnswer:
+            if status != 429 and (found := intermediaries.recognise(status, headers, body)) is not None:
+                raise found from None
             # Where a 4xx says nothing readable its status still does, and the provider knows what. Unless it claims
             # to be JSON: then we would ignore what the provider did say.
             if status < 400 or (status != 429 and "json" in headers.get("content-type", "")):
@@ -548,6 +556,10 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
     raise NoAnswer("answered with JSON that can't be read")
 
 
+def _failure_of(refusal: NoAnswer) -> _Failure:
+    return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
+
+
 def _connection_failure(clause: str) -> _Failure:
     """A failure of one connection: the next one may work, now or later."""
     return _Failure(clause, retry=True, transient=True)
@@ -583,6 +595,9 @@ FAILURES: Mapping[type[BaseException], _Failure] = {
     socket.gaierror: _Failure("could not be found (DNS)"),
     UnicodeError: _Failure("has a name that DNS does not allow", remedy="Correct the host's name."),
 }
+# OpenSSL's names of the alert certificate_required: of TLS 1.3, and of servers that send it in earlier versions.
+_CERTIFICATE_REQUIRED = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_CERTIFICATE_REQUIRED"})
+_HANDSHAKE_FAILED = frozenset({"SSLV3_ALERT_HANDSHAKE_FAILURE", "SSL/TLS_ALERT_HANDSHAKE_FAILURE"})
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 # X509_V_ERR_… of OpenSSL's x509_vfy.h.
 _CERTIFICATE_PROBLEMS = {
@@ -607,6 +622,10 @@ def _failure(error: Exception) -> _Failure:
         return _Failure(clause, transient=True)
     cause = known[-1]
     failure = _known(cause) or _Failure("")
+    if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", "") in _CERTIFICATE_REQUIRED:
+        return _failure_of(intermediaries.CLIENT_CERTIFICATE)
+    if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", "") in _HANDSHAKE_FAILED:
+        return _failure_of(intermediaries.HANDSHAKE_FAILED)
     if isinstance(cause, ssl.SSLCertVerificationError) and (
         problem := _CERTIFICATE_PROBLEMS.get(getattr(cause, "verify_code", 0))
     ):
