@@ -150,7 +150,7 @@ async def test_no_base64_is_denied_in_every_mode(mode: str, value: str, others: 
     """In a Secret of both roles, also beside what is enough to judge it by."""
     data = {key: encode(text) for key, text in others.items()} | {"alice": value}
     secret = SecretObject("runtime", "git-default-a", labels={ARGOCD_TYPE: "repo-creds"}, data=data)
-    for stage in (Stage.MUTATE, Stage.VALIDATE):
-        decision = await desk("", mode).decide(make_subject(secret), stage)
+    await desk("", mode).decide(make_subject(secret), Stage.MUTATE)
+    decision = await desk("", mode).decide(make_subject(secret))
     assert isinstance(decision, Deny)
     assert "data.alice isn't base64" in decision.message

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.command_options import Config, Context, Kubeconfig, end, parse_place
+from webhook.command_options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
+from webhook.keyring.choosing import RingInSecret, chosen_ring
 
 if TYPE_CHECKING:
     from webhook.keyring.ring import KeyRing
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from webhook.settings import Settings
     from webhook.stored_secrets import StoredSecrets
 
-Keys = Annotated[Path, typer.Option("--keys", help="The key ring: a folder with one file for each key.")]
+Keys = Annotated[Path | None, typer.Option("--keys", help="The key ring: a folder with one file for each key.")]
 
 
 def unseal(
     secret: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The Secret.")],
-    keys: Keys,
+    keys: Keys = None,
+    ring_secret: RingInSecret = None,
     key: Annotated[str | None, typer.Argument(help="The key of its data, where several are sealed.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the token even where people may look on.")] = False,
     without_event: Annotated[
@@ -35,15 +37,16 @@ def unseal(
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    as_user: As = None,
 ) -> None:
     """Print one sealed token, and write an Event that it was seen and by whom."""
-    from webhook.keyring.files import load_keyring_by_file_times
-
     namespace, name = parse_place(secret)
     if sys.stdout.isatty() and not show:
         raise ConfigurationError("this would show the token on a terminal; send it to a program, or say --show")
-    ring = load_keyring_by_file_times(keys)
-    token = asyncio.run(_unsealed(namespace, name, key, ring, kubeconfig, context, needs_event=not without_event))
+    ring = chosen_ring(keys, ring_secret, kubeconfig=kubeconfig, context=context, as_user=as_user)
+    token = asyncio.run(
+        _unsealed(namespace, name, key, ring, kubeconfig, context, as_user, needs_event=not without_event)
+    )
     # Byte for byte, whatever the terminal's or the system's encoding is.
     sys.stdout.buffer.write(token.encode() + (b"\n" if sys.stdout.isatty() else b""))
     sys.stdout.flush()
@@ -56,13 +59,14 @@ async def _unsealed(
     ring: KeyRing,
     kubeconfig: Path | None,
     context: str | None,
+    as_user: str | None,
     *,
     needs_event: bool,
 ) -> str:
     from webhook.stored_secrets import NotDone, StoredSecrets
     from webhook.unsealing import NoSuchValue, StaysClosed, open_one, write_event
 
-    async with await StoredSecrets.connect(kubeconfig, context) as secrets:
+    async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
         try:
             stored = await secrets.read(namespace, name)
         except NotDone as error:
@@ -90,8 +94,9 @@ async def _unsealed(
 
 
 def reseal(
-    keys: Keys,
     secret: Annotated[str | None, typer.Argument(metavar="[NAMESPACE/NAME]", help="One Secret.")] = None,
+    keys: Keys = None,
+    ring_secret: RingInSecret = None,
     namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="All Secrets of a namespace.")] = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved, and write nothing.")] = False,
@@ -101,18 +106,19 @@ def reseal(
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    as_user: As = None,
 ) -> None:
     """Move what older keys have sealed to the active one, and bind it to its host. Can be stopped, and run again."""
-    from webhook.keyring.files import load_keyring_by_file_times
     from webhook.settings import load_settings, parse_duration
 
     if [secret is not None, namespace is not None, everywhere].count(True) != 1:
         raise ConfigurationError("say which Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")
     place = parse_place(secret) if secret is not None else None
     try:
-        ring = load_keyring_by_file_times(keys, activation=parse_duration(activation))
+        needed = parse_duration(activation)
     except ValueError as error:
         raise ConfigurationError(f"--activation: {error}") from None
+    ring = chosen_ring(keys, ring_secret, needed, kubeconfig=kubeconfig, context=context, as_user=as_user)
     settings = load_settings(config)
     now = datetime.now(UTC)
     last, active = ring.keys[-1], ring.active(now)
@@ -123,7 +129,9 @@ def reseal(
         )
     report = _Report(dry_run=dry_run, key=f"{active.kid} ({active.name})")
     try:
-        asyncio.run(_resealed(place, namespace, ring, now, report, settings, kubeconfig, context, dry_run=dry_run))
+        asyncio.run(
+            _resealed(place, namespace, ring, now, report, settings, kubeconfig, context, as_user, dry_run=dry_run)
+        )
     except KeyboardInterrupt:
         report.stop("Stopped. Run it again, and it goes on from here.")
     report.conclude()
@@ -138,6 +146,7 @@ async def _resealed(
     settings: Settings,
     kubeconfig: Path | None,
     context: str | None,
+    as_user: str | None,
     *,
     dry_run: bool,
 ) -> None:
@@ -145,7 +154,7 @@ async def _resealed(
     from webhook.resealing import reseal as reseal_one
     from webhook.stored_secrets import NotDone, StoredSecrets
 
-    async with await StoredSecrets.connect(kubeconfig, context) as secrets:
+    async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
         if place is None:
             await _reseal_each(secrets, namespace, ring, now, report, settings, dry_run=dry_run)
             return

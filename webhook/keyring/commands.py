@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from webhook.command_options import ENVIRONMENT, Context, Kubeconfig, end, parse_place
+from webhook.command_options import ENVIRONMENT, As, Context, Kubeconfig
 from webhook.errors import ConfigurationError
+from webhook.keyring.choosing import RingInSecret, chosen_ring, with_ring_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from datetime import timedelta
 
     from webhook.keyring.key import Key
     from webhook.keyring.ring import KeyRing
     from webhook.keyring.stored import RingSecret
 
-_T = TypeVar("_T")
-
 app = typer.Typer(help="Make and look at the keys that sign attestations and seal tokens.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="The key ring: a folder with one file for each key.")]
 FolderOrNone = Annotated[Path | None, typer.Argument(help="The key ring: a folder with one file for each key.")]
-SecretOrNone = Annotated[
-    str | None, typer.Option("--secret", metavar="NAMESPACE/NAME", help="The key ring: a Secret, instead of a folder.")
-]
 Name = Annotated[str | None, typer.Option(help="Name of the new key's file; today's date without one.")]
 Activation = Annotated[
     str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
@@ -62,13 +57,14 @@ def ensure(
     ],
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    as_user: As = None,
 ) -> None:
     """Make the Secret of a key ring with one key, if there is none; one that is there stays as it is."""
 
     async def work(held: RingSecret) -> str | None:
         return await held.ensure(datetime.now(UTC))
 
-    name = _with_secret(work, secret, kubeconfig, context)
+    name = with_ring_secret(work, secret, kubeconfig, context, as_user)
     if name is None:
         typer.echo(f"The Secret {secret} is there already, and stays as it is.")
     else:
@@ -79,18 +75,19 @@ def ensure(
 @app.command(epilog="Example: git-token-webhook keys rotate --secret git-token-webhook/git-token-webhook-keys")
 def rotate(
     folder: FolderOrNone = None,
-    secret: SecretOrNone = None,
+    secret: RingInSecret = None,
     name: Name = None,
     activation: Activation = "3m",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    as_user: As = None,
 ) -> None:
     """Add a key to a ring, in a folder or a Secret; everything new uses it as soon as every replica can have it."""
     now, needed = datetime.now(UTC), _duration(activation)
     if (chosen := _folder(folder, secret)) is not None:
         last, where, key = _rotated_folder(chosen, name, needed, now)
     else:
-        last, where, key = _rotated_secret(str(secret), name, needed, now, kubeconfig, context)
+        last, where, key = _rotated_secret(str(secret), name, needed, now, kubeconfig, context, as_user)
     typer.echo(f"Wrote key {key.kid} to {where}. It seals and signs {activation} after a replica has it.")
     typer.echo(f"Until then {last} does, and whatever that has sealed needs it until it is sealed again.")
 
@@ -111,6 +108,7 @@ def _rotated_secret(
     now: datetime,
     kubeconfig: Path | None,
     context: str | None,
+    as_user: str | None,
 ) -> tuple[str, str, Key]:
     async def work(held: RingSecret) -> tuple[str, str, Key]:
         stored = await held.read(activation)
@@ -119,7 +117,7 @@ def _rotated_secret(
         _check_name(wanted)
         return last, f"{wanted} in the Secret {secret}", (await held.add(stored, wanted, now)).keys[-1]
 
-    return _with_secret(work, secret, kubeconfig, context)
+    return with_ring_secret(work, secret, kubeconfig, context, as_user)
 
 
 def _refuse_early(ring: KeyRing, where: str, now: datetime) -> str:
@@ -138,30 +136,21 @@ def _refuse_early(ring: KeyRing, where: str, now: datetime) -> str:
 @app.command("list", epilog="Example: git-token-webhook keys list keys -o json")
 def list_keys(
     folder: FolderOrNone = None,
-    secret: SecretOrNone = None,
+    secret: RingInSecret = None,
     activation: Activation = "3m",
     output: Annotated[
         Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")
     ] = "text",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    as_user: As = None,
 ) -> None:
     """Show which keys a ring has and what each of them does, by the times of their files or of the Secret."""
     import json
 
     import yaml
 
-    from webhook.keyring.files import load_keyring_by_file_times
-
-    needed = _duration(activation)
-
-    async def work(held: RingSecret) -> KeyRing:
-        return (await held.read(needed)).ring
-
-    if (chosen := _folder(folder, secret)) is not None:
-        ring = load_keyring_by_file_times(chosen, activation=needed)
-    else:
-        ring = _with_secret(work, str(secret), kubeconfig, context)
+    ring = chosen_ring(folder, secret, _duration(activation), kubeconfig=kubeconfig, context=context, as_user=as_user)
     for doubt in ring.doubts:
         typer.echo(doubt, err=True)
     keys = _described(ring, datetime.now(UTC))
@@ -177,57 +166,85 @@ def list_keys(
             typer.echo("  ".join(row[column].ljust(widths[column]) for column in titles).rstrip())
 
 
-@app.command(epilog="Example: git-token-webhook keys retire keys 2026-11")
+@app.command(epilog="Example: git-token-webhook keys retire --secret git-token-webhook/git-token-webhook-keys 2026-11")
 def retire(
-    folder: Folder,
-    name: Annotated[str, typer.Argument(help="The file of the key that shall go.")],
+    where: Annotated[
+        list[str],
+        typer.Argument(metavar="[FOLDER] NAME", help="The key ring's folder, unless --secret, and the key that goes."),
+    ],
+    secret: RingInSecret = None,
     settled: Annotated[
         bool,
         typer.Option("--settled", help="No server has just been started, and none will be before the key is gone."),
     ] = False,
     activation: Activation = "3m",
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="How to reach the API server; as kubectl does without one.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="The context of the kubeconfig; its current one without one.")
-    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    as_user: As = None,
 ) -> None:
-    """Delete a key of which nothing in the cluster has any need."""
+    """Delete a key that nothing in the cluster needs any more, from a folder or a Secret."""
+    from webhook.keyring.retirement import key_to_retire
+
+    *folders, name = where
+    if len(folders) != (0 if secret is not None else 1):
+        raise ConfigurationError("name the key ring, either by its folder or by --secret NAMESPACE/NAME, and one key")
+    folder = Path(folders[0]) if folders else None
+    now, needed = datetime.now(UTC), _duration(activation)
+    ring = chosen_ring(folder, secret, needed, kubeconfig=kubeconfig, context=context, as_user=as_user)
+    key = key_to_retire(ring, name, now, settled=settled)
+    _refuse_needed(ring, key, now, str(folder or f"the Secret {secret}"), kubeconfig, context, as_user)
+    if folder is not None:
+        try:
+            (folder / name).unlink()
+        except OSError as error:
+            raise ConfigurationError(f"{folder / name}: can't be deleted: {error.strerror}") from None
+        typer.echo(f"Deleted key {key.kid}, {folder / name}. Take it out of the Secret that servers mount as well.")
+        return
+
+    async def remove(held: RingSecret) -> None:
+        stored = await held.read(needed)
+        key_to_retire(stored.ring, name, now, settled=settled)  # others may have changed the ring meanwhile
+        await held.remove(stored, name)
+
+    with_ring_secret(remove, str(secret), kubeconfig, context, as_user)
+    typer.echo(f"Deleted key {key.kid}, {name} in the Secret {secret}. Servers forget it when their volume changes.")
+
+
+def _refuse_needed(
+    ring: KeyRing,
+    key: Key,
+    now: datetime,
+    where: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    as_user: str | None,
+) -> None:
+    """End the command unless it is certain that no Secret of the cluster needs the key."""
     import asyncio
 
-    from webhook.keyring.files import load_keyring_by_file_times
-    from webhook.keyring.retirement import Traces, key_to_retire, traces
+    from webhook.keyring.retirement import Traces, traces
     from webhook.stored_secrets import NotDone, StoredSecrets
 
     async def look() -> Traces:
-        async with await StoredSecrets.connect(kubeconfig, context) as secrets:
+        async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
             return await traces(secrets, ring, key, now)
 
-    now = datetime.now(UTC)
-    ring = load_keyring_by_file_times(folder, activation=_duration(activation))
-    key = key_to_retire(ring, name, now, settled=settled)
     try:
         found = asyncio.run(look())
     except NotDone as error:
-        typer.echo(f"git-token-webhook: {name} stays: not all Secrets could be seen: {error}.", err=True)
+        typer.echo(f"git-token-webhook: {key.name} stays: not all Secrets could be seen: {error}.", err=True)
         raise typer.Exit(3) from None
     if found.needing:
-        typer.echo(f"{name} stays: values sealed by {key.kid} are in", err=True)
+        typer.echo(f"{key.name} stays: values sealed by {key.kid} are in", err=True)
         for place in found.needing:
             typer.echo(f"  {place}", err=True)
         typer.echo("Move them first: git-token-webhook reseal --all-namespaces", err=True)
         raise typer.Exit(1)
     if not found.known:
         raise ConfigurationError(
-            f"{name} stays: no Secret of this cluster holds what a key of {folder} has sealed or signed, so that this "
-            "may be another cluster than theirs. Say which one by --kubeconfig and --context"
+            f"{key.name} stays: no Secret of this cluster holds what a key of {where} has sealed or signed, so that "
+            "this may be another cluster than theirs. Say which one by --kubeconfig and --context"
         )
-    try:
-        (folder / name).unlink()
-    except OSError as error:
-        raise ConfigurationError(f"{folder / name}: can't be deleted: {error.strerror}") from None
-    typer.echo(f"Deleted key {key.kid}, {folder / name}. Take it out of the Secret that servers mount as well.")
 
 
 def _folder(folder: Path | None, secret: str | None) -> Path | None:
@@ -235,27 +252,6 @@ def _folder(folder: Path | None, secret: str | None) -> Path | None:
     if (folder is None) is (secret is None):
         raise ConfigurationError("name the key ring: either its folder, or --secret NAMESPACE/NAME")
     return folder
-
-
-def _with_secret(
-    work: Callable[[RingSecret], Awaitable[_T]], secret: str, kubeconfig: Path | None, context: str | None
-) -> _T:
-    import asyncio
-
-    from webhook.api_objects import ApiObjects, NotDone
-    from webhook.keyring.stored import RingSecret
-    from webhook.kubeconfig import connect
-
-    namespace, name = parse_place(secret)
-
-    async def run() -> _T:
-        async with await connect(kubeconfig, context) as client:
-            return await work(RingSecret(ApiObjects(client), namespace, name))
-
-    try:
-        return asyncio.run(run())
-    except NotDone as error:
-        end(f"the Secret {secret} is as it was: {error}.", code=3)
 
 
 def _described(ring: KeyRing, now: datetime) -> list[dict[str, str]]:

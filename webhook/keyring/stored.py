@@ -112,6 +112,16 @@ class RingSecret:
         await self._objects.replace(SECRET, {**stored.document, "metadata": metadata, "data": data})
         return (await self.read(stored.ring.activation)).ring
 
+    async def remove(self, stored: StoredRing, name: str) -> None:
+        """Take a key out of the Secret.
+
+        Raises:
+            Conflict: somebody else has changed the Secret.
+            NotDone: it can't be changed.
+        """
+        data = {key: text for key, text in stored.document["data"].items() if key != name}
+        await self._objects.replace(SECRET, {**stored.document, "data": data})
+
 
 def _new_key() -> str:
     # A Secret's values are base64 already, and a key file holds base64 itself.

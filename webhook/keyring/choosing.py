@@ -1,0 +1,83 @@
+"""Where a command takes its key ring from: a folder, or the Secret that servers mount."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from webhook.command_options import end, parse_place
+from webhook.errors import ConfigurationError
+from webhook.keyring.ring import ACTIVATION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
+
+    from webhook.keyring.ring import KeyRing
+    from webhook.keyring.stored import RingSecret
+
+_T = TypeVar("_T")
+
+RingInSecret = Annotated[
+    str | None, typer.Option("--secret", metavar="NAMESPACE/NAME", help="The key ring: a Secret, instead of a folder.")
+]
+
+
+def chosen_ring(
+    folder: Path | None,
+    secret: str | None,
+    activation: timedelta = ACTIVATION,
+    *,
+    kubeconfig: Path | None = None,
+    context: str | None = None,
+    as_user: str | None = None,
+) -> KeyRing:
+    """The key ring of a folder or a Secret, of which one must be named.
+
+    Raises:
+        ConfigurationError: none or both are, or the ring can't be used.
+        typer.Exit: the Secret can't be read.
+    """
+    from webhook.keyring.files import load_keyring_by_file_times
+
+    if (folder is None) is (secret is None):
+        raise ConfigurationError("name the key ring: either its folder, or --secret NAMESPACE/NAME")
+    if folder is not None:
+        return load_keyring_by_file_times(folder, activation=activation)
+
+    async def read(held: RingSecret) -> KeyRing:
+        return (await held.read(activation)).ring
+
+    return with_ring_secret(read, str(secret), kubeconfig, context, as_user)
+
+
+def with_ring_secret(
+    work: Callable[[RingSecret], Awaitable[_T]],
+    secret: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    as_user: str | None,
+) -> _T:
+    """What `work` returns of the Secret of a key ring.
+
+    Raises:
+        typer.Exit: it could not be done.
+    """
+    import asyncio
+
+    from webhook.api_objects import ApiObjects, NotDone
+    from webhook.keyring.stored import RingSecret
+    from webhook.kubeconfig import connect
+
+    namespace, name = parse_place(secret)
+
+    async def run() -> _T:
+        async with await connect(kubeconfig, context, as_user=as_user) as client:
+            return await work(RingSecret(ApiObjects(client), namespace, name))
+
+    try:
+        return asyncio.run(run())
+    except NotDone as error:
+        end(f"the Secret {secret} is as it was: {error}.", code=3)
