@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -38,8 +39,8 @@ from webhook.keyring.ring import ALWAYS, KeyRing
 from webhook.matching import classify
 from webhook.opening import Opener
 from webhook.requirements import Role
-from webhook.sealed_writes import LAST_APPLIED
-from webhook.sealing import LONGEST, Place, open_value, seal
+from webhook.sealed_writes import LAST_APPLIED, MOST_ANNOTATIONS, MOST_DATA
+from webhook.sealing import LONGEST, Place, open_value, seal, sealed_length
 from webhook.settings import Encryption, parse_settings
 from webhook.subject import SecretObject
 
@@ -303,6 +304,38 @@ async def test_what_is_sealed_for_elsewhere_is_never_sealed_again(plaintext: str
     stored = await desk("mode: warn").store(make_user_secret({"token": value}))
     assert stored_value(stored, "token") == value
     assert marks(stored.annotations)["encryption"] == "none"
+
+
+async def test_a_secret_that_sealing_makes_too_large_is_denied() -> None:
+    """With the size that it would have: the API server only says that something is too long."""
+    document = json.dumps({"token": ADA, "note": "x" * 40_000})
+    users: dict[str, str | bytes] = {f"user-{number}": document for number in range(22)}
+    secret = make_user_secret(users)
+    assert sum(len(document) for _ in users) < MOST_DATA
+    stored, decision = await desk().write(secret)
+    assert stored.data == secret.data
+    denial = denied(decision)
+    assert [cause.field for cause in denial.causes] == [f"data.user-{number}" for number in range(22)]
+    assert f"and Kubernetes stores {MOST_DATA} at most" in denial.causes[0].message
+    (size,) = {int(text) for cause in denial.causes for text in re.findall(r"this Secret (\d+) bytes", cause.message)}
+    assert size == sum(sealed_length(len(document), Place("runtime", name, host="github.com")) for name in users)
+    fewer = await desk().store(make_user_secret(dict(list(users.items())[:18])))
+    assert all(stored_value(fewer, name).startswith("eyJ") for name in fewer.data)
+
+
+async def test_annotations_that_sealing_makes_too_large_lose_that_of_kubectl() -> None:
+    """Together, although each alone would fit: the API server would deny the whole write."""
+    users = {f"user-{number}": make_token(f"{number:04}") for number in range(100)}
+    secret = applied(make_user_secret(users))
+    room = MOST_ANNOTATIONS - len(LAST_APPLIED) - len(secret.annotations[LAST_APPLIED]) - 2000
+    others = {f"tool-{number}.dev/note": "x" * (room // 2) for number in range(2)}
+    secret = replace(secret, annotations={**secret.annotations, **others})
+    skipping = desk("app-proxy: {config: {skipGitPermissionValidation: 'true'}}")
+    mutated = allowed(await skipping.decide(make_subject(secret), Stage.MUTATE))
+    assert "was taken away" in " ".join(mutated.warnings)
+    stored = await skipping.store(secret)
+    assert LAST_APPLIED not in stored.annotations
+    assert sum(len(name) + len(text) for name, text in stored.annotations.items()) <= MOST_ANNOTATIONS
 
 
 async def test_a_value_that_is_too_long_to_be_sealed_is_refused() -> None:

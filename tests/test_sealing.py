@@ -33,6 +33,7 @@ from webhook.sealing import (
     open_value,
     seal,
     seal_or_keep,
+    sealed_length,
     sealing_key,
 )
 
@@ -75,6 +76,14 @@ def sealed_by_jwcrypto(header: dict[str, Any], plaintext: bytes = b"x", raw: byt
 def standard_header(**changes: Any) -> dict[str, Any]:
     header = {"alg": "dir", "enc": "A256GCM", "typ": "git-token-sealed", "kid": KEY.kid}
     return header | {"ns": "runtime", "key": "token", "role": "user"} | changes
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 40, 1000])
+@pytest.mark.parametrize("host", ["", "github.com", "git.acme.dev:8443"])
+def test_the_length_of_a_sealed_value_is_known_before(length: int, host: str) -> None:
+    """To the byte."""
+    place = Place("runtime", "ada.lovelace", host=host)
+    assert len(seal(SecretStr("x" * length), place, KEY)) == sealed_length(length, place)
 
 
 class TestRoundTrips:

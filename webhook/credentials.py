@@ -946,7 +946,9 @@ def _token_entry(
 
 
 def _encrypted(text: str, values: _Values, reads_iv: bool) -> str | None:
-    """How we know that somebody else has encrypted a value, or None."""
+    """How we know that a value is encrypted and can't be opened here, or None."""
+    if (kid := sealing_key(text)) is not None:  # without a key ring: of a value that one can't open, it says why
+        return f"is sealed by the key {kid}, and no key ring was given (--keys)"
     if _JWE.match(text):
         return "is a JWE that no key of this webhook opens"
     return f"has an {_IV_KEY} beside it" if reads_iv and text.strip() and values.is_set(_IV_KEY) else None

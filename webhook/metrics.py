@@ -114,7 +114,9 @@ class Metrics(Exported):
             "admission_late_decisions", "Reviews that were decided by the clock, before the check was done.", "stage"
         )
         self._errors = self._counter(
-            "admission_errors", "Reviews that ended in an error of ours (HTTP 500): failurePolicy decided.", "stage"
+            "admission_errors",
+            "Reviews that ended in an error of ours: denied at /validate, HTTP 500 at /mutate.",
+            "stage",
         )
         self._bad_reviews = self._counter(
             "bad_reviews",

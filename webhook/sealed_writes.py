@@ -20,13 +20,17 @@ from webhook.credentials import Undecodable, UserValue, opened_data, user_values
 from webhook.decision import Cause
 from webhook.matching import Match
 from webhook.opening import Opener
-from webhook.sealing import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealing_key
+from webhook.sealing import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealed_length, sealing_key
 from webhook.secret_search import SecretSearch
 from webhook.subject import SecretObject, Subject
 from webhook.token_shapes import name_holds_token
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+MOST_DATA = 1024 * 1024
+"""Bytes that the values of a Secret may have together (Kubernetes: MaxSecretSize)."""
+MOST_ANNOTATIONS = 256 * 1024
+"""Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
 # Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
 _LONGEST_LAST_APPLIED = 131072
 _LINE_BREAKS = str.maketrans("", "", "\r\n")
@@ -67,6 +71,8 @@ def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -
         return Sealed()
     sealer = _Sealer(subject.old, secret.namespace, opener, now)
     users = user_values(secret, match, opener)
+    if _sealed_size(secret, users) > MOST_DATA:
+        return Sealed()  # `unsealed_causes` says so; of what the API server would say nobody learns why
     texts = {key: sealer.sealed(value) for key, value in users.items() if not value.kid}
     values = {key: text for key, text in texts.items() if text is not None}
     kids = {key: kid for key, text in values.items() if (kid := sealing_key(text)) is not None}
@@ -82,16 +88,32 @@ def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Caus
     secret = subject.object
     if secret is None or _is_frozen(subject.old):
         return []
-    return [
-        Cause(value.field, _why_unsealed(value))
-        for value in user_values(secret, match, opener).values()
-        if not value.kid
-    ]
+    users = user_values(secret, match, opener)
+    size = _sealed_size(secret, users)
+    return [Cause(value.field, _why_unsealed(value, size)) for value in users.values() if not value.kid]
 
 
-def _why_unsealed(value: UserValue) -> str:
+def _sealed_size(secret: SecretObject, users: Mapping[str, UserValue]) -> int:
+    """Bytes of the Secret's data once users' tokens are sealed, as Kubernetes counts them."""
+    size = 0
+    for key, text in secret.data.items():
+        value = users.get(key)
+        if value is None or value.kid:
+            size += len(text) // 4 * 3 - text[-2:].count("=")
+        else:
+            length = len(value.plaintext.get_secret_value().encode())
+            size += sealed_length(length, Place(secret.namespace, key, host=value.host))
+    return size
+
+
+def _why_unsealed(value: UserValue, size: int) -> str:
     if len(value.plaintext.get_secret_value().encode()) > LONGEST:
         return f"This value is longer than {LONGEST} bytes, which can't be sealed; write the token alone."
+    if size > MOST_DATA:
+        return (
+            f"Sealing makes the data of this Secret {size} bytes large, and Kubernetes stores {MOST_DATA} at most; "
+            "keep its tokens in several Secrets."
+        )
     return _MISSED
 
 
@@ -206,9 +228,16 @@ def _without_tokens(
     shows_one = any(search.is_shown_in(_unwrapped(one)) for one in shown)
     if changed == text and not shows_one:
         return {}, ()
-    if shows_one or len(changed) > _LONGEST_LAST_APPLIED:
+    if shows_one or len(changed) > _LONGEST_LAST_APPLIED or _annotations_size(secret, changed) > MOST_ANNOTATIONS:
         return {LAST_APPLIED: None}, (_REMOVED,)
     return {LAST_APPLIED: changed}, ()
+
+
+def _annotations_size(secret: SecretObject, last_applied: str) -> int:
+    """Bytes of all annotations, as Kubernetes counts them, with another text of kubectl's."""
+    annotations = {**secret.annotations, LAST_APPLIED: last_applied}
+    texts = (text for name, value in annotations.items() for text in (name, value))
+    return sum(len(text.encode(errors="surrogatepass")) for text in texts)
 
 
 class _Unreadable(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ LONGEST = 48 * 1024
 _TYPE = "git-token-sealed"
 # Header, no encrypted key (`dir`), 96 bits of initialisation vector, ciphertext, 128 bits of tag. The longest header
 # (namespace 63, key 253, host 259 characters) and the longest ciphertext fit.
+_KID_LENGTH = 16
 _LONGEST_CIPHERTEXT = LONGEST // 3 * 4
 _SEALED = re.compile(
     r"(eyJ[A-Za-z0-9_-]{1,1000})\.\.[A-Za-z0-9_-]{16}"
@@ -134,6 +136,20 @@ def seal(plaintext: SecretStr, place: Place, key: Key) -> str:
     if place.host is not None:
         bound["host"] = place.host
     return jwe.encrypt_compact(header | bound, content, key.sealing, registry=_REGISTRY)
+
+
+def sealed_length(length: int, place: Place) -> int:
+    """Bytes of the sealed value of a plaintext of so many bytes."""
+    bound = {"ns": place.namespace, "key": place.key, "role": str(place.role), "host": place.host or ""}
+    header = {"alg": "dir", "enc": ALGORITHM, "typ": _TYPE, "kid": "k" * _KID_LENGTH}
+    parts = (
+        len(json.dumps(header | bound, separators=(",", ":"))),
+        0,
+        12,
+        length,
+        16,
+    )  # two are empty or fixed: RFC 7516
+    return sum((4 * part + 2) // 3 for part in parts) + len(parts) - 1
 
 
 def open_value(value: str, place: Place, ring: KeyRing) -> Opened:

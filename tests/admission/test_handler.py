@@ -351,20 +351,26 @@ class TestBadRequests:
 
 class TestErrors:
     async def test_an_error_of_ours(self, webhook: Webhook) -> None:
-        """The API server's failurePolicy decides; what went wrong is in the log, without any content."""
+        """`/validate` denies with a cause, so that no client prints what it sent; `/mutate` leaves it to failurePolicy.
+        What went wrong is in the log, without any content."""
 
         async def fail(subject: Subject, *_: object) -> Decision:
             raise ValueError(f"sentinel {subject.secret.data}")
 
         webhook.decide = fail
         response, text = await webhook.post()
-        assert response.status == 500
-        assert b"inside git-token-webhook" in text
+        denied = json.loads(text)["response"]
+        assert (response.status, denied["allowed"], denied["status"]["code"]) == (200, False, 422)
+        (cause,) = denied["status"]["details"]["causes"]
+        assert "inside git-token-webhook" in cause["message"]
         assert webhook.sample("admission_errors_total", stage="validate") == 1
         (line,) = webhook.log
         assert (line["event"], line["error"], line["name"]) == ("review failed", "ValueError", "git-default-a1")
         assert line["trace"][-1].startswith(f"{__name__}:")
-        assert b"sentinel" not in webhook.written.getvalue() + text
+        response, more = await webhook.post(path="/mutate")
+        assert response.status == 500
+        assert b"inside git-token-webhook" in more
+        assert b"sentinel" not in webhook.written.getvalue() + text + more
 
     async def test_no_content_in_the_log(self, webhook: Webhook) -> None:
         """A Secret's values are nowhere in it, whether its review can be read or not."""

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 import typer.testing
+from pydantic import SecretStr
 
 from tests.cluster.webhook_process import Simulation
 from tests.factories import make_token
+from tests.keyring.rings import make_ring
 from webhook.audit.failing import DEFAULT, fails, parse
 from webhook.cli import app
 from webhook.errors import ConfigurationError
 from webhook.findings import Outcome
 from webhook.report.model import Severity
+from webhook.sealing import Place, seal
 from webhook.simulator.faults import Outage, RateLimited
 
 from .conftest import Checker
@@ -94,6 +97,18 @@ async def test_types_that_kubernetes_defines_are_no_users_secrets(checker: Check
     report = await checker.check("-", stdin=f"{plain}---\n{sealed}")
     assert (report.rows, report.not_looked_at, report.asked) == ((), (), 0)
     assert dict(report.passed_over) == {"Secret": 1, "SealedSecret": 1}
+
+
+async def test_a_sealed_token_without_keys_names_the_option(checker: Checker) -> None:
+    """And the key that it needs, which says which ring that is."""
+    key = make_ring().keys[0]
+    text = seal(SecretStr(make_token("a")), Place("argocd", "token", host="github.com"), key)
+    checker.write(
+        "user.yaml", manifest(text, "git-default-a").replace("password:", "token:").replace("labels:", "annotations:")
+    )
+    (row,) = (await checker.check()).rows
+    assert row.outcome is Outcome.UNSUPPORTED
+    assert f"is sealed by the key {key.kid}, and no key ring was given (--keys)" in row.message
 
 
 async def test_the_same_secret_twice(checker: Checker) -> None:

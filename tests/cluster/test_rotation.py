@@ -25,7 +25,7 @@ from webhook.errors import ConfigurationError
 from webhook.keyring.files import load_keyring_by_file_times
 from webhook.keyring.ring import KeyRing
 from webhook.resealing import reseal, reseal_all
-from webhook.sealing import Place, open_value, seal, sealing_key
+from webhook.sealing import Place, is_bound, open_value, seal, sealing_key
 from webhook.stored_secrets import StoredSecrets
 
 from ..keyring.rings import write_key
@@ -53,7 +53,7 @@ class Cluster:
     def sealed(self, token: str, key: str = "token", by: str = OLD) -> str:
         """A value as the webhook would have stored it."""
         (sealing,) = (candidate for candidate in self.ring.keys if candidate.name == by)
-        return seal(SecretStr(token), Place(self.namespace, key), sealing)
+        return seal(SecretStr(token), Place(self.namespace, key, host="github.com"), sealing)
 
     def create(self, name: str, values: Mapping[str, str], **more: Any) -> None:
         """A Secret with these texts."""
@@ -462,6 +462,59 @@ class TestUnseal:
         result = cluster.unseal("copied")
         assert (result.exit_code, result.stdout) == (1, "")
         assert cluster.events("copied") == []
+
+
+class TestRingInSecret:
+    """Whatever takes a key ring takes its Secret, and acts as somebody else where that is said."""
+
+    RING = "webhook-keys"
+
+    @pytest.fixture
+    def ring(self, cluster: Cluster) -> list[str]:
+        """The options that name the ring's Secret; its keys have been there for long."""
+        values = {name: (cluster.keys / name).read_text() for name in (OLD, NEW)}
+        cluster.create(self.RING, values, metadata={"annotations": {f"{PREFIX}key-added-at": "2026-01-01T00:00:00Z"}})
+        return ["--secret", f"{cluster.namespace}/{self.RING}", "--activation", "0s"]
+
+    def test_reseal_unseal_and_retire(self, cluster: Cluster, ring: list[str]) -> None:
+        """A whole rotation without a file; the key that nobody needs is taken out of the Secret."""
+        token = new_token()
+        cluster.create("one", {"token": cluster.sealed(token)})
+        refused = cluster.run("keys", "retire", OLD, *ring, "--settled")
+        assert (refused.exit_code, f"{cluster.namespace}/one" in refused.output) == (1, True)
+        moved = cluster.run("reseal", "-n", cluster.namespace, *ring)
+        assert moved.exit_code == 0, moved.output
+        assert cluster.sealed_by("one") == NEW
+        shown = cluster.run("unseal", f"{cluster.namespace}/one", *ring[:2])
+        assert shown.stdout == token
+        retired = cluster.run("keys", "retire", OLD, *ring, "--settled")
+        assert retired.exit_code == 0, retired.output
+        assert set(cluster.stored(self.RING)["data"]) == {NEW}
+
+    def test_as_somebody_without_rights(self, cluster: Cluster, ring: list[str]) -> None:
+        """The API server is asked as them."""
+        cluster.create("one", {"token": cluster.sealed(new_token())})
+        nobody = ("--as", "nobody-at-all")
+        for command in (
+            ("reseal", "-n", cluster.namespace, *ring),
+            ("unseal", f"{cluster.namespace}/one", *ring[:2]),
+            ("keys", "retire", OLD, *ring, "--settled"),
+            ("keys", "list", *ring),
+        ):
+            result = cluster.run(*command, *nobody)
+            assert result.exit_code == 3, (command, result.output)
+            assert "nobody-at-all" in result.output
+        assert cluster.sealed_by("one") == OLD
+
+    def test_a_value_from_before_is_bound(self, cluster: Cluster) -> None:
+        """By a key that stays, too."""
+        token = new_token()
+        unbound = seal(SecretStr(token), Place(cluster.namespace, "token"), cluster.ring.keys[-1])
+        cluster.create("one", {"token": unbound, "url": "https://github.com/acme"})
+        assert cluster.reseal().exit_code == 0
+        assert is_bound(cluster.value("one"))
+        assert cluster.token("one") == token
+        assert "Nothing to move" in cluster.reseal().output
 
 
 class TestRetire:

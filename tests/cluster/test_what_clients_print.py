@@ -79,10 +79,11 @@ class Writer:
     def edit(self, name: str, token: str) -> str:
         """An editor that puts the token in, and leaves the file as it is when it is opened again."""
         editor = self.folder / "editor"
-        added = "".join(f"/^metadata:/a\\\n  annotations: {json.dumps(dict(self.annotations))}\n" for _ in "x")
-        script = f"s/^  password: .*/  password: {_encoded(token)}/\n" + (added if self.annotations else "")
+        # Below the annotations that are there: each Secret has our marks.
+        added = [f"/^  annotations:/a\\\n    {name}: '{value}'\n" for name, value in self.annotations.items()]
+        script = f"s/^  password: .*/  password: {_encoded(token)}/\n" + "".join(added)
         editor.with_suffix(".sed").write_text(script)
-        editor.write_text(f'#!/bin/sh\ngrep -q "^# " "$1" || true\nsed -i -f {editor}.sed "$1"\n')
+        editor.write_text(f'#!/bin/sh\nsed -i -f {editor}.sed "$1"\n')
         editor.chmod(0o700)
         return self.kubectl("edit", "secret", name, KUBE_EDITOR=str(editor), TMPDIR=str(self.folder))
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.certs.objects import HERE, START, Memory
-from webhook.api_objects import Json
+from webhook.api_objects import Conflict, Json
 from webhook.errors import ConfigurationError
 from webhook.keyring.key import parse_key
 from webhook.keyring.ring import ACTIVATION
@@ -93,3 +93,25 @@ async def test_a_secret_without_a_key_or_with_a_bad_one() -> None:
     data(objects).clear()
     with pytest.raises(ConfigurationError, match="holds no key"):
         await secret(objects).read(ACTIVATION)
+
+
+async def test_a_key_is_taken_out() -> None:
+    """And the others stay as they are."""
+    objects = Memory()
+    await secret(objects).ensure(START)
+    stored = await secret(objects).read(ACTIVATION)
+    await secret(objects).add(stored, "2026-12-23", START + timedelta(days=30))
+    both = dict(data(objects))
+    await secret(objects).remove(await secret(objects).read(ACTIVATION), "2026-11-23")
+    assert data(objects) == {"2026-12-23": both["2026-12-23"]}
+
+
+async def test_a_key_is_taken_out_of_no_secret_that_others_have_changed() -> None:
+    """They may have put a key in."""
+    objects = Memory()
+    await secret(objects).ensure(START)
+    stored = await secret(objects).read(ACTIVATION)
+    await secret(objects).add(stored, "2026-12-23", START + timedelta(days=30))
+    with pytest.raises(Conflict):
+        await secret(objects).remove(stored, "2026-11-23")
+    assert set(data(objects)) == {"2026-11-23", "2026-12-23"}

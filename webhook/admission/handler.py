@@ -2,8 +2,9 @@
 
 One request, in order: read the body, decode it, have it reviewed, encode the decision, count and log it. Whatever goes
 wrong on the way ends in one of four ways: HTTP 4xx (it was no review that could be judged), a decision by the clock
-(`late`), HTTP 503 (there was no room for it, see `room`; the API server tries again), or HTTP 500 with a text that says
-nothing (an error of ours). In all cases but the second, in the end the webhook configuration's failurePolicy decides.
+(`late`), HTTP 503 (there was no room for it, see `room`; the API server tries again), or an error of ours: a denial at
+`/validate`, HTTP 500 with a text that says nothing at `/mutate`. Where the answer is no decision, the webhook
+configuration's failurePolicy decides.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aiohttp import hdrs, web
 from webhook.admission import codec
 from webhook.admission.codec import AdmissionRequest
 from webhook.admission.room import Room, Share
-from webhook.decision import Decision, Deny, Stage
+from webhook.decision import Cause, Decision, Deny, Stage
 from webhook.errors import BadReview
 from webhook.logs import Logger, describe
 from webhook.metrics import Metrics, outcome_of
@@ -42,6 +43,9 @@ MAX_BODY: Final = 8 * 1024 * 1024
 _DECODE_ASIDE: Final = 64 * 1024
 _PAUSE: Final = 50e-6
 """Seconds. Giving up the interpreter's lock for no time at all would mostly give it back to the same thread."""
+
+_ERROR: Final = "An error inside git-token-webhook: nothing is known about this write. Its log says more."
+_FAILED: Final = Deny(_ERROR, (Cause("data", _ERROR),))
 
 _STAGES: Final = {f"/{stage}": stage for stage in Stage}
 
@@ -139,8 +143,11 @@ class AdmissionHandler:
         except Exception as error:
             self._metrics.failed(stage)
             self._log.error("review failed", **_facts(admission, stage), **describe(error), **_trace(request))
-            # The API server shows this to whoever writes (KUBERNETES.md §5).
-            return web.Response(status=500, text=f"an error inside git-token-webhook; its log tells more: {stage}\n")
+            if stage is Stage.MUTATE:  # which enforces nothing
+                # The API server shows this to the requester (KUBERNETES.md §5).
+                return web.Response(status=500, text=f"an error inside git-token-webhook; its log says more: {stage}\n")
+            # On an HTTP 500 `kubectl apply` prints its patch, with the token (docs/reference/what-clients-print.md).
+            return web.Response(body=codec.encode(admission, _FAILED, stage), content_type="application/json")
         seconds = asyncio.get_running_loop().time() - arrival
         self._metrics.decided(stage, admission.subject.operation, outcome_of(decision), seconds, late=decided is None)
         self._log_decision(admission, stage, decision, record, seconds, decided is None, _trace(request))
