@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
@@ -18,10 +19,11 @@ from webhook.decision import Decision
 from webhook.keyring.key import derive_key, parse_key
 from webhook.matching import classify
 from webhook.opening import Opener
-from webhook.resealing import plan
+from webhook.resealing import KeyNotThere, plan, reseal
 from webhook.sealed_writes import LAST_APPLIED
 from webhook.sealing import Closed, Place, Why, is_bound, open_sealed, open_value, seal
 from webhook.settings import Encryption, parse_settings
+from webhook.stored_secrets import Stored, StoredSecrets
 from webhook.subject import SecretObject
 from webhook.unsealing import StaysClosed, open_one
 
@@ -322,3 +324,43 @@ def test_what_audits_and_token_commands_read_is_bound_as_well() -> None:
     (entry,) = extract(secret, classify(secret, settings.all_rules), opener).values()
     assert not isinstance(entry.content, Checkable)
     assert named_host(secret, SecretStr(PLAIN)) == "git.mallory.dev"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "failed"),
+    [
+        (None, None, ""),
+        ("sealed", "sealed", ""),
+        (None, "sealed", ""),
+        ("sealed", "none", "for another host"),
+        ("sealed", "external", None),
+    ],
+    ids=["without a webhook", "opened", "new marks", "other host there", "key not there"],
+)
+async def test_reseal_goes_by_what_the_webhook_makes_of_it(
+    before: str | None, after: str | None, failed: str | None
+) -> None:
+    """It tries each write in a dry run first, and stores nothing that the webhook can't open."""
+
+    def stored(mark: str | None, secret: SecretObject) -> Stored:
+        annotations = {"git-token-webhook/encryption": mark} if mark else {}
+        return Stored(replace(secret, annotations=annotations), "1", "uid")
+
+    class Cluster:
+        written = False
+
+        async def change(self, stored_: Stored, change: object, *, dry_run: bool = False) -> Stored:
+            self.written |= not dry_run
+            return stored(after, stored_.secret)
+
+    cluster = Cluster()
+    secret = make_user_secret({"token": seal(SecretStr(ADA), Place("runtime", "token", host="github.com"), OLD)})
+    moving = reseal(cast(StoredSecrets, cluster), stored(before, secret), RING, desk().now)
+    if failed is None:
+        with pytest.raises(KeyNotThere):
+            await moving
+    else:
+        moved = await moving
+        assert failed in moved.failed
+        assert bool(moved.values) is not bool(failed)
+    assert cluster.written is (failed == "")

@@ -228,8 +228,8 @@ def _closed(before: Stored, rehearsed: Stored, planned: Plan) -> set[str]:
     """What the webhook calls the new values that it can't open, although it could open those before: `external` if
     their key is missing there, `none` if it finds that they are for another host."""
     was, becomes = _by_entry(before.secret, ENCRYPTION), _by_entry(rehearsed.secret, ENCRYPTION)
-    moved = [key for key in planned.data if was.get(key) != becomes.get(key, "sealed")]
-    return {becomes[key] for key in moved} - {"sealed"}
+    changed = {becomes[key] for key in planned.data if key in becomes and becomes[key] != was.get(key)}
+    return changed - {"sealed"}
 
 
 def _by_entry(secret: SecretObject, name: str) -> dict[str, str]:
