@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from webhook.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
+from webhook.findings import Answer, Finding, GitAuth, Question, RepositoryNeed, TokenCredential
 from webhook.hosts import Host, Kind
 from webhook.providers.bitbucket import Bitbucket
 from webhook.providers.bitbucket.profile import PROFILE
@@ -71,12 +71,16 @@ class Desk:
         roles: Sequence[Role] = (Role.RUNTIME,),
         repositories: Sequence[RepositoryNeed] = (),
         patience: float = 10,
+        git_auth: GitAuth | None = None,
+        open_ended: bool = False,
     ) -> Answer:
         """Everything that is found out about a credential that is for `path`."""
         if isinstance(credential, str):
             credential = self.credential(credential, username)
         segments = tuple(path.split("/")) if path else ()
-        question = Question(credential, self.host, segments, dict.fromkeys(roles, needs), tuple(repositories))
+        requirements = dict.fromkeys(roles, needs)
+        credential = replace(credential, git_auth=git_auth)
+        question = Question(credential, self.host, segments, requirements, tuple(repositories), open_ended)
         provider = Bitbucket(lambda: datetime.now(UTC))
         now = asyncio.get_running_loop().time()
         return await provider.inspect(

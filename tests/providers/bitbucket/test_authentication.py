@@ -7,12 +7,17 @@ from pydantic import SecretStr
 
 from tests.factories import make_token
 from tests.providers.bitbucket.conftest import Desk
-from webhook.findings import Outcome, TokenCredential
+from webhook.findings import AuthScheme, GitAuth, Outcome, TokenCredential
 from webhook.providers.base import NoAnswer
 from webhook.requirements import Role
 from webhook.simulator.faults import Status
 
 GIT_NAME = "x-bitbucket-api-token-auth"
+
+
+def basic(username: str) -> GitAuth:
+    """How Argo CD sends what is under password."""
+    return GitAuth(AuthScheme.BASIC, username)
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -112,11 +117,71 @@ async def test_a_token_that_nobody_gave_out_is_invalid(desk: Desk, username: str
     assert len(desk.asked()) == 2
 
 
-async def test_an_e_mail_address_fails_for_git_where_a_runtime_s_username_goes_there(desk: Desk) -> None:
+async def test_an_e_mail_address_fails_for_git_where_argo_cd_sends_it_there(desk: Desk) -> None:
     """It is what the API needs; a person's token is warned of nothing."""
-    runtime = (await desk.inspect("good-runtime")).facts.warnings
+    runtime = (await desk.inspect("good-runtime", git_auth=basic("ada@acme.example"))).facts.warnings
     assert len(runtime) == 1 and "fails for Git" in runtime[0]
     assert (await desk.inspect("good-runtime", roles=[Role.USER])).facts.warnings == ()
+
+
+@pytest.mark.parametrize("sent", ["x-access-token", ""])
+@pytest.mark.parametrize("name", ["repo-token", "project-token", "workspace-token", "oauth"])
+async def test_without_a_username_argo_cd_sends_one_that_fails_for_git(desk: Desk, name: str, sent: str) -> None:
+    """Its own one, or an empty one with forceHttpBasicAuth; the warning names the one that works."""
+    answer = await desk.inspect(name, username=None, git_auth=basic(sent))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    (warning,) = (one for one in answer.facts.warnings if "has no username" in one)
+    assert warning.endswith("Git needs the username x-token-auth.")
+    assert (sent or "an empty username") in warning
+
+
+@pytest.mark.parametrize("name", ["repo-token", "oauth"])
+async def test_the_right_username_is_no_warning(desk: Desk, name: str) -> None:
+    """As Bitbucket documents it."""
+    for auth in (basic("x-token-auth"), None):
+        warnings = (await desk.inspect(name, username="x-token-auth", git_auth=auth)).facts.warnings
+        assert not any("username" in one for one in warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "username"), [("repo-token", "x-token-auth"), ("oauth", None), ("good-runtime", "ada@acme.example")]
+)
+async def test_bearer_tokens_are_warned_of(desk: Desk, name: str, username: str | None) -> None:
+    """Bitbucket Cloud documents them for its API and not for Git."""
+    answer = await desk.inspect(name, username=username, git_auth=GitAuth(AuthScheme.BEARER))
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("store this" in one and "under password" in one for one in answer.facts.warnings)
+
+
+async def test_an_api_token_without_username_needs_two_names(desk: Desk) -> None:
+    """Should Bitbucket take it as bearer, Git still fails."""
+    desk.world.accepts_bearer_api_tokens = True
+    warnings = (await desk.inspect("good-runtime", username=None, git_auth=basic("x-access-token"))).facts.warnings
+    assert len(warnings) == 1 and GIT_NAME in warnings[0]
+
+
+MECHANISM = '{"type": "error", "error": {"message": "This API is not accessible by this authentication mechanism"}}'
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("path", ["", "acme/apps"])
+async def test_an_endpoint_that_is_not_for_this_kind_of_token_says_nothing_against_it(
+    desk: Desk, path: str, status: int
+) -> None:
+    """The scopes stand in another reply, of which one is asked for where there is none."""
+    desk.simulator.faults.add(Status(status=status, body=MECHANISM), path="/2.0/user")
+    assert (await desk.find("repo-token", path)).outcome is Outcome.SUFFICIENT
+    assert len(desk.asked()) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_such_an_endpoint_never_makes_a_token_invalid(desk: Desk, status: int) -> None:
+    """Whatever else answers in the same words."""
+    desk.simulator.faults.add(Status(status=status, body=MECHANISM), path="/2.0/.*")
+    for path in ("", "acme/apps"):
+        with pytest.raises(NoAnswer, match="no other reply lists its scopes") as raised:
+            await desk.find("repo-token", path)
+        assert not raised.value.transient
 
 
 @pytest.mark.parametrize(
@@ -124,8 +189,8 @@ async def test_an_e_mail_address_fails_for_git_where_a_runtime_s_username_goes_t
     [
         (GIT_NAME, "works for Git and fails for the API"),
         ("ada", "works for Git and fails for the API"),
-        ("brook", "the stored one is none of them"),
-        ("x-token-auth", "the stored one is none of them"),
+        ("brook", "the stored one is neither"),
+        ("x-token-auth", "the stored one is neither"),
     ],
 )
 async def test_a_git_username_fails_for_the_api(desk: Desk, username: str, says: str) -> None:
@@ -156,4 +221,4 @@ async def test_what_is_too_long_for_an_e_mail_address_is_sent_nowhere(desk: Desk
     username = f"{'a' * 100_000}@acme.example"
     finding = await desk.find("good-runtime", username=username)
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "the stored username is none" in finding.reason
+    assert "the stored username is no e-mail address" in finding.reason

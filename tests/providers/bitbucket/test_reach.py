@@ -97,7 +97,39 @@ async def test_an_ip_allow_list_blocks(desk: Desk) -> None:
     body = '{"type": "error", "error": {"message": "To access this repository, an admin must whitelist your IP."}}'
     desk.simulator.faults.add(Status(status=403, body=body), path="/2.0/repositories/.*")
     finding = await desk.find("repo-token", APPS)
-    assert (finding.outcome, "IP allow list" in finding.reason) == (Outcome.BLOCKED, True)
+    assert (finding.outcome, "IP allowlist" in finding.reason) == (Outcome.BLOCKED, True)
+
+
+def rename(desk: Desk) -> None:
+    """acme/apps is called acme/deployments now."""
+    repository = desk.world.repositories.pop(APPS)
+    desk.world.add(repository.model_copy(update={"slug": "deployments", "renamed_from": ["apps"]}))
+
+
+@pytest.mark.parametrize("name", ["good-runtime", "workspace-token"])
+async def test_a_renamed_repository_is_no_obstacle(desk: Desk, name: str) -> None:
+    """Git follows; the list of the account's permissions has the new name only, which the warning tells."""
+    rename(desk)
+    answer = await desk.inspect(name, APPS)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    (warning,) = (one for one in answer.facts.warnings if "renamed" in one)
+    assert "acme/apps was renamed or moved to acme/deployments" in warning
+
+
+async def test_an_account_without_permission_is_not_excused_by_the_repository_s_document(desk: Desk) -> None:
+    """Everybody reads a public one, and its name is the one that was asked for."""
+    finding = await desk.find("outsider", "acme/website")
+    assert finding.outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize("name", ["good-runtime", "workspace-token"])
+async def test_a_url_that_ends_inside_a_name_is_judged_for_its_workspace(desk: Desk, name: str) -> None:
+    """Argo CD uses the token for all repositories whose URL begins with it."""
+    assert (await desk.find(name, "acme/gitops-")).outcome is Outcome.UNVERIFIED
+    answer = await desk.inspect(name, "acme/gitops-", open_ended=True)
+    assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
+    assert any("the token is judged for acme" in one for one in answer.facts.warnings)
+    assert (await desk.inspect("no-webhooks", "acme/gitops-", open_ended=True)).findings[Role.RUNTIME].lacks
 
 
 async def test_a_missing_scope_is_told_and_not_its_consequence(desk: Desk) -> None:

@@ -100,7 +100,7 @@ def test_scopes_stand_in_a_reply_of_any_status_but_401(status: int) -> None:
 
 def test_a_scope_that_is_no_name_is_left_out() -> None:
     """Nothing odd gets into a message."""
-    header = "repository, <b>, read:gpg-key:bitbucket, a b, " + "x" * 60
+    header = "repository, <b>, read:gpg-key:bitbucket, -, a=b, " + "x" * 70
     assert replies.scopes_of(Reply(200, {"x-oauth-scopes": header}), secret="") == (
         "read:gpg-key:bitbucket",
         "repository",
@@ -150,16 +150,18 @@ def test_only_a_429_is_a_limit() -> None:
     [
         ({"values": [{"permission": "write", "repository": {"full_name": "Acme/Apps"}}]}, Level.WRITE),
         ({"values": [{"permission": "write", "repository": {"full_name": "acme/other"}}]}, None),
-        ({"values": [{"permission": "owner", "repository": {"full_name": "acme/apps"}}]}, None),
+        ({"values": [{"permission": "WRITE", "repository": {"full_name": "acme/apps"}}]}, Level.WRITE),
+        ({"values": [{"permission": "maintain", "repository": {"full_name": "acme/apps"}}]}, "maintain"),
+        ({"values": [{"permission": "<b>", "repository": {"full_name": "acme/apps"}}]}, None),
         ({"values": [{"permission": ["read"], "repository": {"full_name": "acme/apps"}}]}, None),
         ({"values": [{"permission": "admin", "repository": None}]}, None),
         ({"values": None}, None),
         (None, None),
     ],
 )
-def test_a_permission_counts_for_the_repository_that_it_names(body: Any, level: Level | None) -> None:
+def test_a_permission_counts_for_the_repository_that_it_names(body: Any, level: Level | str | None) -> None:
     """Whatever filter was asked for: the list itself must say which repository it is."""
-    assert replies.permission_in(Reply(200, {}, body), "acme/apps") is level
+    assert replies.permission_in(Reply(200, {}, body), "acme/apps", secret="") == level
 
 
 def test_an_account_s_name_is_what_bitbucket_still_shows() -> None:

@@ -7,6 +7,7 @@ places      which repositories those are, and where they are asked for
 kinds       API tokens, access tokens, OAuth tokens: what is in their nature
 usernames   the name beside a token, which is another one for Git than for the API
 replies     what Bitbucket's replies mean
+refusals    what stops a good token: policies and plans, and how to end them
 profile     what is known without asking
 vocabulary, links
 """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webhook.providers.base import Reply
+from webhook.providers.bitbucket.replies import credential_type_of
 from webhook.providers.bitbucket.vocabulary import is_of_api_tokens
 
 
@@ -52,16 +53,19 @@ ACCESS_TOKEN = TokenKind("access-token", "access token", families=_OF_PROJECTS)
 """One of the three above, before Bitbucket has told which."""
 OAUTH_TOKEN = TokenKind("oauth", "OAuth token")
 APP_PASSWORD = TokenKind("app-password", "app password")
+OTHER = TokenKind("other", "token")
+"""One that Bitbucket calls by a name that this program doesn't know, and whose prefix says nothing."""
 UNKNOWN = TokenKind("", "token")
 """Before Bitbucket has told: tokens of OAuth have no prefix."""
 
-# Values of `X-Credential-Type`, recorded or measured by others; `oauth` is told by nobody but the name.
+# Values of `X-Credential-Type`, recorded or measured by others (`oauth2`: drone/go-scm#355).
 _BY_CREDENTIAL_TYPE = {
     "api_token": API_TOKEN,
     "repo_access_token": REPOSITORY_TOKEN,
     "project_access_token": PROJECT_TOKEN,
     "workspace_access_token": WORKSPACE_TOKEN,
     "oauth": OAUTH_TOKEN,
+    "oauth2": OAUTH_TOKEN,
     "apppassword": APP_PASSWORD,
 }
 ANONYMOUS = "unauthenticated_identity"
@@ -76,11 +80,19 @@ def by_prefix(token: str) -> TokenKind:
     return UNKNOWN
 
 
+def is_known(credential_type: str) -> bool:
+    """Whether this is a value of ``X-Credential-Type`` that tells a kind, or none at all."""
+    return not credential_type or credential_type in _BY_CREDENTIAL_TYPE
+
+
 def told_by(reply: Reply, scopes: tuple[str, ...], guessed: TokenKind) -> TokenKind:
-    """What Bitbucket says it is; where it doesn't say, what its prefix or else its scopes look like."""
-    told = _BY_CREDENTIAL_TYPE.get(reply.headers.get("x-credential-type", "").strip().lower())
+    """Return what Bitbucket says it is; where that is unknown, what its prefix or else its scopes look like."""
+    credential_type = credential_type_of(reply)
+    told = _BY_CREDENTIAL_TYPE.get(credential_type)
     if told is not None:
         return told
     if guessed is not UNKNOWN:
         return guessed
+    if not is_known(credential_type):
+        return replace(OTHER, has_api_scopes=any(map(is_of_api_tokens, scopes)))
     return API_TOKEN if any(map(is_of_api_tokens, scopes)) else OAUTH_TOKEN

@@ -52,8 +52,10 @@ def judge(question: Question, about: Mapping[Place, Heard], kind: TokenKind, acc
                 warnings[f"There was no time to ask {host} whether this token reaches {place.name}."] = None
                 continue
             seen = look(question, place, needed, heard, kind, account)
-            if seen.warning:
-                warnings[seen.warning] = None
+            warnings |= dict.fromkeys(seen.warnings)
+            if seen.nothing_there and question.open_ended and place.of_url:
+                warnings[_taken_as_prefix(host, place)] = None
+                continue
             if seen.problem is not None:
                 failed.append(_elsewhere(seen, place, home, kind))
         if role is Role.RUNTIME:
@@ -97,6 +99,14 @@ def _elsewhere(seen: Seen, place: Place, home: str, kind: TokenKind) -> Seen:
 
 def _nameless(name: str) -> Seen:
     return Seen(Finding(Outcome.UNVERIFIED, reason=f"can't be asked for {name}, which is no repository's name there"))
+
+
+def _taken_as_prefix(host: str, place: Place) -> str:
+    workspace = place.name.partition("/")[0]
+    return (
+        f"{host} shows no repository {place.name}; the URL is taken as a prefix, and the token is judged for "
+        f"{workspace}."
+    )
 
 
 def _narrow(host: str, kind: TokenKind) -> str:

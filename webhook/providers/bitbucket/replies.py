@@ -8,23 +8,25 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from webhook.providers.base import RateLimit, Reply
+from webhook.providers.bitbucket.refusals import is_error_document, text_of
 from webhook.providers.text import plain
 from webhook.requirements import Level
 
-_SCOPE = re.compile(r"[a-z][a-z_-]{0,39}(?::[a-z][a-z_-]{0,39}){0,2}\Z")
+_SCOPE = re.compile(r"[a-z][a-z0-9._-]{0,59}(?::[a-z0-9][a-z0-9._-]{0,59}){0,3}\Z")
+_SEPARATORS = re.compile(r"[,\s]+")
 _DEFAULT_WAIT = 60.0
 
 
 def scopes_of(reply: Reply, *, secret: str) -> tuple[str, ...] | None:
     """What ``X-OAuth-Scopes`` lists, sorted; None where there is no such header.
 
-    It stands in replies of every status but 401 (recorded: 200, 403, 404). A name that looks like none of Bitbucket's
-    is left out: it is no scope that could be asked for.
+    It stands in replies of every status but 401 (recorded: 200, 403, 404). A scope that this program doesn't know is
+    listed as well; what can't be a scope's name is left out.
     """
     header = reply.headers.get("x-oauth-scopes")
     if header is None or reply.status == 401:
         return None
-    parts = {part.strip() for part in header.split(",")}
+    parts = {part.lower() for part in _SEPARATORS.split(header)}
     return tuple(sorted(part for part in parts if _SCOPE.match(part) and plain(part, secret=secret)))
 
 
@@ -41,11 +43,19 @@ def git_name_of(reply: Reply) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def message_of(reply: Reply) -> str:
-    """Bitbucket's own text in lower case, to be looked into and never shown."""
-    error = reply.body.get("error") if isinstance(reply.body, Mapping) else None
-    message = error.get("message") if isinstance(error, Mapping) else None
-    return message.lower() if isinstance(message, str) else ""
+def credential_type_of(reply: Reply) -> str:
+    """What ``X-Credential-Type`` calls the credential, in lower case; empty where it doesn't say."""
+    return reply.headers.get("x-credential-type", "").strip().lower()
+
+
+def is_for_other_credentials(reply: object) -> bool:
+    """Whether an endpoint is not for this kind of token, which says nothing against the token.
+
+    Seen as 403 and as 401 (Atlassian KB: This API is not accessible by this authentication mechanism).
+    """
+    if not isinstance(reply, Reply) or reply.status not in (401, 403):
+        return False
+    return "not accessible by this authentication mechanism" in text_of(reply)
 
 
 def is_own_refusal(reply: Reply) -> bool:
@@ -53,9 +63,9 @@ def is_own_refusal(reply: Reply) -> bool:
 
     It comes as Bitbucket's error document, or as plain text with Bitbucket's own realm (both recorded).
     """
-    own_document = isinstance(reply.body, Mapping) and reply.body.get("type") == "error"
+    own_document = is_error_document(reply)
     own_realm = "bitbucket.org" in reply.headers.get("www-authenticate", "").lower()
-    return reply.status == 401 and (own_document or own_realm)
+    return reply.status == 401 and not is_for_other_credentials(reply) and (own_document or own_realm)
 
 
 def lacks_scopes(reply: Reply) -> bool:
@@ -64,22 +74,21 @@ def lacks_scopes(reply: Reply) -> bool:
         return False
     error = reply.body.get("error") if isinstance(reply.body, Mapping) else None
     detail = error.get("detail") if isinstance(error, Mapping) else None
-    return "privilege scopes" in message_of(reply) or (isinstance(detail, Mapping) and "required" in detail)
-
-
-def keeps_address_out(reply: Reply) -> bool:
-    """Whether a 403 is of the workspace's IP allow list ("an admin must whitelist your IP", seen by its users)."""
-    text = message_of(reply)
-    return reply.status == 403 and re.search(r"(?:white|allow) ?list", text) is not None and " ip" in text
+    return "privilege scopes" in text_of(reply) or (isinstance(detail, Mapping) and "required" in detail)
 
 
 def denies_access(reply: Reply) -> bool:
     """Whether a 403 is about the account's own permission ("Access denied. You must have write or admin access.")."""
-    return reply.status == 403 and message_of(reply).startswith("access denied")
+    return reply.status == 403 and text_of(reply).startswith("access denied")
 
 
-def permission_in(reply: Reply, name: str) -> Level | None:
-    """What a list of the caller's permissions in repositories says of one; None where it doesn't name that."""
+def permission_in(reply: Reply, name: str, *, secret: str) -> Level | str | None:
+    """Return what a list of the caller's permissions in repositories says of one.
+
+    Returns:
+        A level; the name of a permission that this program doesn't know; None where the list doesn't name the
+        repository, or doesn't say what the permission is.
+    """
     values = reply.body.get("values") if reply.status == 200 and isinstance(reply.body, Mapping) else None
     for entry in values if isinstance(values, list) else ():
         if not isinstance(entry, Mapping) or not isinstance(entry.get("repository"), Mapping):
@@ -87,9 +96,16 @@ def permission_in(reply: Reply, name: str) -> Level | None:
         full_name, permission = entry["repository"].get("full_name"), entry.get("permission")
         if not isinstance(full_name, str) or not isinstance(permission, str):
             continue
-        if full_name.lower() == name.lower() and permission in set(Level):
-            return Level(permission)
+        if full_name.lower() == name.lower():
+            level = permission.lower()
+            return Level(level) if level in set(Level) else plain(permission, secret=secret) or None
     return None
+
+
+def name_in(reply: object, *, secret: str) -> str:
+    """The full name in a repository's document; empty where this is none."""
+    body = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
+    return plain(body.get("full_name"), secret=secret) if isinstance(body, Mapping) else ""
 
 
 def is_private(reply: Reply) -> bool:

@@ -16,9 +16,11 @@ from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.bitbucket import kinds, links, places, reach, replies, scopes, usernames
 from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
 from webhook.providers.bitbucket.places import Place
-from webhook.providers.bitbucket.repository import Heard
+from webhook.providers.bitbucket.refusals import Refusal, refusal_in, text_of
+from webhook.providers.bitbucket.repository import Heard, names_no
 from webhook.providers.reach import doubting
 from webhook.providers.rounds import answer_of, answers_of, both, together_in_time
+from webhook.providers.text import plain
 from webhook.requirements import Level
 from webhook.wording import join
 
@@ -56,12 +58,19 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What Bitbucket says of the token itself."""
+    """What Bitbucket says of the token itself.
+
+    Attributes:
+        git_name: the account's Bitbucket username.
+        unknown_type: what Bitbucket calls a credential of a kind that this program doesn't know; "(unnamed)" where
+            that can't be shown.
+    """
 
     kind: TokenKind
     scopes: tuple[str, ...]
     account: str | None = None
     git_name: str | None = None
+    unknown_type: str = ""
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
@@ -79,13 +88,22 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
     heard = await _ask(api, first, wanted, guessed, basic=only_basic)
     if heard.refusals and not only_basic and guessed is UNKNOWN and as_basic is not None:
         heard = await _ask(api, as_basic, wanted, guessed, basic=True)
-    elif heard.refusals == 1 and not only_basic and guessed is not API_TOKEN:
+    elif _needs_confirmation(heard, guessed, secret):
         # `/user` alone may be none of those that access tokens can use: its 401 says itself that it may be about that.
-        confirmation = await answer_of(api.send("GET", _OPEN_TO_ALL, headers={"authorization": as_bearer}))
+        confirmation = await answer_of(api.send("GET", _OPEN_TO_ALL, headers={"authorization": first}))
         heard = replace(heard, confirmation=confirmation)
     else:
         heard = await _ask_again(question, api, first, heard, guessed, secret)
     return judge(question, credential, heard)
+
+
+def _needs_confirmation(heard: Round, guessed: TokenKind, secret: str) -> bool:
+    """Whether only ``/user`` answered, and said nothing of the token that couldn't be about the endpoint."""
+    if len(heard.replies) != 1 or isinstance(heard.user, NoAnswer) or _told(heard, guessed, secret) is not None:
+        return False
+    if replies.is_for_other_credentials(heard.user):
+        return True
+    return heard.refusals == 1 and not heard.basic and guessed is not API_TOKEN
 
 
 async def _ask(api: Api, authorization: str, wanted: list[Place], kind: TokenKind, *, basic: bool) -> Round:
@@ -122,7 +140,10 @@ def _as_heard(place: Place, kind: TokenKind, reply: Reply | NoAnswer) -> Heard:
 async def _ask_again(
     question: Question, api: Api, authorization: str, heard: Round, guessed: TokenKind, secret: str
 ) -> Round:
-    """The repositories themselves, where the scopes suffice but not to ask what the account may do in them."""
+    """The repositories themselves, where the scopes suffice, and the account's permissions there were not told.
+
+    The token may lack the scope to ask for them, or the repository may have another name now.
+    """
     token = _told(heard, guessed, secret)
     if token is None or not any(
         scopes.judge(needed, token.kind, token.scopes).finding.outcome is Outcome.SUFFICIENT
@@ -132,7 +153,8 @@ async def _ask_again(
     closed = [
         place
         for place, one in heard.about.items()
-        if isinstance(one.permission, Reply) and replies.lacks_scopes(one.permission)
+        if isinstance(one.permission, Reply)
+        and (replies.lacks_scopes(one.permission) or names_no(question, place, one.permission))
     ]
     headers = {"authorization": authorization}
     documents = await together_in_time(
@@ -157,11 +179,15 @@ def _judge(question: Question, credential: TokenCredential, heard: Round) -> Ans
     secret = credential.token.get_secret_value()
     guessed = kinds.by_prefix(secret)
     token = _told(heard, guessed, secret)
+    if (refusal := _refusal(heard, token)) is not None:
+        return _stopped_by(refusal, question, token.kind if token is not None else guessed)
     if token is None:
         return _not_told(question, credential, heard, guessed)
     kind = token.kind
+    if kind is kinds.APP_PASSWORD:
+        return _app_password(question)
     judged = {role: scopes.judge(needed, kind, token.scopes) for role, needed in question.requirements.items()}
-    findings = {role: one.finding for role, one in judged.items()}
+    findings = {role: _of_unknown_kind(one.finding, kind, token) for role, one in judged.items()}
     reached = reach.judge(question, heard.about, kind, token.account)
     for role, problem in reached.problems.items():
         if findings[role].outcome is Outcome.SUFFICIENT:
@@ -170,9 +196,8 @@ def _judge(question: Question, credential: TokenCredential, heard: Round) -> Ans
     remedy = links.new_token(question, kind) if lacking or not reached.remedy else reached.remedy
     beyond = dict.fromkeys(scope for one in judged.values() for scope in one.beyond)
     warnings = [
-        *usernames.warnings(
-            question.host.name, kind, credential.username, token.git_name, question.requirements.keys()
-        ),
+        *usernames.warnings(question.host.name, kind, credential, token.git_name),
+        *([_unknown_kind(question, token)] if token.unknown_type else []),
         *([_without(kind, list(beyond))] if beyond else []),
         *([_ends_soon(question)] if kind is OAUTH_TOKEN else []),
         *reached.warnings,
@@ -192,13 +217,52 @@ def _told(heard: Round, guessed: TokenKind, secret: str) -> Token | None:
     """What the first reply tells that tells anything."""
     for reply in heard.replies:
         found = replies.scopes_of(reply, secret=secret)
-        if found is None or reply.headers.get("x-credential-type", "").strip().lower() == kinds.ANONYMOUS:
+        credential_type = replies.credential_type_of(reply)
+        if found is None or credential_type == kinds.ANONYMOUS:
             continue
         kind = kinds.told_by(reply, found, guessed)
+        unknown = "" if kinds.is_known(credential_type) else plain(credential_type, secret=secret) or "(unnamed)"
         if isinstance(heard.user, NoAnswer):
-            return Token(kind, found)
-        return Token(kind, found, replies.account_of(heard.user, secret=secret), replies.git_name_of(heard.user))
+            return Token(kind, found, unknown_type=unknown)
+        account = replies.account_of(heard.user, secret=secret)
+        return Token(kind, found, account, replies.git_name_of(heard.user), unknown)
     return None
+
+
+def _of_unknown_kind(finding: Finding, kind: TokenKind, token: Token) -> Finding:
+    """The same, except that nothing follows from scopes that an unknown kind of credential doesn't list."""
+    if kind.token_type != kinds.OTHER.token_type or finding.outcome is not Outcome.INSUFFICIENT:
+        return finding
+    reason = (
+        f"calls this credential {token.unknown_type}, a kind that is unknown here, and lists {join(token.scopes)} for "
+        f"it, so that nobody can tell whether it can do what {join(finding.lacks)} stands for"
+    )
+    return Finding(Outcome.UNVERIFIED, reason=reason, remedy="Use an access token or an API token.")
+
+
+def _unknown_kind(question: Question, token: Token) -> str:
+    return (
+        f"{question.host.name} calls this credential {token.unknown_type}, a kind that this webhook does not know; it "
+        f"was judged as {token.kind.described} by its scopes."
+    )
+
+
+def _refusal(heard: Round, token: Token | None) -> Refusal | None:
+    """What stops the account itself; or, where nothing is known of the token, what stops anything."""
+    candidates = [heard.user] if token is not None else heard.replies
+    return next(filter(None, map(refusal_in, candidates)), None)
+
+
+def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind) -> Answer:
+    """What a known obstacle means for the token.
+
+    Raises:
+        NoAnswer: the token was not looked at, or waiting may help.
+    """
+    if refusal.transient or refusal.unknown_token:
+        raise NoAnswer(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
+    finding = Finding(Outcome.BLOCKED, reason=f"accepts this {kind.described}, but {refusal.reason}")
+    return same_for_all(question, finding, Facts(kind.token_type, kind.described), remedy=refusal.remedy)
 
 
 def _not_told(question: Question, credential: TokenCredential, heard: Round, guessed: TokenKind) -> Answer:
@@ -208,14 +272,21 @@ def _not_told(question: Question, credential: TokenCredential, heard: Round, gue
         NoAnswer: nothing at all.
     """
     if heard.refusals:
+        if any("app password" in text_of(reply) for reply in heard.replies):
+            return _app_password(question)
         return _refused(question, credential, heard, guessed)
     if isinstance(heard.user, NoAnswer):
         raise heard.user
+    if replies.is_for_other_credentials(heard.user):
+        clause = "does not tell this token whose it is, and no other reply lists its scopes"
+        raise NoAnswer(clause, remedy="Name a repository that it reaches in the URL, or use another kind of token.")
+    if "app password" in text_of(heard.user):
+        return _app_password(question)
     if any(reply.status == 401 and not replies.is_own_refusal(reply) for reply in heard.replies):
         raise NoAnswer("answers 401 in words that aren't Bitbucket's; a proxy between may want a sign-in of its own")
     if any(reply.status == 401 for reply in heard.replies):
         raise NoAnswer("refuses this token in one place and answers in another, without saying what it may do")
-    if heard.user.headers.get("x-credential-type", "").strip().lower() == kinds.ANONYMOUS:
+    if replies.credential_type_of(heard.user) == kinds.ANONYMOUS:
         raise NoAnswer("saw no credentials; a proxy between may have taken them away")
     if heard.user.status not in (200, 403, 404):
         raise NoAnswer(f"answers {heard.user.status} when asked whose token this is, which says nothing of it")
@@ -234,8 +305,7 @@ def _refused(question: Question, credential: TokenCredential, heard: Round, gues
         return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
     if guessed is API_TOKEN:
         # Whether an API token counts as a bearer, sources disagree on: a 401 says nothing of it.
-        reason = usernames.email_is_missing(credential.username)
-        return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason), facts)
+        return same_for_all(question, usernames.email_is_missing(credential.username), facts)
     if heard.refusals == 1:
         raise NoAnswer("refuses this token when asked whose it is, and gave no second answer that would confirm that")
     reason = f"refuses this {guessed.described}: it is wrong, revoked or expired"

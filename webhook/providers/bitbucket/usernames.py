@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection
 
+from webhook.findings import AuthScheme, Finding, Outcome, TokenCredential
 from webhook.providers.bitbucket.kinds import API_TOKEN, APP_PASSWORD, TokenKind
-from webhook.requirements import Role
 
 _FOR_API_TOKENS = "x-bitbucket-api-token-auth"
 _FOR_OTHERS = "x-token-auth"
@@ -36,35 +35,51 @@ def basic(username: str, token: str) -> str:
     return f"Basic {base64.b64encode(f'{username}:{token}'.encode()).decode()}"
 
 
-def email_is_missing(username: str | None) -> str:
-    """Why an API token could not be checked: a clause after the host's name."""
-    stored = "the stored username is none" if username else "no username is stored"
-    return (
-        f"takes an API token only together with the e-mail address of its account, and {stored} (an access token with "
-        f"the username {_FOR_OTHERS} can be checked, and works for Git as well)"
-    )
+def email_is_missing(username: str | None) -> Finding:
+    """The finding on an API token that could not be checked."""
+    stored = "the stored username is no e-mail address" if username else "no username is stored"
+    reason = f"takes an API token only together with the e-mail address of its account, and {stored}"
+    remedy = f"Use an access token with the username {_FOR_OTHERS}: it can be checked, and works for Git as well."
+    return Finding(Outcome.UNVERIFIED, reason=reason, remedy=remedy)
 
 
-def warnings(
-    host: str, kind: TokenKind, username: str | None, git_name: str | None, roles: Collection[Role]
-) -> list[str]:
-    """Whole sentences on a stored username that works for one of API and Git, and not for the other.
+def warnings(host: str, kind: TokenKind, credential: TokenCredential, git_name: str | None) -> list[str]:
+    """Whole sentences on a username that works for one of API and Git, and not for the other.
 
-    The stored name itself is not shown: people put tokens there, too.
+    The stored name itself is not shown: people put tokens there, too. What Git is given beside a person's token isn't
+    known; a runtime token goes to Git as `TokenCredential.git_auth` says.
 
     Args:
         git_name: the account's Bitbucket username, where Bitbucket told it.
-        roles: a runtime token's username goes to Git, by way of Argo CD; what Git is given beside a person's token
-            isn't known.
     """
-    if not username or kind is APP_PASSWORD:
+    auth, username = credential.git_auth, credential.username
+    if kind is APP_PASSWORD:
+        return []
+    if auth is not None and auth.scheme is AuthScheme.BEARER:
+        name = _FOR_API_TOKENS if kind is API_TOKEN else _FOR_OTHERS
+        return [
+            f"Argo CD sends bearerToken to Git as a bearer token, which {host} documents for its API only; store this "
+            f"{kind.described} under password, with the username {name}."
+        ]
+    if auth is not None and not username:
+        name = f"{_FOR_API_TOKENS} or the account's Bitbucket username" if kind is API_TOKEN else _FOR_OTHERS
+        sent = f"{auth.username} as username" if auth.username else "an empty username"
+        return [
+            f"The Secret has no username, so that Argo CD sends {sent}; beside this {kind.described}, Git needs the "
+            f"username {name}."
+        ]
+    if not username:
         return []
     if kind is not API_TOKEN:
         if username == _FOR_OTHERS:
             return []
         return [f"Beside this {kind.described}, Git needs the username {_FOR_OTHERS}, and not the one that is stored."]
+    return _beside_api_token(host, username, git_name, for_git=auth is not None)
+
+
+def _beside_api_token(host: str, username: str, git_name: str | None, *, for_git: bool) -> list[str]:
     if is_email(username):
-        if Role.RUNTIME not in roles:
+        if not for_git:
             return []
         return [
             f"The stored username is an e-mail address, which works for the API of {host} and fails for Git: beside an "
@@ -79,6 +94,6 @@ def warnings(
             "the API needs the e-mail address of its account."
         ]
     return [
-        f"Beside this {kind.described}, Git needs the username {_FOR_API_TOKENS} or the account's Bitbucket username, "
-        "and the API the e-mail address of its account; the stored one is none of them."
+        f"Beside this API token, Git needs the username {_FOR_API_TOKENS} or the account's Bitbucket username, "
+        "and the API the e-mail address of its account; the stored one is neither."
     ]

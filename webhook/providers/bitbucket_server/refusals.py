@@ -148,6 +148,8 @@ def refusal_in(reply: Said) -> Refusal | None:
     """
     if not isinstance(reply, Reply) or not (reply.status >= 400 or isinstance(reply.body, bytes)):
         return None
+    if reply.status == 404:  # it names what isn't there, and whoever wrote the URL chose that name
+        return None
     exceptions, text = exceptions_of(reply), _text_of(reply)
     for row in REFUSALS:
         if exceptions & row.exceptions or (reply.status == row.status and is_own(reply)):

@@ -123,6 +123,8 @@ class Repository(Model):
     permissions: dict[str, PermissionName] = Field(default_factory=dict)
     """By nickname, besides what the workspace's owners have anyhow."""
     hooks: list[Hook] = Field(default_factory=list)
+    renamed_from: list[str] = Field(default_factory=list)
+    """Its former slugs, under which its own document answers, too. Whether Bitbucket does so is unknown."""
 
     @property
     def full_name(self) -> str:
@@ -258,9 +260,9 @@ class BitbucketHost(HostModel):
         owner = self.workspace(workspace)
         if owner is None:
             return None
-        return _found(
-            {one.slug: one for one in self.repositories.values() if one.workspace == owner.slug}, slug_or_uuid
-        )
+        inside = [one for one in self.repositories.values() if one.workspace == owner.slug]
+        former = {old: one for one in inside for old in one.renamed_from}
+        return _found({**former, **{one.slug: one for one in inside}}, slug_or_uuid)
 
     def token_presented(self, credentials: Credentials) -> Token | None:
         """The token that a caller shows, whatever its state and however it is shown."""
