@@ -97,7 +97,7 @@ async def test_an_ip_allow_list_blocks(desk: Desk) -> None:
     body = '{"type": "error", "error": {"message": "To access this repository, an admin must whitelist your IP."}}'
     desk.simulator.faults.add(Status(status=403, body=body), path="/2.0/repositories/.*")
     finding = await desk.find("repo-token", APPS)
-    assert (finding.outcome, "IP allowlist" in finding.reason) == (Outcome.BLOCKED, True)
+    assert (finding.outcome, "IP allow list" in finding.reason) == (Outcome.BLOCKED, True)
 
 
 def rename(desk: Desk) -> None:

@@ -13,8 +13,8 @@ from webhook.providers.bitbucket.refusals import REFUSALS, refusal_in
 from webhook.requirements import Role
 
 ROWS = [
-    (403, "To access this repository, an admin must whitelist your IP.", "IP allowlist"),
-    (403, "Your IP address is not on the allowlist of this workspace.", "IP allowlist"),
+    (403, "To access this repository, an admin must whitelist your IP.", "IP allow list"),
+    (403, "Your IP address is not on the allowlist of this workspace.", "IP allow list"),
     (403, "You must enable two-step verification to access this workspace.", "two-step verification"),
     (402, "Payment required", "more users than its plan allows"),
     (403, "The account 'acme' has exceeded its user limit; it is restricted to read-only access.", "more users"),

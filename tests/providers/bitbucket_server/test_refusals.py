@@ -40,7 +40,7 @@ API_ROWS = [
     (403, error("Basic Authentication has been disabled on this instance."), "basic authentication is disabled"),
     (403, {"message": "HTTP access tokens are disabled"}, "HTTP access tokens are disabled"),
     (401, error("You must set up two-step verification"), "two-step verification"),
-    (403, error("Your IP address 10.1.2.3 is not allowed"), "IP allowlist"),
+    (403, error("Your IP address 10.1.2.3 is not allowed"), "IP allow list"),
     (403, error("This server is a read-only mirror"), "read-only mirror"),
     (402, error("Payment required"), "license of this server"),
     (403, error("Your license has expired"), "license of this server"),

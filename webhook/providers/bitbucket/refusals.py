@@ -48,8 +48,8 @@ REFUSALS: tuple[Refusal, ...] = (
         unknown_token=True,
     ),
     Refusal(
-        "the IP allowlist of the workspace keeps out the address of this webhook",
-        "Add the cluster's outgoing address to the workspace's IP allowlist.",
+        "the IP allow list of the workspace keeps out the address of this webhook",
+        "Add the cluster's outgoing address to the workspace's IP allow list.",
         # "an admin must whitelist your IP" (Atlassian community); Bitbucket docs: control access to private content.
         re.compile(r"\bip\b.{0,200}(?:white|allow) ?list|(?:white|allow) ?list.{0,200}\bip\b"),
     ),

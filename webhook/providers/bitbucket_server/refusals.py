@@ -115,7 +115,7 @@ REFUSALS: tuple[Refusal, ...] = (
         text=re.compile(r"two-(?:step|factor) (?:verification|authentication)"),
     ),
     Refusal(
-        "the address of this webhook is not on an IP allowlist",
+        "the address of this webhook is not on an IP allow list",
         "Add the outgoing address of the cluster to that list.",
         text=re.compile(
             r"\bip (?:address )?(?:allow|white) ?list|ip address[a-z0-9.: ]{0,60} not (?:allowed|permitted)"
