@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from functools import cache
 
@@ -520,6 +521,95 @@ def test_a_users_secret_with_data_and_no_token_is_malformed(data: dict[str, str 
 def test_a_token_under_another_key_is_not_passed_over(key: str, value: str) -> None:
     """A good token under `token` hides no weak one, and neither does a key that usually holds something else."""
     assert key in user({"token": TOKEN, key: value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0af1" * 16,
+        PLAIN + "7",
+        f"Bearer {PLAIN}",
+        "Basic Ym9iOnB3",
+        f"my token is {PLAIN}7, keep it",
+        json.dumps({"password": "word"}),
+        json.dumps({"accessToken": "x"}),
+        json.dumps([{"token": "x"}]),
+        json.dumps({"a": [{"b": {"ACCESS_TOKEN": "x"}}]}),
+        json.dumps({"a": json.dumps({"Token": "x"})}),
+        json.dumps({"a": f"Bearer {PLAIN}"}),
+        json.dumps([PLAIN + "7"]),
+        "{" + PLAIN + "7",
+        encode(PLAIN),
+        (PLAIN + "7").encode("utf-16"),
+        (PLAIN + "7").encode("utf-16-be"),
+        f"https://example.com/?t={PLAIN}7",
+    ],
+    ids=range(17),
+)
+def test_no_value_beside_a_token_could_be_another_one(value: str | bytes) -> None:
+    """Whatever its key, its encoding and what is around it."""
+    assert user({"token": TOKEN, "note": value}).keys() == {"token", "note"}
+
+
+@pytest.mark.parametrize(
+    "key", ["Token", "TOKEN", "access_token", "git-password", "clientSecret", "githubPat", "tokens"]
+)
+def test_a_key_of_a_credential_is_an_entry_in_any_spelling(key: str) -> None:
+    """What reads the Secret may look there first."""
+    assert user({"token": TOKEN, key: "pass-word"}).keys() == {"token", key}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "codefresh-production-eu-west-1",
+        "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "https://github.com/acme/gitops-production-2024",
+        "2026-11-30T12:00:00Z",
+        "bob.longname@engineering.acme.dev",
+        "rotated by bob on 2026-11-30",
+        "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2m7\n-----END CERTIFICATE-----\n",
+        json.dumps({"theme": "dark", "tokenType": "pat", "created": "2026-11-30"}),
+        "true",
+    ],
+    ids=range(9),
+)
+def test_an_ordinary_value_beside_a_token_is_no_entry(value: str) -> None:
+    """Names, dates, ids, URLs and certificates can't be used as tokens."""
+    assert user({"token": TOKEN, "note": value, "tokenType": "classic", "hasToken": "true"}).keys() == {"token"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"Token": "x"},
+        {"TOKEN": "x"},
+        {"access_token": "x"},
+        {"nested": {"token": "x"}},
+        {"list": [{"password": "x"}]},
+        {"note": PLAIN + "7"},
+        {"note": f"Bearer {PLAIN}"},
+        {"note": json.dumps({"token": "x"})},
+        {"username": WEAK},
+    ],
+    ids=range(9),
+)
+def test_no_name_in_json_carries_another_token(document: dict[str, object]) -> None:
+    """Neither beside the token's own name nor around it."""
+    assert "another name" in why(user({"bob": json.dumps({"token": TOKEN, **document})})["bob"].content)
+
+
+@pytest.mark.parametrize("part", ["a", "a.", "a-", "a:", "://", "bearer ", " ", "A1", "{", '["', "=", "a://b "])
+def test_a_long_value_is_searched_in_linear_time(part: str) -> None:
+    """A megabyte of anything takes well under a second."""
+    started = time.perf_counter()
+    user({"token": TOKEN, "note": part * (1_000_000 // len(part))})
+    assert time.perf_counter() - started < 2
+
+
+def test_what_could_be_a_token_is_named_as_such() -> None:
+    """The message says what to do with a value that was not meant to be one."""
+    assert "take it out" in why(user({"token": TOKEN, "note": f"Bearer {PLAIN}"})["note"].content)
 
 
 def test_other_values_beside_a_token_are_left_alone() -> None:

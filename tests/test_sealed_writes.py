@@ -340,7 +340,7 @@ async def test_annotations_that_sealing_makes_too_large_lose_that_of_kubectl() -
 
 async def test_a_value_that_is_too_long_to_be_sealed_is_refused() -> None:
     """Nothing is stored in plain text because it is large."""
-    document = json.dumps({"token": ADA, "note": "x" * LONGEST})
+    document = json.dumps({"token": ADA, "note": "word " * (LONGEST // 5 + 1)})
     _, decision = await desk().write(make_user_secret({"ada": document}))
     (cause,) = denied(decision).causes
     assert cause.field == "data.ada"

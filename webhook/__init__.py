@@ -30,9 +30,9 @@ How one write is judged, and where to read about it, from the edge inwards:
 
 The words that all of them share: `subject` (what is reviewed), `findings` (what a provider said), `requirements`
 (what a role needs), `decision` (how it ends), `hosts`, `known_hosts` and `git_url` (where a token may be sent),
-`token_shapes` (who made one), `settings` with `settings_errors` and `settings_schema`. Below them all: `errors`,
-`logs`, `metrics`, `caches`, `kubeconfig`, by which the API server is reached, and `api_objects`, by which its objects
-are read and changed.
+`token_shapes` (who made one), `token_search` (what else could be one), `settings` with `settings_errors` and
+`settings_schema`. Below them all: `errors`, `logs`, `metrics`, `caches`, `kubeconfig`, by which the API server is
+reached, and `api_objects`, by which its objects are read and changed.
 
 People's own commands: for sealed tokens `sealed_commands`, with `resealing` and `unsealing`; to list and replace tokens
 `token_commands`, with `token_changes` and `token_writes`; both read and change by `stored_secrets`.

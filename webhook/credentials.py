@@ -36,7 +36,8 @@ from webhook.requirements import Role
 from webhook.sealing import Closed, Why, sealing_key
 from webhook.secret_search import SecretSearch
 from webhook.subject import SecretObject
-from webhook.token_shapes import is_token, kind_of_token, name_holds_token
+from webhook.token_search import described_holds_credential, document_holds_credential, may_hold_credential
+from webhook.token_shapes import kind_of_token, name_holds_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -767,16 +768,18 @@ def _not_git(values: _Values) -> str:
 
 
 def _user_keys(values: _Values) -> list[str]:
-    """The keys that hold users' tokens, or should."""
-    present = [key for key in TOKEN_KEYS if key in values]
-    others = [key for key in values if key not in TOKEN_KEYS and key not in METADATA_KEYS]
-    if present:
-        named = [key for key in present if values.is_set(key)] or present[:1]
-    else:
-        named = others
-    # A value that is a token all the same is not passed over because of its key.
-    known = {*named, *present}
+    """The keys that hold users' tokens, or should, and those whose values could be used as tokens."""
+    named = _own_keys(values)
+    known = {*named, *TOKEN_KEYS}
     return [*named, *(key for key in values if key not in known and _shows_token(key, values))]
+
+
+def _own_keys(values: _Values) -> list[str]:
+    """The keys that are there for users' tokens: a token's own, or one for each user."""
+    present = [key for key in TOKEN_KEYS if key in values]
+    if present:
+        return [key for key in present if values.is_set(key)] or present[:1]
+    return [key for key in values if key not in METADATA_KEYS]
 
 
 def _user_entries(values: _Values) -> Iterable[Entry]:
@@ -792,22 +795,24 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
         return [common]
     if not named:
         return [Entry("", Malformed("holds no token; put it under token"))]
-    return [_user_entry(key, values, common) for key in named]
+    own = _own_keys(values)
+    return [_user_entry(key, values, common) if key in own else _extra_entry(key, values, common) for key in named]
+
+
+def _extra_entry(key: str, values: _Values, common: Destination) -> Entry:
+    """What could be a token beside the one that is under a token's own key."""
+    entry = _user_entry(key, values, common)
+    if not isinstance(entry.content, Malformed):
+        return entry
+    return Entry(key, Malformed("holds what could be a token beside the checked one; take it out of this Secret"))
 
 
 def _shows_token(key: str, values: _Values) -> bool:
-    text = (values.text(key) or "").strip()
-    # What describes a token may begin like one: there are groups called BBDC-something.
-    shaped = name_holds_token(text) if key in METADATA_KEYS else is_token(text)
-    if shaped or values.shown_in(key):
+    """Whether a value beside the token could be used as one."""
+    value = values.raw(key)
+    if values.shown_in(key):
         return True
-    if not text.startswith("{"):
-        return False
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return '"token"' in text
-    return isinstance(document, dict) and "token" in document
+    return described_holds_credential(value) if key in METADATA_KEYS else may_hold_credential(value, key)
 
 
 def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
@@ -829,9 +834,11 @@ def _json_content(text: str, common: Destination) -> Content:
         document, fields = _json_fields(text)
     except _UnreadableJson as error:
         return Malformed(str(error))
-    if any(document.get(name) for name in TOKEN_KEYS if name != "token"):
-        return Malformed('is JSON that holds a token under another name than "token"')
-    token = fields["token"]
+    token, username = fields["token"], fields["username"] or ""
+    others = {name: value for name, value in document.items() if name not in fields}
+    named = username != token and described_holds_credential(username.encode("utf-8", "surrogatepass"))
+    if named or document_holds_credential(others):
+        return Malformed('is JSON that holds what could be a token under another name than "token"')
     if not token:
         return Malformed('is JSON without a "token"')
     try:

@@ -21,17 +21,10 @@ _TOKEN_IN_NAME = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
-_UNPREFIXED = re.compile(r"[0-9a-f]{40}", re.ASCII | re.IGNORECASE)
-
 
 def name_holds_token(text: str) -> bool:
     """Whether a URL, host or key has a part that can only be a token, by somebody's slip, and must not be shown."""
     return _TOKEN_IN_NAME.search(text) is not None
-
-
-def is_token(text: str) -> bool:
-    """Whether a whole value has the shape of a token, be it one of those without a prefix."""
-    return kind_of_token(text) is not None or _UNPREFIXED.fullmatch(text) is not None
 
 
 def kind_of_token(token: str) -> Kind | None:
