@@ -466,6 +466,21 @@ async def test_what_is_written_immutable_is_sealed_and_can_be_applied_again() ->
     assert await sealing_desk.store(written_again(secret, stored), stored) == stored
 
 
+@pytest.mark.parametrize("seals", [True, False])
+async def test_a_new_token_of_an_immutable_secret_says_so(seals: bool) -> None:
+    """The API server only says that `data` can't change; what stays as it is is no reason to warn."""
+    here = desk() if seals else Desk(TOKENS, ring=RING)
+    stored = await here.store(make_user_secret({"ada": ADA, "bob": BOB}, immutable=True))
+    changed = replace(stored, data={**stored.data, "bob": encode(ADA)})
+    mutated = allowed(await here.decide(make_subject(changed, stored), Stage.MUTATE))
+    assert [text for text in mutated.warnings if "immutable" in text] == [
+        "data.bob: This Secret is immutable, and the API server denies every change of its tokens: delete it, and "
+        "create it again with the new token."
+    ]
+    same = allowed(await here.decide(make_subject(stored, stored), Stage.MUTATE))
+    assert same.warnings == ()
+
+
 async def test_what_is_stored_immutable_in_plain_text_stays_so() -> None:
     """The API server would refuse any other data; labels may change."""
     stored = await Desk(TOKENS, ring=RING).store(applied(make_user_secret({"token": ADA}, immutable=True)))

@@ -43,7 +43,7 @@ from webhook.opening import Opener
 from webhook.policy import Judged, Validation, Verdict, decide, worst
 from webhook.providers import PROVIDERS
 from webhook.requirements import Requirement, Role, union
-from webhook.sealed_writes import Sealed, seal_values, unsealed_causes
+from webhook.sealed_writes import Sealed, immutable_warnings, seal_values, unsealed_causes
 from webhook.settings import RequirementSettings, Settings
 from webhook.subject import Operation, SecretObject, Subject
 from webhook.token_shapes import name_holds_token
@@ -511,6 +511,7 @@ class Reviewer:
             attestation = self._attest(subject, roles, verdicts, entries)
             sealed = self._seal(subject, match, opener)
             warnings += sealed.warnings
+            warnings += immutable_warnings(subject, (verdict.judged.entry for verdict in verdicts.values()))
             marked = subject if before else replace(subject, old=None)
             patch = patch_for(marked, roles, verdicts, entries, self._hosts, attestation, sealed)
             decision = Allow(tuple(warnings), patch, audit)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from webhook.credentials import Undecodable, UserValue, opened_data, user_values
+from webhook.credentials import Entry, Undecodable, UserValue, opened_data, user_values
 from webhook.decision import Cause
 from webhook.matching import Match
 from webhook.opening import Opener
@@ -41,6 +41,10 @@ _MISSED = (
     "MutatingWebhookConfiguration is in place."
 )
 _FROZEN = "This token stays in plain text, because its Secret is immutable: create that anew, with a new token."
+_IMMUTABLE = (
+    "This Secret is immutable, and the API server denies every change of its tokens: delete it, and create it again "
+    "with the new token."
+)
 _REMOVED = (
     f"The annotation {LAST_APPLIED} would have kept a token in plain text, so that it was taken away: the next kubectl "
     "apply warns that it is missing, and doesn't delete keys that the manifest doesn't have any more."
@@ -79,8 +83,22 @@ def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -
     written = {key: values.get(key) or _text(secret, key) for key in users if key in values or users[key].kid}
     search = SecretSearch(form for key in written for form in _forms(users[key]))
     last_applied, warnings = _without_tokens(secret, match, sealer, users, written, search)
-    frozen = [f"{users[key].field}: {_FROZEN}" for key in users if key not in written and _is_frozen(subject.old)]
+    stays = [key for key in users if key not in written and _is_frozen(subject.old) and not _is_changed(subject, key)]
+    frozen = [f"{users[key].field}: {_FROZEN}" for key in stays]
     return Sealed(values, kids, last_applied, (*warnings, *frozen, *_shown_elsewhere(secret, search)))
+
+
+def immutable_warnings(subject: Subject, entries: Iterable[Entry]) -> list[str]:
+    """What to say of entries that change although the stored Secret is immutable: the API server denies the write, and
+    names neither the entry nor what to do."""
+    if not _is_frozen(subject.old):
+        return []
+    return [f"{entry.field}: {_IMMUTABLE}" for entry in entries if _is_changed(subject, entry.key)]
+
+
+def _is_changed(subject: Subject, key: str) -> bool:
+    secret, old = subject.object, subject.old
+    return secret is not None and old is not None and secret.data.get(key) != old.data.get(key)
 
 
 def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Cause]:
