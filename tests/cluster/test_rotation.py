@@ -503,7 +503,7 @@ class TestRingInSecret:
         ):
             result = cluster.run(*command, *nobody)
             assert result.exit_code == 3, (command, result.output)
-            assert "nobody-at-all" in result.output
+            assert "403" in result.output  # admin may read it
         assert cluster.sealed_by("one") == OLD
 
     def test_a_value_from_before_is_bound(self, cluster: Cluster) -> None:
