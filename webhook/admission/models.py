@@ -29,6 +29,9 @@ LabelValue = Annotated[str, Meta(max_length=4096)]  # 63 once Kubernetes validat
 Text = Annotated[str, Meta(max_length=1024)]
 """A uid, a user, a group, a type."""
 Texts = Annotated[list[Text], Meta(max_length=4096)]
+Values = Annotated[dict[DataKey, str | None], Meta(max_length=20_000)]
+"""By key. The 1 MiB that Kubernetes allows for all values holds so many tokens; 70,000 empty ones would keep the event
+loop busy for seconds."""
 
 Unread = msgspec.Raw | UnsetType
 
@@ -95,8 +98,8 @@ class Secret(_Incoming):
     api_version: Unread = UNSET
     metadata: ObjectMeta | UnsetType = UNSET
     immutable: bool | UnsetType | None = UNSET
-    data: dict[DataKey, str | None] | UnsetType | None = UNSET
-    string_data: dict[DataKey, str | None] | UnsetType | None = UNSET
+    data: Values | UnsetType | None = UNSET
+    string_data: Values | UnsetType | None = UNSET
     type: Text | UnsetType | None = UNSET
 
 

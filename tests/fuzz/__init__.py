@@ -1,0 +1,1 @@
+"""Generated AdmissionReviews against a running server."""
