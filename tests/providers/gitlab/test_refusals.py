@@ -31,7 +31,7 @@ TEXTS = {
     "Cannot find valid SSO session. Please login via your group's SSO at https://gitlab.com/groups/acme/-/saml/sso": (
         "SAML single sign-on"
     ),
-    "Your IP address is not allowed to access this group.": "restricts access by IP address",
+    "Your IP address is not allowed to access this group.": "access is restricted by IP address",
     "External authorization denied access to this project": "external authorization",
     "Git access over HTTP is not allowed": "Git access over HTTP is disabled",
 }

@@ -105,8 +105,8 @@ ROWS = (
     ),
     Refusal(
         ("ip address", "ip restriction", "your ip"),
-        "its group restricts access by IP address",
-        "Have an owner of the group add the webhook's address, and Argo CD's, to the addresses that it allows.",
+        "access is restricted by IP address",
+        "Have the addresses of this webhook and of Argo CD allowed, by an owner of the group or in the firewall.",
         "GitLab docs: user/group/access_and_permissions, restrict group access by IP address",
     ),
     Refusal(
