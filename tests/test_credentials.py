@@ -689,6 +689,63 @@ def test_what_no_token_looks_like_is_malformed(value: str) -> None:
     assert isinstance(runtime(password=value)["password"].content, Malformed)
 
 
+@pytest.mark.parametrize(
+    ("value", "tool"),
+    [
+        ("vault:secret/data/git#token", "bank-vaults"),
+        (">>vault:secret/data/git#token", "bank-vaults"),
+        ("<path:secret/data/git#token>", "argocd-vault-plugin"),
+        ("<git-token>", "argocd-vault-plugin"),
+        ("ref+vault://secret/git#/token", "vals"),
+        ("secretref+awsssm://git/token", "vals"),
+        ("${GIT_TOKEN}", "replaces variables"),
+        ("{{ .Values.git.token }}", "template engine"),
+        ("{{- .Values.git.token -}}", "template engine"),
+    ],
+)
+def test_a_placeholder_is_malformed_and_says_whose_it_is(value: str, tool: str) -> None:
+    """No provider is asked about it, and the message names the tool that should have filled it in."""
+    for entries in (
+        runtime(password=value),
+        user({"token": value}),
+        user({"bob": value}),
+        runtime(url=value, password=PLAIN),
+    ):
+        assert f"{tool}" in why(only(entries))
+
+
+@pytest.mark.parametrize("value", [PLAIN, "a$b", "a<b>", "vault", "ref+x", "{", "$x"])
+def test_an_ordinary_value_is_no_placeholder(value: str) -> None:
+    """A token may hold such characters."""
+    found = user({"token": value})["token"].content
+    assert not isinstance(found, Malformed) or "placeholder" not in found.why
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name"),
+    [
+        ("reflector.v1.k8s.emberstack.com/reflects", "reflector"),
+        ("replicator.v1.mittwald.de/replicate-from", "kubernetes-replicator"),
+    ],
+)
+def test_an_empty_secret_of_a_replicator_is_unsupported(annotation: str, name: str) -> None:
+    """The controller fills it in, and that write is checked."""
+    secret = make_runtime_secret({}, annotations={annotation: "argocd/source"})
+    content = only(entries_of(secret))
+    assert isinstance(content, Unsupported)
+    assert name in content.what
+    with_data = make_runtime_secret({"password": "a b"}, annotations={annotation: "argocd/source"})
+    assert isinstance(only(entries_of(with_data)), Malformed)
+
+
+@pytest.mark.parametrize("url", ["file:///srv/git/apps", "git@github.com:acme/apps", "ssh://git@x.dev/a", "/srv/git"])
+def test_a_repository_without_a_credential_is_no_finding_whatever_its_url(url: str) -> None:
+    """There is nothing to check, nor to warn of."""
+    secret = make_secret({"url": url, "type": "git", "name": "apps"}, labels={ARGOCD_TYPE: "repository"})
+    rule = Rule(name="r", role=Role.RUNTIME, labels={ARGOCD_TYPE: "repository"})
+    assert extract(secret, Match((rule,))) == {}
+
+
 @pytest.mark.parametrize("value", [JWE, b"\xff\xfe"], ids=["jwe", "bytes"])
 def test_what_somebody_else_encrypted_is_external(value: str | bytes) -> None:
     """In either kind of Secret."""

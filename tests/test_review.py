@@ -247,6 +247,15 @@ async def test_a_type_does_not_hide_a_token_for_a_git_host(desk: Desk, kind: str
     assert isinstance(await desk.decide(make_subject(runtime(GOOD, type=kind))), Allow)
 
 
+async def test_what_is_unsupported_is_so_at_an_undeclared_host() -> None:
+    """A strict setting for undeclared hosts says nothing of credentials that can't be checked at any host."""
+    strict = Desk(configuration="onUnknownHost: deny")
+    url = {"url": "https://git.other.dev/acme"}
+    for data in ({"sshPrivateKey": "key"}, {"password": "gldt-" + "a1B2" * 5}):
+        assert isinstance(await strict.decide(make_subject(make_runtime_secret(url | data))), Allow)
+    assert isinstance(await strict.decide(make_subject(make_runtime_secret(url | {"password": "s3cretvalue"}))), Deny)
+
+
 async def test_a_malformed_url_is_named_once_by_its_own_key(desk: Desk) -> None:
     """Also where two tokens go there."""
     secret = make_runtime_secret({"url": "https://github.co", "password": WEAK, "bearerToken": WEAK})

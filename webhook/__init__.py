@@ -14,6 +14,7 @@ How one write is judged, and where to read about it, from the edge inwards:
       credentials              the tokens inside one, and where each of them goes
         argocd                 how Argo CD reads its Secrets: numbers, flags, URLs
         other_services         hosts that answer no question about their tokens
+        placeholders           values that another tool has yet to fill in
       masks                    values that Argo CD masks before a dry run
       exemptions, cluster      who may skip the check; the API server that is asked about that
       applications             repositories that Argo CD syncs, perhaps with the credential at hand

@@ -28,6 +28,7 @@ from webhook.known_hosts import Hosts, derived_api_url
 from webhook.matching import Match
 from webhook.opening import OpenedData, Opener
 from webhook.other_services import credential_at, host_of
+from webhook.placeholders import placeholder
 from webhook.providers import PROVIDERS
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.profile import PROFILE as GITHUB
@@ -818,6 +819,8 @@ def _shows_token(key: str, values: _Values) -> bool:
 def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
     text = values.text(key) or ""
     entry = _token_entry(key, values, common) if not text.lstrip().startswith("{") else _json_entry(key, text, common)
+    if (template := placeholder(text)) is not None:
+        return Entry(key, Malformed(template))
     content = entry.content
     if isinstance(content, Checkable) and (what := _tokenless(content.destination.url)):
         return Entry(key, Unsupported(what))
@@ -908,6 +911,9 @@ def _read_destination(values: _Values) -> Destination | Entry:
 
 
 def _destination(url: str | None, host: str | None, provider: str | None, common: Destination | None) -> Destination:
+    for text in (url, host):
+        if text and (what := placeholder(text)) is not None:
+            raise MalformedUrl(what)
     if any(name_holds_token(text) for text in (url, host) if text):
         raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
     service = host_of(url) if url else None
@@ -981,6 +987,8 @@ def _unusable(token: str) -> str | None:
     """Why no Git client could use this as a token, or None."""
     if not token:
         return "is empty"
+    if (what := placeholder(token)) is not None:
+        return what
     if token != token.rstrip("\r\n"):
         return "ends in a line break, which Git would send along; write it without (echo -n, printf)"
     if len(token) > 1 and token[0] in "\"'" and token[-1] == token[0]:
