@@ -86,6 +86,7 @@ async def test_maintenance_passes_by_itself() -> None:
     "reply",
     [
         error(404, "No workspace with identifier 'premium'."),
+        error(404, "Repository acme/premium not found"),
         error(403, "You may not see 'dmca'"),
         error(403, 'You may not see "saml"'),
         Reply(451, {}, None),

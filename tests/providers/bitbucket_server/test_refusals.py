@@ -143,6 +143,11 @@ def test_names_of_branches_are_no_refusal() -> None:
     assert refusal_in(Reply(200, OWN, body)) is None
 
 
+def test_a_name_that_is_not_there_is_no_refusal() -> None:
+    """Whoever writes a URL chooses it."""
+    assert refusal_in(Reply(404, OWN, error("Repository ACME/captcha does not exist."))) is None
+
+
 def test_a_long_text_is_looked_into_in_linear_time() -> None:
     """Who answers in Bitbucket's place can't stop this program."""
     for text in ("license " * 100_000, "ip address " + "a" * 1_000_000, "git over http" * 100_000):
