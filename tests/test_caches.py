@@ -68,6 +68,15 @@ class TestExpiringCache:
         cache.put(b"new", "x", 5)
         assert cache.size == ENTRY_OVERHEAD + 1
 
+    def test_expired_entries_evict_nothing(self) -> None:
+        """One that was used longer ago, and is still good, stays."""
+        cache, clock = make_cache(entries=2)
+        cache.put(b"a", "good", 60)
+        cache.put(b"b", "short", 5)
+        clock.now = 6
+        cache.put(b"c", "good", 60)
+        assert (cache.get(b"a"), cache.get(b"c")) == ("good", "good")
+
     @pytest.mark.parametrize("seconds", [0, -1])
     def test_no_time_at_all(self, seconds: float) -> None:
         """What expires at once is not kept, nor is what it replaces."""

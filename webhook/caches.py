@@ -74,7 +74,6 @@ class ExpiringCache(Generic[_V]):
         self._cache.pop(key, None)
         if seconds <= 0 or self._entries <= 0:
             return
-        self._cache.expire()
         while len(self._cache) >= self._entries:
             self._cache.popitem()
         try:

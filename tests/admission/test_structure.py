@@ -45,6 +45,11 @@ class TestDepth:
         opening, closing = brackets
         assert reason_of(unread(opening * levels + b"1" + closing * levels)) == "depth"
 
+    def test_levels_far_apart(self) -> None:
+        """Levels count wherever they open and close."""
+        padding = b'"' + b"x" * structure._SLICE + b'"'
+        assert reason_of(unread((b"[" + padding + b",") * 150 + b"0" + (b"," + padding + b"]") * 150)) == "depth"
+
     def test_brackets_in_strings_are_no_levels(self) -> None:
         """JSON in an annotation, escaped in each way, is text."""
         text = '[{"' * 5000 + "\\" * 4097 + '"[' * 5000
