@@ -30,6 +30,7 @@ from webhook.certs.commands import Installation as InstallationFlag
 from webhook.certs.commands import app as certs_app
 from webhook.command_options import ENVIRONMENT
 from webhook.errors import ConfigurationError
+from webhook.explain.commands import explain
 from webhook.keyring.commands import app as keys_app
 from webhook.sealed_commands import reseal, unseal
 from webhook.token_commands import app as token_app
@@ -54,6 +55,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(token_app, name="token")
 app.command(epilog="Example: kustomize build overlays/prod | git-token-webhook check -")(check)
 app.command(epilog="Example: git-token-webhook audit --all-namespaces --keys keys")(audit)
+app.command(epilog="Example: git-token-webhook explain --host github.com/acme/apps < token.txt")(explain)
 app.command(epilog="Example: git-token-webhook unseal platform/git-default-alice --keys keys | pbcopy")(unseal)
 app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys keys --dry-run")(reseal)
 

@@ -184,6 +184,30 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request to a provider and what came of it, as far as it may be shown.
+
+    Attributes:
+        path: below the API's URL, or from its root.
+        status: None where there was no answer that means anything.
+        headers: those of the response that count.
+        body: the fields of the response that count.
+        moved: the path that answered instead, after a redirect.
+        failure: why there was no answer, a clause that stands after the host's name.
+        transient: waiting can help.
+    """
+
+    method: str
+    path: str
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: object = None
+    moved: str = ""
+    failure: str = ""
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """All that one inspection brought.
 
@@ -195,6 +219,7 @@ class Answer:
         complete: False where something that time didn't suffice for is left out, so that the next one asks again.
         unseen: repositories of the question that the provider shows nothing of (404): whether they are there or not,
             Git would read nothing there with this credential.
+        evidence: the requests that were sent, in their order; empty unless it was asked for.
     """
 
     findings: Mapping[Role, Finding]
@@ -203,6 +228,7 @@ class Answer:
     requests: int = 0
     complete: bool = True
     unseen: tuple[str, ...] = ()
+    evidence: tuple[Exchange, ...] = field(default=(), repr=False)
 
 
 def same_for_all(question: Question, finding: Finding, facts: Facts | None = None, *, remedy: str = "") -> Answer:

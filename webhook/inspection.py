@@ -13,7 +13,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from webhook.caches import ExpiringCache
 from webhook.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.hosts import Host, Kind
 from webhook.providers.base import Api, NoAnswer, Provider
+from webhook.providers.evidence import Recorder, secret_of
 from webhook.requirements import Requirement
 
 LONGEST_BAD_NEWS = 10.0
@@ -115,6 +116,7 @@ class Inspector:
         on_error: Callable[[Bug], None] = lambda bug: None,
         lasting: bool = False,
         lifetime: Callable[[Answer], float] | None = None,
+        evidence: bool = False,
     ) -> None:
         """
         Args:
@@ -131,6 +133,7 @@ class Inspector:
             lasting: remember every answer as long as there is room, refusals and silence too, until
                 `forget_unverified`: for a report, which asks once however long it takes.
             lifetime: for how many seconds an answer is remembered, instead of all that.
+            evidence: keep with each answer what was asked and answered, see `Answer.evidence`.
         """
         self._providers = providers
         self._client = client
@@ -140,6 +143,7 @@ class Inspector:
         self._monotonic = monotonic
         self._on_error = on_error
         self._own_lifetime = lifetime if not lasting else lambda answer: math.inf
+        self._evidence = evidence
         self._secret = digest_key or secrets.token_bytes(32)
         self._known: ExpiringCache[_Known] = ExpiringCache(
             entries=cache_entries, size=cache_entries * _USUAL_ANSWER, size_of=_size_of, clock=monotonic
@@ -236,6 +240,19 @@ class Inspector:
         return known
 
     async def _ask(self, question: Question, provider: Provider, needed_by: float) -> Answer:
+        recorder: Recorder | None = None
+
+        def recorded(api: Api) -> Api:
+            nonlocal recorder
+            recorder = Recorder(api, secret_of(question))
+            return recorder
+
+        answer = await self._ask_api(question, provider, needed_by, recorded if self._evidence else lambda api: api)
+        return answer if recorder is None else replace(answer, evidence=recorder.exchanges)
+
+    async def _ask_api(
+        self, question: Question, provider: Provider, needed_by: float, wrap: Callable[[Api], Api]
+    ) -> Answer:
         deadline = asyncio.get_running_loop().time() + self._decision_timeout
         api = self._client.api(
             question.host, provider, self._credential_digest(question), deadline, min(needed_by, deadline)
@@ -243,7 +260,7 @@ class Inspector:
         patience = asyncio.timeout_at(deadline + _GRACE)
         try:
             async with patience:
-                answer = await provider.inspect(question, api)
+                answer = await provider.inspect(question, wrap(api))
             if not question.requirements.keys() <= answer.findings.keys():
                 raise LookupError
             if answer.facts.account:

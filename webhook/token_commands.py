@@ -110,7 +110,7 @@ def set_token(
         )
     namespace, name = parse_place(secret)
     _known_kind(provider)
-    new = NewToken(_token_from_stdin(), url, username, provider)
+    new = NewToken(token_from_stdin(), url, username, provider)
     set_one = _set(namespace, name, user, new, config, keys, kubeconfig, context, as_user, without_check, dry_run)
     asyncio.run(set_one)
 
@@ -254,7 +254,7 @@ def _hindrance(error: NotDone, where: str) -> str:
     return f"{error}."
 
 
-def _token_from_stdin() -> SecretStr:
+def token_from_stdin() -> SecretStr:
     """The token, without the line's end that programs put after it.
 
     Raises:

@@ -83,7 +83,7 @@ class _Server(ThreadingHTTPServer):
                 self.rfile.read(int(self.headers.get("content-length") or 0))
                 answer(self)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_HEAD = do_DELETE = do  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_HEAD = do_DELETE = do
 
         super().__init__(("127.0.0.1", 0), Handler)
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)

@@ -187,6 +187,7 @@ async def asking(
     on_problem: Callable[[str], None] = lambda sentence: None,
     on_request: Callable[[str, str, float], None] = lambda kind, result, seconds: None,
     lifetime: Callable[[Answer], float] | None = None,
+    evidence: bool = False,
 ) -> AsyncIterator[Questions]:
     """Questions by these settings, with connections of their own.
 
@@ -195,6 +196,7 @@ async def asking(
         on_problem: told of what went wrong in this program, a whole sentence.
         on_request: told of each request to a provider: the kind of host, how it ended, and how long it took.
         lifetime: for how many seconds an answer is used again; always, without.
+        evidence: see `Inspector`.
     """
     limits, throttle = settings.limits, HostThrottle()
     # Each question may be several requests.
@@ -210,6 +212,7 @@ async def asking(
             decision_timeout=patience,
             lasting=lifetime is None,
             lifetime=lifetime,
+            evidence=evidence,
             on_error=lambda bug: on_problem(f"A provider's code failed: {bug.exception} at {bug.where}."),
         )
         try:

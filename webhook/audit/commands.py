@@ -70,15 +70,15 @@ def check(
     from webhook.audit.progress import Shown
 
     words = parse(fail_on or DEFAULT)
-    settings, ring = _settings(config), None
-    ring = _ring(keys, settings)
+    settings, ring = settings_of(config), None
+    ring = ring_of(keys, settings)
     seconds = _seconds("--timeout", timeout)
     with Shown() as progress:
         report = _finished(
             run(
                 paths,
                 sys.stdin,
-                _without_applications(settings),
+                without_applications(settings),
                 namespace=namespace,
                 ring=ring,
                 at_once=concurrency,
@@ -195,8 +195,8 @@ def audit(
             )
         )
         return
-    settings = _settings(config)
-    ring = _ring(keys, settings)
+    settings = settings_of(config)
+    ring = ring_of(keys, settings)
     known = dict.fromkeys(one.name for one in settings.all_rules)
     for name in rule or ():
         if name not in known:
@@ -206,7 +206,7 @@ def audit(
     with Shown() as progress:
         report = _finished(
             _audited(
-                _without_applications(settings) if applications else settings,
+                without_applications(settings) if applications else settings,
                 scope,
                 contexts,
                 kubeconfig,
@@ -300,19 +300,19 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _settings(config: Path | None) -> Settings:
+def settings_of(config: Path | None) -> Settings:
     from webhook.settings import load_settings
 
     return load_settings(config)
 
 
-def _without_applications(settings: Settings) -> Settings:
+def without_applications(settings: Settings) -> Settings:
     """Settings that don't ask the API server what might be synced."""
     repositories = settings.repositories.model_copy(update={"applications": False})
     return settings.model_copy(update={"repositories": repositories})
 
 
-def _ring(keys: Path | None, settings: Settings) -> KeyRing | None:
+def ring_of(keys: Path | None, settings: Settings) -> KeyRing | None:
     """
     Raises:
         ConfigurationError: the folder that the command line names can't be used.

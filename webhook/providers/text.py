@@ -28,9 +28,14 @@ def plain(text: object, *, secret: str, limit: int = 100) -> str:
     """
     if not isinstance(text, str) or len(text) > _LONGEST or not _PLAIN.match(text):
         return ""
-    if tells(text.lower(), secret.lower()) or _tells_encoded(text, secret):
+    if shows_secret(text, secret):
         return ""
     return text[:limit].strip()
+
+
+def shows_secret(text: str, secret: str) -> bool:
+    """Whether a text holds the secret, or 8 characters of it, as it is or in base64, in any letter case."""
+    return tells(text.lower(), secret.lower()) or _tells_encoded(text, secret)
 
 
 def tells(text: str, secret: str) -> bool:

@@ -83,6 +83,7 @@ class Seen:
     verdict: Verdict
     requests: list[RequestRecord] = field(repr=False)
     rounds: int = 0
+    question: Question | None = field(default=None, repr=False)
 
     @property
     def findings(self) -> Mapping[Role, Finding]:
@@ -157,7 +158,9 @@ class Bench:
         )
         bugs: list[Bug] = []
         # The same digest in each: what is told of one credential must be known of it the next time.
-        inspector = Inspector(PROVIDERS, self.client, digest_key=b"contract", cache_ttl=0.0, on_error=bugs.append)
+        inspector = Inspector(
+            PROVIDERS, self.client, digest_key=b"contract", cache_ttl=0.0, on_error=bugs.append, evidence=True
+        )
         inspected = await inspector.inspect(question, deadline=asyncio.get_running_loop().time() + 8)
         await inspector.aclose()
         assert not bugs, f"{case}: {bugs}"
@@ -172,7 +175,7 @@ class Bench:
             checked_at=inspected.checked_at,
         )
         verdict = decide(judged, _SETTINGS, datetime.now(UTC))
-        seen = Seen(case, host, answer, verdict, list(self.timeline.records), self.timeline.rounds)
+        seen = Seen(case, host, answer, verdict, list(self.timeline.records), self.timeline.rounds, question)
         check_words(seen, credential)
         world: Mapping[str, HostModel] = self.simulator.world.hosts
         assert not any(one.mutations for one in world.values()), f"{case}: something was changed"

@@ -1,0 +1,141 @@
+"""A verdict with its evidence, as JSON that can go into a bug report: no token, and of accounts only names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from webhook import __version__
+from webhook.attestation import Asked
+from webhook.findings import Exchange
+from webhook.hosts import Kind
+from webhook.policy import Verdict
+from webhook.providers import assumptions
+from webhook.providers.purposes import tells
+
+FORMAT = "git-token-webhook/transcript/v1"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One request and its answer."""
+
+    method: str
+    path: str
+    tells: str
+    status: int | None
+    headers: dict[str, str]
+    moved: str
+    failure: str
+    transient: bool
+
+
+class Role(msgspec.Struct, frozen=True):
+    """What the answers mean for one role."""
+
+    outcome: str
+    needs: list[str]
+    lacks: list[str]
+    reason: str
+    transient: bool
+
+
+class Assumed(msgspec.Struct, frozen=True):
+    """A fact about the provider that the verdict rests on and that nobody is sure of."""
+
+    name: str
+    fact: str
+    open: str
+    contradicted: bool
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One token."""
+
+    secret: str
+    field: str
+    host: str
+    kind: str
+    account: str
+    token: str
+    holds: list[str]
+    verdict: str
+    message: str
+    warnings: list[str]
+    roles: dict[str, Role]
+    requests: list[Request]
+    assumptions: list[Assumed]
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    """All that one run of `explain` found."""
+
+    entries: list[Entry]
+    version: str = __version__
+    format: str = FORMAT
+    written: str = ""
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a transcript."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Transcript)}
+
+
+def transcript(entries: Iterable[Entry], now: datetime) -> Transcript:
+    """Put the entries of one run together."""
+    return Transcript(list(entries), written=now.astimezone(UTC).isoformat(timespec="seconds"))
+
+
+def entry(secret: str, verdict: Verdict) -> Entry:
+    """Return one verdict with its evidence.
+
+    Args:
+        secret: which Secret it is about, for people.
+    """
+    judged = verdict.judged
+    facts, asked = judged.facts, judged.asked
+    kind = judged.host.kind if judged.host is not None else None
+    evidence = asked.answer.evidence if asked is not None else ()
+    return Entry(
+        secret,
+        judged.entry.field,
+        judged.host_name,
+        str(kind or ""),
+        facts.account or "",
+        facts.described if asked is not None else "",
+        list(facts.holds),
+        "denied" if verdict.denied else "allowed",
+        verdict.cause.message if verdict.cause is not None else "",
+        [warning.removeprefix(f"{judged.entry.field}: ") for warning in verdict.warnings],
+        {
+            str(role): Role(
+                str(finding.outcome), _needs(asked, str(role)), list(finding.lacks), finding.reason, finding.transient
+            )
+            for role, finding in judged.findings.items()
+        },
+        [_request(kind, one) for one in evidence],
+        _assumed(kind, evidence) if kind is not None else [],
+    )
+
+
+def _needs(asked: Asked | None, role: str) -> list[str]:
+    """What the role needs, in the words of the configuration."""
+    if asked is None:
+        return []
+    needed = next((one for name, one in asked.question.requirements.items() if str(name) == role), None)
+    if needed is None:
+        return []
+    return [*needed.scopes, *(f"{name}: {level}" for name, level in needed.permissions), *needed.granular]
+
+
+def _request(kind: Kind | None, one: Exchange) -> Request:
+    told = tells(kind, one) if kind is not None else ""
+    return Request(one.method, one.path, told, one.status, dict(one.headers), one.moved, one.failure, one.transient)
+
+
+def _assumed(kind: Kind, evidence: tuple[Exchange, ...]) -> list[Assumed]:
+    wrong = assumptions.contradicted(kind, evidence)
+    rests = dict.fromkeys((*assumptions.rests_on(kind, evidence), *wrong))
+    return [Assumed(one.name, one.fact, one.open, one in wrong) for one in rests]

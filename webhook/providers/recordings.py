@@ -1,0 +1,207 @@
+"""Recordings of what a provider answered: written by `explain --record`, replayed through the provider's own code.
+
+A recording holds a question without its credential, the evidence, and the findings. Whoever replays it asks the same
+question with a made-up credential of the same form; each request gets the recorded answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
+
+from webhook.findings import (
+    Answer,
+    AuthScheme,
+    Credential,
+    Exchange,
+    Finding,
+    GitAuth,
+    GitHubAppCredential,
+    Outcome,
+    Question,
+    RepositoryNeed,
+    TokenCredential,
+    same_for_all,
+)
+from webhook.hosts import Host, Kind
+from webhook.providers import PROVIDERS
+from webhook.providers.base import NoAnswer, Provider, Reply, TooLate
+from webhook.providers.evidence import Recorder, secret_of
+from webhook.requirements import Requirement, Role
+
+FORMAT = "git-token-webhook/recording/v1"
+_PREFIXES = tuple(prefix for provider in PROVIDERS.values() for prefix in provider.profile.token_prefixes)
+_USERNAMES = frozenset({"", "oauth2", "x-token-auth", "x-access-token", "x-bitbucket-api-token-auth"})
+"""User names that stand for a kind of token and not for a person."""
+_DAY = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
+
+
+class Unreplayable(Exception):
+    """A recording can't be replayed; the text says why."""
+
+
+@dataclass
+class Replay:
+    """An API that gives recorded answers. It has the members of `base.Api`."""
+
+    exchanges: list[Exchange]
+    shift: timedelta = timedelta()
+    needed_by: float = float("inf")
+    missing: list[str] = field(default_factory=list)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        json: object = None,
+        from_root: bool = False,
+        raw: bool = False,
+    ) -> Reply:
+        """Return the next recorded answer to this request."""
+        found = next((one for one in self.exchanges if (one.method, one.path) == (method, path)), None)
+        if found is None:
+            self.missing.append(f"{method} {path}")
+            raise NoAnswer("was not asked this when it was recorded")
+        self.exchanges.remove(found)
+        if found.status is None:
+            raise TooLate(found.failure) if found.transient else NoAnswer(found.failure)
+        body = found.body.encode() if raw and isinstance(found.body, str) else _shifted(found.body, self.shift)
+        return Reply(
+            found.status, {name: _shifted(text, self.shift) for name, text in found.headers}, body, found.moved
+        )
+
+
+def _shifted(value: Any, shift: timedelta) -> Any:
+    """The same with every date as far from now as it was when it was recorded."""
+    match value:
+        case str():
+            return _DAY.sub(lambda day: f"{datetime.fromisoformat(day[0]) + shift:%Y-%m-%d}", value)
+        case list():
+            return [_shifted(item, shift) for item in value]
+        case dict():
+            return {name: _shifted(item, shift) for name, item in value.items()}
+        case _:
+            return value
+
+
+def dump(question: Question, answer: Answer, now: datetime) -> dict[str, Any]:
+    """Return a recording as JSON objects."""
+    host = question.host
+    return {
+        "format": FORMAT,
+        "recorded": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "host": {"name": host.name, "kind": str(host.kind), "api_url": host.api_url},
+        "credential": _form(question.credential),
+        "path": list(question.path),
+        "open_ended": question.open_ended,
+        "requirements": {str(role): msgspec.to_builtins(needed) for role, needed in question.requirements.items()},
+        "repositories": [msgspec.to_builtins(need) for need in question.repositories],
+        "exchanges": [msgspec.to_builtins(one) for one in answer.evidence],
+        "findings": {str(role): str(finding.outcome) for role, finding in answer.findings.items()},
+    }
+
+
+def _form(credential: Credential) -> dict[str, Any]:
+    """What a credential looks like, without any part of it but the prefix that all of its kind have."""
+    if isinstance(credential, GitHubAppCredential):
+        return {"form": "github-app", "installation": credential.installation_id}
+    token = credential.token.get_secret_value()
+    auth = credential.git_auth
+    return {
+        "form": "token",
+        "prefix": next((prefix for prefix in _PREFIXES if token.startswith(prefix)), ""),
+        "hexadecimal": re.fullmatch("[0-9a-f]+", token) is not None,
+        "length": len(token),
+        "username": _username(credential.username),
+        "scheme": None if auth is None else str(auth.scheme),
+    }
+
+
+def _username(name: str | None) -> str | None:
+    """A user name's form: people put tokens there, and e-mail addresses are nobody's business."""
+    if name is None or name in _USERNAMES:
+        return name
+    return "somebody@example.invalid" if "@" in name else "somebody"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording, read.
+
+    Attributes:
+        findings: the outcome for each role when it was recorded.
+    """
+
+    question: Question
+    exchanges: tuple[Exchange, ...]
+    findings: dict[Role, Outcome]
+    recorded: datetime
+
+    async def replay(self, provider: Provider, now: datetime) -> Answer:
+        """Return what the provider's code makes of the recorded answers.
+
+        Raises:
+            Unreplayable: it asks for something that wasn't recorded.
+        """
+        days = timedelta(days=(now - self.recorded).days)
+        api = Replay(list(self.exchanges), days)
+        recorder = Recorder(api, secret_of(self.question))
+        try:
+            answer = await provider.inspect(self.question, recorder)
+        except NoAnswer as silence:
+            finding = Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient)
+            answer = same_for_all(self.question, finding)
+        if api.missing:
+            raise Unreplayable(f"it lacks the answer to {api.missing[0]}")
+        return replace(answer, evidence=recorder.exchanges)
+
+
+def load(data: Mapping[str, Any]) -> Recording:
+    """Read a recording.
+
+    Raises:
+        Unreplayable: it is none.
+    """
+    if data.get("format") != FORMAT:
+        raise Unreplayable(f"its format isn't {FORMAT}")
+    try:
+        host = data["host"]
+        question = Question(
+            _credential(data["credential"]),
+            Host(host["name"], Kind(host["kind"]), host["api_url"]),
+            tuple(data["path"]),
+            {Role(role): msgspec.convert(one, Requirement) for role, one in data["requirements"].items()},
+            tuple(msgspec.convert(one, RepositoryNeed) for one in data["repositories"]),
+            open_ended=data["open_ended"],
+        )
+        return Recording(
+            question,
+            tuple(msgspec.convert(one, Exchange) for one in data["exchanges"]),
+            {Role(role): Outcome(outcome) for role, outcome in data["findings"].items()},
+            datetime.fromisoformat(data["recorded"]),
+        )
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        raise Unreplayable(f"something in it is missing or of another type ({type(error).__name__})") from None
+
+
+def _credential(form: Mapping[str, Any]) -> Credential:
+    """A made-up credential of the same form."""
+    if form["form"] == "github-app":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+        return GitHubAppCredential("1", SecretStr(pem), form["installation"])
+    filler = ("0f" if form["hexadecimal"] else "Made") * 200
+    token = f"{form['prefix']}{filler}"[: form["length"]]
+    scheme = form["scheme"]
+    auth = None if scheme is None else GitAuth(AuthScheme(scheme), form["username"] or "")
+    return TokenCredential(SecretStr(token), form["username"], auth)
