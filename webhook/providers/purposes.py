@@ -34,6 +34,7 @@ PURPOSES: dict[Kind, tuple[Purpose, ...]] = {
     Kind("github"): (
         Purpose("GET", r"/user\Z", "whose token it is; X-OAuth-Scopes lists its scopes"),
         Purpose("GET", r"/user/(repos|orgs)|/installation/repositories", "which repositories the token reaches"),
+        Purpose("GET", r"/(orgs|users)/[^/]+/installation\Z", "which installation is the owner's"),
         Purpose("GET", r"/app\Z", "whether GitHub accepts the App's key"),
         Purpose("GET", r"/app/installations", "what the App's installations were granted"),
         Purpose(
