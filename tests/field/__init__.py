@@ -1,4 +1,4 @@
-"""Situations that users of Git tokens have reported, as data: a Secret, a configuration, a provider's answers, a verdict.
+"""Situations that users of Git tokens have reported: a Secret, a configuration, a provider's answers, a verdict.
 
 `cases/` holds one file for each situation; `provider.py` plays all providers, and `test_field.py` compares what
 `git-token-webhook check` says with what the case expects. To add a case, copy a similar file. Tokens are written in

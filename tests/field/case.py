@@ -23,7 +23,7 @@ class Case:
     """One situation.
 
     Attributes:
-        run: cases with the same value share a run of the product; those that would disturb others have one of their own.
+        run: cases with the same value share a run of the product; those that would disturb others have their own.
     """
 
     id: str
