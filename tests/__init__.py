@@ -1,1 +1,1 @@
-"""Mirrors webhook/: tests/test_policy.py is about webhook/policy.py. Only tests/cluster needs a real API server."""
+"""Mirrors webhook/: tests/review/test_policy.py tests webhook/review/policy.py. tests/api_server needs a cluster."""

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from .tools import tool as tool  # a fixture, which pytest finds here
+from tests.third_party.tools import tool as tool  # a fixture, which pytest finds here
 
 # No deadline for a single example: on a busy machine it fails tests of sound code. A failure prints what repeats it.
 settings.register_profile("steady", deadline=None, print_blob=True)

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from .test_repository import ROOT
+from tests.test_repository import ROOT
 
 OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
 """The pip in the first release of each Python (Lib/ensurepip/__init__.py of v3.11.0, v3.12.0, …)."""

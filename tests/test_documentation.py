@@ -12,15 +12,15 @@ import pytest
 import trustme
 import yaml
 
-from tests import references
-from tests.server_process import ServerProcess, running_server
+from tests.support import references
+from tests.support.server_process import ServerProcess, running_server
 from tests.test_no_leaks import review
 from webhook.errors import ConfigurationError
-from webhook.findings import RepositoryNeed
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS
-from webhook.requirements import Level, Role
-from webhook.settings import parse_settings
+from webhook.providers.findings import RepositoryNeed
+from webhook.providers.hosts import Kind
+from webhook.providers.requirements import Level, Role
+from webhook.settings.model import parse_settings
 from webhook.simulator import Simulator, example_world
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 from tests.keyring.rings import write_key
-from tests.server_process import ServerProcess, running_server
+from tests.support.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import AnyEffect, Cut, Html, Outage, RateLimited, Status
 

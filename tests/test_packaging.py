@@ -12,8 +12,8 @@ import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from .test_repository import ROOT, files, locked
-from .tools import Tool
+from tests.test_repository import ROOT, files, locked
+from tests.third_party.tools import Tool
 
 PROGRAMS = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").iterdir())

@@ -1,5 +1,5 @@
 """``python -m webhook``: the same as ``git-token-webhook``."""
 
-from webhook.cli import main
+from webhook.cli.main import main
 
 main()

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.admission.reviews import UID, as_go_writes, make_object, make_review, without
 from webhook.admission.codec import AdmissionRequest, decode, encode
 from webhook.decision import Allow, Cause, Deny, Stage
 from webhook.errors import BadReview
 from webhook.subject import Operation, Requester, SecretObject, Subject
-
-from .reviews import UID, as_go_writes, make_object, make_review, without
 
 PATCH = ({"op": "add", "path": "/metadata/labels/a", "value": "b"},)
 

@@ -13,6 +13,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer, TestClient
 
+from tests.admission.reviews import UID, as_go_writes, make_object, make_review
+from tests.admission.test_codec import BAD
 from webhook import logs
 from webhook.admission.handler import (
     MAX_BODY,
@@ -24,9 +26,6 @@ from webhook.admission.handler import (
 from webhook.decision import Allow, Decision, Deny, Stage
 from webhook.metrics import Metrics
 from webhook.subject import Subject
-
-from .reviews import UID, as_go_writes, make_object, make_review
-from .test_codec import BAD
 
 JSON = {"Content-Type": "application/json"}
 REVIEW = as_go_writes(make_review())

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.admission.reviews import as_go_writes, make_object, make_review
 from webhook.admission import codec, structure
 from webhook.admission.codec import decode
 from webhook.admission.handler import MAX_BODY
 from webhook.errors import BadReview
-
-from .reviews import as_go_writes, make_object, make_review
 
 LARGE = {"note": "x" * 100_000}
 

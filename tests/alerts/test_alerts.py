@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.debian_programs import PROMTOOL
-from tests.go_programs import BinariesUnavailable, skip_or_fail
-from webhook.audit.continuous.metrics import WatchMetrics
+from tests.support.debian_programs import PROMTOOL
+from tests.support.go_programs import BinariesUnavailable, skip_or_fail
+from webhook.audit.watch.metrics import WatchMetrics
 from webhook.metrics import Exported, Metrics
 
 ROOT = Path(__file__).resolve().parents[2]

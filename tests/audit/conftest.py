@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.webhook_process import Simulation
-from webhook.audit.checking import check
+from tests.api_server.webhook_process import Simulation
+from webhook.audit.check import check
 from webhook.audit.progress import Shown
 from webhook.keyring.ring import KeyRing
 from webhook.report.model import Report
-from webhook.settings import parse_settings
+from webhook.settings.model import parse_settings
 
 
 @pytest.fixture(scope="session")

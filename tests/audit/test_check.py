@@ -14,18 +14,17 @@ import pytest
 import typer.testing
 from pydantic import SecretStr
 
-from tests.cluster.webhook_process import Simulation
-from tests.factories import make_token
+from tests.api_server.webhook_process import Simulation
+from tests.audit.conftest import Checker
 from tests.keyring.rings import make_ring
-from webhook.audit.failing import DEFAULT, fails, parse
-from webhook.cli import app
+from tests.support.factories import make_token
+from webhook.audit.fail_on import DEFAULT, fails, parse
+from webhook.cli.main import app
 from webhook.errors import ConfigurationError
-from webhook.findings import Outcome
+from webhook.keyring.jwe import Place, seal
+from webhook.providers.findings import Outcome
 from webhook.report.model import Severity
-from webhook.sealing import Place, seal
 from webhook.simulator.faults import Outage, RateLimited
-
-from .conftest import Checker
 
 RUNTIME = """apiVersion: v1
 kind: Secret
@@ -289,5 +288,5 @@ def test_no_form_shows_a_token_wherever_it_stands(checker: Checker) -> None:
 
 def test_it_starts_without_what_it_does_not_need() -> None:
     """Nothing of a cluster's client is loaded for files."""
-    code = "import sys; import webhook.audit.commands, webhook.audit.checking; sys.exit('kubernetes' in sys.modules)"
+    code = "import sys; import webhook.cli.audit, webhook.audit.checking; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

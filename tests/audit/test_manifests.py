@@ -14,9 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import make_token
-from webhook.audit.encrypted import look
+from tests.support.factories import make_token
 from webhook.audit.manifests import Broken, Document, Manifest, SecretManifest, Template, Where, read
+from webhook.audit.unreadable import look
 from webhook.errors import ConfigurationError
 
 SECRET = """apiVersion: v1

@@ -29,8 +29,8 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.ports import free_port
-from tests.server_process import ServerProcess, running_server
+from tests.support.ports import free_port
+from tests.support.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 
 CONNECTIONS = 16

@@ -6,8 +6,8 @@ import asyncio
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
-from webhook.api_objects import ApiObjects, Conflict, Json, NotDone, Resource
 from webhook.certs.names import CONFIGURATIONS, Installation
+from webhook.cluster.objects import ApiObjects, Conflict, Json, NotDone, Resource
 
 HERE = Installation("platform", "webhook")
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)

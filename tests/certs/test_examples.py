@@ -12,9 +12,9 @@ import pytest
 import typer.main
 import yaml
 
-from webhook import tls
-from webhook.cli import app
-from webhook.tls import TlsFiles
+from webhook.cli.main import app
+from webhook.server import tls
+from webhook.server.tls import TlsFiles
 
 CERTS = Path(__file__).resolve().parents[2] / "certs"
 PAGE = (CERTS.parent / "docs" / "how-to" / "certificates.md").read_text()

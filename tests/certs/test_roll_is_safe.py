@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.certs.objects import HERE, Clock, Memory
-from webhook.api_objects import Conflict
 from webhook.certs.lifetimes import Lifetimes
 from webhook.certs.names import CONFIGURATIONS
 from webhook.certs.plan import BeginRoll, Rest, Step, next_step
 from webhook.certs.report import Report
 from webhook.certs.state import State, certificates, issued_by
 from webhook.certs.steps import Certificates
+from webhook.cluster.objects import Conflict
 
 LIVES = Lifetimes(timedelta(days=12), timedelta(days=3), timedelta(minutes=5))
 REPLICAS, API_SERVERS, KEEPERS = 3, 2, 2

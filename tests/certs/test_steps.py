@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from tests.certs.objects import HERE, START, Clock, Memory
-from webhook.api_objects import SECRET
-from webhook.certificates import issue_ca, issue_serving_certificate
+from webhook.certs.issue import issue_ca, issue_serving_certificate
 from webhook.certs.lifetimes import Lifetimes, renewal_of
 from webhook.certs.names import MUTATING, VALIDATING, Installation
 from webhook.certs.plan import NotePublished, Rest, next_step
 from webhook.certs.report import Report
 from webhook.certs.state import State, encoded, issued_by
 from webhook.certs.steps import Certificates, NoRest
+from webhook.cluster.objects import SECRET
 from webhook.errors import ConfigurationError
 
 LIVES = Lifetimes(timedelta(days=30), timedelta(days=3), timedelta(minutes=5))
@@ -396,7 +396,7 @@ class TestNames:
     )
     def test_lifetimes_that_don_t_go_together(self, lives: tuple[str, str, str]) -> None:
         """A leaf never outlives its CA, and the last third of a CA's life must hold one."""
-        from webhook.certs.commands import lifetimes
+        from webhook.cli.certs import lifetimes
 
         with pytest.raises(ConfigurationError, match="lifetime"):
             lifetimes(*lives)

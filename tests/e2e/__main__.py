@@ -17,11 +17,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from ..cluster import binaries
-from ..go_programs import BinariesUnavailable
-from ..tools import find_or_build
-from . import IMAGE
-from .places import Given, Kind, Node, PlaceUnavailable
+from tests.api_server import binaries
+from tests.e2e import IMAGE
+from tests.e2e.places import Given, Kind, Node, PlaceUnavailable
+from tests.support.go_programs import BinariesUnavailable
+from tests.third_party.tools import find_or_build
 
 FOLDER = "tests/e2e"
 

@@ -12,9 +12,9 @@ from typing import Any
 from kubernetes.client import Configuration
 from kubernetes.config import load_kube_config
 
-from .. import writes
-from ..cluster.control_plane import ADMIN, KubectlFailed, Manifest, as_yaml
-from ..writes import Completed
+from tests.api_server.control_plane import ADMIN, KubectlFailed, Manifest, as_yaml
+from tests.support import writes
+from tests.support.writes import Completed
 
 ROOT = Path(__file__).resolve().parents[2]
 

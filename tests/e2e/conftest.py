@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ..go_programs import skip_or_fail
-from .cluster import Cluster, Place
-from .installation import Installation, Providers
-from .installing import OVERLAY, remove_all, wait_until_removed
+from tests.e2e.cluster import Cluster, Place
+from tests.e2e.installation import Installation, Providers
+from tests.e2e.installing import OVERLAY, remove_all, wait_until_removed
+from tests.support.go_programs import skip_or_fail
 
 HERE = Path(__file__).parent
 

@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 from cryptography import x509
 
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import Cluster, Place
 from webhook.simulator.scenes import example_world
-
-from ..cluster.control_plane import wait_until
-from .cluster import Cluster, Place
 
 NAME = "git-token-webhook"
 NAMESPACE = "git-token-webhook"

@@ -4,9 +4,9 @@ from typing import Any
 
 import yaml
 
-from ..cluster.control_plane import wait_until
-from .cluster import ROOT, Cluster
-from .installation import NAME, NAMESPACE
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import ROOT, Cluster
+from tests.e2e.installation import NAME, NAMESPACE
 
 OVERLAY = "tests/e2e/overlay"
 SIMULATOR = "simulator"

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ..cluster import binaries
-from ..go_programs import CACHE
+from tests.api_server import binaries
+from tests.support.go_programs import CACHE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(__file__).resolve().parent / "node"

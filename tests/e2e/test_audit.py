@@ -2,12 +2,12 @@
 
 import json
 
-from ..cluster.control_plane import wait_until
-from ..writes import accepted, runtime_secret, user_secret
-from .cluster import Cluster, Place
-from .installation import CONFIGURATIONS, NAME, Installation, Providers
-from .installing import OVERLAY
-from .test_installation import RUNTIME, WEAK
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import Cluster, Place
+from tests.e2e.installation import CONFIGURATIONS, NAME, Installation, Providers
+from tests.e2e.installing import OVERLAY
+from tests.e2e.test_installation import RUNTIME, WEAK
+from tests.support.writes import accepted, runtime_secret, user_secret
 
 USER = "git-default-octocat"
 

@@ -10,11 +10,11 @@ from cryptography import x509
 from kubernetes.client import ApiClient, CoreV1Api, V1ObjectMeta, V1Secret
 from kubernetes.utils.quantity import parse_quantity
 
-from ..cluster.control_plane import wait_until
-from ..writes import Completed, accepted
-from .cluster import Cluster, Place
-from .installation import ARRIVAL_SECONDS, CONFIGURATIONS, NAME, NAMESPACE, SERVICE, Installation, Providers
-from .traffic import Traffic, traffic
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import Cluster, Place
+from tests.e2e.installation import ARRIVAL_SECONDS, CONFIGURATIONS, NAME, NAMESPACE, SERVICE, Installation, Providers
+from tests.e2e.traffic import Traffic, traffic
+from tests.support.writes import Completed, accepted
 
 DEPLOYMENT = f"deployment/{NAME}"
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from ..cluster.control_plane import wait_until
-from ..writes import accepted, runtime_secret, user_secret
-from .cluster import ROOT, Cluster, Place
-from .installation import NAME, NAMESPACE, SERVICE, Installation, Providers
-from .installing import remove_all, simulator, values_for_simulator, wait_until_removed
-from .test_installation import RUNTIME, WEAK
-from .traffic import traffic
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import ROOT, Cluster, Place
+from tests.e2e.installation import NAME, NAMESPACE, SERVICE, Installation, Providers
+from tests.e2e.installing import remove_all, simulator, values_for_simulator, wait_until_removed
+from tests.e2e.test_installation import RUNTIME, WEAK
+from tests.e2e.traffic import traffic
+from tests.support.writes import accepted, runtime_secret, user_secret
 
 CHART = "manifests/chart"
 PREVIOUS_VERSION = "0.0.9"

@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 
-from .cluster import ROOT
-from .installation import Installation
+from tests.e2e.cluster import ROOT
+from tests.e2e.installation import Installation
 
 DISTRIBUTIONS = """
 import importlib.metadata, json

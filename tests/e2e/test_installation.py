@@ -7,10 +7,10 @@ import secrets
 
 import pytest
 
-from ..cluster.control_plane import wait_until
-from ..writes import Completed, accepted, refused, runtime_secret, secret, user_secret
-from .cluster import Cluster, Place
-from .installation import ARRIVAL_SECONDS, NAME, NAMESPACE, Installation, Providers, container_of
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import Cluster, Place
+from tests.e2e.installation import ARRIVAL_SECONDS, NAME, NAMESPACE, Installation, Providers, container_of
+from tests.support.writes import Completed, accepted, refused, runtime_secret, secret, user_secret
 
 RUNTIME = "runtime-repo-creds-secret"
 WEAK = (

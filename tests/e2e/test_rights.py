@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ..cluster.control_plane import as_yaml, wait_until
-from ..cluster.test_applications import DEFINITION, application
-from ..writes import accepted, annotated, runtime_secret, user_secret
-from .cluster import Cluster
-from .installation import ARRIVAL_SECONDS, CONFIGURATIONS, NAME, NAMESPACE, Installation, Providers
+from tests.api_server.control_plane import as_yaml, wait_until
+from tests.api_server.test_applications import DEFINITION, application
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import ARRIVAL_SECONDS, CONFIGURATIONS, NAME, NAMESPACE, Installation, Providers
+from tests.support.writes import accepted, annotated, runtime_secret, user_secret
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 ROLES = (

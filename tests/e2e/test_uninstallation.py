@@ -1,10 +1,10 @@
 """Taken away by the README's command for it, `kubectl delete -k` of what was applied."""
 
-from ..cluster.control_plane import wait_until
-from ..writes import accepted, runtime_secret, user_secret
-from .cluster import Cluster, Place
-from .installation import Installation, Providers
-from .installing import OVERLAY
+from tests.api_server.control_plane import wait_until
+from tests.e2e.cluster import Cluster, Place
+from tests.e2e.installation import Installation, Providers
+from tests.e2e.installing import OVERLAY
+from tests.support.writes import accepted, runtime_secret, user_secret
 
 
 def test_nothing_is_left_and_secrets_can_be_written(

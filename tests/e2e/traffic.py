@@ -8,10 +8,10 @@ would that has just started.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..cluster.control_plane import wait_until
-from ..writes import Stream
-from . import IMAGE
-from .cluster import Cluster, Place
+from tests.api_server.control_plane import wait_until
+from tests.e2e import IMAGE
+from tests.e2e.cluster import Cluster, Place
+from tests.support.writes import Stream
 
 WRITERS = 12
 PAUSE_SECONDS = 0.2

@@ -14,11 +14,11 @@ import jsonschema
 import pytest
 import typer.testing
 
-from tests.cluster.webhook_process import Simulation
-from webhook.cli import app
+from tests.api_server.webhook_process import Simulation
+from webhook.cli.main import app
 from webhook.explain.transcript import schema
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS, recordings
+from webhook.providers.hosts import Kind
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .case import Case
+from tests.field.case import Case
 
 _NOT_FOUND: Mapping[str, Any] = {"status": 404, "body": {"message": "Not Found"}}
 

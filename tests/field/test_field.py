@@ -16,8 +16,8 @@ import pytest
 import trustme
 import yaml
 
-from .case import Case, app_keys, case_ids, load, namespace_of
-from .provider import FieldProvider
+from tests.field.case import Case, app_keys, case_ids, load, namespace_of
+from tests.field.provider import FieldProvider
 
 ALLOWED = {"sufficient", "unsupported", "unknown-host", "skipped"}
 """The outcomes that the default configuration allows."""

@@ -23,8 +23,8 @@ import trustme
 
 from tests.fuzz.bodies import HOST, Body, Generator, forged_marks, is_ours
 from tests.fuzz.connection import Connection
-from tests.ports import free_port
-from tests.server_process import running_server
+from tests.support.ports import free_port
+from tests.support.server_process import running_server
 
 BODIES = int(os.environ.get("GIT_TOKEN_WEBHOOK_FUZZ", "1500"))
 CONNECTIONS = 8

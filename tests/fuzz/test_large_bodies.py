@@ -17,7 +17,7 @@ import trustme
 from tests.admission.reviews import as_go_writes, make_object, make_review
 from tests.fuzz.bodies import Body
 from tests.fuzz.connection import Connection
-from tests.server_process import ServerProcess, running_server
+from tests.support.server_process import ServerProcess, running_server
 from webhook.admission.handler import MAX_BODY
 
 MIB = 2**20

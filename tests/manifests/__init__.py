@@ -3,5 +3,5 @@
 - `rendered` runs kubectl and helm; the fixtures of `conftest` hand out what they make,
 - `values_schema` writes the schema of the chart's values.
 
-What can be said without rendering anything stands in tests/test_manifests.py.
+What can be said without rendering anything stands in tests/manifests/test_base.py.
 """

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ..cluster.binaries import find_or_build
-from ..go_programs import BinariesUnavailable, progress_of, skip_or_fail
-from ..tools import Tool
-from .rendered import MANIFESTS, Object, kustomized, templated
+from tests.api_server.binaries import find_or_build
+from tests.manifests.rendered import MANIFESTS, Object, kustomized, templated
+from tests.support.go_programs import BinariesUnavailable, progress_of, skip_or_fail
+from tests.third_party.tools import Tool
 
 Kustomize = Callable[[str], list[Object]]
 Template = Callable[..., list[Object]]

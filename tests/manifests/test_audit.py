@@ -8,12 +8,11 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
-from webhook.cli import app
-
-from ..tools import Tool
-from .conftest import Template
-from .rendered import MANIFESTS, NAMESPACE, Object, by_key
-from .test_tools_agree import ACCEPTED, as_text
+from tests.manifests.conftest import Template
+from tests.manifests.rendered import MANIFESTS, NAMESPACE, Object, by_key
+from tests.manifests.test_tools_agree import ACCEPTED, as_text
+from tests.third_party.tools import Tool
+from webhook.cli.main import app
 
 NAME = "git-token-webhook-audit"
 CHANGING = {"create", "update", "patch", "delete", "deletecollection", "*"}

@@ -8,11 +8,10 @@ import pytest
 import yaml
 
 import webhook
-from webhook.settings import parse_settings
-
-from .conftest import Template
-from .rendered import CHART, MANIFESTS, Object, RenderingFailed, by_key
-from .values_schema import FILE, text
+from tests.manifests.conftest import Template
+from tests.manifests.rendered import CHART, MANIFESTS, Object, RenderingFailed, by_key
+from tests.manifests.values_schema import FILE, text
+from webhook.settings.model import parse_settings
 
 ROOT = MANIFESTS.parent
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from webhook.certificates import generate_certificates
-
-from .conftest import OVERLAYS, Kustomize, Template
-from .rendered import MANIFESTS, Object, by_key, comparable, kustomized
+from tests.manifests.conftest import OVERLAYS, Kustomize, Template
+from tests.manifests.rendered import MANIFESTS, Object, by_key, comparable, kustomized
+from webhook.certs.issue import generate_certificates
 
 NAME = "git-token-webhook"
 

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 import starlark
 
+from tests.manifests.conftest import Kustomize
+from tests.manifests.rendered import Object
 from webhook.simulator.samples import NAMESPACE, SAMPLES
-
-from .conftest import Kustomize
-from .rendered import Object
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..cluster.binaries import pinned_version
-from ..tools import Tool
-from .conftest import OVERLAYS, Kustomize, Template
-from .rendered import CHART, Object
+from tests.api_server.binaries import pinned_version
+from tests.manifests.conftest import OVERLAYS, Kustomize, Template
+from tests.manifests.rendered import CHART, Object
+from tests.third_party.tools import Tool
 
 NOT_KUBERNETES_OWN = ("Certificate", "Issuer", "ServiceMonitor")
-"""Kinds that others bring; tests/cluster/test_installation.py applies them to their real definitions."""
+"""Kinds that others bring; tests/api_server/test_installation.py applies them to their real definitions."""
 
 ACCEPTED = {
     "container-image-pull-policy": "a version's image never changes; on a node that has it no registry need answer",

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from webhook.settings_schema import schema as configuration_schema
+from webhook.settings.schema import schema as configuration_schema
 
 FILE = Path(__file__).resolve().parents[2] / "manifests" / "chart" / "values.schema.json"
 

@@ -15,10 +15,10 @@ import h2.events
 import trustme
 from aiohttp import web
 
-from webhook.findings import Answer, Question
-from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 from webhook.providers.base import Api, RateLimit, Reply
+from webhook.providers.findings import Answer, Question
+from webhook.providers.hosts import Host, Kind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

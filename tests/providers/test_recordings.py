@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.factories import make_token
-from webhook.findings import Exchange, Question, TokenCredential
-from webhook.hosts import Host, Kind
+from tests.support.factories import make_token
 from webhook.providers import PROVIDERS, assumptions, recordings
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.evidence import Recorder, redacted, redacted_text
+from webhook.providers.findings import Exchange, Question, TokenCredential
+from webhook.providers.hosts import Host, Kind
 from webhook.providers.purposes import PURPOSES
-from webhook.requirements import Requirement, Role
-from webhook.token_shapes import name_holds_token
+from webhook.providers.requirements import Requirement, Role
+from webhook.providers.token_shapes import name_holds_token
 
 FILES = sorted((Path(__file__).parent / "recordings").glob("*.json"))
 HOST = Host("github.com", Kind("github"), "https://api.github.com")
@@ -139,7 +139,7 @@ def test_a_contradicted_assumption_is_found() -> None:
 
 def test_a_recording_of_a_token_tells_nothing_of_it() -> None:
     """But its form: prefix and length, and whether the user name is an address."""
-    from webhook.findings import Answer
+    from webhook.providers.findings import Answer
 
     token = make_token("ghp_")
     question = Question(

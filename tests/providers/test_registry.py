@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS
-from webhook.requirements import Level, Role
-from webhook.settings import Settings, parse_settings
+from webhook.providers.hosts import Kind
+from webhook.providers.requirements import Level, Role
+from webhook.settings.model import Settings, parse_settings
 from webhook.simulator.server import SITES
 
 ROOT = Path(__file__).resolve().parents[2]

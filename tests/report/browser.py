@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.debian_programs import CHROMIUM
+from tests.support.debian_programs import CHROMIUM
 
 
 @contextmanager

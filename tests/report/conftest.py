@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser
 
-from tests.go_programs import BinariesUnavailable, skip_or_fail
 from tests.report.browser import chromium
+from tests.support.go_programs import BinariesUnavailable, skip_or_fail
 
 
 @pytest.fixture(scope="module")  # not longer: while it runs, no test may have an event loop of its own

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.model import ApplicationRow, Attested, NotLookedAt, Place, Report, Row, Severity
 
 NOW = datetime(2026, 11, 23, 21, 54, 7, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.report.reports import NOW, cluster, report, row
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.document import document, schema
 from webhook.report.formats import FORMATS, VIEWS, Format, write
 from webhook.report.model import Attested, Report, Severity

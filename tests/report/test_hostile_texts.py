@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.report.reports import NOW, cluster
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.document import schema
 from webhook.report.formats import FORMATS, Format, View, write
 from webhook.report.model import ApplicationRow, Attested, NotLookedAt, Place, Report, Row, Severity

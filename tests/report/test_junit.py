@@ -10,7 +10,7 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from tests.report.reports import cluster, report, row
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.formats import write
 from webhook.report.model import Report, Row, Severity
 

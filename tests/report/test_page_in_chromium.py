@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.report.browser import address
 from tests.report.reports import cluster, report, row
 from tests.report.test_hostile_texts import NASTY, TEXTS, report_of
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.formats import write
 from webhook.report.model import Report
 

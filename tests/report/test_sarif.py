@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from tests.report.reports import cluster, report, row
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.formats import write
 from webhook.report.model import NotLookedAt, Place, Report, Severity
 

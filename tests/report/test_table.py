@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.report.reports import NOW, cluster, example, report, row
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.formats import write
 from webhook.report.model import Attested, NotLookedAt, Place, Report, Severity
 

@@ -9,12 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.real_tls import authority as authority  # fixtures, which pytest finds here
+from tests.support.real_tls import client_context as client_context
+from tests.support.real_tls import server_context as server_context
 from webhook.simulator import Simulator, World, example_world
 from webhook.simulator.bitbucket import Token, TokenKind
-
-from ..real_tls import authority as authority  # fixtures, which pytest finds here
-from ..real_tls import client_context as client_context
-from ..real_tls import server_context as server_context
 
 Ask = Callable[..., Awaitable[httpx.Response]]
 AskBitbucket = Callable[..., Awaitable[httpx.Response]]

@@ -7,11 +7,10 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
+from tests.simulator.conftest import AskBitbucket
 from webhook.simulator import Simulator, World
 from webhook.simulator.bitbucket import BitbucketHost, Token, TokenKind
 from webhook.simulator.faults import RateLimited
-
-from .conftest import AskBitbucket
 
 SCOPE_HEADERS = ("X-OAuth-Scopes", "X-Accepted-OAuth-Scopes", "X-Credential-Type")
 ADA = "ada@acme.example"

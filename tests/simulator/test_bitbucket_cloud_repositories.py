@@ -2,10 +2,9 @@
 
 import pytest
 
+from tests.simulator.conftest import AskBitbucket
 from webhook.simulator import Simulator, World
 from webhook.simulator.bitbucket import Repository, Token, TokenKind
-
-from .conftest import AskBitbucket
 
 LACKS_SCOPES = "Your credentials lack one or more required privilege scopes."
 APPS = "/repositories/acme/apps"

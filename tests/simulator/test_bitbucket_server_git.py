@@ -5,9 +5,8 @@ import base64
 import httpx
 import pytest
 
+from tests.simulator.bitbucket_server import HOST
 from webhook.simulator import Simulator
-
-from .bitbucket_server import HOST
 
 NOT_FOUND = "ERR Repository not found\n"
 

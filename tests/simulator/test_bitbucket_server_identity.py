@@ -9,12 +9,11 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from tests.simulator.bitbucket_server import HOST, JANE, problem
+from tests.simulator.conftest import Ask
 from webhook.simulator import Simulator, World
 from webhook.simulator.bitbucket_server import BitbucketServerHost, Token, TokenKind, User
 from webhook.simulator.faults import RateLimited
-
-from .bitbucket_server import HOST, JANE, problem
-from .conftest import Ask
 
 PROPERTIES = "/rest/api/1.0/application-properties"
 APPS = "/rest/api/1.0/projects/ACME/repos/apps"

@@ -5,11 +5,10 @@ from functools import partial
 import httpx
 import pytest
 
+from tests.simulator.bitbucket_server import HOST, JANE, problem
+from tests.simulator.conftest import Ask
 from webhook.simulator import World
 from webhook.simulator.bitbucket_server import BitbucketServerHost, Project, Repository, User
-
-from .bitbucket_server import HOST, JANE, problem
-from .conftest import Ask
 
 API = "/rest/api/1.0"
 APPS = f"{API}/projects/ACME/repos/apps"

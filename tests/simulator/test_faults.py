@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import Fault, Simulator, World
 from webhook.simulator.faults import (
     AnyEffect,
@@ -24,8 +25,6 @@ from webhook.simulator.faults import (
     StripHeaders,
     Truncated,
 )
-
-from .conftest import Ask
 
 
 async def test_latency_is_the_right_answer_late(simulator: Simulator, ask: Ask) -> None:

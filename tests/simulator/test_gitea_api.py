@@ -9,11 +9,10 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import Simulator, World
 from webhook.simulator.faults import RateLimited
 from webhook.simulator.gitea import GiteaHost, Repository, Token
-
-from .conftest import Ask
 
 HOST = "gitea.acme.dev"
 APPS = "/repos/acme/apps"

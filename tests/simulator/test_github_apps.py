@@ -7,9 +7,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import World
-
-from .conftest import Ask
 
 
 def assertion(world: World, slug: str = "good-app", **claims: Any) -> dict[str, str]:

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import Simulator, World
-
-from .conftest import Ask
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import World
 from webhook.simulator.github import Repository, Role
-
-from .conftest import Ask
 
 APPS = "/repos/acme/apps"
 ABSENT = 4294967289  # an id that nothing has

@@ -2,10 +2,9 @@
 
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import World
 from webhook.simulator.gitlab import GranularScope
-
-from .conftest import Ask
 
 SELF = "/personal_access_tokens/self"
 

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import Simulator, World
 from webhook.simulator.faults import RateLimited
 from webhook.simulator.gitlab import GitLabHost, Token, TokenKind
-
-from .conftest import Ask
 
 SELF = "/personal_access_tokens/self"
 ROUTABLE = r"[A-Za-z0-9_-]{27,300}\.[0-9a-z]{2}\.[0-9a-z]{9}"

@@ -3,10 +3,9 @@
 import httpx
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import Simulator, World
 from webhook.simulator.gitlab import Group, Level
-
-from .conftest import Ask
 
 APPS = "/projects/acme%2Fapps"
 MISSING = {"message": "404 Project Not Found"}

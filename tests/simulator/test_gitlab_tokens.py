@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import Simulator, World
-
-from .conftest import Ask
 
 SELF = "/personal_access_tokens/self"
 NOT_PERSONAL = "400 Bad request - This endpoint requires token type to be a personal access token"

@@ -15,13 +15,12 @@ import httpx
 import pytest
 import trustme
 
+from tests.simulator.conftest import Ask
 from webhook.simulator import AsyncControl, Control, Simulator, World, example_world
 from webhook.simulator.__main__ import main
 from webhook.simulator.console import Console
 from webhook.simulator.control import ControlError
 from webhook.simulator.faults import Latency, Outage
-
-from .conftest import Ask
 
 
 async def test_each_host_has_a_port_of_its_own(simulator: Simulator) -> None:

@@ -23,7 +23,7 @@ from aiohttp import hdrs, web
 
 from webhook.admission import codec
 from webhook.admission.codec import AdmissionRequest
-from webhook.admission.room import Room, Share
+from webhook.admission.memory_budget import Room, Share
 from webhook.decision import Cause, Decision, Deny, Stage
 from webhook.errors import BadReview
 from webhook.logs import Logger, describe

@@ -18,8 +18,8 @@ from typing import Any, TextIO
 import yaml
 
 from webhook.errors import ConfigurationError
+from webhook.providers.token_shapes import name_holds_token
 from webhook.subject import SecretObject
-from webhook.token_shapes import name_holds_token
 
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})

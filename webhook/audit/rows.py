@@ -6,21 +6,21 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from webhook import wording
-from webhook.attestation import Untrusted, verify
-from webhook.audit.asking import Questions
 from webhook.audit.manifests import SecretManifest
-from webhook.credentials import Checkable, Entry
-from webhook.findings import Outcome
+from webhook.audit.questions import Questions
+from webhook.credentials.extract import Checkable, Entry
 from webhook.keyring.ring import KeyRing
-from webhook.mutation import ATTESTATION
-from webhook.policy import Judged, Verdict
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Role
+from webhook.providers.token_shapes import name_holds_token
 from webhook.report.model import Attested, Place, Row, Severity
-from webhook.requirements import Role
-from webhook.review import Standing
-from webhook.settings import Settings
+from webhook.review import messages
+from webhook.review.annotations import ATTESTATION
+from webhook.review.attestation import Untrusted, verify
+from webhook.review.policy import Judged, Verdict
+from webhook.review.reviewer import Standing
+from webhook.settings.model import Settings
 from webhook.subject import SecretObject
-from webhook.token_shapes import name_holds_token
 
 _WORST_FIRST = (
     Outcome.MALFORMED,
@@ -129,7 +129,7 @@ class Rows:
             outcomes=outcomes,
             message=message,
             warnings=(*warnings, *standing.exemptions.reports),
-            remedy=wording.link_in(judged.remedy),
+            remedy=messages.link_in(judged.remedy),
             todo=_todo(judged, message),
             provider=str(judged.host.kind) if judged.host is not None else "",
             host=judged.host_name,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webhook.matching import classify
-from webhook.settings import Rule
+from webhook.credentials.matching import classify
+from webhook.settings.model import Rule
 from webhook.subject import SecretObject
 
 

@@ -13,5 +13,5 @@ report      what is served and trusted, for people and programs
 commands    ``git-token-webhook certs``
 
 Nothing is remembered but in the Secrets, so that each step can be the last of a process: the next one goes on from
-what it finds. Issuing itself is `webhook.certificates`.
+what it finds. Issuing itself is `webhook.certs.issue`.
 """

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-from webhook.api_objects import NotDone
 from webhook.certs.plan import Rest
 from webhook.certs.state import State
 from webhook.certs.steps import Certificates
-from webhook.lease import Lease
+from webhook.cluster.leader_election import Lease
+from webhook.cluster.objects import NotDone
 from webhook.logs import Logger
 from webhook.metrics import Metrics
 

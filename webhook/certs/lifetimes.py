@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from webhook.certificates import issued_at
+from webhook.certs.issue import issued_at
 from webhook.errors import ConfigurationError
 
 

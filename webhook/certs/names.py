@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from webhook.api_objects import Resource
+from webhook.cluster.objects import Resource
 from webhook.errors import ConfigurationError
 
 MUTATING = Resource(

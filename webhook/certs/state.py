@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from webhook.api_objects import Json, Resource
-from webhook.certificates import KeyPair, load_ca
+from webhook.certs.issue import KeyPair, load_ca
 from webhook.certs.names import Installation
+from webhook.cluster.objects import Json, Resource
 from webhook.errors import ConfigurationError
 
 MANAGED_BY = "app.kubernetes.io/managed-by"

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
-from webhook.api_objects import SECRET, ApiObjects, Conflict, Json, NotDone, Resource
-from webhook.certificates import KeyPair, issue_ca, issue_serving_certificate
+from webhook.certs.issue import KeyPair, issue_ca, issue_serving_certificate
 from webhook.certs.lifetimes import Lifetimes
 from webhook.certs.names import CONFIGURATIONS, Installation
 from webhook.certs.plan import (
@@ -40,6 +39,7 @@ from webhook.certs.state import (
     encoded,
     shown,
 )
+from webhook.cluster.objects import SECRET, ApiObjects, Conflict, Json, NotDone, Resource
 
 MOST_STEPS = 50
 """Steps in a row, of which a whole roll has a dozen; more means that somebody undoes them."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from webhook.certificates import issue_ca, issue_serving_certificate, write_file, write_key_pair
+from webhook.certs.issue import issue_ca, issue_serving_certificate, write_file, write_key_pair
 from webhook.demo import screen
 from webhook.demo.scenes import Act, Scene, acts
 from webhook.demo.server import Server, review_of, running

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.hosts import Kind
+from webhook.providers.hosts import Kind
 from webhook.simulator import World
 
 ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from webhook import __version__
-from webhook.attestation import Asked
-from webhook.findings import Exchange
-from webhook.hosts import Kind
-from webhook.policy import Verdict
 from webhook.providers import assumptions
+from webhook.providers.findings import Exchange
+from webhook.providers.hosts import Kind
 from webhook.providers.purposes import tells
+from webhook.review.attestation import Asked
+from webhook.review.policy import Verdict
 
 FORMAT = "git-token-webhook/transcript/v1"
 

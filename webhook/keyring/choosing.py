@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from webhook.command_options import end, parse_place
+from webhook.cli.options import end, parse_place
 from webhook.errors import ConfigurationError
 from webhook.keyring.ring import ACTIVATION
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from webhook.keyring.ring import KeyRing
-    from webhook.keyring.stored import RingSecret
+    from webhook.keyring.secret import RingSecret
 
 _T = TypeVar("_T")
 
@@ -67,9 +67,9 @@ def with_ring_secret(
     """
     import asyncio
 
-    from webhook.api_objects import ApiObjects, NotDone
-    from webhook.keyring.stored import RingSecret
-    from webhook.kubeconfig import connect
+    from webhook.cluster.connect import connect
+    from webhook.cluster.objects import ApiObjects, NotDone
+    from webhook.keyring.secret import RingSecret
 
     namespace, name = parse_place(secret)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pkgutil import resolve_name
 
-from webhook.hosts import Kind
 from webhook.providers.base import Provider
+from webhook.providers.hosts import Kind
 
 _REGISTRY = (
     "webhook.providers.github:GitHub",

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from webhook.findings import Exchange
-from webhook.hosts import Kind
+from webhook.providers.findings import Exchange
+from webhook.providers.hosts import Kind
 
 
 @dataclass(frozen=True, slots=True)

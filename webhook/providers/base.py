@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from webhook.findings import Answer, Question
+from webhook.providers.findings import Answer, Question
 from webhook.providers.profile import Profile
 
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webhook.findings import Exchange, GitHubAppCredential, Question
 from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.findings import Exchange, GitHubAppCredential, Question
 from webhook.providers.text import shows_secret
 
 MOST_EXCHANGES = 200

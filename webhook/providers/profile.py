@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from webhook.hosts import Kind
+from webhook.providers.hosts import Kind
+from webhook.providers.requirements import Requirement, Role
 from webhook.providers.vocabulary import Vocabulary
-from webhook.requirements import Requirement, Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from webhook.findings import Exchange
-from webhook.hosts import Kind
+from webhook.providers.findings import Exchange
+from webhook.providers.hosts import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from webhook.findings import (
+from webhook.providers import PROVIDERS
+from webhook.providers.base import NoAnswer, Provider, Reply, TooLate
+from webhook.providers.evidence import Recorder, secret_of
+from webhook.providers.findings import (
     Answer,
     AuthScheme,
     Credential,
@@ -31,11 +34,8 @@ from webhook.findings import (
     TokenCredential,
     same_for_all,
 )
-from webhook.hosts import Host, Kind
-from webhook.providers import PROVIDERS
-from webhook.providers.base import NoAnswer, Provider, Reply, TooLate
-from webhook.providers.evidence import Recorder, secret_of
-from webhook.requirements import Requirement, Role
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Requirement, Role
 
 FORMAT = "git-token-webhook/recording/v1"
 _PREFIXES = tuple(prefix for provider in PROVIDERS.values() for prefix in provider.profile.token_prefixes)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from webhook.requirements import Level, Requirement
+from webhook.providers.requirements import Level, Requirement
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.model import Attested, Report, Row, Severity
-from webhook.wording import day
+from webhook.review.messages import day
 
 _ADVICE = {
     Outcome.INSUFFICIENT: "Make a token that has what is missing, and put it in the place of this one.",

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TextIO
 from xml.etree import ElementTree as ET
 
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, holder, rank
 from webhook.report.document import timestamp
 from webhook.report.model import NotLookedAt, Report, Row, Severity

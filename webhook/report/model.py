@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 
 
 class Severity(StrEnum):

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from webhook import __version__
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, rank
 from webhook.report.document import timestamp
 from webhook.report.model import NotLookedAt, Place, Report, Row, Severity

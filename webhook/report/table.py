@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, holder, of_tokens, rank
 from webhook.report.model import Attested, Place, Report, Row, Severity
 from webhook.report.text import shown
-from webhook.wording import day, join
+from webhook.review.messages import day, join
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan", Severity.NONE: "green"}
 _WIDEST = 1 << 20

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.bitbucket.conftest import Desk
-from webhook.findings import AuthScheme, GitAuth, Outcome, TokenCredential
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer
-from webhook.requirements import Role
+from webhook.providers.findings import AuthScheme, GitAuth, Outcome, TokenCredential
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import Status
 
 GIT_NAME = "x-bitbucket-api-token-auth"

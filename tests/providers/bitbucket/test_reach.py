@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.bitbucket.conftest import Desk, need
-from webhook.findings import Outcome
-from webhook.requirements import Level, Requirement, Role
+from tests.support.factories import make_token
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Level, Requirement, Role
 from webhook.simulator.bitbucket import Repository, TokenKind
 from webhook.simulator.bitbucket.model import Permission
 from webhook.simulator.faults import Cut, Latency, Status

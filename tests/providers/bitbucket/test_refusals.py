@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.factories import make_token
 from tests.providers.bitbucket.test_replies import HOST, SCOPES, ask
-from webhook import wording
-from webhook.findings import Answer, Outcome
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.bitbucket.refusals import REFUSALS, refusal_in
-from webhook.requirements import Role
+from webhook.providers.findings import Answer, Outcome
+from webhook.providers.requirements import Role
+from webhook.review import messages
 
 ROWS = [
     (403, "To access this repository, an admin must whitelist your IP.", "IP allow list"),
@@ -37,7 +37,7 @@ def error(status: int, message: str, headers: dict[str, str] | None = None) -> R
 
 
 def sentence(answer: Answer) -> str:
-    return wording.failure(HOST.name, answer.facts, answer.findings, answer.remedy)
+    return messages.failure(HOST.name, answer.facts, answer.findings, answer.remedy)
 
 
 @pytest.mark.parametrize(("status", "message", "says"), ROWS)

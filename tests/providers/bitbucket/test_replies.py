@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.bitbucket.conftest import RUNTIME, need
-from webhook.findings import Answer, Outcome, Question, TokenCredential
-from webhook.hosts import Host, Kind
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer, RateLimit, Reply
 from webhook.providers.bitbucket import Bitbucket, replies
 from webhook.providers.bitbucket.vocabulary import VOCABULARY, held, in_words_of
-from webhook.requirements import Level, Role
+from webhook.providers.findings import Answer, Outcome, Question, TokenCredential
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Level, Role
 
 HOST = Host("bitbucket.org", Kind("bitbucket"), "https://api.bitbucket.org/2.0")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.bitbucket.conftest import RUNTIME, Desk
-from webhook.findings import Outcome
-from webhook.requirements import Requirement, Role
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.bitbucket import TokenKind
 
 API_SCOPES = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.bitbucket.conftest import Desk
-from webhook.findings import Outcome
 from webhook.providers.base import NoAnswer
+from webhook.providers.findings import Outcome
 from webhook.simulator.faults import (
     AnyEffect,
     ContentType,

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from webhook.findings import Answer, Finding, GitAuth, Question, RepositoryNeed, TokenCredential
-from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 from webhook.providers.bitbucket_server import BitbucketServer
-from webhook.providers.http import ProviderClient
-from webhook.requirements import Requirement, Role
+from webhook.providers.findings import Answer, Finding, GitAuth, Question, RepositoryNeed, TokenCredential
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Requirement, Role
+from webhook.providers.transport.client import ProviderClient
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.bitbucket_server import BitbucketServerHost
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.bitbucket_server.conftest import JANE, NAME, PROJECT, RUNTIME, SERVER, USER, Desk
-from webhook.findings import AuthScheme, Finding, GitAuth, Outcome
-from webhook.requirements import Role
+from webhook.providers.findings import AuthScheme, Finding, GitAuth, Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator.bitbucket_server import Repository
 from webhook.simulator.faults import StripHeaders
 

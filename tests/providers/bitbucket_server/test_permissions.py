@@ -17,10 +17,10 @@ from tests.providers.bitbucket_server.conftest import (
     Desk,
     needs,
 )
-from webhook import wording
-from webhook.findings import Finding, Outcome, RepositoryNeed
-from webhook.hosts import Host
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.findings import Finding, Outcome, RepositoryNeed
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import Level, Requirement, Role
+from webhook.review import messages
 from webhook.simulator.bitbucket_server import Project, Repository, Token, TokenKind
 from webhook.simulator.bitbucket_server.model import ProjectPermission
 
@@ -323,7 +323,7 @@ async def test_archived_repositories_are_passed_over_where_nothing_may_be_writte
 async def test_a_denial_can_be_acted_upon(desk: Desk) -> None:
     """It says who has what and where, what is missing, and where to make a better one."""
     answer = await desk.inspect("server-weak-owner")
-    assert wording.failure(NAME, answer.facts, answer.findings, answer.remedy) == (
+    assert messages.failure(NAME, answer.facts, answer.findings, answer.remedy) == (
         "bitbucket.acme.dev says that this HTTP access token of hubot, probed on ACME/apps, has PROJECT_READ and "
         f"REPO_WRITE; a runtime token also needs PROJECT_ADMIN. {answer.remedy}"
     )

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.providers.bitbucket_server.conftest import KIND
-from webhook.hosts import Host
-from webhook.providers.bitbucket_server.places import USUAL_CONTEXTS, NoPlace, Place, locate
+from webhook.providers.bitbucket_server.targets import USUAL_CONTEXTS, NoPlace, Place, locate
+from webhook.providers.hosts import Host
 
 AT_ROOT = Host("git.acme.dev", KIND, "https://git.acme.dev")
 BELOW = Host("git.acme.dev", KIND, "https://git.acme.dev/bitbucket")

@@ -6,9 +6,9 @@ import pytest
 
 from tests.providers.bitbucket_server.conftest import KIND
 from webhook.providers import PROVIDERS
-from webhook.requirements import Level, Role
+from webhook.providers.requirements import Level, Role
+from webhook.providers.token_shapes import kind_of_token, name_holds_token
 from webhook.simulator.tokenvalues import bitbucket_server_token
-from webhook.token_shapes import kind_of_token, name_holds_token
 
 PROFILE = PROVIDERS[KIND].profile
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.providers.bitbucket_server.conftest import PROJECT, REPOSITORY, RUNTIME, USER, Desk, needs
-from webhook.findings import Answer, Finding, Outcome, RepositoryNeed
-from webhook.requirements import Level, Role
+from webhook.providers.findings import Answer, Finding, Outcome, RepositoryNeed
+from webhook.providers.requirements import Level, Role
 from webhook.simulator.bitbucket_server import Token
 from webhook.simulator.faults import Hang, Outage
 

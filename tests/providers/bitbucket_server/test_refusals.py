@@ -6,13 +6,13 @@ import pytest
 
 from tests.providers.bitbucket_server.conftest import KIND, NAME, RUNTIME, USER, Desk
 from tests.providers.bitbucket_server.test_trouble import TOKEN, ScriptedApi
-from webhook import wording
-from webhook.findings import Answer, Finding, Outcome, Question
-from webhook.hosts import Host
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.bitbucket_server import BitbucketServer
 from webhook.providers.bitbucket_server.refusals import REFUSALS, refusal_in
-from webhook.requirements import Role
+from webhook.providers.findings import Answer, Finding, Outcome, Question
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import Role
+from webhook.review import messages
 from webhook.simulator.faults import Status
 
 OWN = {"x-arequestid": "@1"}
@@ -55,7 +55,7 @@ async def ask(api: ScriptedApi, *roles: Role) -> Answer:
 
 
 def sentence(answer: Answer) -> str:
-    return wording.failure(NAME, answer.facts, answer.findings, answer.remedy)
+    return messages.failure(NAME, answer.facts, answer.findings, answer.remedy)
 
 
 @pytest.mark.parametrize(("status", "body", "says"), API_ROWS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.bitbucket_server.conftest import JANE, PROJECT, REPOSITORY, RUNTIME, SERVER, USER, Desk
-from webhook.findings import Facts, Finding, GitHubAppCredential, Outcome, Question
 from webhook.providers.base import NoAnswer
 from webhook.providers.bitbucket_server import BitbucketServer
-from webhook.requirements import Role
+from webhook.providers.findings import Facts, Finding, GitHubAppCredential, Outcome, Question
+from webhook.providers.requirements import Role
 from webhook.simulator.bitbucket_server import Repository
 from webhook.simulator.faults import Status, StripHeaders
 

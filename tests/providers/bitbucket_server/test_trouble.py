@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.bitbucket_server.conftest import (
     KIND,
     NAME,
@@ -22,11 +21,12 @@ from tests.providers.bitbucket_server.conftest import (
     Desk,
     needs,
 )
-from webhook.findings import Finding, Outcome, Question, RepositoryNeed, TokenCredential
-from webhook.hosts import Host
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer, RateLimit, Reply
 from webhook.providers.bitbucket_server import BitbucketServer
-from webhook.requirements import Level, Role
+from webhook.providers.findings import Finding, Outcome, Question, RepositoryNeed, TokenCredential
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import Level, Role
 from webhook.simulator.faults import (
     AnyEffect,
     Cut,

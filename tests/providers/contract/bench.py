@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from tests.providers.contract.cases import Case, Fixtures
-from webhook.credentials import Checkable, Entry
-from webhook.findings import Answer, Credential, Finding, Outcome, Question, TokenCredential
-from webhook.hosts import Host
-from webhook.inspection import Bug, Inspector
-from webhook.policy import Judged, Verdict, decide
+from webhook.credentials.extract import Checkable, Entry
 from webhook.providers import PROVIDERS
-from webhook.providers.http import ProviderClient
-from webhook.providers.limits import FailedLogins, HostThrottle, Pauses
-from webhook.requirements import Requirement, Role
-from webhook.settings import parse_settings
+from webhook.providers.findings import Answer, Credential, Finding, Outcome, Question, TokenCredential
+from webhook.providers.hosts import Host
+from webhook.providers.inspector import Bug, Inspector
+from webhook.providers.requirements import Requirement, Role
+from webhook.providers.transport.client import ProviderClient
+from webhook.providers.transport.limits import FailedLogins, HostThrottle, Pauses
+from webhook.review.policy import Judged, Verdict, decide
+from webhook.settings.model import parse_settings
 from webhook.simulator import Fault, Journal, RequestRecord, Simulator, World
 from webhook.simulator.provider import HostModel
 

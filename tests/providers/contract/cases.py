@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from webhook.findings import Credential, Outcome, RepositoryNeed
-from webhook.hosts import Kind
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.findings import Credential, Outcome, RepositoryNeed
+from webhook.providers.hosts import Kind
+from webhook.providers.requirements import Level, Requirement, Role
 from webhook.simulator import Fault, World
 from webhook.simulator.faults import AnyEffect
 

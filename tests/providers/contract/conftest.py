@@ -14,8 +14,8 @@ import pytest_asyncio
 from tests.providers.contract.bench import Bench
 from tests.providers.contract.cases import SHORT_TIMEOUT
 from tests.providers.servers import Authority
-from webhook.providers.http import ProviderClient
-from webhook.providers.limits import HostThrottle, Limits
+from webhook.providers.transport.client import ProviderClient
+from webhook.providers.transport.limits import HostThrottle, Limits
 from webhook.simulator import Simulator, example_world
 
 

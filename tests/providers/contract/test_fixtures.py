@@ -9,9 +9,9 @@ import pytest
 from tests.providers.contract import test_lines
 from tests.providers.contract.cases import Cell, Fixtures, Line, Never, NoFixture, TokenKind
 from tests.providers.contract.fixtures import FIXTURES, fixtures_of
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS
-from webhook.requirements import Requirement, Role
+from webhook.providers.hosts import Kind
+from webhook.providers.requirements import Requirement, Role
 
 
 def gaps(fixtures: Fixtures, defaults: dict[Role, Requirement]) -> list[str]:

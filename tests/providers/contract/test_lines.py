@@ -11,9 +11,9 @@ import pytest
 from tests.providers.contract.bench import Bench, Seen
 from tests.providers.contract.cases import Case, Fixtures, Line, Never
 from tests.providers.contract.fixtures import fixtures_of
-from webhook.findings import Outcome
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS
+from webhook.providers.findings import Outcome
+from webhook.providers.hosts import Kind
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,8 +10,8 @@ import pytest
 from tests.providers.contract.bench import Bench, Seen, shows_part
 from tests.providers.contract.cases import Line, Never
 from tests.providers.contract.fixtures import fixtures_of
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS, recordings
+from webhook.providers.hosts import Kind
 from webhook.providers.purposes import tells
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -16,10 +16,10 @@ import pytest
 from tests.providers.contract.bench import Bench, Seen
 from tests.providers.contract.cases import Case, Cell, Fixtures, Line
 from tests.providers.contract.fixtures import fixtures_of
-from webhook.findings import Outcome
-from webhook.hosts import Kind
 from webhook.providers import PROVIDERS
-from webhook.requirements import Role
+from webhook.providers.findings import Outcome
+from webhook.providers.hosts import Kind
+from webhook.providers.requirements import Role
 from webhook.simulator import Fault
 from webhook.simulator.faults import (
     AnyEffect,

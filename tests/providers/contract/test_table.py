@@ -14,9 +14,9 @@ import pytest
 from tests.providers.contract.bench import Bench, needs_of
 from tests.providers.contract.cases import Cell, Fixtures, Refused, TokenKind
 from tests.providers.contract.fixtures import FIXTURES
-from webhook.findings import Outcome
 from webhook.providers import PROVIDERS
-from webhook.requirements import Role
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

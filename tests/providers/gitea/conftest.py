@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from webhook.findings import Answer, Credential, Finding, Question, RepositoryNeed, TokenCredential
-from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
+from webhook.providers.findings import Answer, Credential, Finding, Question, RepositoryNeed, TokenCredential
 from webhook.providers.gitea import Gitea
-from webhook.providers.http import ProviderClient
-from webhook.requirements import Requirement, Role
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Requirement, Role
+from webhook.providers.transport.client import ProviderClient
+from webhook.review.messages import failure
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import AnyEffect
 from webhook.simulator.gitea import GiteaHost, Token
-from webhook.wording import failure
 
 KIND = Kind("gitea")
 RUNTIME = PROVIDERS[KIND].profile.defaults[Role.RUNTIME]

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from tests.providers.gitea.conftest import NAME, RUNTIME, Desk
-from webhook.findings import Outcome, RepositoryNeed
+from webhook.providers.findings import Outcome, RepositoryNeed
 from webhook.providers.gitea import refusals
-from webhook.requirements import Level, Role
+from webhook.providers.requirements import Level, Role
+from webhook.review.messages import failure
 from webhook.simulator.faults import Status
-from webhook.wording import failure
 
 TEXTS = {
     "This account is prohibited from signing in, please contact your site administrator.": "prohibited from signing in",

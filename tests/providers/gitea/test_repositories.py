@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests.providers.gitea.conftest import NAME, USER, WHOLE_ROUND, Desk, needs
-from webhook.findings import Outcome, RepositoryNeed
 from webhook.providers.base import NoAnswer
-from webhook.requirements import Level, Role
+from webhook.providers.findings import Outcome, RepositoryNeed
+from webhook.providers.requirements import Level, Role
 from webhook.simulator.faults import Latency, Outage, Redirect
 
 READ_ONLY = needs("read:repository")

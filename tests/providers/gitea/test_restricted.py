@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.gitea.conftest import NAME, RUNTIME, Desk, needs
-from webhook.findings import Answer, Outcome, RepositoryNeed
-from webhook.requirements import Level, Role
+from webhook.providers.findings import Answer, Outcome, RepositoryNeed
+from webhook.providers.requirements import Level, Role
+from webhook.review.messages import failure
 from webhook.simulator.gitea import Token
-from webhook.wording import failure
 
 APPS = RepositoryNeed(("acme", "apps"), Level.WRITE)
 

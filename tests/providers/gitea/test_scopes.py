@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.providers.gitea.conftest import LINK, NAME, RUNTIME, USER, WHOLE_ROUND, Desk, needs
-from webhook.findings import Facts, GitHubAppCredential, Outcome
-from webhook.requirements import Role
+from webhook.providers.findings import Facts, GitHubAppCredential, Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import Status
 
 VERSIONS = ["silent", "tells in refusals", "tells a token of itself"]

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.gitea.conftest import KIND, NAME, REPOSITORY, RUNTIME, USER, Desk
-from webhook.findings import Answer, Finding, Outcome, Question, RepositoryNeed, TokenCredential
-from webhook.hosts import Host
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed, TokenCredential
 from webhook.providers.gitea import Gitea
-from webhook.requirements import Level, Role
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import Level, Role
 from webhook.simulator.faults import (
     AnyEffect,
     Cut,

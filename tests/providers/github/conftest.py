@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from webhook.findings import (
+from webhook.providers import PROVIDERS
+from webhook.providers.findings import (
     Answer,
     Credential,
     Finding,
@@ -21,11 +22,10 @@ from webhook.findings import (
     RepositoryNeed,
     TokenCredential,
 )
-from webhook.hosts import Host, Kind
-from webhook.providers import PROVIDERS
 from webhook.providers.github import GitHub
-from webhook.providers.http import ProviderClient
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Level, Requirement, Role
+from webhook.providers.transport.client import ProviderClient
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.github import GitHubHost
 

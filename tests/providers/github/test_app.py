@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.providers.github.conftest import Desk
-from webhook.findings import Finding, GitHubAppCredential, Outcome
 from webhook.providers.base import NoAnswer
-from webhook.requirements import Role
+from webhook.providers.findings import Finding, GitHubAppCredential, Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import Status
 from webhook.simulator.github import Installation
 

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from tests.providers.github.conftest import RUNTIME, Desk
 from tests.providers.github.test_app import own_credentials
-from webhook import wording
-from webhook.findings import Answer, Finding, Outcome
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.findings import Answer, Finding, Outcome
+from webhook.providers.requirements import Level, Requirement, Role
+from webhook.review import messages
 from webhook.simulator.faults import Html, Latency, Status
 from webhook.simulator.github import Installation
 
@@ -30,7 +30,7 @@ def runtime(answer: Answer) -> Finding:
 
 
 def denial(answer: Answer) -> str:
-    return wording.failure("github.com", answer.facts, answer.findings, answer.remedy)
+    return messages.failure("github.com", answer.facts, answer.findings, answer.remedy)
 
 
 # --- every kind -----------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.github.conftest import RUNTIME
-from webhook.findings import (
+from tests.support.factories import make_token
+from webhook.providers.base import NoAnswer, RateLimit, Reply, TooLate
+from webhook.providers.findings import (
     Answer,
     Credential,
     Finding,
@@ -23,10 +24,9 @@ from webhook.findings import (
     RepositoryNeed,
     TokenCredential,
 )
-from webhook.hosts import Host, Kind
-from webhook.providers.base import NoAnswer, RateLimit, Reply, TooLate
 from webhook.providers.github import GitHub
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Level, Requirement, Role
 
 HOST = Host("github.com", Kind("github"), "https://api.github.com")
 REPOSITORY = "/repos/acme/apps"

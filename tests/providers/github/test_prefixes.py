@@ -8,8 +8,8 @@ import pytest
 
 from tests.providers.github.conftest import RUNTIME, Desk
 from tests.providers.github.test_app import installed, own_credentials
-from webhook.findings import Answer, Finding, Outcome
-from webhook.requirements import Role
+from webhook.providers.findings import Answer, Finding, Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import Html, Outage
 
 PERMISSIONS = ["good-fine-grained", "good-app-user", "good-installation"]

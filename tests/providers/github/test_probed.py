@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.providers.github.conftest import USER, Desk
-from webhook.findings import Finding, Outcome
-from webhook.requirements import Role
+from webhook.providers.findings import Finding, Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import Outage, Status
 
 REPOSITORY = "acme/apps"

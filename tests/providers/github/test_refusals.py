@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from webhook.findings import Outcome
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Outcome
 from webhook.providers.github import refusals
 
 WEB = "https://github.com"

@@ -6,8 +6,8 @@ import pytest
 
 from tests.providers.github.conftest import RUNTIME, USER, Desk
 from tests.providers.github.test_app import own_credentials
-from webhook.findings import Finding, Outcome
-from webhook.requirements import Requirement, Role
+from webhook.providers.findings import Finding, Outcome
+from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.faults import Redirect
 from webhook.simulator.github import Installation
 

@@ -10,13 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from webhook.findings import Outcome, Question, TokenCredential
-from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Outcome, Question, TokenCredential
 from webhook.providers.github import links, refusals, replies, repository
 from webhook.providers.github.vocabulary import IMPLIED, VOCABULARY, held
-from webhook.requirements import Requirement, Role
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Requirement, Role
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCOPES = st.sampled_from(sorted(VOCABULARY.scopes))

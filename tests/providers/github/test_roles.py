@@ -17,9 +17,9 @@ from tests.providers.github.test_odd_replies import (
     inspect,
     repository,
 )
-from webhook.findings import Finding, Outcome, RepositoryNeed
 from webhook.providers.base import NoAnswer, Reply, TooLate
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.findings import Finding, Outcome, RepositoryNeed
+from webhook.providers.requirements import Level, Requirement, Role
 from webhook.simulator.faults import Outage
 
 APPS = "acme/apps"

@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.providers.github.conftest import RUNTIME, USER, Desk
-from webhook.findings import Outcome, TokenCredential
 from webhook.providers.base import NoAnswer
-from webhook.requirements import Role
+from webhook.providers.findings import Outcome, TokenCredential
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import Html, Status, StripHeaders
 
 REPOSITORY = "acme/apps"

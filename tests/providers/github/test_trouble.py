@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.github.conftest import Desk
-from webhook.findings import Outcome
 from webhook.providers.base import NoAnswer
-from webhook.requirements import Role
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import (
     AnyEffect,
     Cut,

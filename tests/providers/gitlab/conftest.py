@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from webhook.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
-from webhook.hosts import Host, Kind
 from webhook.providers import PROVIDERS
+from webhook.providers.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
 from webhook.providers.gitlab import GitLab
-from webhook.providers.http import ProviderClient
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Level, Requirement, Role
+from webhook.providers.transport.client import ProviderClient
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import AnyEffect
 from webhook.simulator.gitlab import GitLabHost

@@ -9,8 +9,8 @@ from datetime import date
 import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk, reads, writes
-from webhook.findings import Outcome
-from webhook.requirements import Requirement, Role
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.faults import AnyEffect, Hang, Html, Latency, Outage, Redirect, Status
 from webhook.simulator.gitlab import Level
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import make_token
 from tests.providers.gitlab.conftest import PUSH, RUNTIME, Desk, reads, writes
-from webhook.findings import Outcome
+from tests.support.factories import make_token
+from webhook.providers.findings import Outcome
 from webhook.providers.gitlab import granular
 from webhook.providers.gitlab.access import Group, Project
 from webhook.providers.gitlab.granular import Line
-from webhook.requirements import Requirement, Role
+from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.faults import Outage, Status
 from webhook.simulator.gitlab import GranularScope, Token, TokenKind
 

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, Desk, writes
-from webhook.findings import Outcome
 from webhook.providers.base import NoAnswer
+from webhook.providers.findings import Outcome
 from webhook.providers.gitlab import refusals
-from webhook.requirements import Requirement, Role
+from webhook.providers.requirements import Requirement, Role
+from webhook.review.messages import failure
 from webhook.simulator.faults import Outage, Status
-from webhook.wording import failure
 
 TEXTS = {
     "Your account is pending approval from your administrator and hence blocked.": "pending approval",

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.factories import make_token
 from tests.providers.gitlab.conftest import RUNTIME, USER, reads
-from webhook.findings import GitHubAppCredential, Outcome, Question, TokenCredential
-from webhook.hosts import Host, Kind
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import GitHubAppCredential, Outcome, Question, TokenCredential
 from webhook.providers.gitlab import GitLab, owner, replies, site
 from webhook.providers.gitlab.owner import Sort
 from webhook.providers.gitlab.vocabulary import VOCABULARY, held, without_implied
-from webhook.requirements import Role
-from webhook.token_shapes import kind_of_token, name_holds_token
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Role
+from webhook.providers.token_shapes import kind_of_token, name_holds_token
 
 HOST = Host("gitlab.acme.dev", Kind("gitlab"), "https://gitlab.acme.dev/git/api/v4")
 SECRET = make_token("A1b2C3d4E5", "gl" + "pat-")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.factories import make_token
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk
-from webhook.findings import Outcome
+from tests.support.factories import make_token
 from webhook.providers.base import NoAnswer
-from webhook.requirements import Requirement, Role
+from webhook.providers.findings import Outcome
+from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.faults import Outage, Status
 from webhook.simulator.gitlab import Token
 

@@ -9,7 +9,7 @@ import pytest
 from tests.providers.gitlab.conftest import RUNTIME, Desk
 from webhook.providers.base import NoAnswer, RateLimit, Reply
 from webhook.providers.gitlab import GitLab
-from webhook.requirements import Role
+from webhook.providers.requirements import Role
 from webhook.simulator.faults import (
     AnyEffect,
     ContentType,

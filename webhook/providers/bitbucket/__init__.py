@@ -18,11 +18,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.findings import Answer, Question, TokenCredential
 from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
 from webhook.providers.bitbucket import replies, token
 from webhook.providers.bitbucket.profile import PROFILE
-from webhook.providers.rounds import Counted
+from webhook.providers.concurrency import Counted
+from webhook.providers.findings import Answer, Question, TokenCredential
 
 
 class Bitbucket:

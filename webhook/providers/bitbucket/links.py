@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from webhook.findings import Question
 from webhook.providers.bitbucket.kinds import API_TOKEN, PROJECT_TOKEN, REPOSITORY_TOKEN, WORKSPACE_TOKEN, TokenKind
-from webhook.providers.bitbucket.places import named
+from webhook.providers.bitbucket.targets import named
 from webhook.providers.bitbucket.vocabulary import in_both_vocabularies, in_words_of
-from webhook.requirements import union
-from webhook.wording import join
+from webhook.providers.findings import Question
+from webhook.providers.requirements import union
+from webhook.review.messages import join
 
 API_TOKENS = "https://id.atlassian.com/manage-profile/security/api-tokens"
 """Where everybody makes their API tokens: an account of Atlassian's is not of one host."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from webhook.hosts import Kind
 from webhook.providers.bitbucket.vocabulary import VOCABULARY
+from webhook.providers.hosts import Kind
 from webhook.providers.profile import Profile
-from webhook.requirements import Requirement, Role
+from webhook.providers.requirements import Requirement, Role
 
 # As Bitbucket's pages call them: Account: Read, Workspace membership: Read, Webhooks: Read and write, Repositories:
 # Write (which brings Read) and Admin. API tokens have other words for the same (`vocabulary.in_words_of`).

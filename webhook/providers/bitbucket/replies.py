@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 
 from webhook.providers.base import RateLimit, Reply
 from webhook.providers.bitbucket.refusals import is_error_document, text_of
+from webhook.providers.requirements import Level
 from webhook.providers.text import plain
-from webhook.requirements import Level
 
 _SCOPE = re.compile(r"[a-z][a-z0-9._-]{0,59}(?::[a-z0-9][a-z0-9._-]{0,59}){0,3}\Z")
 _SEPARATORS = re.compile(r"[,\s]+")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from webhook.findings import Finding, Outcome, Question, TokenCredential
-from webhook.providers import redirects
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.bitbucket import links, replies
 from webhook.providers.bitbucket.kinds import TokenKind
-from webhook.providers.bitbucket.places import Place
 from webhook.providers.bitbucket.refusals import Refusal, refusal_in
-from webhook.requirements import Level
+from webhook.providers.bitbucket.targets import Place
+from webhook.providers.findings import Finding, Outcome, Question, TokenCredential
+from webhook.providers.requirements import Level
+from webhook.providers.transport import redirects
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.bitbucket.kinds import TokenKind
 from webhook.providers.bitbucket.vocabulary import held, in_words_of
-from webhook.requirements import Requirement
-from webhook.wording import join
+from webhook.providers.findings import Finding, Outcome
+from webhook.providers.requirements import Requirement
+from webhook.review.messages import join
 
 
 @dataclass(frozen=True, slots=True)

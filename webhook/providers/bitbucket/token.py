@@ -11,18 +11,18 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.bitbucket import kinds, links, places, reach, replies, scopes, usernames
+from webhook.providers.bitbucket import kinds, links, replies, repositories, scopes, targets, usernames
 from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
-from webhook.providers.bitbucket.places import Place
 from webhook.providers.bitbucket.refusals import Refusal, refusal_in, text_of
 from webhook.providers.bitbucket.repository import Heard, names_no
-from webhook.providers.reach import doubting
-from webhook.providers.rounds import answer_of, answers_of, both, together_in_time
+from webhook.providers.bitbucket.targets import Place
+from webhook.providers.concurrency import answer_of, answers_of, both, together_in_time
+from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.providers.repositories import doubting
+from webhook.providers.requirements import Level
 from webhook.providers.text import plain
-from webhook.requirements import Level
-from webhook.wording import join
+from webhook.review.messages import join
 
 _OPEN_TO_ALL = "/hook_events"
 """Needs neither credentials nor a scope (Bitbucket docs: webhooks), so that its 401 can only be about the token."""
@@ -82,7 +82,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
     email = credential.username if usernames.is_email(credential.username) else None
     as_bearer = usernames.bearer(secret)
     as_basic = usernames.basic(email, secret) if email is not None else None
-    wanted = places.wanted(question)
+    wanted = targets.wanted(question)
     only_basic = guessed is API_TOKEN and as_basic is not None
     first = as_basic if only_basic and as_basic is not None else as_bearer
     heard = await _ask(api, first, wanted, guessed, basic=only_basic)
@@ -188,7 +188,7 @@ def _judge(question: Question, credential: TokenCredential, heard: Round) -> Ans
         return _app_password(question)
     judged = {role: scopes.judge(needed, kind, token.scopes) for role, needed in question.requirements.items()}
     findings = {role: _of_unknown_kind(one.finding, kind, token) for role, one in judged.items()}
-    reached = reach.judge(question, heard.about, kind, token.account)
+    reached = repositories.judge(question, heard.about, kind, token.account)
     for role, problem in reached.problems.items():
         if findings[role].outcome is Outcome.SUFFICIENT:
             findings[role] = problem

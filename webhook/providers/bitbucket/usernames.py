@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import re
 
-from webhook.findings import AuthScheme, Finding, Outcome, TokenCredential
 from webhook.providers.bitbucket.kinds import API_TOKEN, APP_PASSWORD, TokenKind
+from webhook.providers.findings import AuthScheme, Finding, Outcome, TokenCredential
 
 _FOR_API_TOKENS = "x-bitbucket-api-token-auth"
 _FOR_OTHERS = "x-token-auth"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from webhook.providers.requirements import Requirement
 from webhook.providers.vocabulary import Vocabulary, with_implied
-from webhook.requirements import Requirement
 
 # `repository:admin` and `project:admin` imply nothing, not even to read. Of `account:write`, `team:write`,
 # `pipeline:write` and `runner:write` the documentation doesn't say it; whoever ticks one of them on Bitbucket's pages

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, RateLimit, Reply
 from webhook.providers.bitbucket_server import replies
 from webhook.providers.bitbucket_server.inspection import inspect
 from webhook.providers.bitbucket_server.profile import PROFILE
-from webhook.providers.rounds import Counted
+from webhook.providers.concurrency import Counted
+from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 
 
 class BitbucketServer:

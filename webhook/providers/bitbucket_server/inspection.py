@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
-from webhook.findings import (
+from webhook.providers.base import Api
+from webhook.providers.bitbucket_server import links, replies, repositories
+from webhook.providers.bitbucket_server.probes import API, Asking
+from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
+from webhook.providers.bitbucket_server.proofs import Proofs, is_archived
+from webhook.providers.bitbucket_server.refusals import Refusal
+from webhook.providers.bitbucket_server.replies import DESCRIBED, Owner
+from webhook.providers.bitbucket_server.responses import Seen, first_round, not_found, second_round
+from webhook.providers.bitbucket_server.targets import NoPlace, Place, locate, undeclared_context
+from webhook.providers.findings import (
     Answer,
     AuthScheme,
     Facts,
@@ -17,19 +26,10 @@ from webhook.findings import (
     TokenCredential,
     same_for_all,
 )
-from webhook.providers.base import Api
-from webhook.providers.bitbucket_server import links, reach, replies
-from webhook.providers.bitbucket_server.evidence import Seen, first_round, not_found, second_round
-from webhook.providers.bitbucket_server.looks import API, Asking
-from webhook.providers.bitbucket_server.places import NoPlace, Place, locate, undeclared_context
-from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
-from webhook.providers.bitbucket_server.proofs import Proofs, is_archived
-from webhook.providers.bitbucket_server.refusals import Refusal
-from webhook.providers.bitbucket_server.replies import DESCRIBED, Owner
-from webhook.providers.reach import doubting
+from webhook.providers.repositories import doubting
+from webhook.providers.requirements import Level, Role, union
 from webhook.providers.text import plain
-from webhook.requirements import Level, Role, union
-from webhook.wording import join
+from webhook.review.messages import join
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
@@ -107,7 +107,7 @@ def judge(question: Question, credential: TokenCredential, place: Place, owner: 
     lacks = any(finding.outcome is Outcome.INSUFFICIENT for finding in findings.values())
     remedy = links.new_token(question, place) if lacks or not proofs.remedy() else proofs.remedy()
     answer = Answer(findings, facts, remedy)
-    return doubting(question, lambda asked: reach.judge(asked, answer, seen.reached))
+    return doubting(question, lambda asked: repositories.judge(asked, answer, seen.reached))
 
 
 def _signs_in(auth: GitAuth, owner: Owner) -> bool:
@@ -198,6 +198,6 @@ def _about_address(question: Question, place: Place, seen: Seen) -> Iterator[str
             f"{place.name or 'the whole server'}."
         )
     if place.repository is not None and seen.repositories:
-        warning = reach.moved(host, place.name, seen.repositories[0])
+        warning = repositories.moved(host, place.name, seen.repositories[0])
         if warning:
             yield warning

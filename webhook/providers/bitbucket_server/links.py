@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from webhook.findings import Question
-from webhook.providers.bitbucket_server.places import Place
 from webhook.providers.bitbucket_server.profile import PROJECT
-from webhook.requirements import union
-from webhook.wording import join
+from webhook.providers.bitbucket_server.targets import Place
+from webhook.providers.findings import Question
+from webhook.providers.requirements import union
+from webhook.review.messages import join
 
 
 def new_token(question: Question, place: Place) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from webhook.hosts import Kind
+from webhook.providers.hosts import Kind
 from webhook.providers.profile import Profile
+from webhook.providers.requirements import Level, Requirement, Role
 from webhook.providers.vocabulary import Vocabulary
-from webhook.requirements import Level, Requirement, Role
 
 PROJECT, REPOSITORY = "project", "repository"
 

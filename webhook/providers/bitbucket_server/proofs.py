@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.bitbucket_server import git
-from webhook.providers.bitbucket_server.looks import ProjectSeen, RepositorySeen
+from webhook.providers.bitbucket_server.probes import ProjectSeen, RepositorySeen
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.refusals import ARCHIVED, refusal_in
 from webhook.providers.bitbucket_server.replies import Open, a_page, by_refusal, called, granted
-from webhook.requirements import Level
-from webhook.wording import join
+from webhook.providers.findings import Finding, Outcome
+from webhook.providers.requirements import Level
+from webhook.review.messages import join
 
 Permission = tuple[str, Level]
 

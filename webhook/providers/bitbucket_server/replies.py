@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, RateLimit, Reply
 from webhook.providers.bitbucket_server.refusals import Refusal, Said, exceptions_of, refusal_in
+from webhook.providers.findings import Finding, Outcome
 
 DESCRIBED = "HTTP access token"
 

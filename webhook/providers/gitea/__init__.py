@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, RateLimit, Reply
+from webhook.providers.concurrency import Counted
+from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.gitea.evaluate import evaluate
 from webhook.providers.gitea.profile import PROFILE
 from webhook.providers.gitea.requests import send_all
-from webhook.providers.rounds import Counted
 
 
 class Gitea:

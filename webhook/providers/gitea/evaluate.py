@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from webhook.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed, same_for_all
-from webhook.providers import reach
 from webhook.providers.base import NoAnswer, Reply, is_transient
+from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed, same_for_all
 from webhook.providers.gitea import links, replies, repositories, scopes
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.repositories import Reader
 from webhook.providers.gitea.requests import Responses, repository, scopes_in_question
-from webhook.providers.reach import Fate
-from webhook.requirements import Level, Requirement, Role, union
+from webhook.providers.repositories import Fate, add, unanswered
+from webhook.providers.requirements import Level, Requirement, Role, union
 
 
 def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
@@ -42,7 +41,7 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     facts = replace(Facts("personal", DESCRIBED), account=account, holds=holds)
     answer = Answer(findings, facts, _new_token(question, reader))
     answer = _at_named(question, answer, reader, responses)
-    answer = reach.add(answer, question, fates)
+    answer = add(answer, question, fates)
     return _warned(question, answer, reader, responses)
 
 
@@ -114,7 +113,7 @@ def _at_named(question: Question, answer: Answer, reader: Reader, responses: Res
             continue
         problem = repositories.problem_at(reader, name, access, responses.named)
         if isinstance(problem, NoAnswer):
-            problem = reach.unanswered(problem)
+            problem = unanswered(problem)
         if problem is not None:
             reason, unverified = problem.reason.replace("{}", name), problem.outcome is Outcome.UNVERIFIED
             own = problem.remedy if unverified else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from webhook.hosts import Host
 from webhook.providers.gitea.profile import API
-from webhook.wording import join
+from webhook.providers.hosts import Host
+from webhook.review.messages import join
 
 
 def new_token(host: Host, *scopes: str) -> str:

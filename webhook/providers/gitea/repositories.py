@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from webhook.findings import Outcome, RepositoryNeed
-from webhook.hosts import Host
-from webhook.providers import redirects
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Outcome, RepositoryNeed
 from webhook.providers.gitea import links, replies
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.replies import Response
 from webhook.providers.gitea.requests import repository
-from webhook.providers.reach import Fate, Unreached
+from webhook.providers.hosts import Host
+from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
+from webhook.providers.transport import redirects
 
 
 @dataclass(frozen=True, slots=True)

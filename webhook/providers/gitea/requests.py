@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webhook.findings import Question, RepositoryNeed
-from webhook.hosts import Host
-from webhook.providers import reach
+from webhook.providers import repositories
 from webhook.providers.base import Api, Reply
+from webhook.providers.concurrency import answers_of, both
+from webhook.providers.findings import Question, RepositoryNeed
 from webhook.providers.gitea import links
 from webhook.providers.gitea.replies import Response
-from webhook.providers.rounds import answers_of, both
-from webhook.requirements import Level, union
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import Level, union
 
 _PROBES = {
     "read:user": ("GET", "/user"),
@@ -70,7 +70,7 @@ async def send_all(question: Question, api: Api, secret: str) -> Responses:
     if name is not None:
         wanted.append(("GET", f"/repos/{name}"))
     (itself, version, *rest), others = await both(
-        answers_of(*(send(*request) for request in wanted)), reach.look(question, api, look)
+        answers_of(*(send(*request) for request in wanted)), repositories.look(question, api, look)
     )
     named = None if name is None else rest.pop()
     return Responses(itself, version, dict(zip(probed, rest, strict=True)), named, others)

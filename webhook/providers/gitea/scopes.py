@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitea import replies
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.requests import Responses
+from webhook.providers.requirements import Requirement
 from webhook.providers.text import plain
-from webhook.requirements import Requirement
-from webhook.wording import join
+from webhook.review.messages import join
 
 ACCOUNT = "read:user"
 """It tells whose a token is."""

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.providers.base import Api, RateLimit, Reply
+from webhook.providers.concurrency import Counted
+from webhook.providers.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.providers.github import app, links, probed, replies, scoped
 from webhook.providers.github.profile import PROFILE
-from webhook.providers.rounds import Counted
 
 _HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
 

@@ -11,7 +11,10 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from webhook.findings import (
+from webhook.providers import repositories
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.concurrency import both, together
+from webhook.providers.findings import (
     Answer,
     Facts,
     Finding,
@@ -21,12 +24,10 @@ from webhook.findings import (
     RepositoryNeed,
     same_for_all,
 )
-from webhook.providers import reach, redirects
-from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.github import (
-    elsewhere,
     installation_list,
     installations,
+    other_repositories,
     prefixes,
     refusals,
     replies,
@@ -35,8 +36,8 @@ from webhook.providers.github import (
 from webhook.providers.github.installations import Heard, lacking, level_of
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.vocabulary import display
-from webhook.providers.rounds import both, together
 from webhook.providers.text import plain
+from webhook.providers.transport import redirects
 
 _DESCRIBED = "GitHub App"
 # GitHub allows ten minutes at most, and a clock of ours that is a minute ahead (GitHub docs: generating a JWT).
@@ -72,14 +73,14 @@ async def inspect(
     def get(path: str) -> Coroutine[Any, Any, Reply]:
         return api.send("GET", path, headers=headers)
 
-    here, rest = elsewhere.apart(question)
+    here, rest = other_repositories.apart(question)
 
     async def look(need: RepositoryNeed) -> Heard | None:
         name = repository.named(need.path)
         return None if name is None else await installations.look(name, need, credential, get)
 
     wanted = _wanted(question, credential)
-    replied, others = await both(together(*map(get, wanted)), reach.look(rest, api, look))
+    replied, others = await both(together(*map(get, wanted)), repositories.look(rest, api, look))
     answers = dict(zip(wanted, replied, strict=True))
     same = [(need, Heard(answers[f"/repos/{repository.named(question.path)}/installation"])) for need in here]
     if _may_be_several(question, credential, answers):
@@ -242,7 +243,7 @@ class _App:
             new = repository.current_name(need.name, itself, secret=secret)
             return redirects.warnings(question.host, need.name, heard.installation, new if new != need.name else "")
 
-        return elsewhere.added(answer, question, others, used.fate, notes)
+        return other_repositories.added(answer, question, others, used.fate, notes)
 
 
 def _held(question: Question, granted: Mapping[object, object]) -> tuple[str, ...]:

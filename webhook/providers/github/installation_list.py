@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Finding, Outcome
 from webhook.providers.github import replies
 from webhook.providers.github.installations import lacking, level_of
+from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
-from webhook.wording import join
+from webhook.review.messages import join
 
 _SIZE = 100  # the most that GitHub lists on one page; one row has about 3 KiB
 _MOST_PAGES = 10

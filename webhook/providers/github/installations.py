@@ -6,13 +6,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook.findings import GitHubAppCredential, Outcome, RepositoryNeed
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.concurrency import answer_of
+from webhook.providers.findings import GitHubAppCredential, Outcome, RepositoryNeed
 from webhook.providers.github import replies, repository
 from webhook.providers.github.vocabulary import display
-from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import answer_of
-from webhook.requirements import Level, Requirement
+from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.requirements import Level, Requirement
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from webhook.findings import Question
-from webhook.hosts import Host
+from webhook.providers.findings import Question
 from webhook.providers.github.vocabulary import display
-from webhook.requirements import union
-from webhook.wording import join
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import union
+from webhook.review.messages import join
 
 
 def new_classic(question: Question, *also: str) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from webhook.findings import Question
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Question
 from webhook.providers.github import repository
 from webhook.providers.text import plain
 

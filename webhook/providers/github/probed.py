@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from webhook.findings import (
+from webhook.providers import repositories
+from webhook.providers.base import Api, NoAnswer, Reply, TooLate
+from webhook.providers.concurrency import answer_of, both, together
+from webhook.providers.findings import (
     Answer,
     Facts,
     Finding,
@@ -17,16 +20,13 @@ from webhook.findings import (
     TokenCredential,
     same_for_all,
 )
-from webhook.providers import reach
-from webhook.providers.base import Api, NoAnswer, Reply, TooLate
-from webhook.providers.github import elsewhere, links, prefixes, refusals, replies, repository
+from webhook.providers.github import links, other_repositories, prefixes, refusals, replies, repository
 from webhook.providers.github.probes import Probes, probe
 from webhook.providers.github.proofs import Proofs, prove
 from webhook.providers.github.vocabulary import display
-from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import answer_of, both, together
+from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.requirements import Level, Requirement, union
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement, union
 
 _CANDIDATES = 3
 """Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
@@ -51,14 +51,14 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
 
     What a runtime token needs elsewhere is proven there, at the same time.
     """
-    here, rest = elsewhere.apart(question)
+    here, rest = other_repositories.apart(question)
 
     async def look(need: RepositoryNeed) -> Probes | None:
         name = repository.named(need.path)
         return None if name is None else await probe(name, _contents([need]), api, headers)
 
     own = _ask(question, credential, _contents(here), api, headers)
-    (identity, probed), others = await both(own, reach.look(rest, api, look))
+    (identity, probed), others = await both(own, repositories.look(rest, api, look))
     return judge(question, credential, identity, probed, [*((need, probed[0]) for need in here), *others])
 
 
@@ -131,7 +131,7 @@ def judge(
     facts = replace(facts, account=account)
 
     def with_others(answer: Answer) -> Answer:
-        return elsewhere.added(
+        return other_repositories.added(
             answer,
             question,
             others,
@@ -255,13 +255,15 @@ def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts
     silent = next((reply for reply in probes.all if isinstance(reply, TooLate)), probes.found)
     if isinstance(silent, NoAnswer):
         return silent
-    hidden = elsewhere.out_of_sight(question, silent, facts, _hidden(facts.described), secret=secret)
+    hidden = other_repositories.out_of_sight(question, silent, facts, _hidden(facts.described), secret=secret)
     if hidden is not None or not isinstance(silent.body, Mapping):
         return hidden
     for reply in probes.all:
-        if isinstance(reply, Reply) and (problem := elsewhere.blocked(question, reply, facts, secret=secret)):
+        if isinstance(reply, Reply) and (problem := other_repositories.blocked(question, reply, facts, secret=secret)):
             return problem
-    return elsewhere.read_only(question, need, silent.body) or _unproven(question, need, probes, silent.body, facts)
+    return other_repositories.read_only(question, need, silent.body) or _unproven(
+        question, need, probes, silent.body, facts
+    )
 
 
 def _unproven(

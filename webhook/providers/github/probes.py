@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.rounds import answers_of
-from webhook.requirements import Level, Requirement
+from webhook.providers.concurrency import answers_of
+from webhook.providers.requirements import Level, Requirement
 
 _NOWHERE = 4294967289  # far beyond any id that was given out, so that nothing can be hit
 

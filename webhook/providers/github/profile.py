@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from webhook.hosts import Kind
 from webhook.providers.github.vocabulary import VOCABULARY
+from webhook.providers.hosts import Kind
 from webhook.providers.profile import Profile
-from webhook.requirements import Level, Requirement, Role
+from webhook.providers.requirements import Level, Requirement, Role
 
 # GitHub Enterprise Cloud with data residency. One label before .ghe.com is a tenant's host; api.TENANT.ghe.com and
 # deeper names are not.

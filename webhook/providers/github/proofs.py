@@ -9,7 +9,7 @@ from webhook.providers.base import NoAnswer, Reply
 from webhook.providers.github import replies, repository
 from webhook.providers.github.probes import Probes
 from webhook.providers.github.repository import Role
-from webhook.requirements import Level
+from webhook.providers.requirements import Level
 
 _META = "metadata"
 

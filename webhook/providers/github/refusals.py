@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Finding, Outcome
 from webhook.providers.github import replies
 from webhook.providers.text import plain
 

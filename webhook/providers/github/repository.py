@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.findings import Facts, Finding, Outcome, Question
-from webhook.providers import redirects
 from webhook.providers.base import Api, NoAnswer, Reply, is_transient
+from webhook.providers.concurrency import answer_of, answers_of
+from webhook.providers.findings import Facts, Finding, Outcome, Question
 from webhook.providers.github import refusals, replies
-from webhook.providers.rounds import answer_of, answers_of
+from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
+from webhook.providers.transport import redirects
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}\Z")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from webhook.findings import (
+from webhook.providers import repositories
+from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.concurrency import answer_of, both
+from webhook.providers.findings import (
     Answer,
     Facts,
     Finding,
@@ -15,15 +18,12 @@ from webhook.findings import (
     TokenCredential,
     same_for_all,
 )
-from webhook.providers import reach
-from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.github import elsewhere, links, prefixes, refusals, replies, repository
+from webhook.providers.github import links, other_repositories, prefixes, refusals, replies, repository
 from webhook.providers.github.repository import Rights, rights_for_scopes
 from webhook.providers.github.vocabulary import held
-from webhook.providers.reach import Fate, Unreached
-from webhook.providers.rounds import answer_of, both
+from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.requirements import Level, Requirement, union
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement, union
 
 _Others = Sequence[tuple[RepositoryNeed, repository.Replies | NoAnswer | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
@@ -36,7 +36,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
     begin as the URL ends.
     """
     name = repository.named(question.path)
-    here, rest = elsewhere.apart(question)
+    here, rest = other_repositories.apart(question)
 
     async def look(need: RepositoryNeed) -> repository.Replies | None:
         other = repository.named(need.path)
@@ -51,7 +51,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
         return replace(answers, listing=await answer_of(api.send("GET", prefixes.LISTING, headers=headers)))
 
     own = both(api.send("GET", "/user", headers=headers), look_here())
-    (user, found), others = await both(own, reach.look(rest, api, look))
+    (user, found), others = await both(own, repositories.look(rest, api, look))
     return judge(question, credential, user, found, [*((need, found) for need in here), *others])
 
 
@@ -123,7 +123,7 @@ def judge(
         if any(finding.lacks for finding in findings.values()):
             remedy = links.new_classic(question)
     answer = Answer(findings, facts, remedy)
-    return elsewhere.added(
+    return other_repositories.added(
         answer,
         question,
         others,
@@ -143,12 +143,14 @@ def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies,
     if isinstance(answers.found, NoAnswer):
         return answers.found
     account = facts.account or "its account"
-    hidden = elsewhere.out_of_sight(question, answers.found, facts, f"not to be seen by {account}", secret=secret)
+    hidden = other_repositories.out_of_sight(
+        question, answers.found, facts, f"not to be seen by {account}", secret=secret
+    )
     if hidden is not None or not isinstance(answers.found.body, Mapping):
         return hidden
     return (
-        elsewhere.read_only(question, need, answers.found.body)
-        or elsewhere.without_push(question, need, answers, facts, secret=secret)
+        other_repositories.read_only(question, need, answers.found.body)
+        or other_repositories.without_push(question, need, answers, facts, secret=secret)
         or _without_scope(question, need, answers.found.body, facts)
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from webhook.providers.requirements import Level
 from webhook.providers.vocabulary import Vocabulary, with_implied
-from webhook.requirements import Level
 
 # What each scope brings along (GitHub docs: scopes-for-oauth-apps). That `repo` also lets hooks be managed is said
 # there too, but recorded responses list `repo` and `admin:repo_hook` side by side, so neither stands for the other.

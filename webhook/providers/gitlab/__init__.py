@@ -22,13 +22,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.findings import Answer, Question, TokenCredential, same_for_all
 from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
-from webhook.providers.gitlab import links, replies, shapes, verdict
-from webhook.providers.gitlab.inquiry import Inquiry
+from webhook.providers.concurrency import Counted
+from webhook.providers.findings import Answer, Question, TokenCredential, same_for_all
+from webhook.providers.gitlab import evaluate, links, replies, unsupported_tokens
 from webhook.providers.gitlab.profile import PROFILE
-from webhook.providers.reach import doubting
-from webhook.providers.rounds import Counted
+from webhook.providers.gitlab.requests import Inquiry
+from webhook.providers.repositories import doubting
 
 
 class GitLab:
@@ -44,7 +44,7 @@ class GitLab:
         if not isinstance(question.credential, TokenCredential):
             raise NoAnswer("has no GitHub Apps that it could be asked about")
         secret = question.credential.token.get_secret_value()
-        if (shape := shapes.known(secret)) is not None:
+        if (shape := unsupported_tokens.known(secret)) is not None:
             return same_for_all(question, shape.finding, shape.facts, remedy=links.new_token(question))
         counted = Counted(api)
         now = self._clock()
@@ -53,7 +53,7 @@ class GitLab:
         def judge(asked: Question) -> Answer:
             told = zip(question.repositories, repositories, strict=True)
             reached = [one for need, one in told if need in asked.repositories]
-            return verdict.reach(asked, heard, reached, now, secret=secret)
+            return evaluate.reach(asked, heard, reached, now, secret=secret)
 
         answer = doubting(question, judge)
         return replace(answer, requests=counted.requests)

@@ -12,17 +12,17 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webhook.findings import Finding, Outcome
-from webhook.hosts import Host
-from webhook.providers import redirects
 from webhook.providers.base import NoAnswer, Reply, is_transient
+from webhook.providers.concurrency import answers_of
+from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitlab import git, granular, refusals, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
-from webhook.providers.rounds import answers_of
+from webhook.providers.hosts import Host
+from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
-from webhook.requirements import Level, Requirement
-from webhook.wording import day
+from webhook.providers.transport import redirects
+from webhook.review.messages import day
 
 # GitLab docs: members API, valid access levels; what each may do, at least: project permissions.
 REPORTER = 20

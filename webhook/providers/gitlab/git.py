@@ -10,9 +10,9 @@ from __future__ import annotations
 from base64 import b64encode
 from urllib.parse import quote
 
-from webhook.hosts import Host
 from webhook.providers.base import Api, NoAnswer, Reply
 from webhook.providers.gitlab import refusals, site
+from webhook.providers.hosts import Host
 
 _DENIED = ("not allowed to push code", "not allowed to upload code", "not allowed to download code")
 """Parts of lib/gitlab/git_access.rb's texts, in lower case (also: rht-labs/enablement-docs#342)."""

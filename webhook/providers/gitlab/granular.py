@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Protocol
 
-from webhook.findings import Finding, Outcome
+from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitlab import replies
+from webhook.providers.requirements import Requirement
 from webhook.providers.text import plain
-from webhook.requirements import Requirement
-from webhook.wording import join
+from webhook.review.messages import join
 
 _WORDS = re.compile(r"[a-z0-9]+")
 _MOST_NAMES = 8

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from webhook.findings import Question
+from webhook.providers.findings import Question
 from webhook.providers.gitlab import site
 from webhook.providers.gitlab.vocabulary import without_implied
-from webhook.requirements import Role, union
+from webhook.providers.requirements import Role, union
 
 
 def new_token(question: Question, group: str = "") -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from webhook.findings import Facts, Question
 from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.findings import Facts, Question
 from webhook.providers.gitlab import replies, site
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.token import Grant, judged, scopes_suffice

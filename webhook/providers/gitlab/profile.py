@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from webhook.hosts import Kind
-from webhook.providers.gitlab.shapes import PREFIXES, without_scopes
+from webhook.providers.gitlab.unsupported_tokens import PREFIXES, without_scopes
 from webhook.providers.gitlab.vocabulary import VOCABULARY
+from webhook.providers.hosts import Kind
 from webhook.providers.profile import Profile
-from webhook.requirements import Requirement, Role
+from webhook.providers.requirements import Requirement, Role
 
 PROFILE = Profile(
     kind=Kind("gitlab"),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from webhook.findings import Finding, Outcome
 from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitlab import refusals
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from webhook.hosts import Host
+from webhook.providers.hosts import Host
 
 _API = "/api/v4"
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from webhook.findings import Facts, Finding, Outcome, Question
 from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.findings import Facts, Finding, Outcome, Question
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.vocabulary import VOCABULARY, held
+from webhook.providers.requirements import Requirement, Role
 from webhook.providers.text import plain
-from webhook.requirements import Requirement, Role
 
 PATH = "/personal_access_tokens/self"
 

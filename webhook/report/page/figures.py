@@ -9,11 +9,11 @@ from html import escape
 from itertools import pairwise
 from urllib.parse import urlencode
 
-from webhook.findings import Outcome
+from webhook.providers.findings import Outcome
 from webhook.report.advice import holder, of_tokens, rank
 from webhook.report.model import Report, Row, Severity
 from webhook.report.text import shown
-from webhook.wording import day
+from webhook.review.messages import day
 
 SOON = timedelta(days=30)
 _MONTHS = 12

@@ -1,0 +1,246 @@
+"""Which Applications would fail to sync, and why: each repository with the credential that Argo CD itself would use.
+
+Argo CD looks in its own namespace: first for a ``repository`` Secret of this very URL, of the Application's project
+before one of none; where that brings no credential, for the ``repo-creds`` Secret with the longest URL that the
+repository's begins with (Argo CD: util/db/repository.go GetRepository, util/db/repository_secrets.go
+getRepositorySecret and getRepositoryCredentialIndex). URLs are compared as `normalized` makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from webhook.audit.rows import place_of
+from webhook.cluster.listing import Syncer
+from webhook.credentials.argocd import TYPE_LABEL as ARGOCD_TYPE
+from webhook.credentials.extract import (
+    Checkable,
+    Entry,
+    External,
+    Malformed,
+    Target,
+    Undecodable,
+    UnknownHost,
+    Unsupported,
+    extract,
+    resolve,
+    url_of,
+)
+from webhook.credentials.matching import Match
+from webhook.keyring.opener import stored_text
+from webhook.providers.findings import Outcome, Question, RepositoryNeed
+from webhook.providers.hosts import Kind
+from webhook.providers.inspector import Asker
+from webhook.providers.known_hosts import Hosts
+from webhook.providers.requirements import Level, Requirement, Role
+from webhook.providers.token_shapes import name_holds_token
+from webhook.providers.urls import MalformedUrl, parse_git_url
+from webhook.report.model import ApplicationRow, Place
+from webhook.review.applications import sources_of
+from webhook.review.policy import Judged, decide
+from webhook.settings.model import Rule, Settings
+from webhook.subject import SecretObject
+
+ARGOCD_TYPES = ("repository", "repo-creds")
+"""Of the label by which Argo CD knows its Secrets: those that it reads repositories with."""
+
+_SSH = re.compile(r"(ssh://)?([^/:]*?)@[^@]+\Z")
+# What reading needs, whatever else a role is for. GitHub's own judgement of a repository counts what that is.
+_READING: dict[Kind, Requirement] = {
+    Kind("github"): Requirement(),
+    Kind("gitlab"): Requirement(("read_repository", "read_api")),
+    Kind("bitbucket"): Requirement(("repository",)),
+    Kind("bitbucket-server"): Requirement(permissions=(("repository", Level.READ),)),
+    Kind("gitea"): Requirement(("read:repository",)),
+}
+# Where what is lacking certainly keeps Git from reading. Elsewhere perhaps anybody may read the repository, or it is
+# only for our own questions that something lacks.
+_CERTAIN = frozenset({Kind("github")})
+_RULES = {kind: Rule(name=f"argocd-{kind}", role=Role.RUNTIME, labels={ARGOCD_TYPE: kind}) for kind in ARGOCD_TYPES}
+
+
+def is_argocds(secret: SecretObject) -> bool:
+    """Whether Argo CD may read a repository with it."""
+    return secret.labels.get(ARGOCD_TYPE) in ARGOCD_TYPES
+
+
+def normalized(url: str) -> str:
+    """A URL as Argo CD compares it (Argo CD: util/git/git.go NormalizeGitURL)."""
+    text = url.strip().lower()
+    if _SSH.match(text) and not text.startswith("ssh://"):
+        text = f"ssh://{text.replace(':', '/', 1)}"
+    return text.removesuffix(".git").removeprefix("ssh://")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One of Argo CD's Secrets.
+
+    Attributes:
+        url: normalised; what it is for.
+        entries: what it holds; empty where it holds no credential.
+    """
+
+    secret: SecretObject = field(repr=False)
+    place: Place
+    exact: bool
+    url: str = field(repr=False)
+    project: str = ""
+    entries: tuple[Entry, ...] = ()
+    unreadable: str = ""
+
+    @classmethod
+    def of(cls, secret: SecretObject, cluster: str) -> Credential:
+        """What a Secret says."""
+        kind = secret.labels[ARGOCD_TYPE]
+        entries: tuple[Entry, ...] = ()
+        unreadable = ""
+        try:
+            entries = tuple(extract(secret, Match((_RULES[kind],))).values())
+        except Undecodable as error:
+            unreadable = f"{error}."
+        url = normalized(url_of(secret) or "")
+        project = stored_text(secret.data.get("project", "")) or ""
+        return cls(secret, place_of(secret, cluster), kind == "repository", url, project, entries, unreadable)
+
+
+class Credentials:
+    """All of Argo CD's Secrets that were found in a cluster, by namespace."""
+
+    def __init__(self, cluster: str = "") -> None:
+        self._cluster = cluster
+        self._by_namespace: defaultdict[str, dict[str, Credential]] = defaultdict(dict)
+
+    def add(self, secret: SecretObject) -> None:
+        """One more."""
+        self._by_namespace[secret.namespace][secret.name] = Credential.of(secret, self._cluster)
+
+    def home(self, namespace: str) -> str | None:
+        """The namespace of the Argo CD that syncs the Applications of this one: itself, if there is one in it, else
+        the only one that there is. None where that can't be told."""
+        if namespace in self._by_namespace or not self._by_namespace:
+            return namespace
+        return next(iter(self._by_namespace)) if len(self._by_namespace) == 1 else None
+
+    def used_for(self, repository: str, project: str, home: str) -> Credential | None:
+        """The one that Argo CD uses for a repository; None where it has none."""
+        wanted = normalized(repository)
+        there = [credential for _, credential in sorted(self._by_namespace.get(home, {}).items())]
+        exact = [credential for credential in there if credential.exact and credential.url == wanted]
+        own = [credential for credential in exact if credential.project == project]
+        shared = [credential for credential in exact if not credential.project]
+        for found in (*own[:1], *shared[:1])[:1]:
+            if found.entries or found.unreadable:
+                return found
+        prefixes = [one for one in there if not one.exact and one.url and wanted.startswith(one.url)]
+        return max(prefixes, key=lambda one: len(one.url), default=None)
+
+
+class Syncs:
+    """Says of each Application whether it would sync, asking once for each repository and credential."""
+
+    def __init__(self, settings: Settings, asker: Asker, clock: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._hosts: Hosts = settings.hosts()
+        self._asker = asker
+        self._clock = clock
+
+    async def rows(
+        self, syncers: Iterable[Syncer], credentials: Credentials, cluster: str, deadline: float
+    ) -> list[ApplicationRow]:
+        """One for each Application or ApplicationSet and each repository of it."""
+        wanted = [(syncer, url) for syncer in syncers for url in _repositories(syncer)]
+        return list(
+            await asyncio.gather(*(self._row(syncer, url, credentials, cluster, deadline) for syncer, url in wanted))
+        )
+
+    async def _row(
+        self, syncer: Syncer, url: str, credentials: Credentials, cluster: str, deadline: float
+    ) -> ApplicationRow:
+        def row(would_sync: bool | None, message: str, credential: Credential | None = None) -> ApplicationRow:
+            place = credential.place if credential is not None else None
+            shown = "(a URL that holds a token)" if name_holds_token(url) else url
+            return ApplicationRow(
+                syncer.kind, syncer.namespace, syncer.name, shown, cluster, place, would_sync, message
+            )
+
+        try:
+            repository = parse_git_url(url)
+        except MalformedUrl as error:
+            return row(None, f"Its repository's URL {error}.")
+        if not repository.uses_token:
+            return row(None, "It is synced without a token, which can't be checked.")
+        home = credentials.home(syncer.namespace)
+        if home is None:
+            return row(None, "Which of the Argo CDs of this cluster syncs it isn't known.")
+        used = credentials.used_for(url, syncer.spec.project, home)
+        if used is None:
+            return row(None, "Argo CD has no credential for it, and so reads it only if anybody may.")
+        if used.unreadable:
+            return row(False, f"Its credential can't be read: {used.unreadable}", used)
+        if not used.entries:
+            return row(None, "Its credential holds nothing, so that Argo CD reads it only if anybody may.", used)
+        entry = used.entries[0]
+        content = entry.content
+        match content:
+            case Malformed():
+                return row(False, f"Its credential {content.why}.", used)
+            case Unsupported():
+                return row(None, f"Its credential is {content.what}, so that it can't be checked.", used)
+            case External():
+                return row(None, f"Its credential {content.how}, so that it can't be checked.", used)
+        target = resolve(content, self._hosts, self._settings.defaults.user_host)
+        match target:
+            case Malformed():
+                return row(False, f"Its {target.key or 'credential'} {target.why}.", used)
+            case Unsupported():
+                return row(None, f"Its credential is {target.what}, so that it can't be checked.", used)
+            case UnknownHost():
+                return row(None, f"{target.name} is no Git host that this webhook knows; nobody was asked.", used)
+        if target.host.name != repository.host or target.host.kind not in _READING:
+            return row(None, "Its credential is for another host than its repository; nobody was asked.", used)
+        # Asked for as one among others: of the repository that a URL names, more than reading might be asked.
+        named = [segment.lower() for segment in target.path]
+        above = [segment.lower() for segment in repository.path[: len(named)]]
+        # Of a URL that ends inside a name, only what comes before that name can be asked about.
+        path = target.path if named == above and len(named) < len(repository.path) else target.path[:-1]
+        at = replace(target, path=path, open_ended=False)
+        would_sync, message = await self._reads(entry, at, repository.path, deadline)
+        return row(would_sync, message, used)
+
+    async def _reads(
+        self, entry: Entry, target: Target, repository: tuple[str, ...], deadline: float
+    ) -> tuple[bool | None, str]:
+        """Whether a credential reads a repository; None where that isn't known; and why it doesn't, or isn't."""
+        host, content = target.host, entry.content
+        if not isinstance(content, Checkable):
+            return None, ""
+        need, role = RepositoryNeed(repository, Level.READ), Role.RUNTIME
+        question = Question(content.credential, host, target.path, {role: _READING[host.kind]}, (need,))
+        answer = (await self._asker.inspect(question, deadline=deadline)).answer
+        judged = Judged(entry, dict(answer.findings), host, host.name, answer.facts, answer.remedy)
+        verdict = decide(judged, self._settings, self._clock())
+        message = verdict.cause.message if verdict.cause is not None else ""
+        match verdict.judged.findings[role].outcome:
+            case Outcome.SUFFICIENT:
+                return True, ""
+            case Outcome.INVALID | Outcome.BLOCKED:
+                return False, message
+            case Outcome.INSUFFICIENT if host.kind in _CERTAIN:
+                return False, message
+            case _ if answer.unseen:
+                return False, f"{host.name} shows nothing of {need.name} to this {answer.facts.described}."
+            case _:
+                return None, message
+
+
+def _repositories(syncer: Syncer) -> list[str]:
+    """Its Git repositories, each once. What an ApplicationSet only knows once it has generated stands in the
+    Applications that it has made."""
+    urls = [source.repo_url for source in sources_of(syncer.spec) if not source.chart]
+    return [url for url in dict.fromkeys((*urls, *syncer.generators)) if url and "{{" not in url]

@@ -1,0 +1,228 @@
+"""The questions of one run: each asked once, not too many of one host at a time, and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hmac import digest
+
+from webhook.providers import PROVIDERS
+from webhook.providers.findings import (
+    Answer,
+    Credential,
+    Facts,
+    Finding,
+    GitHubAppCredential,
+    Outcome,
+    Question,
+    TokenCredential,
+    same_for_all,
+)
+from webhook.providers.hosts import Kind
+from webhook.providers.inspector import Inspected, Inspector
+from webhook.providers.transport.client import ProviderClient
+from webhook.providers.transport.limits import HostThrottle, Limits
+from webhook.review.attestation import requirement_digest
+from webhook.settings.model import Settings
+
+AT_ONCE = 8
+"""Questions to one host at the same time: a report has time, and others ask the host as well."""
+MOST_ANSWERS = 1 << 20
+"""Answers that one run remembers, each of which takes about a kilobyte."""
+
+MOST_SILENT = 16
+"""Questions in a row that a host may leave without an answer before nobody asks it any more: each takes seconds, and
+thousands of them would take hours to learn nothing."""
+
+# Where any user name goes with a token, so that two Secrets with different ones still hold the same (GitHub docs:
+# "Using a personal access token on the command line").
+_ANY_USERNAME = frozenset({Kind("github")})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer, for a later run.
+
+    Attributes:
+        token: the number of the token that it is about.
+        question: a digest of what was asked about it, in which nothing of the token is.
+    """
+
+    token: int
+    question: str
+    answer: Answer
+    checked_at: datetime
+
+
+class Questions:
+    """Asks providers for one run. It is an `inspection.Asker`."""
+
+    def __init__(
+        self,
+        inspector: Inspector,
+        throttle: HostThrottle,
+        *,
+        patience: float,
+        at_once: int = AT_ONCE,
+        on_answer: Callable[[Told], None] = lambda told: None,
+        most_silent: float = math.inf,
+    ) -> None:
+        """
+        Args:
+            patience: seconds for one question, once it is its turn.
+            on_answer: told of each answer that a provider has given now.
+            most_silent: questions in a row without an answer, after which a host isn't asked until
+                `forget_unverified`.
+        """
+        self._inspector = inspector
+        self._throttle = throttle
+        self._patience = patience
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
+        self._on_answer = on_answer
+        self._most_silent = most_silent
+        self._silent = Counter[str]()
+        self._key = secrets.token_bytes(32)
+        self._numbers: dict[bytes, int] = {}
+        self._earlier: dict[tuple[int, str], Told] = {}
+        self._last = 0
+        self.asked = 0
+        """How many questions went to providers in this run."""
+
+    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+        """See `Inspector.inspect`. Waiting for one's turn doesn't count."""
+        credential = question.credential
+        if question.host.kind in _ANY_USERNAME and isinstance(credential, TokenCredential):
+            auth = credential.git_auth and replace(credential.git_auth, username="")
+            question = replace(question, credential=replace(credential, username=None, git_auth=auth))
+        number, stated = self.number(credential), _stated(question)
+        if (told := self._earlier.get((number, stated))) is not None:
+            return Inspected(told.answer, told.checked_at, cached=True)
+        async with self._turns[question.host.name]:
+            paused, host = self._is_paused(question), question.host.api_url
+            if self._silent[host] >= self._most_silent:
+                reason = f"was not asked, because it left the {self._silent[host]} questions before without an answer"
+                silence = same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=True))
+                return Inspected(silence, datetime.now(UTC))
+            end = asyncio.get_running_loop().time() + self._patience
+            found = await self._inspector.inspect(question, deadline=min(end, deadline))
+        if not (found.cached or found.coalesced or paused):
+            self.asked += 1
+            self._silent[host] = self._silent[host] + 1 if _is_silence(found.answer) else 0
+            self._on_answer(Told(number, stated, found.answer, found.checked_at))
+        return found
+
+    def number(self, credential: Credential) -> int:
+        """Which of the run's distinct tokens it is, from 1."""
+        key = self._digest(credential)
+        if key not in self._numbers:
+            self._last += 1
+            self._numbers[key] = self._last
+        return self._numbers[key]
+
+    @property
+    def tokens(self) -> int:
+        """How many distinct ones there were."""
+        return len(self._numbers)
+
+    def recall(self, credential: Credential, number: int, told: list[Told]) -> None:
+        """Know again a token that an earlier run has asked about."""
+        self._numbers[self._digest(credential)] = number
+        self._earlier |= {(number, one.question): one for one in told}
+
+    def begin_after(self, number: int) -> None:
+        """Give new tokens higher numbers than these, which an earlier run has given."""
+        self._last = max(self._last, number)
+
+    def pause(self) -> float:
+        """Seconds until every host that wants us to wait may be asked again; 0 for now."""
+        return max(self._throttle.pauses.longest(), self._throttle.failed_logins.longest())
+
+    def forget_unverified(self) -> None:
+        """Ask again where there was no answer that means anything."""
+        self._silent.clear()
+        self._inspector.forget_unverified()
+
+    def _is_paused(self, question: Question) -> bool:
+        host, credential = question.host.api_url, self._inspector.digest(question)
+        throttle = self._throttle
+        return bool(
+            throttle.pauses.remaining(host, credential) or throttle.failed_logins.remaining(host, "", credential)
+        )
+
+    def _digest(self, credential: Credential) -> bytes:
+        app = isinstance(credential, GitHubAppCredential)
+        secret = credential.private_key if isinstance(credential, GitHubAppCredential) else credential.token
+        return digest(self._key, f"{app}{secret.get_secret_value()}".encode(errors="surrogatepass"), "sha256")
+
+
+def _is_silence(answer: Answer) -> bool:
+    """Whether nothing at all was learnt, not even about the token."""
+    return answer.facts == Facts() and all(found.outcome is Outcome.UNVERIFIED for found in answer.findings.values())
+
+
+def _stated(question: Question) -> str:
+    """A digest of what is asked, apart from the credential."""
+    needs = [[list(need.path), need.access, need.certain] for need in question.repositories]
+    roles = sorted(requirement_digest(question, role) for role in question.requirements)
+    stated: list[object] = [question.host.name, list(question.path), question.open_ended, roles, needs]
+    if isinstance(question.credential, TokenCredential) and (auth := question.credential.git_auth) is not None:
+        stated += [auth.scheme, auth.username]
+    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
+
+
+@asynccontextmanager
+async def asking(
+    settings: Settings,
+    *,
+    at_once: int = AT_ONCE,
+    on_answer: Callable[[Told], None] = lambda told: None,
+    on_problem: Callable[[str], None] = lambda sentence: None,
+    on_request: Callable[[str, str, float], None] = lambda kind, result, seconds: None,
+    lifetime: Callable[[Answer], float] | None = None,
+    evidence: bool = False,
+) -> AsyncIterator[Questions]:
+    """Questions by these settings, with connections of their own.
+
+    Args:
+        at_once: how many go to one host at the same time.
+        on_problem: told of what went wrong in this program, a whole sentence.
+        on_request: told of each request to a provider: the kind of host, how it ended, and how long it took.
+        lifetime: for how many seconds an answer is used again; always, without.
+        evidence: see `Inspector`.
+    """
+    limits, throttle = settings.limits, HostThrottle()
+    # Each question may be several requests.
+    client = ProviderClient(
+        Limits(limits.provider_timeout.total_seconds(), limits.concurrency), on_request=on_request, throttle=throttle
+    )
+    patience = limits.decision_timeout.total_seconds()
+    async with client:
+        inspector = Inspector(
+            PROVIDERS,
+            client,
+            cache_entries=MOST_ANSWERS,
+            decision_timeout=patience,
+            lasting=lifetime is None,
+            lifetime=lifetime,
+            evidence=evidence,
+            on_error=lambda bug: on_problem(f"A provider's code failed: {bug.exception} at {bug.where}."),
+        )
+        try:
+            yield Questions(
+                inspector,
+                throttle,
+                patience=patience,
+                at_once=at_once,
+                on_answer=on_answer,
+                most_silent=MOST_SILENT if lifetime is None else math.inf,  # who asks for ever has time
+            )
+        finally:
+            await inspector.aclose()

@@ -1,0 +1,299 @@
+"""The process of an audit that never ends: its port, its Lease, and what it does when it leads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from webhook import __version__, logs
+from webhook.audit.checkpoint import digest
+from webhook.audit.questions import Questions, asking
+from webhook.audit.watch.conditions import Troubles
+from webhook.audit.watch.controller import Judging, Pace, Watching
+from webhook.audit.watch.metrics import Snapshot, WatchMetrics
+from webhook.audit.watch.reports import Reports
+from webhook.audit.watch.schedule import fresh_for
+from webhook.audit.watch.state import Known
+from webhook.cluster.leader_election import Lease
+from webhook.cluster.objects import ApiObjects, NotDone
+from webhook.cluster.secrets import StoredSecrets
+from webhook.errors import ConfigurationError
+from webhook.keyring.files import load_keyring_by_file_times
+from webhook.keyring.ring import KeyRing
+from webhook.logs import Logger
+from webhook.providers.findings import Answer
+from webhook.providers.inspector import says_nothing
+from webhook.server.file_watcher import FileWatcher
+from webhook.server.health import Check, health_app, served
+from webhook.server.listener import Address
+from webhook.server.serving import in_background
+from webhook.settings.model import Settings, load_settings
+
+_AFTER_A_BUG = 10.0
+"""Seconds until it begins anew."""
+_TIMEOUT = 10.0
+"""Seconds for one request about a report or the Lease: no webhook is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says.
+
+    Attributes:
+        keys: the key ring; None for that of the configuration, where it is there.
+        rules: only what one of these matches; empty for all.
+        selector: for labels of Secrets, as kubectl takes it.
+        at_once: questions to one host at the same time.
+        lease: its namespace and name.
+        lease_duration: seconds after which another replica takes over from one that has died.
+    """
+
+    config: Path | None
+    keys: Path | None
+    rules: tuple[str, ...]
+    selector: str
+    pace: Pace
+    at_once: int
+    lease: tuple[str, str]
+    lease_duration: float
+    health_listen: Address
+    kubeconfig: Path | None
+    context: str | None
+    as_user: str | None
+    log_format: logs.Format
+    log_level: str
+
+
+def run(options: Options) -> None:
+    """Audit until told to stop.
+
+    Raises:
+        ConfigurationError: something that the options name can't be used.
+    """
+    log = logs.build_logger(
+        sys.stdout.buffer, format=options.log_format, level=options.log_level, colors=sys.stdout.isatty()
+    )
+    logs.install(log)
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run(options, log))
+    log.info("stopped")
+
+
+async def _run(options: Options, log: Logger) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.loop_exception_handler(log))
+    auditor = Auditor(options, log)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_stopped_by_signals(log))
+        client = await stack.enter_async_context(
+            await StoredSecrets.connect(options.kubeconfig, options.context, as_user=options.as_user)
+        )
+        stack.push_async_callback(auditor.aclose)
+        app = health_app(auditor.checks, None, auditor.metrics)
+        address = await stack.enter_async_context(served(app, options.health_listen))
+        for watcher in auditor.watchers:
+            await stack.enter_async_context(in_background(watcher.run()))
+        log.info("starting", version=__version__, health=str(address))
+        auditor.announce()
+        await auditor.run(client)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(log: Logger) -> Iterator[None]:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        log.info("stopping")
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+class Auditor:
+    """One replica: waits for the Lease, audits while it has it, and begins anew when its files change."""
+
+    def __init__(self, options: Options, log: Logger) -> None:
+        """
+        Raises:
+            ConfigurationError: configuration or key ring can't be used.
+        """
+        self._options = options
+        self._log = log
+        self.metrics = WatchMetrics()
+        self.metrics.observe(self._snapshot)
+        self._troubles = Troubles(log, self.metrics.troubled)
+        files = [options.config] if options.config else []
+        # Each watcher comes first, so that a change between the two looks is seen.
+        configuration = FileWatcher("configuration", lambda: files, self._read_again, metrics=self.metrics, log=log)
+        self._settings = self._read_settings()
+        keys = FileWatcher("keys", self._folders, self._read_again, metrics=self.metrics, log=log)
+        self._ring = self._read_ring(self._settings)
+        self.watchers = (configuration, keys)
+        self._reread = asyncio.Event()
+        self._asking = contextlib.AsyncExitStack()
+        self._asked_by: tuple[Settings, Questions] | None = None
+        self._watching: Watching | None = None
+        self._memory: Mapping[str, Known] = {}
+        self._lease: Lease | None = None
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """Conditions of readiness."""
+        return {"lease": self._lease_failure, "secrets": lambda: self._troubles["secrets"]}
+
+    def _lease_failure(self) -> str | None:
+        if (trouble := self._troubles["lease"]) is not None:
+            return trouble
+        return None if self._lease is not None and self._lease.holder is not None else "nobody has the Lease yet"
+
+    async def run(self, secrets_: StoredSecrets) -> None:
+        """Until cancelled; the Lease is let go then."""
+        objects = ApiObjects(secrets_.client, timeout=_TIMEOUT)
+        lease = Lease(
+            objects,
+            *self._options.lease,
+            f"{socket.gethostname()}-{secrets.token_hex(4)}",
+            duration=self._options.lease_duration,
+            on_change=self._leads,
+            on_trouble=self._untaken,
+        )
+        self._lease = lease
+        await lease.run(lambda: self._lead(secrets_, objects))
+
+    def announce(self) -> None:
+        """What somebody should know who reads the log from its beginning."""
+        settings = self._settings
+        rules = self._options.rules or tuple(dict.fromkeys(rule.name for rule in settings.all_rules))
+        self._log.info("configuration", rules=list(rules), interval=str(self._options.pace.interval))
+        for doubt in settings.doubts():
+            self._log.warning("doubtful configuration", detail=doubt)
+        if self._ring is None:
+            what = "sealed tokens can't be opened, and attestations are not looked at"
+            self._log.info("no key ring", detail=what)
+        else:
+            self._log.info("key ring", keys=[key.kid for key in self._ring.keys])
+
+    async def aclose(self) -> None:
+        """End what is asked."""
+        await self._asking.aclose()
+
+    # --- leading ---
+
+    async def _lead(self, secrets_: StoredSecrets, objects: ApiObjects) -> None:
+        """Audit; when something was read again, anew."""
+        while True:
+            self._reread.clear()
+            term = asyncio.ensure_future(self._term(secrets_, objects))
+            reread = asyncio.ensure_future(self._reread.wait())
+            try:
+                await asyncio.wait({term, reread}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                term.cancel()
+                reread.cancel()
+                await asyncio.wait({term, reread})
+            if not term.cancelled() and (error := term.exception()) is not None:
+                self._log.error("the audit failed, and begins anew", exc_info=error)
+                await asyncio.sleep(_AFTER_A_BUG)
+
+    async def _term(self, secrets_: StoredSecrets, objects: ApiObjects) -> None:
+        settings, ring, options = self._settings, self._ring, self._options
+        kids = [key.kid for key in ring.keys] if ring is not None else []
+        about = digest((__version__, settings.model_dump_json(), options.rules, kids))[:16]
+        judging = Judging(settings, await self._questions(settings), ring, options.rules, options.selector, about)
+        reports = Reports(objects, self._troubles, self._log, self.metrics.report_changed)
+        self._watching = Watching(
+            secrets_,
+            judging,
+            options.pace,
+            reports,
+            self._memory,
+            metrics=self.metrics,
+            troubles=self._troubles,
+            log=self._log,
+        )
+        try:
+            await self._watching.run()
+        finally:
+            kept = {} if self._watching.complete else self._memory
+            self._memory = {**kept, **self._watching.known}
+            self._watching = None
+
+    async def _questions(self, settings: Settings) -> Questions:
+        """The same as long as the settings are, so that no leader asks again what it has just asked."""
+        if self._asked_by is None or self._asked_by[0] is not settings:
+            await self._asking.aclose()
+            questions = await self._asking.enter_async_context(
+                asking(
+                    settings,
+                    at_once=self._options.at_once,
+                    on_problem=lambda sentence: self._log.error("a provider failed", detail=sentence),
+                    on_request=self.metrics.asked_provider,
+                    lifetime=self._fresh_for,
+                )
+            )
+            self._asked_by = (settings, questions)
+        return self._asked_by[1]
+
+    def _fresh_for(self, answer: Answer) -> float:
+        if says_nothing(answer):
+            return 0.0
+        end = answer.facts.expires_at if not answer.facts.short_lived else None
+        return fresh_for(end, datetime.now(UTC), self._options.pace.interval)
+
+    def _snapshot(self) -> Snapshot | None:
+        return self._watching.snapshot() if self._watching is not None else None
+
+    def _leads(self, leads: bool) -> None:
+        self.metrics.leads(leads)
+        self._log.info("leading" if leads else "no longer leading")
+        if not leads:
+            self._troubles.forget("lease")
+
+    def _untaken(self, error: NotDone | None) -> None:
+        if error is None:
+            self._troubles.say("lease", None)
+            return
+        lacking = " (this account lacks a verb on leases)" if error.status == 403 else ""
+        self._troubles.say("lease", f"the Lease {'/'.join(self._options.lease)} can't be used: {error}{lacking}")
+
+    # --- files ---
+
+    def _folders(self) -> list[Path]:
+        folder = self._options.keys or self._settings.encryption.keys_dir
+        return [folder] if folder is not None else []
+
+    def _read_settings(self) -> Settings:
+        settings = load_settings(self._options.config)
+        known = {rule.name for rule in settings.all_rules}
+        for name in self._options.rules:
+            if name not in known:
+                raise ConfigurationError(f"--rule: there is no rule {name!r}; there are {', '.join(sorted(known))}")
+        return settings
+
+    def _read_again(self) -> None:
+        settings = self._read_settings()
+        self._ring, self._settings = self._read_ring(settings), settings
+        self.announce()
+        self._reread.set()
+
+    def _read_ring(self, settings: Settings) -> KeyRing | None:
+        folder = self._options.keys or settings.encryption.keys_dir
+        # In a cluster the webhook makes it, perhaps after we have started; kubelet's own files are hidden ones.
+        if folder is None or not folder.is_dir() or all(file.name.startswith(".") for file in folder.iterdir()):
+            return None
+        return load_keyring_by_file_times(folder)

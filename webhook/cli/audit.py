@@ -1,0 +1,408 @@
+"""``git-token-webhook check`` and ``audit``: what people type, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from webhook.cli.options import ENVIRONMENT, As, Config, Contexts, Kubeconfig, parse_place
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webhook.audit.progress import Shown
+    from webhook.audit.run import Scope
+    from webhook.keyring.ring import KeyRing
+    from webhook.report.model import Report
+    from webhook.settings.model import Settings
+
+Format = Literal["table", "json", "yaml", "junit", "sarif", "html"]
+View = Literal["findings", "tokens"]
+
+Keys = Annotated[
+    Path | None,
+    typer.Option(help="The webhook's key ring, which opens sealed tokens; without, encryption.keysDir of --config."),
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="The form of the report.")]
+OutputFile = Annotated[Path | None, typer.Option(help="Write the report there, and a summary to standard output.")]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What ends with exit code 1, separated by commas: error (what the webhook would refuse), warning, "
+        "expiring, never-attested, changed, applications, not-looked-at, an outcome such as invalid, or none. "
+        "[default: error,applications]"
+    ),
+]
+
+
+def _of_watch(name: str, text: str) -> Any:
+    """An option of the audit that has no end; each can be set by the environment as well, as containers like it."""
+    return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}", rich_help_panel="With --watch")
+
+
+Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Questions to one host at the same time.")]
+
+
+def check(
+    paths: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-...", help="Manifests; - reads standard input.")],
+    config: Config = None,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace of Secrets that name none.")] = "",
+    keys: Keys = None,
+    output: Output = "table",
+    output_file: OutputFile = None,
+    view: Annotated[View, typer.Option(help="In the table: what is wrong, or who holds which token.")] = "findings",
+    fail_on: FailOn = None,
+    concurrency: Concurrency = 8,
+    timeout: Annotated[str, typer.Option(help="How long all of it may take; then the rest is unverified.")] = "10m",
+) -> None:
+    """Judge the Secrets in manifests as the webhook would, before anybody applies them."""
+    from webhook.audit.check import check as run
+    from webhook.audit.fail_on import DEFAULT, parse
+    from webhook.audit.progress import Shown
+
+    words = parse(fail_on or DEFAULT)
+    settings, ring = settings_of(config), None
+    ring = ring_of(keys, settings)
+    seconds = _seconds("--timeout", timeout)
+    with Shown() as progress:
+        report = _finished(
+            run(
+                paths,
+                sys.stdin,
+                without_applications(settings),
+                namespace=namespace,
+                ring=ring,
+                at_once=concurrency,
+                seconds=seconds,
+                progress=progress,
+            )
+        )
+    _conclude(report, settings, output, output_file, view, words)
+
+
+def audit(
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="The Secrets of a namespace; repeatable.")
+    ] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="Only Secrets with these labels.")] = "",
+    rule: Annotated[
+        list[str] | None, typer.Option(help="Only Secrets that this rule of the configuration matches; repeatable.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only Secrets written since: a duration such as 7d, or a time such as 2026-11-23T12:00:00Z."),
+    ] = None,
+    applications: Annotated[
+        bool, typer.Option("--applications", help="Say which Argo CD Applications would fail to sync, and why.")
+    ] = False,
+    config: Config = None,
+    keys: Keys = None,
+    output: Output = "table",
+    output_file: OutputFile = None,
+    view: Annotated[View, typer.Option(help="In the table: what is wrong, or who holds which token.")] = "findings",
+    fail_on: FailOn = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Keep there what is found, and go on from what an interrupted audit has left there."),
+    ] = None,
+    concurrency: Concurrency = 8,
+    timeout: Annotated[
+        str, typer.Option(help="How long all of it may take, rate limits waited out; then the rest is unverified.")
+    ] = "2h",
+    watch: Annotated[
+        bool,
+        _of_watch("WATCH", "Go on for ever: keep reports, Events and metrics of all Secrets up to date; needs -A."),
+    ] = False,
+    interval: Annotated[
+        str, _of_watch("INTERVAL", "How often each Secret is judged anew; sooner as its end nears.")
+    ] = "6h",
+    look_again: Annotated[
+        str, _of_watch("LOOK_AGAIN", "How soon to look again for a kind of reports that isn't there.")
+    ] = "1m",
+    lease: Annotated[
+        str, _of_watch("LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas does so.")
+    ] = "git-token-webhook/git-token-webhook-audit",
+    lease_duration: Annotated[
+        str, _of_watch("LEASE_DURATION", "How soon another replica takes over from one that has died.")
+    ] = "15s",
+    health_listen: Annotated[
+        str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")
+    ] = "0.0.0.0:8080",
+    log_format: Annotated[
+        Literal["json", "text"], _of_watch("LOG_FORMAT", "One JSON object a line, or text.")
+    ] = "json",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _of_watch("LOG_LEVEL", "Lines below this are left out.")
+    ] = "info",
+    kubeconfig: Kubeconfig = None,
+    context: Contexts = None,
+    as_user: As = None,
+) -> None:
+    """Judge the credential Secrets that a cluster has, as the webhook would judge them today."""
+    from webhook.audit.fail_on import DEFAULT, parse
+    from webhook.audit.progress import Shown
+    from webhook.audit.run import Scope
+
+    if bool(namespace) == everywhere:
+        raise ConfigurationError("say which Secrets: -n NAMESPACE or -A")
+    words = parse(fail_on or DEFAULT)
+    if watch:
+        single = {
+            "-n": namespace,
+            "--since": since,
+            "--applications": applications,
+            "--output": output != "table",
+            "--output-file": output_file,
+            "--view": view != "findings",
+            "--fail-on": fail_on,
+            "--resume": resume,
+            "--context": len(context or ()) > 1,
+        }
+        _refuse_with_watch(name for name, given in single.items() if given)
+        from webhook.audit.watch.controller import Pace
+        from webhook.audit.watch.process import Options, run
+        from webhook.server.listener import Address
+
+        pace = Pace(_duration("--interval", interval), _duration("--look-again", look_again))
+        if min(pace.interval, pace.look_again) < timedelta(seconds=1):
+            raise ConfigurationError("--interval, --look-again: a second at least")
+        run(
+            Options(
+                config=config,
+                keys=keys,
+                rules=tuple(dict.fromkeys(rule or ())),
+                selector=selector,
+                pace=pace,
+                at_once=concurrency,
+                lease=_lease(lease),
+                lease_duration=_seconds("--lease-duration", lease_duration),
+                health_listen=Address.parse(health_listen),
+                kubeconfig=kubeconfig,
+                context=next(iter(context or ()), None),
+                as_user=as_user,
+                log_format=log_format,
+                log_level=log_level,
+            )
+        )
+        return
+    settings = settings_of(config)
+    ring = ring_of(keys, settings)
+    known = dict.fromkeys(one.name for one in settings.all_rules)
+    for name in rule or ():
+        if name not in known:
+            raise ConfigurationError(f"--rule: there is no rule {name!r}; there are {', '.join(known)}")
+    scope = Scope(tuple(dict.fromkeys(namespace or ())), selector, tuple(rule or ()), _moment(since), applications)
+    contexts = tuple(dict.fromkeys(context or ()))
+    with Shown() as progress:
+        report = _finished(
+            _audited(
+                without_applications(settings) if applications else settings,
+                scope,
+                contexts,
+                kubeconfig,
+                as_user,
+                ring=ring,
+                resume=resume,
+                at_once=concurrency,
+                seconds=_seconds("--timeout", timeout),
+                progress=progress,
+            )
+        )
+    if resume is not None and resume.exists():
+        typer.echo(f"git-token-webhook: Run it again with --resume {resume}, and it goes on from here.", err=True)
+    _conclude(report, settings, output, output_file, view, words)
+
+
+async def _audited(
+    settings: Settings,
+    scope: Scope,
+    contexts: tuple[str, ...],
+    kubeconfig: Path | None,
+    as_user: str | None,
+    *,
+    ring: KeyRing | None,
+    resume: Path | None,
+    at_once: int,
+    seconds: float,
+    progress: Shown,
+) -> Report:
+    from webhook.audit.checkpoint import Record, digest
+    from webhook.audit.questions import asking
+    from webhook.audit.run import Audit, Cluster
+    from webhook.cluster.secrets import StoredSecrets
+
+    async with contextlib.AsyncExitStack() as stack:
+        record = None
+        if resume is not None:
+            kids = sorted(key.kid for key in ring.keys) if ring is not None else []  # they open and vouch for more
+            about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user, kids))
+            record = stack.enter_context(Record(resume, about, datetime.now(UTC)))
+        clusters: list[Cluster] = []
+        for context in contexts or (None,):
+            secrets = await stack.enter_async_context(await StoredSecrets.connect(kubeconfig, context, as_user=as_user))
+            source = context or secrets.client.configuration.host
+            clusters.append(Cluster(secrets, context if context and len(contexts) > 1 else "", source))
+        problems: list[str] = []
+        on_answer = record.answered if record is not None else lambda told: None
+        questions = await stack.enter_async_context(
+            asking(settings, at_once=at_once, on_answer=on_answer, on_problem=problems.append)
+        )
+        run = Audit(settings, scope, questions, ring=ring, record=record, progress=progress, seconds=seconds)
+        report = await run.run(clusters)
+        report = replace(report, problems=(*report.problems, *dict.fromkeys(problems)))
+        if record is not None and report.complete:
+            record.remove()
+        return report
+
+
+def _refuse_with_watch(given: Iterable[str]) -> None:
+    if names := ", ".join(given):
+        raise ConfigurationError(f"{names}: not with --watch, which is about all namespaces of one cluster, for ever")
+
+
+def _lease(text: str) -> tuple[str, str]:
+    try:
+        return parse_place(text)
+    except ConfigurationError:
+        raise ConfigurationError("--lease: write NAMESPACE/NAME") from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment in the past, as itself or as how long ago it is.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    from webhook.settings.model import parse_duration
+
+    if text is None:
+        return None
+    try:
+        return datetime.now(UTC) - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            "--since: write a duration such as 7d, or a time such as 2026-11-23T12:00:00Z"
+        ) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def settings_of(config: Path | None) -> Settings:
+    from webhook.settings.model import load_settings
+
+    return load_settings(config)
+
+
+def without_applications(settings: Settings) -> Settings:
+    """Settings that don't ask the API server what might be synced."""
+    repositories = settings.repositories.model_copy(update={"applications": False})
+    return settings.model_copy(update={"repositories": repositories})
+
+
+def ring_of(keys: Path | None, settings: Settings) -> KeyRing | None:
+    """
+    Raises:
+        ConfigurationError: the folder that the command line names can't be used.
+    """
+    from webhook.keyring.files import load_keyring_by_file_times
+
+    folder = keys if keys is not None else settings.encryption.keys_dir
+    if folder is None or (keys is None and not folder.is_dir()):
+        return None  # the configuration names a folder of the server's, which isn't here
+    return load_keyring_by_file_times(folder)
+
+
+def _seconds(flag: str, text: str) -> float:
+    return _duration(flag, text).total_seconds()
+
+
+def _duration(flag: str, text: str) -> timedelta:
+    from webhook.settings.model import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{flag}: {error}") from None
+
+
+def _finished(run: Coroutine[Any, Any, Report]) -> Report:
+    """The report, also where somebody doesn't want to wait for the rest of it."""
+
+    async def until_told_to_stop() -> Report:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await run
+
+    try:
+        return asyncio.run(until_told_to_stop())
+    except (KeyboardInterrupt, asyncio.CancelledError):  # before there was anything to report, or twice
+        typer.echo("git-token-webhook: It was interrupted.", err=True)
+        raise typer.Exit(3) from None
+
+
+def _conclude(
+    report: Report, settings: Settings, output: Format, file: Path | None, view: View, words: frozenset[str]
+) -> None:
+    from webhook.audit.fail_on import fails
+    from webhook.report.formats import write
+
+    if file is None:
+        write(report, output, sys.stdout, colors=_colors(sys.stdout), view=view)
+    else:
+        with _replaced(file) as stream:
+            write(report, output, stream, colors=False, view=view)
+        found = fails(report, words, settings.expiry.warn_within)
+        typer.echo(f"{file}: {_counted(len(report.rows), 'entry', 'entries')}{', something found' if found else ''}.")
+    for problem in report.problems if output != "table" or file is not None else ():
+        typer.echo(f"git-token-webhook: {problem}", err=True)
+    if report.problems:
+        raise typer.Exit(3)
+    if fails(report, words, settings.expiry.warn_within):
+        raise typer.Exit(1)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _colors(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def _replaced(file: Path) -> Iterator[TextIO]:
+    """The file, written as a whole or not at all.
+
+    Raises:
+        ConfigurationError: it can't be written.
+    """
+    if file.exists() and not file.is_file():  # such as /dev/stdout or a pipe, which must stay what they are
+        try:
+            with file.open("w", encoding="utf-8") as stream:
+                yield stream
+        except OSError as error:
+            raise ConfigurationError(f"{file}: can't be written: {error.strerror}") from None
+        return
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as stream:
+            yield stream
+        beside.replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: can't be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)

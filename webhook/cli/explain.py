@@ -1,0 +1,226 @@
+"""``git-token-webhook explain``: what people type, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webhook.explain.transcript import Entry
+    from webhook.keyring.ring import KeyRing
+    from webhook.review.attestation import Asked
+    from webhook.review.reviewer import Reviewer
+    from webhook.settings.model import Settings
+    from webhook.subject import SecretObject
+
+_RUNTIME_LABEL = {"argocd.argoproj.io/secret-type": "repo-creds"}
+_FILES = (".yaml", ".yml", ".json")
+
+Output = Annotated[Literal["tree", "json"], typer.Option("--output", "-o", help="A tree, or a transcript as JSON.")]
+
+
+def explain(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE|NAMESPACE/NAME", help="A manifest (- reads standard input), or a Secret."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Instead: a host, or HOST/OWNER/REPOSITORY; the token comes on standard input.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="With --host: what runs there, where it isn't declared.")] = None,
+    role: Annotated[Literal["runtime", "user"], typer.Option(help="With --host: what the token is for.")] = "runtime",
+    username: Annotated[str, typer.Option(help="With --host: the user name that is stored with it.")] = "",
+    output: Output = "tree",
+    record: Annotated[
+        Path | None, typer.Option(help="Write a redacted recording there, which tests can replay.")
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of -o json, and end.")] = False,
+    config: Config = None,
+    keys: Annotated[Path | None, typer.Option(help="The webhook's key ring, which opens sealed tokens.")] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    as_user: As = None,
+) -> None:
+    """Judge a token and show why: each request, its answer, what that told, and what stayed open."""
+    from webhook.cli.audit import ring_of, settings_of, without_applications
+    from webhook.explain import transcript
+
+    if schema:
+        typer.echo(json.dumps(transcript.schema(), indent=2))
+        return
+    if (target is None) == (host is None):
+        raise ConfigurationError("say what to explain: FILE, NAMESPACE/NAME or --host HOST")
+    settings = without_applications(settings_of(config))
+    ring = ring_of(keys, settings)
+    if host is not None:
+        settings = _with_kind(settings, host, kind)
+        secrets = {"": _made_up(host, role, username)}
+        found = asyncio.run(_explain(settings, ring, secrets))
+    elif target == "-" or Path(target or "").exists() or str(target).endswith(_FILES):
+        found = asyncio.run(_explain(settings, ring, _in_file(target or "")))
+    else:
+        found = asyncio.run(_explain_stored(settings, ring, *parse_place(target or ""), kubeconfig, context, as_user))
+    _show([entry for entry, _ in found], output)
+    if record is not None:
+        _record(record, [asked for _, asked in found if asked is not None])
+    if any(entry.verdict == "denied" for entry, _ in found):
+        raise typer.Exit(1)
+
+
+_Found = list[tuple["Entry", "Asked | None"]]
+
+
+async def _explain(settings: Settings, ring: KeyRing | None, secrets: dict[str, SecretObject]) -> _Found:
+    async with _reviewer(settings, ring) as reviewer:
+        return [one for where, secret in secrets.items() for one in await _judge(reviewer, settings, where, secret)]
+
+
+async def _explain_stored(
+    settings: Settings,
+    ring: KeyRing | None,
+    namespace: str,
+    name: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    as_user: str | None,
+) -> _Found:
+    from webhook.cluster.secrets import NotDone, StoredSecrets
+
+    try:
+        async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
+            stored = await secrets.read(namespace, name)
+    except NotDone as error:
+        end(f"{namespace}/{name} can't be read: {error}.", code=3)
+    if stored is None:
+        end(f"There is no Secret {namespace}/{name}.", code=3)
+    return await _explain(settings, ring, {f"{namespace}/{name}": stored.secret})
+
+
+@asynccontextmanager
+async def _reviewer(settings: Settings, ring: KeyRing | None) -> AsyncIterator[Reviewer]:
+    from webhook.audit.questions import asking
+    from webhook.review.reviewer import Reviewer
+
+    async with asking(settings, evidence=True) as questions:
+        yield Reviewer(settings, questions, ring=(lambda: ring) if ring is not None else None)
+
+
+async def _judge(reviewer: Reviewer, settings: Settings, where: str, secret: SecretObject) -> _Found:
+    from webhook.explain.transcript import entry
+
+    # Twice: a Bitbucket token may need two rounds, and each may wait for its turn.
+    deadline = asyncio.get_running_loop().time() + 2 * settings.limits.decision_timeout.total_seconds()
+    standing = await reviewer.judge(secret, deadline)
+    if standing.unreadable:
+        end(f"{where}: {standing.unreadable}", code=3)
+    return [(entry(where, verdict), verdict.judged.asked) for verdict in standing.verdicts.values()]
+
+
+def _in_file(path: str) -> dict[str, SecretObject]:
+    from webhook.audit.manifests import Broken, SecretManifest, read
+
+    secrets: dict[str, SecretObject] = {}
+    for document in read([path], sys.stdin):
+        if isinstance(document, Broken):
+            end(f"{document.where} {document.why}.", code=3)
+        if isinstance(document, SecretManifest):
+            name = document.secret.name or f"{document.secret.generate_name}…"
+            secrets[f"{document.where} {name}"] = document.secret
+    if not secrets:
+        end(f"{path} holds no Secret.", code=3)
+    return secrets
+
+
+def _with_kind(settings: Settings, host: str, kind: str | None) -> Settings:
+    """The settings, with a host declared that they don't know.
+
+    Raises:
+        ConfigurationError: there is no such kind, or the host is declared as another one.
+    """
+    from webhook.providers import PROVIDERS
+    from webhook.providers.hosts import Kind
+    from webhook.settings.model import parse_settings
+
+    if kind is None:
+        return settings
+    if Kind(kind) not in PROVIDERS:
+        raise ConfigurationError(f"--kind: there is no kind {kind}; there are {', '.join(PROVIDERS)}")
+    name = host.partition("/")[0]
+    declared = parse_settings(json.dumps({"providers": [{"host": name, "kind": kind}]})).providers[0]
+    known = next((one for one in settings.providers if one.host == declared.host), None)
+    if known is not None and known.kind != declared.kind:
+        raise ConfigurationError(f"--kind: {declared.host} is declared as {known.kind}")
+    if known is not None:
+        return settings
+    return settings.model_copy(update={"providers": (*settings.providers, declared)})
+
+
+def _made_up(host: str, role: str, username: str) -> SecretObject:
+    """A Secret as people store it, with the token from standard input."""
+    from webhook.cli.tokens import token_from_stdin
+    from webhook.subject import SecretObject
+
+    runtime = role == "runtime"
+    token = token_from_stdin().get_secret_value()
+    values = {"url": f"https://{host.removeprefix('https://')}", "password" if runtime else "token": token}
+    if username:
+        values["username"] = username
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    if runtime:
+        return SecretObject("explain", "token", labels=_RUNTIME_LABEL, data=data)
+    return SecretObject("explain", "git-default-token", data=data)
+
+
+def _show(entries: list[Entry], output: str) -> None:
+    import msgspec
+
+    from webhook.explain.transcript import transcript
+
+    found = transcript(entries, datetime.now(UTC))
+    if output == "json":
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
+    from rich.console import Console
+
+    from webhook.explain.tree import write
+
+    write(found, Console(file=sys.stdout, no_color=bool(os.environ.get("NO_COLOR")), highlight=False))
+
+
+def _record(path: Path, asked: list[Asked]) -> None:
+    """Write a recording, and see that it replays to the same findings.
+
+    Raises:
+        ConfigurationError: there isn't exactly one token to record, or the file can't be written.
+    """
+    from webhook.providers import PROVIDERS, recordings
+
+    if len(asked) != 1:
+        raise ConfigurationError(f"--record: {len(asked)} tokens were sent to a provider; a recording holds one")
+    (one,) = asked
+    data = recordings.dump(one.question, one.answer, datetime.now(UTC))
+    try:
+        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: can't be written: {error.strerror}") from None
+    recording = recordings.load(data)
+    try:
+        replayed = asyncio.run(recording.replay(PROVIDERS[one.question.host.kind], datetime.now(UTC)))
+    except recordings.Unreplayable as error:
+        end(f"{path} is written, and can't be replayed: {error}.", code=3)
+    outcomes = {role: finding.outcome for role, finding in replayed.findings.items()}
+    if outcomes != recording.findings:
+        end(f"{path} is written, and replays to another verdict: what was left out of it mattered.", code=3)

@@ -1,0 +1,235 @@
+"""The commands: the only reader of argv, and the only place that ends the process.
+
+Exit codes: 0 all well, 1 something found, 2 wrong usage or configuration, 3 could not finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+from webhook import __version__
+from webhook.cli.audit import audit, check
+from webhook.cli.certs import (
+    CA_LIFETIME,
+    DEFAULT_INSTALLATION,
+    LEAF_LIFETIME,
+    SETTLE,
+    CaLifetime,
+    LeafLifetime,
+    Settle,
+)
+from webhook.cli.certs import Installation as InstallationFlag
+from webhook.cli.certs import app as certs_app
+from webhook.cli.explain import explain
+from webhook.cli.keys import app as keys_app
+from webhook.cli.options import ENVIRONMENT
+from webhook.cli.sealed import reseal, unseal
+from webhook.cli.tokens import app as token_app
+from webhook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from webhook.server.listener import Address
+
+_LONG = re.compile(r"[A-Za-z0-9_-]{16}")
+"""What no token is shorter than."""
+
+app = typer.Typer(
+    name="git-token-webhook",
+    help="Refuse Git tokens that can't do their job, at the moment a Kubernetes Secret that holds one is written.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # it would print local variables, and those may hold a token
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="Look at configuration files.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(certs_app, name="certs")
+app.add_typer(keys_app, name="keys")
+app.add_typer(token_app, name="token")
+app.command(epilog="Example: kustomize build overlays/prod | git-token-webhook check -")(check)
+app.command(epilog="Example: git-token-webhook audit --all-namespaces --keys keys")(audit)
+app.command(epilog="Example: git-token-webhook explain --host github.com/acme/apps < token.txt")(explain)
+app.command(epilog="Example: git-token-webhook unseal platform/git-default-alice --keys keys | pbcopy")(unseal)
+app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys keys --dry-run")(reseal)
+
+
+def main() -> None:
+    """Run a command; as a plugin, under the name by which kubectl calls it."""
+    if _holds_token(sys.argv[1:]):  # no message may repeat it, those about wrong usage included
+        _fail(
+            "What looks like a token stands on this command line, where process lists and the shell's history keep it. "
+            "Revoke it, and send its successor on standard input.",
+            code=2,
+        )
+    try:
+        app(prog_name="kubectl git-token" if Path(sys.argv[0]).name == "kubectl-git_token" else None)
+    except ConfigurationError as error:
+        _fail(str(error), code=2)
+
+
+def _holds_token(words: list[str]) -> bool:
+    if not any(_LONG.search(word) for word in words):
+        return False
+    from webhook.providers.token_shapes import name_holds_token  # with all providers, for which `--help` need not wait
+
+    return any(map(name_holds_token, words))
+
+
+def _fail(message: str, *, code: int) -> NoReturn:
+    typer.echo(f"git-token-webhook: {message}", err=True)
+    raise SystemExit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"git-token-webhook {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _flag(name: str, text: str) -> Any:
+    """An option of `serve`; each can be set by the environment as well, as containers like it."""
+    return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}")
+
+
+@app.command(epilog="Example: git-token-webhook serve --config config.yaml --tls-cert tls.crt --tls-key tls.key")
+def serve(
+    tls_cert: Annotated[Path, _flag("TLS_CERT", "Certificate chain (PEM) of the admission port.")],
+    tls_key: Annotated[Path, _flag("TLS_KEY", "Its private key (PEM).")],
+    config: Annotated[Path | None, _flag("CONFIG", "Configuration file (YAML); the defaults without one.")] = None,
+    client_ca: Annotated[
+        Path | None, _flag("CLIENT_CA", "Serve only clients whose certificate this CA (PEM) signed.")
+    ] = None,
+    listen: Annotated[str, _flag("LISTEN", "Address of the admission port.")] = "0.0.0.0:9443",
+    health_listen: Annotated[str, _flag("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "0.0.0.0:8080",
+    client_name: Annotated[
+        list[str] | None,
+        _flag("CLIENT_NAME", "With --client-ca: serve only a certificate with this common or DNS name; repeatable."),
+    ] = None,
+    keep_certificates: Annotated[
+        bool,
+        _flag("KEEP_CERTIFICATES", "Renew our own certificates, and keep caBundle right; see certs ensure."),
+    ] = False,
+    installation: InstallationFlag = DEFAULT_INSTALLATION,
+    ca_lifetime: CaLifetime = CA_LIFETIME,
+    leaf_lifetime: LeafLifetime = LEAF_LIFETIME,
+    settle: Settle = SETTLE,
+    lease_duration: Annotated[
+        str, _flag("LEASE_DURATION", "How soon another replica keeps the certificates when one has died.")
+    ] = "15s",
+    wait_for_files: Annotated[
+        str, _flag("WAIT_FOR_FILES", "How long the mounted files may be on their way, if they aren't there yet.")
+    ] = "0s",
+    kubeconfig: Annotated[
+        Path | None,
+        _flag("KUBECONFIG", "How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),
+    ] = None,
+    shutdown_delay: Annotated[
+        str, _flag("SHUTDOWN_DELAY", "How long to go on serving after SIGTERM, until nobody sends new writes here.")
+    ] = "5s",
+    shutdown_timeout: Annotated[
+        str, _flag("SHUTDOWN_TIMEOUT", "How long to wait for writes under way after that.")
+    ] = "15s",
+    log_format: Annotated[Literal["json", "text"], _flag("LOG_FORMAT", "One JSON object a line, or text.")] = "json",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _flag("LOG_LEVEL", "Lines below this are left out.")
+    ] = "info",
+) -> None:
+    """Answer the API server: POST /mutate and POST /validate over TLS."""
+    from webhook.certs.names import Installation
+    from webhook.cli.certs import lifetimes
+    from webhook.server.app import Keeping, Options, run
+    from webhook.settings.model import parse_duration
+
+    try:
+        delay, timeout = parse_duration(shutdown_delay), parse_duration(shutdown_timeout)
+        patience, lease = parse_duration(wait_for_files), parse_duration(lease_duration)
+    except ValueError as error:
+        flags = "--shutdown-delay, --shutdown-timeout, --wait-for-files, --lease-duration"
+        raise ConfigurationError(f"{flags}: {error}") from None
+    if client_name and client_ca is None:
+        raise ConfigurationError("--client-name says whose certificates count: it needs --client-ca, who signs them")
+    keeping = None
+    if keep_certificates:
+        lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
+        keeping = Keeping(Installation.parse(installation), lives, lease.total_seconds())
+    options = Options(
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        config=config,
+        client_ca=client_ca,
+        client_names=tuple(client_name or ()),
+        wait_for_files=patience.total_seconds(),
+        keeping=keeping,
+        listen=_address("--listen", listen),
+        health_listen=_address("--health-listen", health_listen),
+        kubeconfig=kubeconfig,
+        shutdown_delay=delay.total_seconds(),
+        shutdown_timeout=timeout.total_seconds(),
+        log_format=log_format,
+        log_level=log_level,
+    )
+    run(options)
+
+
+def _address(flag: str, text: str) -> Address:
+    from webhook.server.listener import Address
+
+    try:
+        return Address.parse(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{flag}: {error}") from None
+
+
+@app.command(epilog="Example: git-token-webhook demo --serve")
+def demo(
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, and print curl lines to try.")] = False,
+) -> None:
+    """See it work on this machine alone: simulated providers, the real server, real TLS."""
+    from webhook.demo import run_demo
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its server and its files go with it, as by Ctrl-C
+    try:
+        asyncio.run(run_demo(stay=serve))
+    except KeyboardInterrupt:
+        return
+    except RuntimeError as error:
+        _fail(str(error), code=3)
+
+
+@config_app.command("check", epilog="Example: git-token-webhook config check config.yaml")
+def config_check(
+    file: Annotated[Path, typer.Argument(help="Configuration file (YAML); - reads standard input.", allow_dash=True)],
+) -> None:
+    """Say whether a configuration file is right, and what is wrong where it isn't."""
+    from webhook.settings.model import load_settings, read_settings
+
+    settings = read_settings(sys.stdin, "-") if str(file) == "-" else load_settings(file)
+    for doubt in settings.doubts():
+        typer.echo(f"{file}: {doubt}", err=True)
+    rules = ", ".join(dict.fromkeys(rule.name for rule in settings.all_rules)) or "none"
+    typer.echo(f"{file} is valid: mode {settings.mode}, rules {rules}.")
+
+
+@config_app.command("schema", epilog="Example: git-token-webhook config schema > config.schema.json")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from webhook.settings.schema import schema
+
+    json.dump(schema(), sys.stdout, indent=2)
+    typer.echo()

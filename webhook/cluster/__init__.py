@@ -1,0 +1,1 @@
+"""All access to the API server."""

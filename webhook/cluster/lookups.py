@@ -1,0 +1,206 @@
+"""The API server that we run beside: Namespaces, the platform's ConfigMap, and who may skip the check.
+
+Every answer is kept for a few seconds, so that a burst of writes asks once, and simultaneous askers share one
+request. `kubernetes` is imported where it is used: it takes half a second, which the other commands needn't wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webhook.caches import ExpiringCache, digest
+from webhook.cluster.connect import connect, connect_from_pod, in_pod
+from webhook.review.applications import Page, Synced, decode
+from webhook.review.exemptions import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, Unavailable
+from webhook.subject import Requester
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
+_TIMEOUT = 2.0
+"""Seconds for one request; a decision has other things to wait for as well."""
+_FRESH = 5.0
+"""Seconds that an answer is used again: a flag that somebody sets works after that at the latest."""
+_MOST_ANSWERS = 4096
+_MOST_BYTES = 8 * 1024 * 1024
+_ANSWER_BYTES = 2048
+"""What a finished task with its short answer takes, about."""
+_LONGEST_VALUE = 64
+"""Characters that are kept of an annotation or a flag, which nobody but "true", "runtime" and the like can switch."""
+_FRESH_APPLICATIONS = 60.0
+"""The same for the Applications, which may be thousands and change less often."""
+_PAGE = 250
+_MOST_PAGES = 20
+
+
+class KubernetesCluster:
+    """Asks the API server, with `kubernetes.aio`. Use as an asynchronous context manager."""
+
+    def __init__(self, client: ApiClient) -> None:
+        from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api, CustomObjectsApi
+
+        self._client: Any = client
+        self._core: Any = CoreV1Api(client)
+        self._authorization: Any = AuthorizationV1Api(client)
+        self._custom: Any = CustomObjectsApi(client)
+        self._answers: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(
+            entries=_MOST_ANSWERS, size=_MOST_BYTES, size_of=lambda task: _ANSWER_BYTES
+        )
+        # One list of the whole cluster, which costs much: no flood of other questions evicts it.
+        self._lists: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(entries=1, size=_MOST_BYTES)
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> KubernetesCluster | None:
+        """The cluster of `kubeconfig`, or else the one that this pod runs in, or None outside of one.
+
+        Raises:
+            ConfigurationError: the kubeconfig or the pod's ServiceAccount can't be used.
+        """
+        if kubeconfig is not None:
+            return cls(await connect(kubeconfig))
+        return cls(await connect_from_pod()) if in_pod() else None
+
+    @property
+    def client(self) -> ApiClient:
+        """The connection, for what else is asked of the same API server; it ends with this."""
+        found: ApiClient = self._client
+        return found
+
+    async def __aenter__(self) -> KubernetesCluster:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in [*self._answers.values(), *self._lists.values()]:
+            task.cancel()
+        await self._client.close()
+
+    async def skip_annotation(self, namespace: str) -> str | None:
+        """See `exemptions.Cluster`."""
+        found: str | None = await self._fresh(digest("namespace", namespace), lambda: self._read_annotation(namespace))
+        return found
+
+    async def platform_flag(self, namespace: str) -> str | None:
+        """See `exemptions.Cluster`."""
+        found: str | None = await self._fresh(digest("configmap", namespace), lambda: self._read_flag(namespace))
+        return found
+
+    async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
+        """See `exemptions.Cluster`."""
+        who = (requester.username, requester.uid, requester.groups, dict(requester.extra))
+        key = digest("skip", namespace, name, who)
+        allowed: bool = await self._fresh(key, lambda: self._review_access(requester, namespace, name))
+        return allowed
+
+    async def synced_repositories(self) -> Synced:
+        """See `applications.ApplicationsSource`. Where Argo CD isn't installed there are none."""
+        task = self._kept(self._lists, digest("applications"), self._list_applications, _FRESH_APPLICATIONS)
+        synced: Synced = await asyncio.shield(task)
+        return synced
+
+    async def _list_applications(self) -> Synced:
+        urls: list[str] = []
+        following = ""
+        for _ in range(_MOST_PAGES):
+            page: Page | None = await self._ask(self._read_applications(following))
+            if page is None:
+                return Synced()
+            urls += page.urls()
+            following = page.metadata.next
+            if not following:
+                return Synced.of(urls)
+        return Synced.of(urls, complete=False)
+
+    async def _read_applications(self, following: str) -> Page | None:
+        # Each may be large, of which little is looked at: what isn't asked for, nobody need decode.
+        response = await self._custom.list_cluster_custom_object_without_preload_content(
+            "argoproj.io",
+            "v1alpha1",
+            "applications",
+            limit=_PAGE,
+            _continue=following or None,
+            _request_timeout=_TIMEOUT,
+        )
+        if response.status == 404:  # no such resource
+            return None
+        if response.status != 200:
+            raise Unavailable(f"the API server answers {response.status}")
+        return decode(await response.read())
+
+    async def _read_annotation(self, namespace: str) -> str | None:
+        found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))
+        return _cut((found.metadata.annotations or {}).get(ANNOTATION)) if found is not None else None
+
+    async def _read_flag(self, namespace: str) -> str | None:
+        request = self._core.read_namespaced_config_map(PLATFORM_CONFIG_MAP, namespace, _request_timeout=_TIMEOUT)
+        found = await self._ask(request)
+        return _cut((found.data or {}).get(PLATFORM_CONFIG_MAP_KEY)) if found is not None else None
+
+    async def _review_access(self, requester: Requester, namespace: str, name: str) -> bool:
+        # A RoleBinding counts only where the review carries the namespace.
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": requester.username,
+                "uid": requester.uid,
+                "groups": list(requester.groups),
+                "extra": {key: list(values) for key, values in requester.extra.items()},
+                "resourceAttributes": {
+                    "group": "git-token-webhook",
+                    "resource": "validations",
+                    "verb": "skip",
+                    "namespace": namespace,
+                    "name": name,
+                },
+            },
+        }
+        answer = await self._ask(self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT))
+        return bool(answer is not None and answer.status is not None and answer.status.allowed)
+
+    async def _ask(self, request: Awaitable[Any]) -> Any:
+        """The answer, or None where there is no such object.
+
+        Raises:
+            Unavailable: no answer, or no right to ask.
+        """
+        from kubernetes.aio.client import ApiException
+
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                return await request
+        except Unavailable:
+            raise
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise Unavailable(f"the API server answers {error.status}") from None
+        except TimeoutError:
+            raise Unavailable("the API server doesn't answer in time") from None
+        except Exception as error:
+            # aiohttp's and the client's own errors may quote the request, whose header holds our own credentials.
+            raise Unavailable(f"the API server can't be reached: {type(error).__name__}") from None
+
+    async def _fresh(self, key: bytes, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """The answer of a few seconds ago, or else of a request that all who ask meanwhile share."""
+        return await asyncio.shield(self._kept(self._answers, key, ask, _FRESH))
+
+    def _kept(
+        self,
+        cache: ExpiringCache[asyncio.Task[Any]],
+        key: bytes,
+        ask: Callable[[], Coroutine[Any, Any, Any]],
+        seconds: float,
+    ) -> asyncio.Task[Any]:
+        task = cache.get(key)
+        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        if task is None or failed:
+            task = asyncio.create_task(ask())
+            cache.put(key, task, seconds)
+        return task
+
+
+def _cut(value: str | None) -> str | None:
+    return value[:_LONGEST_VALUE] if value is not None else None

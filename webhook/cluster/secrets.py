@@ -1,0 +1,300 @@
+"""The Secrets of a cluster as a person's own rights show them: for commands that read and change what is stored.
+
+The admission server has no right to read Secrets, and uses nothing of this. Of the API server's errors only the status
+is told: their text may quote what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from webhook.cluster.connect import connect
+from webhook.cluster.objects import FIELD_MANAGER as FIELD_MANAGER
+from webhook.cluster.objects import TIMEOUT, ObjectList, asked, decoded, paged
+from webhook.cluster.objects import Conflict as Conflict
+from webhook.cluster.objects import NotDone as NotDone
+from webhook.subject import SecretObject
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kubernetes.aio.client import ApiClient
+
+PAGE = 250
+"""Secrets of one page: each may have a megabyte, and few do."""
+
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A Secret as it is stored.
+
+    Attributes:
+        version: its resourceVersion, by which a change is refused that knows nothing of another one.
+        managed: its managedFields as they are.
+    """
+
+    secret: SecretObject
+    version: str
+    uid: str
+    managed: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def place(self) -> str:
+        """As people name it."""
+        return f"{self.secret.namespace}/{self.secret.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the Secrets, and how many come after them, as far as the API server says so."""
+
+    secrets: tuple[Stored, ...]
+    remaining: int
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str = ""  # none of what a dry run would have made
+    generate_name: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deletion_timestamp: str = ""
+    managed_fields: list[dict[str, Any]] = []
+
+
+class _Secret(msgspec.Struct):
+    metadata: _Metadata
+    data: dict[str, str | None] | None = None
+    type: str = "Opaque"
+    immutable: bool | None = None
+
+    def stored(self) -> Stored:
+        found = self.metadata
+        secret = SecretObject(
+            found.namespace,
+            found.name,
+            found.generate_name,
+            found.labels,
+            found.annotations,
+            {key: value or "" for key, value in (self.data or {}).items()},
+            self.type,
+            deleting=bool(found.deletion_timestamp),
+            immutable=bool(self.immutable),
+        )
+        return Stored(secret, found.resource_version, found.uid, tuple(found.managed_fields))
+
+
+class _List(ObjectList):
+    items: list[_Secret] | None = None
+
+
+class _UserInfo(msgspec.Struct):
+    username: str = ""
+
+
+class _ReviewStatus(msgspec.Struct, rename="camel"):
+    user_info: _UserInfo
+
+
+class _SelfReview(msgspec.Struct):
+    status: _ReviewStatus
+
+
+class StoredSecrets:
+    """Reads and changes Secrets with `kubernetes.aio`. Use as an asynchronous context manager."""
+
+    def __init__(self, client: ApiClient, *, page: int = PAGE) -> None:
+        from kubernetes.aio.client import AuthenticationV1Api, CoreV1Api
+
+        self._client: Any = client
+        self._core: Any = CoreV1Api(client)
+        self._authentication: Any = AuthenticationV1Api(client)
+        self._page = page
+
+    @classmethod
+    async def connect(
+        cls,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        page: int = PAGE,
+        as_user: str | None = None,
+    ) -> StoredSecrets:
+        """The cluster that kubectl would use; in a pod without a kubeconfig, its own.
+
+        Args:
+            as_user: whom to act as, as kubectl's ``--as`` does.
+
+        Raises:
+            ConfigurationError: there is none, or what there is can't be used.
+        """
+        return cls(await connect(kubeconfig, context, as_user=as_user), page=page)
+
+    @property
+    def client(self) -> ApiClient:
+        """The connection, for what else is asked of the same API server; it ends with this."""
+        client: ApiClient = self._client
+        return client
+
+    async def __aenter__(self) -> StoredSecrets:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def read(self, namespace: str, name: str) -> Stored | None:
+        """One Secret; None where there is none.
+
+        Raises:
+            NotDone: it can't be read.
+        """
+        request = self._core.read_namespaced_secret_without_preload_content
+        try:
+            answer = await asked(request(name, namespace, _request_timeout=TIMEOUT))
+        except NotDone as error:
+            if error.status == 404:
+                return None
+            raise
+        return decoded(answer, _Secret).stored()
+
+    async def pages(self, namespace: str | None = None) -> AsyncIterator[Page]:
+        """All Secrets of a namespace, or of the cluster. Where the API server has forgotten in between where we were
+        (410), some may come again.
+
+        Raises:
+            NotDone: they can't be listed to the end.
+        """
+
+        def ask(following: str) -> Awaitable[bytes]:
+            options = {"limit": self._page, "_continue": following or None, "_request_timeout": TIMEOUT}
+            if namespace is None:
+                return asked(self._core.list_secret_for_all_namespaces_without_preload_content(**options))
+            return asked(self._core.list_namespaced_secret_without_preload_content(namespace, **options))
+
+        async for found, _ in paged(ask, _List):
+            yield Page(tuple(item.stored() for item in found.items or ()), found.metadata.remaining_item_count)
+
+    async def change(self, stored: Stored, change: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
+        """The Secret as it is after a merge patch of what was read.
+
+        Args:
+            dry_run: webhooks are asked, and nothing is stored.
+
+        Raises:
+            Conflict: it isn't any more what was read.
+            NotDone: it was not changed.
+        """
+        metadata = {**change.get("metadata", {}), "resourceVersion": stored.version, "uid": stored.uid}
+        request = self._core.patch_namespaced_secret_without_preload_content(
+            stored.secret.name,
+            stored.secret.namespace,
+            {**change, "metadata": metadata},
+            _content_type=_MERGE_PATCH,
+            **_options(dry_run),
+        )
+        return decoded(await asked(request), _Secret).stored()
+
+    async def create(self, secret: SecretObject, *, dry_run: bool = False) -> Stored:
+        """The Secret as it was made.
+
+        Raises:
+            Conflict: there is one of this name.
+            NotDone: it was not made.
+        """
+        metadata = {"name": secret.name, "labels": dict(secret.labels), "annotations": dict(secret.annotations)}
+        document = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(secret.data)}
+        request = self._core.create_namespaced_secret_without_preload_content(
+            secret.namespace, document, **_options(dry_run)
+        )
+        return decoded(await asked(request), _Secret).stored()
+
+    async def delete(self, stored: Stored, *, dry_run: bool = False) -> None:
+        """Delete what was read.
+
+        Raises:
+            Conflict: it isn't any more what was read.
+            NotDone: it was not deleted.
+        """
+        # Options in the body are all that count: the API server then reads none of the query's, dryRun included.
+        body: dict[str, Any] = {"preconditions": {"uid": stored.uid, "resourceVersion": stored.version}}
+        if dry_run:
+            body["dryRun"] = ["All"]
+        request = self._core.delete_namespaced_secret_without_preload_content(
+            stored.secret.name,
+            stored.secret.namespace,
+            body=body,
+            _request_timeout=TIMEOUT,
+        )
+        await asked(request)
+
+    async def username(self) -> str:
+        """Who asks, as the API server knows it (SelfSubjectReview).
+
+        Raises:
+            NotDone: it doesn't say.
+        """
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        request = self._authentication.create_self_subject_review_without_preload_content
+        answer = await asked(request(review, _request_timeout=TIMEOUT))
+        return decoded(answer, _SelfReview).status.user_info.username
+
+    async def record(
+        self,
+        stored: Stored,
+        reason: str,
+        message: str,
+        now: datetime,
+        *,
+        kind: Literal["Normal", "Warning"] = "Normal",
+        name: str = "",
+    ) -> None:
+        """Write an Event about a Secret.
+
+        Args:
+            name: of the Event, so that it is there once; any, without one.
+
+        Raises:
+            Conflict: there is one of this name.
+            NotDone: it could not be written.
+        """
+        secret, moment = stored.secret, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        place = {"namespace": secret.namespace}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {**({"name": name} if name else {"generateName": "git-token-webhook-"}), **place},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                **place,
+                "name": secret.name,
+                "uid": stored.uid,
+                "resourceVersion": stored.version,
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "source": {"component": FIELD_MANAGER},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+        request = self._core.create_namespaced_event_without_preload_content
+        await asked(request(secret.namespace, event, _request_timeout=TIMEOUT))
+
+
+def _options(dry_run: bool) -> dict[str, Any]:
+    """Of every write."""
+    return {"field_manager": FIELD_MANAGER, "_request_timeout": TIMEOUT} | ({"dry_run": "All"} if dry_run else {})

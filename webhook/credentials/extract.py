@@ -1,0 +1,1027 @@
+"""The tokens inside a Secret, each with where it goes: Argo CD's keys, and users' tokens in their several forms.
+
+Values are decoded here, straight into `SecretStr`. Nothing that is raised or returned for people quotes one.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from pydantic import SecretStr
+
+from webhook.credentials import argocd
+from webhook.credentials.argocd import TYPE_LABEL as ARGOCD_TYPE
+from webhook.credentials.argocd import ArgoUrl
+from webhook.credentials.matching import Match
+from webhook.credentials.placeholders import placeholder
+from webhook.credentials.secret_search import SecretSearch
+from webhook.credentials.token_search import described_holds_credential, document_holds_credential, may_hold_credential
+from webhook.keyring.jwe import Closed, Why, sealing_key
+from webhook.keyring.opener import OpenedData, Opener
+from webhook.keyring.ring import KeyRing
+from webhook.providers import PROVIDERS
+from webhook.providers.findings import AuthScheme, Credential, GitAuth, GitHubAppCredential, TokenCredential
+from webhook.providers.github.keys import load_app_key
+from webhook.providers.github.profile import PROFILE as GITHUB
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.known_hosts import Hosts, derived_api_url
+from webhook.providers.other_services import credential_at, host_of
+from webhook.providers.requirements import Role
+from webhook.providers.text import tells
+from webhook.providers.token_shapes import kind_of_token, name_holds_token
+from webhook.providers.urls import GitUrl, MalformedUrl, parse_git_url, parse_host, read_git_url
+from webhook.subject import SecretObject
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an entry's token goes, as its Secret says it; what that means is `resolve`'s matter."""
+
+    url: GitUrl | None = None
+    host: str | None = None
+    provider: str | None = field(default=None, repr=False)  # whatever somebody wrote there
+    app_base_url: GitUrl | None = None
+    open_ended: bool = False  # Argo CD takes the URL for the beginning of others, and it may end inside a name
+    argocd: ArgoUrl | None = None  # what Argo CD makes of the URL; None where it doesn't read the Secret
+    own_url: bool = False  # the URL stands in the entry's own JSON, and not under a key of the Secret
+    not_git: str = ""  # what the Secret holds unless its host is a Git host: "a credential of a Helm repository"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkable:
+    """A credential that a provider can be asked about."""
+
+    credential: Credential
+    destination: Destination = field(default_factory=Destination)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """There is nothing to check about it; `what` names it for people: "an SSH key"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A value that somebody else has encrypted; `how` says how we know."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """It can't be used.
+
+    Attributes:
+        why: a clause that stands after the entry's name.
+        key: the key of `data` that is wrong, where it isn't the entry's own.
+    """
+
+    why: str
+    key: str = ""
+
+
+Content = Checkable | Unsupported | External | Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One token of a Secret, together with where it goes.
+
+    Attributes:
+        key: the key of `data` that holds it, empty where none does.
+        origin: a keyed digest of what it was read from, where `content` doesn't hold that, so that a changed one is
+            seen to have changed.
+        hidden: the key is itself a token (somebody's slip), and is never shown.
+        kid: the key that has sealed its value; empty where that is stored in plain text. Sealing changes no token.
+    """
+
+    key: str
+    content: Content
+    origin: SecretStr = field(default=SecretStr(""), repr=False)
+    hidden: bool = False
+    kid: str = field(default="", compare=False)
+
+    @property
+    def field(self) -> str:
+        """The path that a denial names."""
+        return f"data.{self.key}" if self.key and not self.hidden else "data"
+
+    def __repr__(self) -> str:
+        return f"Entry({self.field!r}, {self.content!r})"
+
+
+class Undecodable(ValueError):
+    """A value of `data` isn't base64. The API server never sends such a thing."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("a value isn't base64" if name_holds_token(key) else f"data.{key} isn't base64")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a token may be sent: a host whose kind is certain, and what the URL names there.
+
+    Attributes:
+        insecure: the URL is written as ``http://``.
+        open_ended: the last segment of `path` may be the beginning of a name (`findings.Question`).
+    """
+
+    host: Host
+    path: tuple[str, ...] = ()
+    insecure: bool = False
+    open_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHost:
+    """A host that is neither built in nor declared; nothing is sent to it."""
+
+    name: str
+
+
+# A compact JWE (RFC 7516, 3.1): five base64url parts, of which the second may be empty (`dir`).
+_JWE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+# The platform keeps the initialisation vector of its own encryption beside the value.
+_IV_KEY = "encryptionIV"
+# No provider's token comes near; an HTTP header that is longer than this is refused by most servers.
+_LONGEST_TOKEN = 8192
+# Of a Secret's key (Kubernetes: validation.IsConfigMapKey).
+_LONGEST_KEY = 253
+
+# Hosts in one sentence.
+_MOST_NAMED = 5
+
+TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
+"""Keys of `data` that hold the one token of a Secret."""
+_ARGOCD_TOKEN_KEYS = ("password", "bearerToken")
+# What Argo CD uses where there is no password or token, in its order (Argo CD: Repository.GetGitCreds).
+_ARGOCD_OTHERS = (
+    ("sshPrivateKey", "an SSH key"),
+    ("githubAppPrivateKey", ""),
+    ("gcpServiceAccountKey", "a Google Cloud service account key"),
+    ("useAzureWorkloadIdentity", "an Azure workload identity"),
+    ("azureServicePrincipalClientSecret", "an Azure service principal"),
+    ("tlsClientCertKey", "a TLS client certificate"),
+    ("tlsClientCertData", "a TLS client certificate"),
+)
+METADATA_KEYS = frozenset(
+    """username url host provider type name project proxy noProxy insecure insecureIgnoreHostKey enableLfs depth
+    enableOCI insecureOCIForceHttp forceHttpBasicAuth sshPrivateKey tlsClientCertData tlsClientCertKey githubAppID
+    githubAppInstallationID githubAppPrivateKey githubAppEnterpriseBaseUrl gcpServiceAccountKey
+    useAzureWorkloadIdentity azureServicePrincipalClientID azureServicePrincipalClientId
+    azureServicePrincipalClientSecret azureServicePrincipalTenantID azureServicePrincipalTenantId
+    azureActiveDirectoryEndpoint encryptionIV""".split()
+)
+# What changes neither a token nor where it goes.
+_NEUTRAL_KEYS = frozenset(
+    """name project proxy noProxy insecure insecureIgnoreHostKey insecureOCIForceHttp enableLfs depth
+    forceHttpBasicAuth""".split()
+)
+
+
+def extract(secret: SecretObject, match: Match, opener: Opener | None = None) -> dict[str, Entry]:
+    """The entries of a credential Secret by key; empty where it holds nothing that would have to be checked.
+
+    Args:
+        opener: opens users' values that this webhook has sealed; without it, and to the runtime role always, they are
+            what they are stored as. So in a Secret of both roles the keys that Argo CD reads hold plain text, and one
+            of them that is sealed is malformed: Argo CD could not read it.
+
+    Raises:
+        Undecodable: a value isn't base64.
+    """
+    opened = opened_data(secret, opener) if opener is not None else OpenedData(secret.data)
+    values = _Values(opened.data, {key: _closed(why) for key, why in opened.closed.items()})
+    values.decode_all()
+    kids = opened.kids
+    entries: dict[str, Entry] = {}
+    if Role.RUNTIME in match.roles:
+        sealed = dict.fromkeys(
+            opened.opened, Malformed("is sealed, and whoever uses it can't open it; write the token")
+        )
+        stored = _Values(secret.data, {**values.closed, **sealed})
+        entries |= {entry.key: entry for entry in _runtime_entries(secret, stored)}
+    if Role.USER in match.roles:
+        for entry in _user_entries(values):
+            # Of what both formats read, the one that can be checked counts: a Helm credential's token is a user's too.
+            before = entries.get(entry.key)
+            if before is None or isinstance(before.content, Unsupported):
+                entries[entry.key] = entry
+            elif isinstance(before.content, Checkable):
+                destination = replace(before.content.destination, not_git="")
+                entries[entry.key] = replace(before, content=replace(before.content, destination=destination))
+    if len(entries) > 1:
+        entries.pop("", None)  # one format found nothing, the other did
+    return {key: _traced(entry, values, kids.get(key, "")) for key, entry in entries.items()}
+
+
+def _traced(entry: Entry, values: _Values, kid: str) -> Entry:
+    """The entry with what is only known of all values together."""
+    if values.shown_in(entry.key):
+        why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
+        return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True, kid=kid)
+    if not isinstance(entry.content, Checkable):
+        return replace(entry, origin=values.origin(entry.key), kid=kid)
+    return replace(entry, kid=kid) if kid else entry
+
+
+def _closed(closed: Closed) -> Content:
+    """A sealed value that can't be opened here: of a key that isn't ours, it is as good as anybody's."""
+    return External(str(closed)) if closed.why is Why.UNKNOWN_KEY else Malformed(str(closed))
+
+
+@dataclass(frozen=True, slots=True)
+class UserValue:
+    """A value that holds a user's token: the token, or the JSON around it.
+
+    Attributes:
+        host: that it is for; empty where that can't be told.
+        kid: the key that has sealed it; empty where it is stored in plain text.
+    """
+
+    key: str
+    plaintext: SecretStr
+    host: str = ""
+    kid: str = ""
+    hidden: bool = False
+
+    @property
+    def field(self) -> str:
+        """The path that a denial names."""
+        return "data" if self.hidden else f"data.{self.key}"
+
+    @property
+    def tokens(self) -> list[str]:
+        """The token, or those that JSON has; none of JSON that can't be read."""
+        return _tokens_of(self.plaintext.get_secret_value())
+
+
+def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str, UserValue]:
+    """The values by key that are sealed where tokens are: each that holds a user's token, good or bad.
+
+    None that is empty, encrypted by somebody else or sealed and closed; and none that the runtime role reads, whatever
+    else it may be.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    if Role.USER not in match.roles:
+        return {}
+    opened = opened_data(secret, opener)
+    values = _Values(opened.data)
+    common = _read_destination(values)
+    kids = opened.kids
+    platform = _runtime_keys(secret) if Role.RUNTIME in match.roles else frozenset()
+    found: dict[str, UserValue] = {}
+    for key in _user_keys(values):
+        text = values.text(key)
+        if text is None or key in platform or key in opened.closed:
+            continue
+        if not isinstance(_user_entry(key, values, Destination()).content, External):
+            host = _host_for(text, common, opener)
+            found[key] = UserValue(key, SecretStr(text), host, kids.get(key, ""), values.shown_in(key))
+    return found
+
+
+# Which host a sealed value is for.
+
+
+def opener_for(old: SecretObject | None, ring: KeyRing, hosts: Hosts, default_host: str) -> Opener:
+    """An opener for one review, in which values that are bound to no host open for the host of the stored Secret.
+
+    Args:
+        old: the Secret as it is stored.
+    """
+    opener = Opener(ring, hosts, default_host)
+    if old is not None:
+        with contextlib.suppress(Undecodable):
+            opened_data(old, opener)
+    return opener
+
+
+def opened_data(secret: SecretObject, opener: Opener) -> OpenedData:
+    """What a Secret holds once everything is opened that a key of ours has sealed for the host that it is for.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    opened = opener.open(secret)
+    if not opened.opened:
+        return opened
+    closed: dict[str, Closed] = {}
+    for key, host in _hosts_of(opened, opener).items():
+        if (why := opener.closed_for(secret, key, opened.opened[key], host)) is not None:
+            closed[key] = why
+    return opened.without(closed, secret.data)
+
+
+def hosts_of(secret: SecretObject, opener: Opener) -> dict[str, str]:
+    """The host that each sealed value of a Secret is for, as the Secret and the settings say it now; empty where that
+    can't be told.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    return _hosts_of(opener.open(secret), opener)
+
+
+def _hosts_of(opened: OpenedData, opener: Opener) -> dict[str, str]:
+    common = _read_destination(_Values(opened.data))
+    return {key: _host_for(value.plaintext.get_secret_value(), common, opener) for key, value in opened.opened.items()}
+
+
+def named_host(secret: SecretObject, plaintext: SecretStr) -> str | None:
+    """The host that a user's value or the Secret around it names, whatever the settings are; None if neither does, and
+    empty if what they name can't be read.
+
+    Raises:
+        Undecodable: as for `extract`.
+    """
+    common = _read_destination(_Values(secret.data))
+    found = _token_and_destination(plaintext.get_secret_value(), common)
+    if found is None:
+        return ""
+    _, destination = found
+    return destination.url.host if destination.url is not None else destination.host
+
+
+def _host_for(text: str, common: Destination | Entry, opener: Opener) -> str:
+    """The host that a user's value is for, as `resolve` finds it, in its canonical form; empty where that can't be
+    told."""
+    found = _token_and_destination(text, common)
+    if found is None:
+        return ""
+    token, destination = found
+    host = _destination_host(destination, kind_of_token(token), opener.hosts, opener.default_host)
+    return "" if isinstance(host, Malformed) else host.name
+
+
+def _token_and_destination(text: str, common: Destination | Entry) -> tuple[str, Destination] | None:
+    """What a user's value holds, and where that goes; None where it can't be read.
+
+    Args:
+        text: the token, or the JSON around it.
+        common: the destination that stands beside it in the Secret, or why that can't be read.
+    """
+    if isinstance(common, Entry):
+        return None
+    if not text.lstrip().startswith("{"):
+        return text, common
+    try:
+        _, fields = _json_fields(text)
+        return fields["token"] or "", _destination(fields["url"], fields["host"], fields["provider"], common)
+    except ValueError:
+        return None
+
+
+def url_of(secret: SecretObject) -> str | None:
+    """The Secret's own ``url``, for rules that select by it; what is no text comes out as no URL."""
+    try:
+        return _Values(secret.data).raw("url").decode("utf-8", "replace") or None
+    except Undecodable:
+        return "\N{REPLACEMENT CHARACTER}"
+
+
+def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
+    """Where the entry's token goes: by its URL, its host, its provider, its own prefix, or the default.
+
+    A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger. So is a URL
+    that Argo CD reads otherwise: it would hand the token to a host that nobody was asked about.
+    """
+    destination = entry.destination
+    if (misread := _read_otherwise(destination, hosts)) is not None:
+        return misread
+    if what := _tokenless(destination.url):
+        return Unsupported(what)
+    if destination.not_git and (destination.url is None or hosts.find(destination.url.host) is None):
+        return Unsupported(destination.not_git)
+    credential = entry.credential
+    is_token = isinstance(credential, TokenCredential)
+    shape: Kind | None = GITHUB.kind
+    if isinstance(credential, TokenCredential):
+        shape = kind_of_token(credential.token.get_secret_value())
+    found = _destination_host(destination, shape, hosts, default_host)
+    if isinstance(found, UnknownHost):
+        return _without_scopes(credential) or found
+    if isinstance(found, Malformed):
+        return found
+    if destination.url is not None and destination.url.fault:
+        fault = destination.url.fault
+        return Malformed(f"has a url that {fault}") if destination.own_url else Malformed(fault, key="url")
+    if shape is not None and shape != found.kind:
+        what = f"a {_title(shape)} token" if is_token else "a GitHub App"
+        return Malformed(f"is {what}, but goes to {found.name}, which is {_title(found.kind)}")
+    url = destination.url
+    if not is_token:
+        wrong = _wrong_app_base_url(destination.app_base_url, found)
+        if wrong is not None:
+            return wrong
+    if url is None:
+        return Target(found)
+    return Target(found, url.path, url.insecure, destination.open_ended and bool(url.path))
+
+
+def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:
+    """What is wrong with a URL that Argo CD takes for one at another known host than we do."""
+    if destination.argocd is None:
+        return None
+    url = destination.url
+    other = hosts.taken_for(destination.argocd, url.host if url is not None and url.uses_token else None)
+    if other is None:
+        return None
+    why = (
+        f"is compared as text by Argo CD, which would use it for https://{other} too; write the whole URL of the host, "
+        "with https:// before it and a slash after it"
+    )
+    return Malformed(why, key="url")
+
+
+def _without_scopes(credential: Credential) -> Unsupported | None:
+    """What the credential is, where its shape shows a kind whose scopes no provider tells."""
+    if not isinstance(credential, TokenCredential):
+        return None
+    token = credential.token.get_secret_value()
+    for provider in PROVIDERS.values():
+        if what := provider.profile.without_scopes(token, credential.username):
+            return Unsupported(what)
+    return None
+
+
+def _title(kind: Kind) -> str:
+    return PROVIDERS[kind].profile.title
+
+
+def _destination_host(
+    destination: Destination, shape: Kind | None, hosts: Hosts, default_host: str
+) -> Host | UnknownHost | Malformed:
+    name = destination.url.host if destination.url else destination.host
+    if name is not None:
+        return hosts.find(name) or UnknownHost(name)
+    if destination.provider is not None:
+        kind = _kind_named(destination.provider)
+        if kind is None:
+            return Malformed(f"names a provider that is none of {', '.join(PROVIDERS)}")
+        return _usual_host(kind, hosts, default_host)
+    if shape is not None:
+        return _usual_host(shape, hosts, default_host)
+    return hosts.find(default_host) or UnknownHost(default_host)
+
+
+def _kind_named(text: str) -> Kind | None:
+    kind = Kind(text.strip().lower())
+    return kind if kind in PROVIDERS else None
+
+
+def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed:
+    """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is.
+
+    A built-in host is one of several as soon as another one is declared: whose token it is can't be told then, and the
+    wrong one of them would get it.
+    """
+    default = hosts.find(default_host)
+    if default is not None and default.kind == kind:
+        return default
+    candidates = hosts.of_kind(kind)
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        return Malformed(f"is for {_title(kind)}, of which there is no usual host; add its url")
+    names = ", ".join(host.name for host in candidates[:_MOST_NAMED])
+    return Malformed(f"is for {_title(kind)}, of which there are several hosts ({names}); add its url")
+
+
+def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
+    """Argo CD asks github.com unless ``githubAppEnterpriseBaseUrl`` says otherwise (Argo CD: util/git/creds.go)."""
+    right = {_api_place(host.api_url), _api_place(derived_api_url(host.name, host.kind))}
+    if base is None:
+        if host.name == "github.com":
+            return None
+        return Malformed(
+            f"goes to {host.name}, but githubAppEnterpriseBaseUrl is missing, so that Argo CD would ask github.com; "
+            f"set it to {derived_api_url(host.name, host.kind)}"
+        )
+    if base.scheme == "https" and not base.insecure and (base.host, base.path) in right:
+        return None
+    return Malformed(
+        f"has a githubAppEnterpriseBaseUrl that isn't the API of {host.name}; "
+        f"that is {derived_api_url(host.name, host.kind)}"
+    )
+
+
+def _api_place(url: str) -> tuple[str, tuple[str, ...]]:
+    parsed = parse_git_url(url)
+    return parsed.host, parsed.path
+
+
+class _Values:
+    """`data`, decoded on demand, and each value once: a review looks at most of them several times."""
+
+    def __init__(self, data: Mapping[str, str], closed: Mapping[str, Content] | None = None) -> None:
+        """
+        Args:
+            closed: what is known of values that can't be read.
+        """
+        self._data = data
+        self.closed = closed or {}
+        self._decoded: dict[str, bytes] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def raw(self, key: str) -> bytes:
+        """The value's bytes; none where it is absent.
+
+        Raises:
+            Undecodable: it isn't base64.
+        """
+        value = self._data.get(key)
+        if not value:
+            return b""
+        decoded = self._decoded.get(key)
+        if decoded is None:
+            try:
+                decoded = self._decoded[key] = binascii.a2b_base64(value, strict_mode=True)
+            except ValueError:  # which binascii.Error is
+                raise Undecodable(key) from None
+        return decoded
+
+    def decode_all(self) -> None:
+        """Decode every value, so that nothing that is asked of them later can raise.
+
+        Raises:
+            Undecodable: one isn't base64.
+        """
+        for key in self._data:
+            self.raw(key)
+
+    def text(self, key: str) -> str | None:
+        """The value as text, or None where it is absent, empty or no UTF-8."""
+        try:
+            return self.raw(key).decode("utf-8") or None
+        except UnicodeDecodeError:
+            return None
+
+    def written(self, key: str) -> str | None:
+        """The value as text, also where it is empty; None where it is absent."""
+        return self.raw(key).decode("utf-8", "replace") if key in self._data else None
+
+    def is_set(self, key: str) -> bool:
+        """Whether the key is there with a value."""
+        return bool(self._data.get(key))
+
+    def origin(self, key: str) -> SecretStr:
+        """A digest of what the entry of this key was read from: where that is no token's own key, all that isn't
+        neutral."""
+        shared = not key or key in METADATA_KEYS
+        # Thousands of entries may share megabytes, which are gone through once.
+        digest = (self._all if shared else self._description).copy()
+        digest.update(json.dumps([key, self._data.get(key)]).encode(errors="surrogatepass"))
+        return SecretStr(digest.hexdigest())
+
+    @cached_property
+    def _all(self) -> hashlib.blake2b:
+        return _digest((name, self._data[name]) for name in sorted(self._data) if name not in _NEUTRAL_KEYS)
+
+    @cached_property
+    def _description(self) -> hashlib.blake2b:
+        names = sorted(self._data.keys() & (METADATA_KEYS - _NEUTRAL_KEYS))
+        return _digest((name, self._data[name]) for name in names)
+
+    def shown_in(self, key: str) -> bool:
+        """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
+        if not key or key in TOKEN_KEYS or key in METADATA_KEYS:
+            return False
+        return name_holds_token(key) or self._tokens.is_shown_in(key)
+
+    @cached_property
+    def _tokens(self) -> SecretSearch:
+        """Those that are short enough to fit into a key."""
+        keys = self._data.keys() - METADATA_KEYS  # a user's id may well be the username that stands beside it
+        tokens = (token for key in keys for token in _tokens_of(self.text(key) or ""))
+        return SecretSearch(token for token in tokens if len(token) <= _LONGEST_KEY)
+
+
+def _tokens_of(text: str) -> list[str]:
+    """A value as it is or, of JSON, the tokens inside."""
+    return [text] if not text.lstrip().startswith("{") else _tokens_in(text)
+
+
+def _tokens_in(text: str) -> list[str]:
+    """What JSON holds under the names of tokens, however deep and however often; nothing of what is no JSON."""
+    found: list[str] = []
+
+    def collect(pairs: list[tuple[str, object]]) -> None:
+        found.extend(value for name, value in pairs if name in TOKEN_KEYS and isinstance(value, str))
+
+    try:
+        json.loads(text, object_pairs_hook=collect)
+    except (ValueError, RecursionError):
+        pass
+    return found
+
+
+_digest_key = secrets.token_bytes(32)  # nobody can try tokens against what only this process could have made
+
+
+def _digest(items: Iterable[tuple[str, str]]) -> hashlib.blake2b:
+    digest = hashlib.blake2b(key=_digest_key)
+    for item in items:
+        digest.update(json.dumps(item).encode(errors="surrogatepass"))
+    return digest
+
+
+def _runtime_token_keys(secret: SecretObject) -> tuple[str, ...]:
+    return TOKEN_KEYS if ARGOCD_TYPE not in secret.labels else _ARGOCD_TOKEN_KEYS
+
+
+def _runtime_keys(secret: SecretObject) -> frozenset[str]:
+    """What the platform reads, as far as it is there."""
+    return METADATA_KEYS.union(_runtime_token_keys(secret))
+
+
+def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
+    """Argo CD's keys, with Argo CD's precedence."""
+    argocd_type = secret.labels.get(ARGOCD_TYPE)
+    if (replicator := _replicator(secret)) is not None and not len(values):
+        return [Entry("", Unsupported(f"a Secret without data, which {replicator} fills in"))]
+    unreadable = argocd.unreadable_keys(argocd_type, values.written) if argocd_type is not None else {}
+    wrong = [Entry(key, Malformed(why)) for key, why in unreadable.items()]
+    keys = _runtime_token_keys(secret)
+    tokens = [key for key in keys if values.is_set(key)]
+    other = None if tokens else next(((key, what) for key, what in _ARGOCD_OTHERS if _is_used(values, key)), None)
+    if other is not None and other[1]:
+        return [*wrong, Entry(other[0], Unsupported(other[1]))]  # wherever it goes
+    if not tokens and other is None:
+        return wrong or _without_credential(argocd_type, keys, values)
+    destination = _runtime_destination(argocd_type, values)
+    if isinstance(destination, Entry):
+        return [*wrong, destination]
+    if tokens:
+        auth = {key: _git_auth(key, values) for key in tokens} if argocd_type is not None else {}
+        found = [_token_entry(key, values, destination, auth.get(key), reads_iv=False) for key in tokens]
+    else:
+        found = [] if wrong else [_app_entry(values, destination)]
+    return [*wrong, *(_as_unsupported(entry, destination) for entry in found)]
+
+
+def _as_unsupported(entry: Entry, destination: Destination) -> Entry:
+    """The entry, but for a value that Git could not use and that is not meant for Git either."""
+    what = destination.not_git or _tokenless(destination.url)
+    is_unusable = isinstance(entry.content, Malformed | External) and entry.content != Malformed("is empty")
+    return Entry(entry.key, Unsupported(what)) if what and is_unusable else entry
+
+
+def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: _Values) -> list[Entry]:
+    """What follows from a Secret of the runtime role in which no credential is set."""
+    if argocd_type in argocd.REPOSITORY_TYPES and not any(key in values for key in keys):
+        return []  # Argo CD takes it from repo-creds, or needs none
+    if values.is_set("githubAppID"):
+        return [Entry("githubAppID", Malformed("has no githubAppPrivateKey beside it"))]
+    destination = _runtime_destination(argocd_type, values)
+    if isinstance(destination, Entry):
+        return [destination]
+    if what := destination.not_git or _tokenless(destination.url):
+        return [Entry("url" if "url" in values else "", Unsupported(what))]
+    empty = next((key for key in keys if key in values), None)
+    if empty is not None:
+        return [Entry(empty, Malformed("is empty"))]
+    return [Entry("", Malformed(f"holds no credential; put the token under {keys[0]}"))]
+
+
+def _runtime_destination(argocd_type: str | None, values: _Values) -> Destination | Entry:
+    """Where a credential of the runtime role goes, as Argo CD reads it where the Secret is one of Argo CD's."""
+    not_git = _not_git(values)
+    destination = _read_destination(values)
+    if isinstance(destination, Entry):
+        if not not_git or destination.key != "url":
+            return destination
+        destination = Destination()
+    url = values.text("url")
+    if argocd_type is None or url is None:
+        return replace(destination, not_git=not_git)
+    compared = ArgoUrl.of(url, argocd_type)
+    open_ended = compared.is_prefix and not url.endswith((".git", "/"))
+    return replace(destination, not_git=not_git, argocd=compared, open_ended=open_ended)
+
+
+# Annotations of controllers that fill in an empty Secret: "NAMESPACE/NAME" of the Secret that they copy.
+_REPLICATORS = {
+    "reflector.v1.k8s.emberstack.com/reflects": "reflector",
+    "replicator.v1.mittwald.de/replicate-from": "kubernetes-replicator",
+}
+
+
+def _replicator(secret: SecretObject) -> str | None:
+    """The controller that copies another Secret's data into this one, by its annotation."""
+    return next((name for key, name in _REPLICATORS.items() if secret.annotations.get(key)), None)
+
+
+def _tokenless(url: GitUrl | None) -> str:
+    """What a credential for a URL is to which Git sends no token; empty for others."""
+    if url is None or url.uses_token:
+        return ""
+    return f"a credential for {_article(url.scheme)} URL, which uses no token"
+
+
+def _article(scheme: str) -> str:
+    return {"ssh": "an SSH", "git": "a git://", "oci": "an OCI"}.get(scheme, f"a {scheme}")
+
+
+def _is_used(values: _Values, key: str) -> bool:
+    return _is_true(values, key) if key == "useAzureWorkloadIdentity" else values.is_set(key)
+
+
+def _is_true(values: _Values, key: str) -> bool:
+    """As Argo CD reads a flag."""
+    return argocd.parse_bool(values.text(key) or "") is True
+
+
+def _not_git(values: _Values) -> str:
+    """What a Secret for something else than Git repositories holds; empty where it is for Git.
+
+    Argo CD finds credentials by URL alone: at a Git host this says nothing.
+    """
+    # Letter by letter, as Argo CD compares it: to Argo CD "Helm" and " helm" are Git.
+    kind = values.text("type") or "git"
+    if kind == "helm":
+        return "a credential of a Helm repository"
+    # Registries are written without a scheme. With one, enableOCI says nothing about Git, which uses this as well.
+    by_flag = "type" not in values and _is_true(values, "enableOCI") and "://" not in (values.text("url") or "://")
+    if kind == "oci" or by_flag:
+        return "a credential of an OCI registry"
+    return ""
+
+
+def _user_keys(values: _Values) -> list[str]:
+    """The keys that hold users' tokens, or should, and those whose values could be used as tokens."""
+    named = _own_keys(values)
+    known = {*named, *TOKEN_KEYS}
+    return [*named, *(key for key in values if key not in known and _shows_token(key, values))]
+
+
+def _own_keys(values: _Values) -> list[str]:
+    """The keys that are there for users' tokens: a token's own, or one for each user."""
+    present = [key for key in TOKEN_KEYS if key in values]
+    if present:
+        return [key for key in present if values.is_set(key)] or present[:1]
+    return [key for key in values if key not in METADATA_KEYS]
+
+
+def _user_entries(values: _Values) -> Iterable[Entry]:
+    """One token beside what describes it, or one entry a user."""
+    if not len(values):
+        return []  # before the first user, or after the last
+    named = _user_keys(values)
+    other = next(((key, what) for key, what in _ARGOCD_OTHERS if what and _is_used(values, key)), None)
+    if not named and other is not None:
+        return [Entry(other[0], Unsupported(other[1]))]  # wherever it goes
+    common = _read_destination(values)
+    if isinstance(common, Entry):
+        return [common]
+    if not named:
+        return [Entry("", Malformed("holds no token; put it under token"))]
+    own = _own_keys(values)
+    return [_user_entry(key, values, common) if key in own else _extra_entry(key, values, common) for key in named]
+
+
+def _extra_entry(key: str, values: _Values, common: Destination) -> Entry:
+    """What could be a token beside the one that is under a token's own key."""
+    entry = _user_entry(key, values, common)
+    if not isinstance(entry.content, Malformed):
+        return entry
+    return Entry(key, Malformed("holds what could be a token beside the checked one; take it out of this Secret"))
+
+
+def _shows_token(key: str, values: _Values) -> bool:
+    """Whether a value beside the token could be used as one."""
+    value = values.raw(key)
+    if values.shown_in(key):
+        return True
+    return described_holds_credential(value) if key in METADATA_KEYS else may_hold_credential(value, key)
+
+
+def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
+    text = values.text(key) or ""
+    entry = _token_entry(key, values, common) if not text.lstrip().startswith("{") else _json_entry(key, text, common)
+    if (template := placeholder(text)) is not None:
+        return Entry(key, Malformed(template))
+    content = entry.content
+    if isinstance(content, Checkable) and (what := _tokenless(content.destination.url)):
+        return Entry(key, Unsupported(what))
+    return entry
+
+
+def _json_entry(key: str, text: str, common: Destination) -> Entry:
+    """A user's entry as ``{"token", "username", "url", "provider"}``."""
+    return Entry(key, _json_content(text, common))
+
+
+def _json_content(text: str, common: Destination) -> Content:
+    try:
+        document, fields = _json_fields(text)
+    except _UnreadableJson as error:
+        return Malformed(str(error))
+    token, username = fields["token"], fields["username"] or ""
+    others = {name: value for name, value in document.items() if name not in fields}
+    named = username != token and described_holds_credential(username.encode("utf-8", "surrogatepass"))
+    if named or document_holds_credential(others):
+        return Malformed('is JSON that holds what could be a token under another name than "token"')
+    if not token:
+        return Malformed('is JSON without a "token"')
+    try:
+        destination = _destination(fields["url"], fields["host"], fields["provider"], common)
+    except MalformedUrl as error:
+        return Malformed(f"has a url that {error}")
+    if sealing_key(token) is not None:
+        what = "is JSON around a value that this webhook has sealed, which nobody opens there"
+        return Malformed(f"{what}; write the token itself")
+    if _JWE.match(token):
+        return External("is a JWE that no key of this webhook opens")
+    if fields["url"]:
+        destination = replace(destination, own_url=True)
+    return _checkable(token, fields["username"], destination)
+
+
+class _UnreadableJson(ValueError):
+    """The JSON of an entry can't be read; the text is a clause that stands after the entry's name."""
+
+
+def _json_fields(text: str) -> tuple[dict[str, object], dict[str, str | None]]:
+    """The JSON of a user's entry, and what is read of it by name.
+
+    Raises:
+        _UnreadableJson: nothing can be.
+    """
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except _DuplicateName:
+        raise _UnreadableJson("is JSON that has the same name twice") from None
+    except (ValueError, RecursionError):
+        raise _UnreadableJson("begins like JSON but isn't valid JSON") from None
+    fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
+    if any(value is not None and not isinstance(value, str) for value in fields.values()):
+        raise _UnreadableJson("is JSON whose token, username, url, host and provider must be strings")
+    return document, fields
+
+
+class _DuplicateName(ValueError):
+    pass
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise _DuplicateName
+    return document
+
+
+def _read_destination(values: _Values) -> Destination | Entry:
+    """Where the Secret's tokens go, or the malformed entry that says why this can't be known."""
+    texts = {key: values.text(key) for key in ("url", "host", "provider", "githubAppEnterpriseBaseUrl")}
+    for key, text in texts.items():
+        if text is None and values.is_set(key):
+            return Entry(key, Malformed("is no text"))
+    url, host, provider, base = texts.values()
+    key = "url"
+    try:
+        destination = _destination(url, None, provider, None)
+        if host:
+            key = "host"
+            destination = _destination(url, host, provider, None)
+        key = "githubAppEnterpriseBaseUrl"
+        return destination if base is None else replace(destination, app_base_url=parse_git_url(base))
+    except MalformedUrl as error:
+        return Entry(key, Malformed(f"{error}"))
+
+
+def _destination(url: str | None, host: str | None, provider: str | None, common: Destination | None) -> Destination:
+    for text in (url, host):
+        if text and (what := placeholder(text)) is not None:
+            raise MalformedUrl(what)
+    if any(name_holds_token(text) for text in (url, host) if text):
+        raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
+    service = host_of(url) if url else None
+    parsed_url = read_git_url(url) if url and service is None else None
+    parsed_host = service
+    if host:
+        # People write a host as a URL as well; both mean the same.
+        parsed_host = parse_git_url(host).host if "://" in host else parse_host(host)
+    url_host = parsed_url.host if parsed_url is not None else service
+    if url_host is not None and parsed_host is not None and url_host != parsed_host:
+        raise MalformedUrl("names another host than the url beside it")
+    if common is not None and parsed_url is None and parsed_host is None:
+        # A provider alone says less than the Secret's own url or host, which would go on being the one of the others.
+        if not provider or common.url is not None or common.host is not None:
+            return common
+    return Destination(parsed_url, parsed_host, provider or None)
+
+
+def _git_auth(key: str, values: _Values) -> GitAuth:
+    """How Argo CD sends the token of this key to Git (Argo CD: HTTPSCreds.Environ)."""
+    if key == "bearerToken":
+        return GitAuth(AuthScheme.BEARER)
+    default = "" if _is_true(values, "forceHttpBasicAuth") else argocd.DEFAULT_USERNAME
+    return GitAuth(AuthScheme.BASIC, values.text("username") or default)
+
+
+def _token_entry(
+    key: str, values: _Values, destination: Destination, git_auth: GitAuth | None = None, *, reads_iv: bool = True
+) -> Entry:
+    """
+    Args:
+        reads_iv: what uses the token decrypts it where an initialisation vector stands beside it. Argo CD doesn't.
+    """
+    if (closed := values.closed.get(key)) is not None:
+        return Entry(key, closed)
+    try:
+        text = values.raw(key).decode("utf-8")
+    except UnicodeDecodeError:
+        return Entry(key, External("is no text, as if encrypted"))
+    if (how := _encrypted(text, values, reads_iv)) is not None and kind_of_token(text.strip()) is None:
+        return Entry(key, External(how))
+    return Entry(key, _checkable(text, values.text("username"), destination, git_auth))
+
+
+def _encrypted(text: str, values: _Values, reads_iv: bool) -> str | None:
+    """How we know that a value is encrypted and can't be opened here, or None."""
+    if (kid := sealing_key(text)) is not None:  # without a key ring: of a value that one can't open, it says why
+        return f"is sealed by the key {kid}, and no key ring was given (--keys)"
+    if _JWE.match(text):
+        return "is a JWE that no key of this webhook opens"
+    return f"has an {_IV_KEY} beside it" if reads_iv and text.strip() and values.is_set(_IV_KEY) else None
+
+
+def _checkable(
+    token: str, username: str | None, destination: Destination, git_auth: GitAuth | None = None
+) -> Checkable | Unsupported | Malformed:
+    """A token that a provider can be asked about, unless it is for one that answers nothing."""
+    if (why := _unusable(token)) is not None:
+        return Malformed(why)
+    if username is not None and any("\ud800" <= character <= "\udfff" for character in username):
+        return Malformed("has a username that is no text")
+    address = f"{destination.url or ''} {destination.host or ''}".lower()
+    if tells(address, token.lower()):  # hosts and repositories are named in messages and annotations
+        return Malformed("stands, at least in part, in its url or host as well, where more people can read it")
+    if destination.host is not None and (what := credential_at(destination.host)) is not None:
+        return Unsupported(what)
+    return Checkable(TokenCredential(SecretStr(token), username, git_auth), destination)
+
+
+def _unusable(token: str) -> str | None:
+    """Why no Git client could use this as a token, or None."""
+    if not token:
+        return "is empty"
+    if (what := placeholder(token)) is not None:
+        return what
+    if token != token.rstrip("\r\n"):
+        return "ends in a line break, which Git would send along; write it without (echo -n, printf)"
+    if len(token) > 1 and token[0] in "\"'" and token[-1] == token[0]:
+        return "is in quotes, which Git would send along; write it without"
+    if token.lstrip()[:1] in {"{", "[", '"'}:
+        return "is JSON, which no token is"
+    if not token.isascii() or not token.isprintable() or " " in token:
+        return "has a space, a control character or a character outside ASCII, which no token has"
+    if len(token) > _LONGEST_TOKEN:
+        return f"is longer than {_LONGEST_TOKEN} characters, which no token is"
+    return None
+
+
+def _app_entry(values: _Values, destination: Destination) -> Entry:
+    """A GitHub App whose numbers Argo CD can read (`argocd.unreadable_keys`)."""
+    key = "githubAppPrivateKey"
+    pem = values.text(key)
+    if pem is None:
+        return Entry(key, External("is no text, as if encrypted"))
+    if (how := _encrypted(pem, values, reads_iv=False)) is not None:
+        return Entry(key, External(how))
+    app_id = argocd.parse_int(values.text("githubAppID") or "0")
+    installation = argocd.parse_int(values.text("githubAppInstallationID") or "0")
+    if app_id is None or installation is None:  # where the Secret is none of Argo CD's
+        return Entry("githubAppInstallationID" if app_id else "githubAppID", Malformed("is no number"))
+    if app_id == 0:
+        return Entry(key, Malformed("has no githubAppID beside it"))
+    if app_id < 0 or installation < 0:
+        wrong = "githubAppID" if app_id < 0 else "githubAppInstallationID"
+        return Entry(wrong, Malformed("is negative, which no id of GitHub is"))
+    try:
+        load_app_key(SecretStr(pem))
+    except ValueError as error:
+        return Entry(key, Malformed(str(error)))
+    number = str(installation) if installation else None
+    return Entry(key, Checkable(GitHubAppCredential(str(app_id), SecretStr(pem), number), destination))

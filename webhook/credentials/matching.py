@@ -1,0 +1,106 @@
+"""Which Secrets hold Git credentials, and in which role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from webhook.providers.requirements import Role
+from webhook.providers.urls import MalformedUrl, parse_git_url
+from webhook.settings.model import Rule
+from webhook.subject import SecretObject
+
+SYSTEM_TYPES = frozenset(
+    {
+        "kubernetes.io/service-account-token",
+        "kubernetes.io/tls",
+        "kubernetes.io/ssh-auth",
+        "kubernetes.io/dockercfg",
+        "kubernetes.io/dockerconfigjson",
+        "bootstrap.kubernetes.io/token",
+    }
+)
+"""Types whose data Kubernetes defines, apart from Opaque and kubernetes.io/basic-auth (core/v1 types.go)."""
+HELM_TYPES = "helm.sh/"
+"""What the types of Helm's release records begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The rules that one Secret matches.
+
+    Falsy where there is none: then it is no credential Secret, and nobody's business here.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    roles: frozenset[Role] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "roles", frozenset(rule.role for rule in self.rules))
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+
+_NOTHING = Match()
+
+
+def classify(secret: SecretObject | None, rules: Iterable[Rule], url: str | None = None) -> Match:
+    """The rules that `secret` matches.
+
+    At the mutating stage of a create with ``generateName`` the name isn't known yet; what it will start with is,
+    and a glob is matched against that.
+
+    Args:
+        url: the Secret's own ``url``, for rules that select by it. One that can't be read matches them all: a Secret
+            must not escape by writing its URL in a way that Git understands and we don't.
+    """
+    if secret is None:
+        return _NOTHING
+    name = secret.name or secret.generate_name
+    holds_users = not is_system_type(secret.type)
+    matched = tuple(
+        rule for rule in rules if (holds_users or rule.role is not Role.USER) and _matches(rule, secret, name, url)
+    )
+    return Match(matched) if matched else _NOTHING
+
+
+def is_system_type(type_: str) -> bool:
+    """Return whether Kubernetes or Helm defines what a Secret of this type holds.
+
+    In the user role every value may be a token, so no value of such a Secret may be read. In the runtime role only
+    Argo CD's keys count, and Argo CD doesn't look at the type.
+    """
+    return type_ in SYSTEM_TYPES or type_.startswith(HELM_TYPES)
+
+
+def _matches(rule: Rule, secret: SecretObject, name: str, url: str | None) -> bool:
+    return (
+        _has_labels(secret.labels, rule.labels)
+        and _matches_any(name, rule.names)
+        and _matches_any(secret.namespace, rule.namespaces)
+        and _matches_url(url, rule.urls)
+    )
+
+
+def _has_labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return wanted.items() <= labels.items()
+
+
+def _matches_any(text: str, globs: tuple[str, ...]) -> bool:
+    return not globs or any(fnmatchcase(text, glob) for glob in globs)
+
+
+def _matches_url(url: str | None, globs: tuple[str, ...]) -> bool:
+    """Whether a glob matches the URL as it is written, or as it is meant (``WWW.GitHub.com:443/acme/apps.git``)."""
+    if not globs or not url:
+        return not globs
+    try:
+        meant = str(parse_git_url(url)).lower()
+    except MalformedUrl:
+        return True
+    # Argo CD takes a URL that ends early for a prefix, so that https://github.com/acme is about https://github.com/acme/*.
+    forms = (url.lower(), meant, f"{meant}/")
+    patterns = {form for glob in globs for form in (glob.lower(), glob.lower().rstrip("/").removesuffix(".git"))}
+    return any(fnmatchcase(form, pattern) for form in forms for pattern in patterns)

@@ -1,0 +1,141 @@
+"""A key ring that is a Secret of the cluster, which servers mount: make it, look at it, add a key.
+
+Whoever holds the Secret holds the keys, so this is for installations and for people who may read it. A server reads its
+mounted folder and nothing of this.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from webhook.cluster.objects import SECRET, ApiObjects, Conflict, Json
+from webhook.errors import ConfigurationError
+from webhook.keyring.key import SHORTEST, derive_key, parse_key
+from webhook.keyring.ring import KeyRing
+
+ADDED_AT = "git-token-webhook/key-added-at"
+"""Annotation: when the newest key was put in."""
+_LABELS = {"app.kubernetes.io/name": "git-token-webhook", "app.kubernetes.io/managed-by": "git-token-webhook"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRing:
+    """The ring, and the Secret as it was read."""
+
+    ring: KeyRing
+    document: Json = field(repr=False)
+
+
+class RingSecret:
+    """The Secret of a key ring."""
+
+    def __init__(self, objects: ApiObjects, namespace: str, name: str) -> None:
+        self._objects = objects
+        self._namespace = namespace
+        self._name = name
+
+    @property
+    def place(self) -> str:
+        """As people name it."""
+        return f"{self._namespace}/{self._name}"
+
+    async def ensure(self, now: datetime) -> str | None:
+        """Make it with one key, unless there is one; the name of that key.
+
+        A Secret that is there stays as it is, whatever it holds: what a lost key has sealed is lost with it.
+
+        Raises:
+            NotDone: it can't be looked at, or made.
+        """
+        if await self._objects.read(SECRET, self._namespace, self._name) is not None:
+            return None
+        name = f"{now:%Y-%m-%d}"
+        document = {
+            "metadata": {"name": self._name, "namespace": self._namespace, "labels": _LABELS},
+            "type": "Opaque",
+            "data": {name: _new_key()},
+        }
+        try:
+            await self._objects.create(SECRET, self._namespace, document)
+        except Conflict:
+            return None  # another replica was quicker, and its key is as good
+        return name
+
+    async def read(self, activation: timedelta) -> StoredRing:
+        """The ring as it is; the last key by name counts as there since it was added.
+
+        Raises:
+            ConfigurationError: there is none, or a key in it can't be used.
+            NotDone: it can't be read.
+        """
+        document = await self._objects.read(SECRET, self._namespace, self._name)
+        if document is None:
+            raise ConfigurationError(
+                f"there is no Secret {self.place}; make it: git-token-webhook keys ensure --secret {self.place}"
+            )
+        keys = []
+        for name, text in sorted((document.get("data") or {}).items()):
+            if name.startswith("."):
+                continue
+            try:
+                keys.append(derive_key(parse_key(base64.b64decode(text)), name))
+            except (ValueError, binascii.Error) as error:
+                raise ConfigurationError(f"{name} in the Secret {self.place} {error}") from None
+        if not keys:
+            raise ConfigurationError(f"the Secret {self.place} holds no key")
+        made = datetime.fromisoformat(document["metadata"]["creationTimestamp"])
+        since = {key.kid: made for key in keys}
+        if len(keys) > 1:
+            since[keys[-1].kid] = _added(document, made)
+        return StoredRing(KeyRing(tuple(keys), since, activation), document)
+
+    async def add(self, stored: StoredRing, name: str, now: datetime) -> KeyRing:
+        """The ring with one more key, which must be the last by name.
+
+        Raises:
+            ConfigurationError: it isn't, or there is one of this name.
+            Conflict: somebody else has changed the Secret.
+            NotDone: it can't be changed.
+        """
+        last = stored.ring.keys[-1].name
+        if name <= last:
+            raise ConfigurationError(
+                f"{name} would not be the last key by name, and so never seal; choose another --name"
+            )
+        metadata = dict(stored.document["metadata"])
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), ADDED_AT: f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        data = {**stored.document["data"], name: _new_key()}
+        await self._objects.replace(SECRET, {**stored.document, "metadata": metadata, "data": data})
+        return (await self.read(stored.ring.activation)).ring
+
+    async def remove(self, stored: StoredRing, name: str) -> None:
+        """Take a key out of the Secret.
+
+        Raises:
+            Conflict: somebody else has changed the Secret.
+            NotDone: it can't be changed.
+        """
+        data = {key: text for key, text in stored.document["data"].items() if key != name}
+        await self._objects.replace(SECRET, {**stored.document, "data": data})
+
+
+def _new_key() -> str:
+    # A Secret's values are base64 already, and a key file holds base64 itself.
+    return base64.b64encode(base64.b64encode(secrets.token_bytes(SHORTEST)) + b"\n").decode()
+
+
+def _added(document: Json, made: datetime) -> datetime:
+    text = (document["metadata"].get("annotations") or {}).get(ADDED_AT)
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        found = None
+    if found is not None and found.tzinfo is not None:
+        return found
+    # Added by hand: the last change of the Secret that the API server knows of can't be earlier.
+    times = [entry["time"] for entry in document["metadata"].get("managedFields") or [] if entry.get("time")]
+    return max((datetime.fromisoformat(time) for time in times), default=made)

@@ -1,0 +1,337 @@
+"""One question to a provider: remembered for a while, asked once however many want to know, answered in time.
+
+A Secret is judged by two calls (mutating, validating), storage conflicts and replays repeat them, and a GitOps tool
+writes a hundred Secrets with one token at once. None of that may cost the provider's patience more than one inspection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from webhook.caches import ExpiringCache
+from webhook.providers.base import Api, NoAnswer, Provider
+from webhook.providers.evidence import Recorder, secret_of
+from webhook.providers.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, same_for_all
+from webhook.providers.hosts import Host, Kind
+from webhook.providers.requirements import Requirement
+
+LONGEST_BAD_NEWS = 10.0
+"""Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
+_USUAL_ANSWER = 4096
+"""Bytes that the cache has for each of its entries. An answer usually takes half of it; fewer fit of larger ones."""
+_GRACE = 0.25
+"""Seconds that a provider has to say itself that time is over, which it does with better words."""
+_REPORT_BUG = "Report this to the maintainers of git-token-webhook."
+_PACKAGE = Path(__file__).parent
+
+
+class Apis(Protocol):
+    """Where the API of a host comes from; `providers.http.ProviderClient` is it."""
+
+    def api(
+        self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
+    ) -> Api:
+        """See `providers.http.ProviderClient.api`."""
+        ...
+
+    def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
+        """See `providers.http.ProviderClient.note_account`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """An exception that no provider should raise, without what it holds: that may be a credential.
+
+    Attributes:
+        exception: its class.
+        where: file, line and function of ours that it came through last.
+    """
+
+    exception: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What one caller of `Inspector.inspect` gets.
+
+    Attributes:
+        checked_at: when the provider was really asked (UTC).
+        cached: remembered from before.
+        coalesced: learnt from an inspection that somebody else had begun.
+        seconds: how long this caller waited.
+    """
+
+    answer: Answer
+    checked_at: datetime
+    cached: bool = False
+    coalesced: bool = False
+    seconds: float = 0.0
+
+
+class Asker(Protocol):
+    """Who knows the answers; `Inspector` is it."""
+
+    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+        """See `Inspector.inspect`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    answer: Answer
+    checked_at: datetime
+
+
+class Inspector:
+    """Asks providers, behind a cache of verdicts and a single flight for each question.
+
+    Verdicts are kept in memory only, under digests that are keyed with a key of this process: neither a token nor
+    a hash that somebody could try tokens against is in them.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[Kind, Provider],
+        client: Apis,
+        *,
+        cache_ttl: float = 60.0,
+        cache_entries: int = 4096,
+        decision_timeout: float = 8.0,
+        digest_key: bytes | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        on_error: Callable[[Bug], None] = lambda bug: None,
+        lasting: bool = False,
+        lifetime: Callable[[Answer], float] | None = None,
+        evidence: bool = False,
+    ) -> None:
+        """
+        Args:
+            providers: who answers for which kind of host.
+            client: gives each inspection its API.
+            cache_ttl: seconds that a sufficient answer is remembered; 0 remembers nothing. A refusal is remembered for
+                a sixth of that, `LONGEST_BAD_NEWS` at most; what could not be verified never is.
+            cache_entries: how many answers are remembered; those longest unused go first.
+            decision_timeout: seconds that one inspection may take, whoever waits for it.
+            digest_key: what digests are made with; a fresh one where nobody else must come to the same ones.
+            clock: the time of day, for people and for the expiry of tokens.
+            monotonic: seconds, for how long answers are remembered.
+            on_error: told of exceptions that providers should not raise.
+            lasting: remember every answer as long as there is room, refusals and silence too, until
+                `forget_unverified`: for a report, which asks once however long it takes.
+            lifetime: for how many seconds an answer is remembered, instead of all that.
+            evidence: keep with each answer what was asked and answered, see `Answer.evidence`.
+        """
+        self._providers = providers
+        self._client = client
+        self._ttl = cache_ttl
+        self._decision_timeout = decision_timeout
+        self._clock = clock
+        self._monotonic = monotonic
+        self._on_error = on_error
+        self._own_lifetime = lifetime if not lasting else lambda answer: math.inf
+        self._evidence = evidence
+        self._secret = digest_key or secrets.token_bytes(32)
+        self._known: ExpiringCache[_Known] = ExpiringCache(
+            entries=cache_entries, size=cache_entries * _USUAL_ANSWER, size_of=_size_of, clock=monotonic
+        )
+        self._flights: dict[bytes, asyncio.Task[_Known]] = {}
+        self._closed = False
+
+    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+        """The provider's answer, or for every role what kept us from having one.
+
+        Args:
+            question: what is asked.
+            deadline: when the answer is needed at the latest, by the running loop's `time()`. It ends this wait and
+                not the inspection, which others may be waiting for.
+        """
+        key = self._key(question)
+        if (known := self._known.get(key)) is not None:
+            return Inspected(known.answer, known.checked_at, cached=True)
+        provider = self._providers.get(question.host.kind)
+        if provider is None:
+            reason = f"is a {question.host.kind} host, which this version can't check"
+            answer = same_for_all(question, Finding(Outcome.UNSUPPORTED, reason=reason))
+            return Inspected(answer, self._clock())
+
+        started = self._monotonic()
+        flight = self._flights.get(key)
+        coalesced = flight is not None
+        if flight is None:
+            if self._closed:
+                return self._too_late(question, "is not asked, because this process ends")
+            if deadline <= asyncio.get_running_loop().time():
+                return self._too_late(question, "was not asked, because no time was left")
+            flight = self._begin(key, question, provider, deadline)
+        # Neither this caller's end nor its cancellation reaches the flight, as it would if it were awaited itself.
+        await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        seconds = self._monotonic() - started
+        if not flight.done():
+            answer = _unverified(question, "did not answer in time", transient=True)
+            return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
+        if flight.cancelled():
+            answer = _unverified(question, "was not asked to the end, because this process ends", transient=True)
+            return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
+        known = flight.result()
+        return Inspected(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
+
+    def digest(self, question: Question) -> bytes:
+        """A keyed digest of a question's credential at its host, by which the same one is known again."""
+        return self._credential_digest(question)
+
+    def forget_unverified(self) -> None:
+        """Ask again where there was no answer that means anything."""
+        self._known.forget(lambda known: says_nothing(known.answer))
+
+    async def aclose(self) -> None:
+        """End all inspections under way, and begin no more."""
+        self._closed = True
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _too_late(self, question: Question, reason: str) -> Inspected:
+        return Inspected(_unverified(question, reason, transient=True), self._clock())
+
+    # The cache.
+
+    def _lifetime(self, answer: Answer) -> float:
+        """Seconds that `answer` stays true enough; never beyond the token's own end."""
+        if self._own_lifetime is not None:
+            return self._own_lifetime(answer)
+        if says_nothing(answer):
+            return 0.0
+        outcomes = {finding.outcome for finding in answer.findings.values()}
+        lifetime = self._ttl
+        if not outcomes <= {Outcome.SUFFICIENT, Outcome.UNSUPPORTED}:
+            lifetime = min(self._ttl / 6, LONGEST_BAD_NEWS)
+        if answer.facts.expires_at is not None:
+            lifetime = min(lifetime, (answer.facts.expires_at - self._clock()).total_seconds())
+        return lifetime
+
+    # The flight.
+
+    def _begin(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> asyncio.Task[_Known]:
+        flight = asyncio.create_task(self._fly(key, question, provider, needed_by), name="inspection")
+        self._flights[key] = flight
+        flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        return flight
+
+    async def _fly(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> _Known:
+        checked_at = self._clock()
+        answer = await self._ask(question, provider, needed_by)
+        known = _Known(answer, checked_at)
+        self._known.put(key, known, self._lifetime(answer))
+        return known
+
+    async def _ask(self, question: Question, provider: Provider, needed_by: float) -> Answer:
+        recorder: Recorder | None = None
+
+        def recorded(api: Api) -> Api:
+            nonlocal recorder
+            recorder = Recorder(api, secret_of(question))
+            return recorder
+
+        answer = await self._ask_api(question, provider, needed_by, recorded if self._evidence else lambda api: api)
+        return answer if recorder is None else replace(answer, evidence=recorder.exchanges)
+
+    async def _ask_api(
+        self, question: Question, provider: Provider, needed_by: float, wrap: Callable[[Api], Api]
+    ) -> Answer:
+        deadline = asyncio.get_running_loop().time() + self._decision_timeout
+        api = self._client.api(
+            question.host, provider, self._credential_digest(question), deadline, min(needed_by, deadline)
+        )
+        patience = asyncio.timeout_at(deadline + _GRACE)
+        try:
+            async with patience:
+                answer = await provider.inspect(question, wrap(api))
+            if not question.requirements.keys() <= answer.findings.keys():
+                raise LookupError
+            if answer.facts.account:
+                self._client.note_account(question.host, self._credential_digest(question), answer.facts.account)
+        except NoAnswer as silence:
+            return _unverified(question, str(silence), transient=silence.transient, remedy=silence.remedy)
+        except Exception as error:
+            if isinstance(error, TimeoutError) and patience.expired():
+                return _unverified(question, f"did not answer within {self._decision_timeout:g} s", transient=True)
+            self._on_error(Bug(type(error).__name__, _where(error)))
+            reason = f"could not be asked, because of an error in this program ({type(error).__name__})"
+            return _unverified(question, reason, remedy=_REPORT_BUG)
+        return answer
+
+    # The keys.
+
+    def _key(self, question: Question) -> bytes:
+        host = question.host
+        requirements = [(role.value, _stated(question.requirements[role])) for role in sorted(question.requirements)]
+        needs = [(need.access.value, need.certain, need.path) for need in question.repositories]
+        credential = (*_fields(question.credential), *_git_auth(question.credential))
+        path = (question.path, question.open_ended)
+        return self._digest((host.name, host.api_url, host.kind, credential, path, requirements, needs))
+
+    def _credential_digest(self, question: Question) -> bytes:
+        return self._digest(("credential", question.host.name, _fields(question.credential)))
+
+    def _digest(self, parts: tuple[object, ...]) -> bytes:
+        # What Python writes of texts, truths and lists of them is in ASCII as far as it must be, and never the same of
+        # two that differ.
+        return hashlib.blake2b(repr(parts).encode(), key=self._secret, digest_size=32).digest()
+
+
+def _size_of(known: _Known) -> int:
+    # An object of Python for each text, which is written with a name of its field or two.
+    return 2 * len(repr(known.answer))
+
+
+def _fields(credential: Credential) -> tuple[str | None, ...]:
+    if isinstance(credential, GitHubAppCredential):
+        return ("app", credential.app_id, credential.private_key.get_secret_value(), credential.installation_id)
+    return ("token", credential.token.get_secret_value(), credential.username)
+
+
+def _git_auth(credential: Credential) -> tuple[str, ...]:
+    """How Argo CD sends the credential: the same token may work as Bearer and fail as Basic."""
+    if isinstance(credential, GitHubAppCredential) or credential.git_auth is None:
+        return ()
+    return (credential.git_auth.scheme.value, credential.git_auth.username)
+
+
+@lru_cache(maxsize=256)
+def _stated(requirement: Requirement) -> str:
+    return repr(requirement)
+
+
+def says_nothing(answer: Answer) -> bool:
+    """Whether whoever asks again may learn more."""
+    return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
+
+
+def _unverified(question: Question, reason: str, *, transient: bool = False, remedy: str = "") -> Answer:
+    return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=transient, remedy=remedy))
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of ours on the way of `error`: code of ours, which holds no secret."""
+    ours = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)
+    ]
+    if not ours:
+        return "unknown"
+    frame = ours[-1]
+    return f"webhook/{Path(frame.filename).relative_to(_PACKAGE).as_posix()}:{frame.lineno} in {frame.name}"

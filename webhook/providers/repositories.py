@@ -1,0 +1,152 @@
+"""Repositories that a runtime token must reach, besides the one that its Secret's URL names.
+
+Each provider says of each repository what its replies mean; this puts it together into one finding, in which every
+repository that can't be reached is named, those that share a reason together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from webhook.providers.base import Api, NoAnswer, TooLate
+from webhook.providers.concurrency import together_in_time
+from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed
+from webhook.providers.requirements import Role
+from webhook.review.messages import join
+
+_T = TypeVar("_T")
+# What is worse in its consequences comes first; a lack that is proven outweighs what nobody knows.
+_WORST_FIRST = (Outcome.BLOCKED, Outcome.INSUFFICIENT, Outcome.UNVERIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Why a token doesn't reach a repository, or isn't known to.
+
+    Attributes:
+        outcome: blocked, insufficient or unverified.
+        reason: a clause that stands after the host's name, in which ``{}`` stands for the repository, or for several.
+        remedy: a whole sentence that says what to do, where something can be done.
+        unseen: the provider shows nothing of it (404).
+        transient: where unverified, waiting can help.
+    """
+
+    outcome: Outcome
+    reason: str
+    remedy: str = ""
+    unseen: bool = False
+    transient: bool = False
+
+
+Fate = Unreached | NoAnswer | None
+"""What became of one repository: why it isn't reached, why nothing was learnt, or None where the token reaches it."""
+
+
+async def look(
+    question: Question, api: Api, ask: Callable[[RepositoryNeed], Coroutine[Any, Any, _T]]
+) -> list[tuple[RepositoryNeed, _T | NoAnswer]]:
+    """Ask for all of the question's repositories at once, as long as whoever waits for the answer can wait.
+
+    Args:
+        ask: one request (or several in one round) about one repository.
+    """
+    needs = question.repositories
+    learnt = await together_in_time(api.needed_by, *(ask(need) for need in needs))
+    return list(zip(needs, learnt, strict=True))
+
+
+def add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
+    """The answer with what its runtime finding owes to these repositories.
+
+    What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first. For a
+    repository that is perhaps none of the token's there is a warning and no verdict.
+    """
+    unseen = tuple(need.name for need, fate in fates if isinstance(fate, Unreached) and fate.unseen)
+    if Role.RUNTIME in answer.findings:
+        answer = replace(answer, unseen=unseen)
+    answer = _add(answer, question, [(need, fate) for need, fate in fates if need.certain])
+    doubtful = [(need, fate) for need, fate in fates if not need.certain]
+    return _doubted(question, answer, _add(answer, question, doubtful)) if doubtful else answer
+
+
+def doubting(question: Question, judge: Callable[[Question], Answer]) -> Answer:
+    """The same for a provider that puts its findings together itself.
+
+    Args:
+        judge: what the replies mean for these of the question's repositories; pure, and called twice.
+    """
+    sure = tuple(need for need in question.repositories if need.certain)
+    answer = judge(replace(question, repositories=sure))
+    return answer if sure == question.repositories else _doubted(question, answer, judge(question))
+
+
+def _doubted(question: Question, answer: Answer, doubtful: Answer) -> Answer:
+    """The answer with a warning of what is worse in another one, which counts repositories that are perhaps needed."""
+    own, other = answer.findings.get(Role.RUNTIME), doubtful.findings.get(Role.RUNTIME)
+    warnings = dict.fromkeys((*answer.facts.warnings, *doubtful.facts.warnings))
+    if own is not None and other is not None and own.outcome is Outcome.SUFFICIENT and other != own:
+        what = other.reason or f"says that this token also needs {join(other.lacks)} elsewhere"
+        warnings[f"{question.host.name} {what}; {_PERHAPS}."] = None
+    facts = replace(answer.facts, warnings=tuple(warnings))
+    return replace(answer, facts=facts, complete=answer.complete and doubtful.complete)
+
+
+_PERHAPS = "Argo CD syncs from there, with this token unless another credential's URL is longer"
+
+
+def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
+    own = answer.findings.get(Role.RUNTIME)
+    if own is None:
+        return answer
+    late = [need.name for need, fate in fates if isinstance(fate, TooLate)]
+    problems = [(need, problem) for need, fate in fates if (problem := _problem(fate)) is not None]
+    about_itself = own.outcome is not Outcome.SUFFICIENT and (own.lacks or own.outcome not in _WORST_FIRST)
+    if problems and not about_itself:
+        answer = _with(answer, own, _grouped(problems))
+    if late:
+        warning = f"There was no time to ask {question.host.name} whether this token reaches {join(late)}."
+        facts = replace(answer.facts, warnings=(*answer.facts.warnings, warning))
+        answer = replace(answer, facts=facts, complete=False)
+    return answer
+
+
+def _problem(fate: Fate) -> Unreached | None:
+    if isinstance(fate, TooLate):
+        return None
+    return unanswered(fate) if isinstance(fate, NoAnswer) else fate
+
+
+def unanswered(silence: NoAnswer) -> Unreached:
+    """What it means that a request about a repository brought nothing."""
+    return Unreached(Outcome.UNVERIFIED, f"{silence} when asked for {{}}", silence.remedy, transient=silence.transient)
+
+
+def _grouped(problems: Iterable[tuple[RepositoryNeed, Unreached]]) -> list[Unreached]:
+    """One for each reason, with the repositories that share it named, the worst first."""
+    names: dict[tuple[Outcome, str], dict[str, None]] = {}
+    first: dict[tuple[Outcome, str], Unreached] = {}
+    for need, problem in problems:
+        key = (problem.outcome, problem.reason)
+        names.setdefault(key, {})[need.name] = None
+        first.setdefault(key, problem)
+    told = [replace(one, reason=one.reason.replace("{}", join(names[key]))) for key, one in first.items()]
+    return sorted(told, key=lambda one: _WORST_FIRST.index(one.outcome))
+
+
+def _with(answer: Answer, own: Finding, problems: list[Unreached]) -> Answer:
+    worst, remedy = problems[0].outcome, problems[0].remedy
+    transient = all(problem.transient for problem in problems)
+    reasons = [problem.reason for problem in problems]
+    if own.outcome is not Outcome.SUFFICIENT:
+        reasons.insert(0, own.reason)
+        transient = transient and own.transient
+        if _WORST_FIRST.index(own.outcome) <= _WORST_FIRST.index(worst):
+            worst, remedy = own.outcome, answer.remedy
+    reason = ", and ".join(dict.fromkeys(reasons))
+    needed = remedy if worst is Outcome.UNVERIFIED else ""
+    findings = {**answer.findings, Role.RUNTIME: Finding(worst, reason=reason, transient=transient, remedy=needed)}
+    if any(finding.lacks for finding in findings.values()):  # another role's, which a better token mends
+        remedy = answer.remedy
+    return replace(answer, findings=findings, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Everything between us and a provider's socket."""

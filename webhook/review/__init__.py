@@ -1,0 +1,1 @@
+"""The judgement: one Secret in, one decision out."""

@@ -1,0 +1,185 @@
+"""Repositories that Argo CD Applications sync, as far as they would be synced with a credential.
+
+Argo CD takes the credential with the longest URL that a repository's begins with. Which others there are, nobody here
+may read. So a repository that is only known from an Application is perhaps this credential's and perhaps not, and one
+that it can't reach is worth a warning and no denial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from webhook.providers.findings import RepositoryNeed
+from webhook.providers.requirements import Level
+from webhook.providers.token_shapes import name_holds_token
+from webhook.providers.urls import GitUrl, MalformedUrl, parse_git_url
+from webhook.review.exemptions import Cluster, Unavailable
+
+MOST = 100
+"""Repositories that one credential is asked about, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What the cluster's Applications sync.
+
+    Attributes:
+        by_host: their Git repositories over HTTPS.
+        complete: False where there are more Applications than are looked at.
+    """
+
+    by_host: Mapping[str, Sequence[GitUrl]] = field(default_factory=dict)
+    complete: bool = True
+
+    @classmethod
+    def of(cls, urls: Iterable[str], *, complete: bool = True) -> Synced:
+        """What these URLs name, apart from those that show a token, by somebody's slip, and so must not be shown. What
+        is no URL of a Git repository over HTTPS uses none that we know."""
+        found: dict[str, dict[GitUrl, None]] = {}
+        for url in urls:
+            try:
+                parsed = parse_git_url(url)
+            except MalformedUrl:
+                continue
+            if parsed.uses_token and not name_holds_token(url):
+                found.setdefault(parsed.host, {})[parsed] = None
+        return cls({host: tuple(found[host]) for host in found}, complete)
+
+
+class ApplicationsSource(Protocol):
+    """Where the Applications are known."""
+
+    async def synced_repositories(self) -> Synced:
+        """What all Applications of the cluster sync. Raises `Unavailable`."""
+        ...
+
+
+class ApiServer(Cluster, ApplicationsSource, Protocol):
+    """All that we ask the API server."""
+
+
+class Source(msgspec.Struct, rename={"repo_url": "repoURL"}):
+    """Where an Application is synced from."""
+
+    repo_url: str = ""
+    chart: str = ""
+
+
+class _Hydrator(msgspec.Struct, rename={"dry_source": "drySource"}):
+    dry_source: Source = msgspec.field(default_factory=Source)
+
+
+class Spec(msgspec.Struct, rename={"source_hydrator": "sourceHydrator"}):
+    """What of an Application's spec is looked at."""
+
+    source: Source | None = None
+    sources: list[Source] | None = None
+    source_hydrator: _Hydrator | None = None
+    project: str = ""
+
+
+class _Application(msgspec.Struct):
+    spec: Spec = msgspec.field(default_factory=Spec)
+
+
+class _Metadata(msgspec.Struct, rename={"next": "continue"}):
+    next: str = ""
+
+
+class Page(msgspec.Struct):
+    """A part of a list of Applications (Argo CD: pkg/apis/application/v1alpha1). Nothing else in it is even decoded."""
+
+    items: list[_Application]
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+    def urls(self) -> list[str]:
+        """Of all that is no Helm chart."""
+        return [source.repo_url for one in self.items for source in sources_of(one.spec) if not source.chart]
+
+
+def sources_of(spec: Spec) -> Iterable[Source]:
+    """All that it is synced from, Helm charts as well."""
+    if spec.source_hydrator is not None:
+        yield spec.source_hydrator.dry_source
+    elif spec.sources:  # beside which Argo CD passes over `source`
+        yield from spec.sources
+    elif spec.source is not None:
+        yield spec.source
+
+
+def decode(body: bytes) -> Page:
+    """A page as the API server sends it.
+
+    Raises:
+        Unavailable: it is none.
+    """
+    try:
+        return msgspec.json.decode(body, type=Page)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unavailable("what the API server says of them can't be read") from None
+
+
+async def needs_of(
+    url: GitUrl,
+    known: Sequence[RepositoryNeed],
+    source: ApplicationsSource | None,
+    deadline: float,
+    *,
+    open_ended: bool = False,
+) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
+    """The repositories that are perhaps synced with the credential of this URL, and what to warn of.
+
+    Args:
+        known: what it must reach anyway.
+        source: None where there is no API server.
+        deadline: when the decision must stand, by the event loop's clock; the list may take half of what is left.
+        open_ended: the URL may end inside a name.
+    """
+    now = asyncio.get_running_loop().time()
+    try:
+        if source is None:
+            raise Unavailable("no API server can be asked from here")
+        async with asyncio.timeout_at(now + max(0.0, deadline - now) / 2):
+            synced = await source.synced_repositories()
+    except Unavailable as error:
+        return (), (f"What Argo CD Applications sync with this token isn't checked: {error}.",)
+    except TimeoutError:
+        return (), ("What Argo CD Applications sync with this token isn't checked: the list takes too long.",)
+    return _below(url, known, synced, open_ended)
+
+
+def _below(
+    url: GitUrl, known: Sequence[RepositoryNeed], synced: Synced, open_ended: bool
+) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
+    # Argo CD compares in lower case; so do all providers, or nearly.
+    begins = _lower(url.path)
+    seen = {begins, *(_lower(need.path) for need in known)}
+    found: dict[tuple[str, ...], RepositoryNeed] = {}
+    for repository in synced.by_host.get(url.host, ()):
+        path = _lower(repository.path)
+        if _begins_with(path, begins, open_ended) and path not in seen and repository.insecure == url.insecure:
+            found.setdefault(path, RepositoryNeed(repository.path, Level.READ, certain=False))
+    needs = tuple(found[path] for path in sorted(found))
+    warnings: list[str] = []
+    if len(needs) > MOST:
+        warnings.append(
+            f"Argo CD Applications sync {len(needs)} repositories below this URL; the first {MOST} of them are checked."
+        )
+    if not synced.complete:
+        warnings.append("There are more Argo CD Applications than are looked at; what the others sync isn't checked.")
+    return needs[:MOST], tuple(warnings)
+
+
+def _begins_with(path: tuple[str, ...], begins: tuple[str, ...], open_ended: bool) -> bool:
+    if not open_ended or len(path) < len(begins):
+        return path[: len(begins)] == begins
+    return path[: len(begins) - 1] == begins[:-1] and path[len(begins) - 1].startswith(begins[-1])
+
+
+def _lower(path: Iterable[str]) -> tuple[str, ...]:
+    return tuple(segment.lower() for segment in path)

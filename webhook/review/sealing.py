@@ -1,0 +1,363 @@
+"""What a write of users' tokens looks like where they are sealed: `/mutate` makes it so, `/validate` sees that it is.
+
+A sealed value is random, so that the same token is never sealed twice: what the Secret has already, and what the
+request brings sealed, stays byte for byte. What is stored as immutable stays as it is, for the API server would refuse
+the whole write.
+
+``kubectl apply`` keeps the manifest, token and all, in an annotation. What is sealed there is replaced by what is
+stored; kubectl only goes by the annotation's keys, so that its next apply has nothing to change (KUBERNETES.md §1.8).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from webhook.credentials.extract import Entry, Undecodable, UserValue, opened_data, user_values
+from webhook.credentials.matching import Match
+from webhook.credentials.secret_search import SecretSearch
+from webhook.decision import Cause
+from webhook.keyring.jwe import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealed_length, sealing_key
+from webhook.keyring.opener import Opener
+from webhook.providers.token_shapes import name_holds_token
+from webhook.subject import SecretObject, Subject
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+MOST_DATA = 1024 * 1024
+"""Bytes that the values of a Secret may have together (Kubernetes: MaxSecretSize)."""
+MOST_ANNOTATIONS = 256 * 1024
+"""Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
+# Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
+_LONGEST_LAST_APPLIED = 131072
+_LINE_BREAKS = str.maketrans("", "", "\r\n")
+
+_MISSED = (
+    "This token is in plain text, and this webhook admits only what it has sealed: its mutating call was missed, or "
+    "another webhook put this value in after it. Write it again; where that doesn't help, see that the "
+    "MutatingWebhookConfiguration is in place."
+)
+_FROZEN = "This token stays in plain text, because its Secret is immutable: create that anew, with a new token."
+_IMMUTABLE = (
+    "This Secret is immutable, and the API server denies every change of its tokens: delete it, and create it again "
+    "with the new token."
+)
+_REMOVED = (
+    f"The annotation {LAST_APPLIED} would have kept a token in plain text, so that it was taken away: the next kubectl "
+    "apply warns that it is missing, and doesn't delete keys that the manifest doesn't have any more."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What is to be changed.
+
+    Attributes:
+        values: the new text of a value by its key, sealed.
+        kids: the key that each of them is sealed by.
+        last_applied: the annotation as it shall be; None where it shall not be there. Without a change, absent.
+        warnings: whole sentences.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    kids: Mapping[str, str] = field(default_factory=dict)
+    last_applied: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -> Sealed:
+    """What makes a write hold no user's token in plain text; of one that can't be sealed, `unsealed_causes` speaks."""
+    secret = subject.object
+    if secret is None:
+        return Sealed()
+    sealer = _Sealer(subject.old, secret.namespace, opener, now)
+    users = user_values(secret, match, opener)
+    if _sealed_size(secret, users) > MOST_DATA:
+        return Sealed()  # `unsealed_causes` says so; of what the API server would say nobody learns why
+    texts = {key: sealer.sealed(value) for key, value in users.items() if not value.kid}
+    values = {key: text for key, text in texts.items() if text is not None}
+    kids = {key: kid for key, text in values.items() if (kid := sealing_key(text)) is not None}
+    written = {key: values.get(key) or _text(secret, key) for key in users if key in values or users[key].kid}
+    search = SecretSearch(form for key in written for form in _forms(users[key]))
+    last_applied, warnings = _without_tokens(secret, match, sealer, users, written, search)
+    stays = [key for key in users if key not in written and _is_frozen(subject.old) and not _is_changed(subject, key)]
+    frozen = [f"{users[key].field}: {_FROZEN}" for key in stays]
+    return Sealed(values, kids, last_applied, (*warnings, *frozen, *_shown_elsewhere(secret, search)))
+
+
+def immutable_warnings(subject: Subject, entries: Iterable[Entry]) -> list[str]:
+    """What to say of entries that change although the stored Secret is immutable: the API server denies the write, and
+    names neither the entry nor what to do."""
+    if not _is_frozen(subject.old):
+        return []
+    return [f"{entry.field}: {_IMMUTABLE}" for entry in entries if _is_changed(subject, entry.key)]
+
+
+def _is_changed(subject: Subject, key: str) -> bool:
+    secret, old = subject.object, subject.old
+    return secret is not None and old is not None and secret.data.get(key) != old.data.get(key)
+
+
+def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Cause]:
+    """What is wrong with a write that `seal_values` would have changed."""
+    secret = subject.object
+    if secret is None or _is_frozen(subject.old):
+        return []
+    users = user_values(secret, match, opener)
+    size = _sealed_size(secret, users)
+    return [Cause(value.field, _why_unsealed(value, size)) for value in users.values() if not value.kid]
+
+
+def _sealed_size(secret: SecretObject, users: Mapping[str, UserValue]) -> int:
+    """Bytes of the Secret's data once users' tokens are sealed, as Kubernetes counts them."""
+    size = 0
+    for key, text in secret.data.items():
+        value = users.get(key)
+        if value is None or value.kid:
+            size += len(text) // 4 * 3 - text[-2:].count("=")
+        else:
+            length = len(value.plaintext.get_secret_value().encode())
+            size += sealed_length(length, Place(secret.namespace, key, host=value.host))
+    return size
+
+
+def _why_unsealed(value: UserValue, size: int) -> str:
+    if len(value.plaintext.get_secret_value().encode()) > LONGEST:
+        return f"This value is longer than {LONGEST} bytes, which can't be sealed; write the token alone."
+    if size > MOST_DATA:
+        return (
+            f"Sealing makes the data of this Secret {size} bytes large, and Kubernetes stores {MOST_DATA} at most; "
+            "keep its tokens in several Secrets."
+        )
+    return _MISSED
+
+
+def _is_frozen(old: SecretObject | None) -> bool:
+    return old is not None and old.immutable
+
+
+def _text(secret: SecretObject, key: str) -> str:
+    return base64.b64decode(secret.data[key]).decode()
+
+
+class _Sealer:
+    """Seals the values of one write."""
+
+    def __init__(self, old: SecretObject | None, namespace: str, opener: Opener, now: datetime) -> None:
+        self._old = old
+        self._opened = _opened_of(old, opener)
+        self._frozen = _is_frozen(old)
+        self._namespace = namespace
+        self.opener = opener
+        self._now = now
+
+    def sealed(self, value: UserValue) -> str | None:
+        """The text that shall be stored; None where the plain one has to stay."""
+        place, ring = Place(self._namespace, value.key, host=value.host), self.opener.ring
+        stored = self._stored(value)
+        try:
+            text = seal_or_keep(value.plaintext, stored, place, ring, self._now)
+        except TooLong:
+            return None
+        return None if self._frozen and text != stored else text
+
+    def sealed_aside(self, value: UserValue) -> str:
+        """The text for a value of a key that the Secret doesn't have any more; none of one that is too long."""
+        try:
+            place = Place(self._namespace, value.key, host=value.host)
+            return seal(value.plaintext, place, self.opener.ring.active(self._now))
+        except TooLong:
+            return ""
+
+    def _stored(self, value: UserValue) -> str | None:
+        """The sealed text that the stored Secret has for a value, if it opens there and for the same host."""
+        opened = self._opened.get(value.key)
+        if self._old is None or opened is None:
+            return None
+        if self.opener.closed_for(self._old, value.key, opened, value.host) is not None:
+            return None
+        return _text(self._old, value.key)
+
+
+def _opened_of(secret: SecretObject | None, opener: Opener) -> Mapping[str, Opened]:
+    if secret is None:
+        return {}
+    try:
+        return opened_data(secret, opener).opened
+    except Undecodable:  # nothing of it is kept
+        return {}
+
+
+def _shown_elsewhere(secret: SecretObject, search: SecretSearch) -> list[str]:
+    """What to say of labels and annotations in which a token stands that is sealed: some tools keep whole manifests
+    there. They belong to others, so that they stay as they are."""
+    warnings: list[str] = []
+    for what, marks in (("label", secret.labels), ("annotation", secret.annotations)):
+        for name, value in marks.items():
+            if name == LAST_APPLIED or not (search.is_shown_in(_unwrapped(value)) or search.is_shown_in(name)):
+                continue
+            hidden = search.is_shown_in(name) or name_holds_token(name)
+            warnings.append(
+                f"The {what} {'whose name is one' if hidden else name} holds a token in plain text, which stays there "
+                "although the value is sealed: take it away, and replace the token."
+            )
+    return warnings
+
+
+# The annotation of kubectl.
+
+
+def _without_tokens(
+    secret: SecretObject,
+    match: Match,
+    sealer: _Sealer,
+    users: Mapping[str, UserValue],
+    written: Mapping[str, str],
+    search: SecretSearch,
+) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """The annotation, as far as it has to change, and what is to be said of it.
+
+    Args:
+        written: the sealed text of each value of the Secret, except of those that stay plain.
+        search: for what they hold.
+    """
+    text = changed = secret.annotations.get(LAST_APPLIED)
+    if text is None or changed is None:
+        return {}, ()
+    try:
+        applied = _Applied(text, secret)
+        values = user_values(applied.secret, match, sealer.opener)
+    except (_Unreadable, Undecodable):
+        shown = [text]
+    else:
+        for key in applied.secret.data:
+            value = values.get(key)
+            if value is not None and value.kid:
+                continue  # sealed already
+            if key in written:
+                applied.put(key, written[key])
+            elif value is not None and key not in users:  # or it is in plain text in the Secret itself
+                applied.put(key, sealer.sealed_aside(value))
+        changed = applied.text()
+        shown = applied.texts()
+    shows_one = any(search.is_shown_in(_unwrapped(one)) for one in shown)
+    if changed == text and not shows_one:
+        return {}, ()
+    if shows_one or len(changed) > _LONGEST_LAST_APPLIED or _annotations_size(secret, changed) > MOST_ANNOTATIONS:
+        return {LAST_APPLIED: None}, (_REMOVED,)
+    return {LAST_APPLIED: changed}, ()
+
+
+def _annotations_size(secret: SecretObject, last_applied: str) -> int:
+    """Bytes of all annotations, as Kubernetes counts them, with another text of kubectl's."""
+    annotations = {**secret.annotations, LAST_APPLIED: last_applied}
+    texts = (text for name, value in annotations.items() for text in (name, value))
+    return sum(len(text.encode(errors="surrogatepass")) for text in texts)
+
+
+class _Unreadable(ValueError):
+    """It is no manifest of a Secret as kubectl writes them."""
+
+
+class _Applied:
+    """The manifest in kubectl's annotation."""
+
+    def __init__(self, text: str, secret: SecretObject) -> None:
+        """
+        Raises:
+            _Unreadable: what it holds can't be told.
+        """
+        self._original = text
+        self._document = _parsed(text)
+        self._data, self._string_data = self._section("data"), self._section("stringData")
+        # Base64 as Kubernetes reads it (Go: encoding/base64): `base64` breaks lines, and YAML keeps the breaks.
+        given = {key: value.translate(_LINE_BREAKS) for key, value in self._data.items()}
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in self._string_data.items()}
+        self.secret = replace(secret, data={**given, **encoded})
+        # In both: kubectl sends both, and of `data` nothing is ever stored.
+        self._changed = False
+        for key in self._data.keys() & self._string_data.keys():
+            self._put(self._data, key, "")
+
+    def put(self, key: str, value: str) -> None:
+        """Put another text in place of a value's."""
+        if key in self._string_data:
+            self._put(self._string_data, key, value)
+        else:
+            self._put(self._data, key, base64.b64encode(value.encode()).decode())
+
+    def text(self) -> str:
+        """The annotation; as it was where nothing was put into it."""
+        if not self._changed:
+            return self._original
+        # As kubectl writes it: in one line, with a line break at the end.
+        end = "\n" if self._original.endswith("\n") else ""
+        return json.dumps(self._document, separators=(",", ":"), ensure_ascii=self._original.isascii()) + end
+
+    def texts(self) -> list[str]:
+        """All that stands in it by now."""
+        return list(_texts_in(self._document))
+
+    def _put(self, section: dict[str, str], key: str, value: str) -> None:
+        self._changed |= section[key] != value
+        section[key] = value
+
+    def _section(self, name: str) -> dict[str, str]:
+        section = self._document.get(name)
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            raise _Unreadable
+        for key, value in section.items():
+            if value is None:
+                section[key] = ""
+            elif not isinstance(value, str):
+                raise _Unreadable
+        return section
+
+
+def _parsed(text: str) -> dict[str, object]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        document = dict(pairs)
+        if len(document) != len(pairs):
+            raise _Unreadable
+        return document
+
+    try:
+        document = json.loads(text, object_pairs_hook=unique)
+        # What can't be encoded can't be sent back either.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise _Unreadable from None
+    if not isinstance(document, dict):
+        raise _Unreadable
+    return document
+
+
+def _texts_in(document: object) -> Iterator[str]:
+    """All names and texts of a document, however deep."""
+    waiting = [document]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+
+
+def _unwrapped(text: str) -> str:
+    """Without line breaks, as they stand in texts and in JSON: Kubernetes reads base64 with them."""
+    return text.translate(_LINE_BREAKS).replace("\\n", "").replace("\\r", "")
+
+
+def _forms(value: UserValue) -> list[str]:
+    """What a value or a token in it may look like in a manifest, without line breaks: as it is, escaped, in base64."""
+    texts = {value.plaintext.get_secret_value(), *value.tokens}
+    forms = [form for text in texts for form in (text, json.dumps(text)[1:-1])]
+    forms += [base64.b64encode(text.encode(errors="replace")).decode().rstrip("=") for text in texts]
+    return [_unwrapped(form) for form in forms]

@@ -1,0 +1,134 @@
+"""What kubelet and Prometheus ask, on a plain port of its own: /livez, /readyz and /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from aiohttp import hdrs, web
+
+from webhook.metrics import Exported
+from webhook.server.listener import Address, Listener
+
+Check = Callable[[], str | None]
+"""One condition of readiness: why it isn't met, or None."""
+
+MAX_CONNECTIONS = 256
+"""Of the plain port."""
+_PROBE_LIFETIME = 2.0  # seconds for which a look at our own port counts
+_PROBE_TIMEOUT = 2.0
+
+
+def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exported) -> web.Application:
+    """The application of the plain port.
+
+    /livez says that the process answers at all. /readyz says that it can decide: every check holds and its own TLS port
+    answers with the right certificate, where it has one; the text names each, as Kubernetes' own servers do.
+    """
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        failures = {name: check() for name, check in checks.items()}
+        if probe is not None:
+            failures["tls"] = "not tried" if any(failures.values()) else await probe.failure()
+        lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in failures.items()]
+        ready = not any(failures.values())
+        lines.append(f"readyz check {'passed' if ready else 'failed'}\n")
+        return web.Response(status=200 if ready else 503, text="\n".join(lines))
+
+    async def metrics_(request: web.Request) -> web.Response:
+        body, content_type = metrics.exposition(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+    app = web.Application()
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics_)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def served(app: web.Application, address: Address) -> AsyncIterator[Address]:
+    """Serve it on a plain port of its own; where that is.
+
+    Raises:
+        ConfigurationError: the address can't be listened on.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        if runner.server is None:
+            raise RuntimeError("aiohttp has made no server")
+        listener = Listener(address, runner.server, max_connections=MAX_CONNECTIONS, on_failure=lambda reason: None)
+        listener.start()
+        try:
+            yield listener.address
+        finally:
+            listener.stop()
+    finally:
+        await runner.cleanup()
+
+
+class TlsProbe:
+    """Shakes hands with our own TLS port, as the API server would, and looks at what is served."""
+
+    def __init__(self, listener: Callable[[], Listener | None], leaf: Callable[[], bytes]) -> None:
+        """
+        Args:
+            listener: the TLS listener; None while there is none.
+            leaf: the certificate that is to be served, DER.
+        """
+        self._listener = listener
+        self._leaf = leaf
+        self._lock = asyncio.Lock()
+        self._last: tuple[float, bytes, str | None] | None = None
+
+    async def failure(self) -> str | None:
+        """Why the port doesn't serve as it should; None where it does. The answer is used again for two seconds."""
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            leaf = self._leaf()
+            if self._last and self._last[1] == leaf and now - self._last[0] < _PROBE_LIFETIME:
+                return self._last[2]
+            failure = await self._try(leaf)
+            self._last = (now, leaf, failure)
+            return failure
+
+    async def _try(self, leaf: bytes) -> str | None:
+        listener = self._listener()
+        if listener is None:
+            return "nothing listens yet"
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT):
+                served = await _served_leaf(listener)
+        except TimeoutError:
+            return f"our own port didn't answer within {_PROBE_TIMEOUT:g} s"
+        except OSError as error:
+            return f"our own port can't be reached ({type(error).__name__})"
+        return None if served == leaf else "our own port serves another certificate"
+
+
+async def _served_leaf(listener: Listener) -> bytes | None:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.address.host, listener.address.host)  # noqa: S104
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # compared byte for byte instead
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.setblocking(False)
+        connection.bind((host, 0))  # known before the server sees it
+        name = connection.getsockname()
+        listener.expect_probe((name[0], name[1]))
+        await asyncio.get_running_loop().sock_connect(connection, (host, listener.address.port))
+        _, writer = await asyncio.open_connection(sock=connection, ssl=context, server_hostname="")
+        served = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        # With client certificates demanded, the server refuses us only now (TLS 1.3), which is as it should be.
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    return bytes(served) if served else None

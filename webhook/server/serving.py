@@ -1,0 +1,323 @@
+"""The server as a whole: TLS for the API server, health beside it, reloading, and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+
+from webhook.logs import Logger, loop_exception_handler
+from webhook.metrics import Metrics
+from webhook.server import tls
+from webhook.server.file_watcher import INTERVAL, FileWatcher
+from webhook.server.health import MAX_CONNECTIONS, Check, TlsProbe, health_app
+from webhook.server.listener import TOO_MANY, Address, Listener
+from webhook.server.tls import ServingTls, TlsFiles
+
+LISTEN = Address("0.0.0.0", 9443)  # noqa: S104 - the API server is another machine
+HEALTH_LISTEN = Address("0.0.0.0", 8080)  # noqa: S104 - kubelet connects to the pod's address, too
+
+# The API server closes idle connections after 90 s and doesn't retry a call that loses the race against a server that
+# closes first (KUBERNETES.md §1.11), so ours must be the longer patience. It is also how long the head of a request may
+# take to arrive.
+_KEEP_ALIVE = 120.0
+_QUIET = 0.1  # seconds without a request after which none is on its way any more
+_LOG_AGAIN = 60.0  # seconds between two lines about connections that fail for the same reason
+
+_ADVICE = {
+    "no-client-certificate": "the client showed no certificate, which the client CA demands",
+    "client-not-trusted": "the client's certificate is not from the client CA",
+    "not-trusted-by-client": "the client refused our certificate; caBundle of the webhook configuration may be stale",
+    "tls-too-old": "the client speaks nothing newer than TLS 1.1",
+    "plain-http": "the client speaks HTTP without TLS",
+    "no-resources": "there are no file descriptors or memory left",
+    TOO_MANY: "more connections than allowed; those on which nothing was asked for longest are closed",
+}
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Answers whatever comes over TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingOptions:
+    """How to serve.
+
+    Attributes:
+        shutdown_delay: seconds for which everything is still served after the signal to stop, while the cluster learns
+            that nobody should come here any more.
+        shutdown_timeout: seconds that the last requests may take after that.
+        max_connections: on the TLS port. One API server holds some sixty at most (KUBERNETES.md §1.11); each takes a
+            quarter of a MiB for TLS, if its client makes it so.
+        reload_interval: seconds between two looks at the TLS files.
+    """
+
+    tls: TlsFiles
+    listen: Address = LISTEN
+    health_listen: Address = HEALTH_LISTEN
+    shutdown_delay: float = 5.0
+    shutdown_timeout: float = 20.0
+    max_connections: int = 512
+    reload_interval: float = INTERVAL
+
+
+class Server:
+    """Serves one handler over TLS, and health and metrics beside it, from `run` until it is told to stop."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        options: ServingOptions,
+        *,
+        metrics: Metrics,
+        log: Logger,
+        checks: Mapping[str, Check] | None = None,
+        watchers: Sequence[FileWatcher] = (),
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            handler: what the API server talks to.
+            checks: conditions of readiness besides our own, by name.
+            watchers: files to look after while serving, besides the TLS ones.
+            on_start: called as soon as nothing that was configured can keep it from serving.
+
+        Raises:
+            ConfigurationError: the TLS files can't be used.
+        """
+        self._options = options
+        self._metrics = metrics
+        self._log = log
+        self._on_start = on_start
+        watcher = FileWatcher(
+            "certificate",
+            lambda: options.tls.paths,
+            self._load_tls,
+            metrics=metrics,
+            log=log,
+            interval=options.reload_interval,
+        )
+        self._watchers = (watcher, *watchers)
+        self._load_tls()
+        self._handler = handler
+        own_checks = {"shutdown": self._shutdown_reason, "certificate": lambda: self._tls.invalid_reason()}
+        probe = TlsProbe(lambda: self._listener, lambda: self._tls.leaf)
+        health = health_app({**own_checks, **(checks or {})}, probe, metrics)
+        self._health_runner = web.AppRunner(health, access_log=None, shutdown_timeout=0.1)
+        self._listener: Listener | None = None
+        self._health_listener: Listener | None = None
+        self._in_flight = 0
+        self._last_logged: dict[str, float] = {}
+        self._stopping = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set as soon as both ports accept connections."""
+        metrics.observe_server(
+            in_flight=lambda: self._in_flight,
+            connections=lambda: self._listener.connections if self._listener else 0,
+        )
+
+    @property
+    def address(self) -> Address:
+        """Where TLS is served, once started."""
+        if self._listener is None:
+            raise RuntimeError("the server hasn't started")
+        return self._listener.address
+
+    @property
+    def tls(self) -> ServingTls:
+        """What is served at the moment."""
+        return self._tls
+
+    @property
+    def health_address(self) -> Address:
+        """Where health and metrics are served, once started."""
+        if self._health_listener is None:
+            raise RuntimeError("the server hasn't started")
+        return self._health_listener.address
+
+    def stop(self) -> None:
+        """Stop gracefully; called again, stop at once."""
+        if self._stopping.is_set():
+            self._at_once.set()
+        else:
+            self._log.info("stopping", delay=self._options.shutdown_delay, in_flight=self._in_flight)
+        self._stopping.set()
+
+    async def run(self, *, handle_signals: bool = True) -> None:
+        """Serve until SIGTERM, SIGINT or `stop`; after a second one nothing is waited for.
+
+        Raises:
+            ConfigurationError: an address can't be listened on.
+        """
+        asyncio.get_running_loop().set_exception_handler(loop_exception_handler(self._log))
+        async with contextlib.AsyncExitStack() as stack:
+            if handle_signals:
+                stack.enter_context(self._signals())
+            # Health comes first and goes last: it is asked also while the rest starts and stops.
+            health = await stack.enter_async_context(_set_up(self._health_runner))
+            server = await stack.enter_async_context(_set_up(self._runner()))
+            self._health_listener = Listener(
+                self._options.health_listen, health, max_connections=MAX_CONNECTIONS, on_failure=self._failed
+            )
+            stack.callback(self._health_listener.stop)
+            self._listener = Listener(
+                self._options.listen,
+                server,
+                context=lambda: self._tls.context,
+                max_connections=self._options.max_connections,
+                on_failure=self._failed,
+            )
+            stack.callback(self._listener.stop)
+            self._on_start()
+            for watcher in self._watchers:
+                await stack.enter_async_context(in_background(watcher.run()))
+            self._health_listener.start()
+            self._listener.start()
+            self.started.set()
+            self._log.info("serving", listen=str(self.address), health=str(self.health_address))
+            await self._stopping.wait()
+            await self._drain(self._listener)
+        self._log.info("stopped")
+
+    # --- certificates ---
+
+    def _load_tls(self) -> None:
+        self._tls: ServingTls = tls.load(self._options.tls)
+        self._metrics.certificate_expires(self._tls.not_after)
+
+    def _failed(self, reason: str) -> None:
+        """A connection didn't come about: counted each time, and logged now and then if there is something to do."""
+        self._metrics.handshake_failed(reason)
+        now = asyncio.get_running_loop().time()
+        if reason in _ADVICE and now - self._last_logged.get(reason, -_LOG_AGAIN) >= _LOG_AGAIN:
+            self._last_logged[reason] = now
+            self._log.warning("connection failed", reason=reason, detail=_ADVICE[reason])
+
+    # --- requests ---
+
+    def _runner(self) -> web.ServerRunner:
+        """Without aiohttp's router and middlewares, which take a tenth of what a review does."""
+        server = web.Server(
+            self._follow,
+            request_factory=lambda *parts: _Request(self._stopping, *parts),
+            access_log=None,  # decisions are logged instead
+            keepalive_timeout=_KEEP_ALIVE,
+            handler_cancellation=True,  # a review whose client has gone
+            auto_decompress=False,  # no body can be larger than it looks
+        )
+        return web.ServerRunner(server, shutdown_timeout=0.1)  # `_drain` has waited already
+
+    async def _follow(self, request: web.BaseRequest) -> web.StreamResponse:
+        listener = self._listener
+        if listener is None:
+            raise RuntimeError("a request has come before there was a port")
+        protocol, transport = request.protocol, request.transport  # which the request forgets when its client goes
+        answered = False
+
+        def arrived() -> None:
+            if not answered:
+                listener.was_asked(protocol)
+
+        if not request.content.is_eof():
+            # Whoever holds back the rest of a request can be missed as well as those who send none.
+            listener.has_stirred(protocol, transport)
+        request.content.on_eof(arrived)
+        self._in_flight += 1
+        try:
+            return await self._handler(request)
+        finally:
+            self._in_flight -= 1
+            answered = True
+            listener.has_stirred(protocol, transport)
+
+    # --- stopping ---
+
+    def _shutdown_reason(self) -> str | None:
+        return "this server is about to stop" if self._stopping.is_set() else None
+
+    async def _drain(self, listener: Listener) -> None:
+        """Serve on while the cluster takes notice, then finish what was begun."""
+        await self._unless_at_once(self._options.shutdown_delay)
+        listener.stop()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._options.shutdown_timeout
+        quiet_since = loop.time()
+        while loop.time() < end and not self._at_once.is_set():
+            if self._in_flight or listener.shaking_hands:
+                quiet_since = loop.time()
+            elif loop.time() - quiet_since >= _QUIET:
+                break
+            await self._unless_at_once(_QUIET / 4)
+        if self._in_flight:
+            self._log.warning("stopping with requests unanswered", in_flight=self._in_flight)
+        listener.abort()
+
+    async def _unless_at_once(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._at_once.wait()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+class _Request(web.BaseRequest):
+    """A request whose answer, whoever gives it, is looked at once more before it goes."""
+
+    def __init__(
+        self,
+        stopping: asyncio.Event,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> None:
+        super().__init__(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        self._stopping = stopping
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.popall(hdrs.SERVER, None)  # names versions, and nobody needs it
+        if self._stopping.is_set():
+            # Closing after an answer is the only moment that no client can mistake for a lost request.
+            response.force_close()
+            response.headers[hdrs.CONNECTION] = "close"
+
+
+@contextlib.asynccontextmanager
+async def _set_up(runner: web.BaseRunner) -> AsyncIterator[web.Server]:
+    try:
+        await runner.setup()
+        if runner.server is None:
+            raise RuntimeError("aiohttp has made no server")
+        yield runner.server
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this until the `with` statement ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

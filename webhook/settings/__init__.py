@@ -1,0 +1,1 @@
+"""The configuration file: its model, its errors and its JSON Schema."""

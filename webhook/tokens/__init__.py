@@ -1,0 +1,1 @@
+"""Changes to stored tokens: list, set, delete, reseal, unseal and retire keys."""
