@@ -25,7 +25,7 @@ from tests.api_server.control_plane import ControlPlane, wait_until
 from tests.api_server.test_applications import DEFINITION, application
 from tests.api_server.webhook_process import ROOT, Simulation
 from tests.keyring.rings import write_key
-from webhook.credentials.extract import Checkable, Entry
+from webhook.credentials.entries import Checkable, Entry
 from webhook.keyring.files import load_keyring_by_file_times
 from webhook.providers.findings import Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.hosts import Host, Kind

@@ -12,9 +12,9 @@ from tests.api_server.webhook_process import Simulation
 from tests.support.factories import ARGOCD_TYPE, make_secret, make_token
 from webhook.audit.argocd import Credentials, Syncs, normalized
 from webhook.audit.questions import asking
+from webhook.cluster.argocd import Source, Spec
 from webhook.cluster.listing import Syncer
 from webhook.report.model import ApplicationRow
-from webhook.review.applications import Source, Spec
 from webhook.settings.model import parse_settings
 
 GITHUB = "https://github.com"

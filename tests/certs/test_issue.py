@@ -14,15 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from webhook.certs.issue import (
-    KeyPair,
-    issue_ca,
-    issue_client_certificate,
-    issue_serving_certificate,
-    write_file,
-    write_key_pair,
-)
+from webhook.certs.issue import KeyPair, issue_ca, issue_client_certificate, issue_serving_certificate, write_key_pair
 from webhook.errors import ConfigurationError
+from webhook.files import write_file
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NAME = "git-token-webhook.platform.svc"

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from webhook.cluster.argocd import Synced
 from webhook.cluster.lookups import KubernetesCluster
+from webhook.cluster.objects import Unavailable
 from webhook.errors import ConfigurationError
-from webhook.review.applications import Synced
-from webhook.review.exemptions import Unavailable
 from webhook.subject import Requester
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from tests.credentials.argocd_matching import VECTORS, credential_for, normalize_git_url, same_url
 from tests.providers.github.pem_forms import BOOLEANS, INTEGERS
 from tests.support.factories import ARGOCD_TYPE, make_secret
-from webhook.credentials.argocd import parse_bool, parse_int
-from webhook.credentials.extract import Checkable, Malformed, Target, extract, resolve
+from webhook.argocd import parse_bool, parse_int
+from webhook.credentials.destination import Target, resolve
+from webhook.credentials.entries import Checkable, Malformed
+from webhook.credentials.extract import extract
 from webhook.credentials.matching import Match
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.known_hosts import Hosts

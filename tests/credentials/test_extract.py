@@ -22,21 +22,18 @@ from tests.support.factories import (
     make_token,
     make_user_secret,
 )
-from webhook.credentials.extract import (
+from webhook.credentials.destination import Target, UnknownHost, resolve
+from webhook.credentials.entries import (
     Checkable,
     Content,
     Destination,
     Entry,
     External,
     Malformed,
-    Target,
     Undecodable,
-    UnknownHost,
     Unsupported,
-    extract,
-    resolve,
-    url_of,
 )
+from webhook.credentials.extract import extract, url_of
 from webhook.credentials.matching import Match, classify
 from webhook.providers.findings import AuthScheme, GitAuth, GitHubAppCredential, TokenCredential
 from webhook.providers.hosts import Host, Kind

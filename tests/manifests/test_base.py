@@ -12,8 +12,8 @@ from webhook.admission.models import API_VERSION
 from webhook.cli.main import app
 from webhook.credentials.matching import HELM_TYPES, SYSTEM_TYPES
 from webhook.decision import Stage
+from webhook.names import PLATFORM_CONFIG_MAP
 from webhook.providers.requirements import Role
-from webhook.review.exemptions import PLATFORM_CONFIG_MAP
 from webhook.server.serving import HEALTH_LISTEN, LISTEN
 from webhook.settings.model import BUILTIN_RULES, Rule, Settings, load_settings, parse_duration
 

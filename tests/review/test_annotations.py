@@ -23,7 +23,7 @@ from tests.support.factories import (
     marks,
     patched,
 )
-from webhook.credentials.extract import Checkable, Entry, External
+from webhook.credentials.entries import Checkable, Entry, External
 from webhook.providers.findings import Facts, Finding, Outcome
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role

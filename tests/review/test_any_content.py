@@ -15,12 +15,12 @@ from pydantic import SecretStr
 
 from tests.keyring.rings import make_ring
 from tests.support.factories import ARGOCD_TYPE, Desk, encode, make_subject, make_token
-from webhook.credentials.extract import METADATA_KEYS, TOKEN_KEYS
+from webhook.credentials.values import METADATA_KEYS, TOKEN_KEYS
 from webhook.decision import Allow, Decision, Deny, Stage
 from webhook.keyring.jwe import Place, seal
-from webhook.review.annotations import ATTESTATION, PREFIX
+from webhook.names import ATTESTATION, PREFIX
 from webhook.review.attestation import attest
-from webhook.review.sealing import LAST_APPLIED
+from webhook.review.last_applied import LAST_APPLIED
 from webhook.settings.model import Encryption, parse_settings
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import plan

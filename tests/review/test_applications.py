@@ -21,12 +21,13 @@ from tests.support.factories import (
     make_token,
     make_user_secret,
 )
+from webhook.cluster.argocd import Synced, decode
+from webhook.cluster.objects import Unavailable
 from webhook.decision import Stage
 from webhook.providers.findings import RepositoryNeed
 from webhook.providers.requirements import Level
 from webhook.providers.urls import parse_git_url
-from webhook.review.applications import MOST, Synced, decode, needs_of
-from webhook.review.exemptions import Unavailable
+from webhook.review.applications import MOST, needs_of
 from webhook.subject import SecretObject
 
 TOKEN = make_token("a")

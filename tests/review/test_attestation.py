@@ -21,8 +21,8 @@ from pydantic import SecretStr
 from tests.keyring.rings import NOW, make_ring
 from tests.keyring.test_key import independent_hkdf
 from tests.support.factories import make_secret, make_token
-from webhook.credentials.argocd import ArgoUrl
-from webhook.credentials.extract import Checkable, Destination, Entry, Malformed, Unsupported
+from webhook.argocd import ArgoUrl
+from webhook.credentials.entries import Checkable, Destination, Entry, Malformed, Unsupported
 from webhook.keyring.key import derive_key
 from webhook.keyring.ring import ALWAYS, KeyRing
 from webhook.providers.findings import (

@@ -19,8 +19,8 @@ from tests.support.factories import (
 )
 from webhook.decision import Stage
 from webhook.keyring.ring import ALWAYS, KeyRing, ephemeral_keyring
+from webhook.names import ATTESTATION
 from webhook.providers.requirements import Role
-from webhook.review.annotations import ATTESTATION
 from webhook.review.attestation import verify
 from webhook.subject import SecretObject
 

@@ -9,6 +9,7 @@ import pytest
 from webhook.providers.findings import Facts, Finding, Outcome
 from webhook.providers.requirements import Role
 from webhook.review import messages
+from webhook.text import join
 
 CLASSIC = Facts("classic", "classic token", "octocat", ("read:org", "repo"))
 REMEDY = "Make one that has both: https://github.com/settings/tokens/new."
@@ -23,7 +24,7 @@ def lacks(*scopes: str) -> Finding:
 )
 def test_lists_read_as_people_write_them(items: list[str], text: str) -> None:
     """Commas, and one "and"."""
-    assert messages.join(items) == text
+    assert join(items) == text
 
 
 def test_a_weak_token_is_told_as_the_contract_shows_it() -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.support.factories import NOW, credential, make_token
-from webhook.credentials.extract import Checkable, Entry, Malformed
+from webhook.credentials.entries import Checkable, Entry, Malformed
 from webhook.providers.findings import Facts, Finding, Outcome
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role

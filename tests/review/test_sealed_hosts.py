@@ -15,13 +15,14 @@ from pydantic import SecretStr
 from tests.keyring.rings import key_text, make_ring
 from tests.support.factories import Desk, allowed, denied, encode, make_token, make_user_secret
 from webhook.cluster.secrets import Stored, StoredSecrets
-from webhook.credentials.extract import Checkable, extract, named_host
+from webhook.credentials.entries import Checkable
+from webhook.credentials.extract import extract, named_host
 from webhook.credentials.matching import classify
 from webhook.decision import Decision
 from webhook.keyring.jwe import Closed, Place, Why, is_bound, open_sealed, open_value, seal
 from webhook.keyring.key import derive_key, parse_key
 from webhook.keyring.opener import Opener
-from webhook.review.sealing import LAST_APPLIED
+from webhook.review.last_applied import LAST_APPLIED
 from webhook.settings.model import Encryption, parse_settings
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import KeyNotThere, plan, reseal

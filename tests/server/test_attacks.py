@@ -36,7 +36,9 @@ from tests.support.factories import (
 )
 from tests.support.server_process import running_server
 from webhook import logs
-from webhook.credentials.extract import Checkable, Malformed, Target, extract, resolve
+from webhook.credentials.destination import Target, resolve
+from webhook.credentials.entries import Checkable, Malformed
+from webhook.credentials.extract import extract
 from webhook.credentials.matching import Match, classify
 from webhook.decision import Allow, Decision, Stage
 from webhook.metrics import Metrics

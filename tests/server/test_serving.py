@@ -23,11 +23,12 @@ import pytest
 from aiohttp import web
 
 from webhook import logs
+from webhook.address import Address
 from webhook.certs.issue import KeyPair, issue_ca, issue_client_certificate, issue_serving_certificate, write_key_pair
 from webhook.errors import ConfigurationError
 from webhook.metrics import Metrics
 from webhook.server.health import Check, TlsProbe
-from webhook.server.listener import Address, Listener
+from webhook.server.listener import Listener
 from webhook.server.serving import Server, ServingOptions
 from webhook.server.tls import TlsFiles, load
 

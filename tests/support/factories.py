@@ -11,6 +11,8 @@ from typing import Any
 import jsonpatch
 from pydantic import SecretStr
 
+from webhook.cluster.argocd import Synced
+from webhook.cluster.objects import Unavailable
 from webhook.decision import Allow, Decision, Deny, PatchOperation, Stage
 from webhook.keyring.ring import KeyRing
 from webhook.providers import PROVIDERS
@@ -19,8 +21,6 @@ from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.inspector import Inspector
 from webhook.providers.requirements import Role
-from webhook.review.applications import Synced
-from webhook.review.exemptions import Unavailable
 from webhook.review.reviewer import Reviewed, Reviewer
 from webhook.settings.model import Settings, parse_settings
 from webhook.subject import Operation, Requester, SecretObject, Subject

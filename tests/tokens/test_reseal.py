@@ -14,9 +14,9 @@ from tests.keyring.rings import make_ring
 from tests.support.factories import NOW, Desk, make_runtime_secret, make_secret, make_token, make_user_secret
 from webhook.keyring.jwe import Place, open_value, seal, sealing_key
 from webhook.keyring.ring import ALWAYS, KeyRing
-from webhook.review.annotations import ATTESTATION
+from webhook.names import ATTESTATION
 from webhook.review.attestation import verify
-from webhook.review.sealing import LAST_APPLIED
+from webhook.review.last_applied import LAST_APPLIED
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import KEY_ID, Plan, plan
 from webhook.tokens.retire import needs

@@ -16,23 +16,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from webhook.audit.rows import place_of
+from webhook.cluster.argocd import sources_of
 from webhook.cluster.listing import Syncer
-from webhook.credentials.argocd import TYPE_LABEL as ARGOCD_TYPE
-from webhook.credentials.extract import (
-    Checkable,
-    Entry,
-    External,
-    Malformed,
-    Target,
-    Undecodable,
-    UnknownHost,
-    Unsupported,
-    extract,
-    resolve,
-    url_of,
-)
+from webhook.credentials.destination import Target, UnknownHost, resolve
+from webhook.credentials.entries import Checkable, Entry, External, Malformed, Undecodable, Unsupported
+from webhook.credentials.extract import extract, url_of
 from webhook.credentials.matching import Match
 from webhook.keyring.opener import stored_text
+from webhook.names import TYPE_LABEL as ARGOCD_TYPE
 from webhook.providers.findings import Outcome, Question, RepositoryNeed
 from webhook.providers.hosts import Kind
 from webhook.providers.inspector import Asker
@@ -41,7 +32,6 @@ from webhook.providers.requirements import Level, Requirement, Role
 from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.urls import MalformedUrl, parse_git_url
 from webhook.report.model import ApplicationRow, Place
-from webhook.review.applications import sources_of
 from webhook.review.policy import Judged, decide
 from webhook.settings.model import Rule, Settings
 from webhook.subject import SecretObject

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from webhook.audit.manifests import SecretManifest
 from webhook.audit.questions import Questions
-from webhook.credentials.extract import Checkable, Entry
+from webhook.credentials.entries import Checkable, Entry
 from webhook.keyring.ring import KeyRing
+from webhook.names import ATTESTATION
 from webhook.providers.findings import Outcome
 from webhook.providers.requirements import Role
 from webhook.providers.token_shapes import name_holds_token
 from webhook.report.model import Attested, Place, Row, Severity
 from webhook.review import messages
-from webhook.review.annotations import ATTESTATION
 from webhook.review.attestation import Untrusted, verify
 from webhook.review.policy import Judged, Verdict
 from webhook.review.reviewer import Standing

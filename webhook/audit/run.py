@@ -19,21 +19,21 @@ from webhook.audit.questions import Questions
 from webhook.audit.retries import ask_again, is_open
 from webhook.audit.rows import Rows, place_of
 from webhook.audit.selecting import Selection
+from webhook.cluster.argocd import Synced
 from webhook.cluster.listing import Listed, Listing, Page
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import NotDone
+from webhook.cluster.objects import NotDone, Unavailable
 from webhook.cluster.secrets import Stored, StoredSecrets
-from webhook.credentials.extract import Checkable, Undecodable, extract
+from webhook.credentials.entries import Checkable, Undecodable
+from webhook.credentials.extract import extract
 from webhook.errors import ConfigurationError
 from webhook.keyring.ring import KeyRing
 from webhook.providers.requirements import Role
 from webhook.report.model import ApplicationRow, NotLookedAt, Report, Row
-from webhook.review.applications import Synced
-from webhook.review.exemptions import Unavailable
-from webhook.review.messages import join
 from webhook.review.reviewer import Reviewer
 from webhook.settings.model import Settings
 from webhook.subject import Requester, SecretObject
+from webhook.text import join
 
 _IN_FLIGHT = 32
 """Secrets that are read and judged at the same time: each may have a megabyte."""

@@ -8,9 +8,6 @@ OpenSSL's strict one (X509_STRICT).
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from webhook.errors import ConfigurationError
+from webhook.files import write_file
 
 IpAddress = IPv4Address | IPv6Address
 
@@ -145,23 +143,6 @@ def write_key_pair(pair: KeyPair, certificate: Path, key: Path) -> None:
     """Write both files, each at once as a whole; the key can be read by its owner only, and is there first."""
     write_file(key, pair.key, mode=0o600)
     write_file(certificate, pair.certificate, mode=0o644)
-
-
-def write_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file so that nobody ever sees half of it, or sees it with other rights than `mode`."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # whatever the umask says
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
 
 
 def _issue_leaf(

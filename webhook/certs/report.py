@@ -13,9 +13,9 @@ from typing import Any, Literal
 import yaml
 from cryptography import x509
 
+from webhook.address import Address
 from webhook.certs.state import State, certificates, dns_names, issued_by, key_problem, shown
 from webhook.cluster.objects import NotDone
-from webhook.server.listener import Address
 
 _TIMEOUT = 10.0  # seconds
 

@@ -169,9 +169,9 @@ def audit(
             "--context": len(context or ()) > 1,
         }
         _refuse_with_watch(name for name, given in single.items() if given)
+        from webhook.address import Address
         from webhook.audit.watch.controller import Pace
         from webhook.audit.watch.process import Options, run
-        from webhook.server.listener import Address
 
         pace = Pace(_duration("--interval", interval), _duration("--look-again", look_again))
         if min(pace.interval, pace.look_again) < timedelta(seconds=1):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from webhook.cli.key_rings import RingInSecret, chosen_ring, with_ring_secret
 from webhook.cli.options import ENVIRONMENT, As, Context, Kubeconfig
 from webhook.errors import ConfigurationError
-from webhook.keyring.choosing import RingInSecret, chosen_ring, with_ring_secret
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -32,7 +32,7 @@ Activation = Annotated[
 @app.command(epilog="Example: git-token-webhook keys generate keys")
 def generate(folder: Folder, name: Name = None) -> None:
     """Make a new ring with one key."""
-    from webhook.certs.issue import write_file
+    from webhook.files import write_file
 
     try:
         held = [file for file in folder.iterdir() if not file.name.startswith(".")] if folder.exists() else []
@@ -312,7 +312,7 @@ def _add_key(folder: Path, name: str) -> KeyRing:
     import base64
     import secrets
 
-    from webhook.certs.issue import write_file
+    from webhook.files import write_file
     from webhook.keyring.files import load_keyring_by_file_times
     from webhook.keyring.key import SHORTEST
 

@@ -36,7 +36,7 @@ from webhook.cli.tokens import app as token_app
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from webhook.server.listener import Address
+    from webhook.address import Address
 
 _LONG = re.compile(r"[A-Za-z0-9_-]{16}")
 """What no token is shorter than."""
@@ -188,7 +188,7 @@ def serve(
 
 
 def _address(flag: str, text: str) -> Address:
-    from webhook.server.listener import Address
+    from webhook.address import Address
 
     try:
         return Address.parse(text)

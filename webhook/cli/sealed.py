@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from webhook.cli.key_rings import RingInSecret, chosen_ring
 from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
-from webhook.keyring.choosing import RingInSecret, chosen_ring
 
 if TYPE_CHECKING:
     from webhook.cluster.secrets import StoredSecrets

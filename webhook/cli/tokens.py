@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from webhook.cli.audit import Format, audit
 from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
-from webhook.review.messages import day, join
+from webhook.text import day, join
 
 if TYPE_CHECKING:
     from webhook.cluster.objects import NotDone
@@ -226,7 +226,7 @@ async def _writer(
 def _explained(where: str) -> Iterator[None]:
     """Ends the command with what stands in its way, and the exit code that says whose matter it is."""
     from webhook.cluster.secrets import NotDone
-    from webhook.credentials.extract import Undecodable
+    from webhook.credentials.entries import Undecodable
     from webhook.tokens.changes import NotPossible
     from webhook.tokens.writer import ChangedMeanwhile, Refused
 

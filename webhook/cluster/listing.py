@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from webhook.cluster.argocd import Spec
 from webhook.cluster.objects import TIMEOUT, NotDone, ObjectList, asked, paged
-from webhook.review.applications import Spec
-from webhook.review.exemptions import ANNOTATION
+from webhook.names import ANNOTATION
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webhook.caches import ExpiringCache, digest
+from webhook.cluster.argocd import Page, Synced, decode
 from webhook.cluster.connect import connect, connect_from_pod, in_pod
-from webhook.review.applications import Page, Synced, decode
-from webhook.review.exemptions import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, Unavailable
+from webhook.cluster.objects import Unavailable
+from webhook.names import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY
 from webhook.subject import Requester
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ FIELD_MANAGER = "git-token-webhook"
 TIMEOUT = 30.0
 """Seconds for one request: a write waits for admission webhooks, ours among them."""
 
+
 _MOST_BEGINNINGS = 10
 # By the names of aiohttp's exceptions, so that it need not be imported for them.
 _REASONS = {
@@ -298,3 +299,7 @@ async def paged(ask: Callable[[str], Awaitable[bytes]], kind: type[_L]) -> Async
         following = found.metadata.following
         if not following:
             return
+
+
+class Unavailable(Exception):
+    """The API server could not be asked; the text says why, as a clause."""

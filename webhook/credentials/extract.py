@@ -5,149 +5,44 @@ Values are decoded here, straight into `SecretStr`. Nothing that is raised or re
 
 from __future__ import annotations
 
-import binascii
 import contextlib
-import hashlib
 import json
 import re
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from webhook.credentials import argocd
-from webhook.credentials.argocd import TYPE_LABEL as ARGOCD_TYPE
-from webhook.credentials.argocd import ArgoUrl
+from webhook import argocd
+from webhook.argocd import ArgoUrl
+from webhook.credentials.destination import destination_host, tokenless
+from webhook.credentials.entries import (
+    Checkable,
+    Content,
+    Destination,
+    Entry,
+    External,
+    Malformed,
+    Undecodable,
+    Unsupported,
+)
 from webhook.credentials.matching import Match
 from webhook.credentials.placeholders import placeholder
-from webhook.credentials.secret_search import SecretSearch
 from webhook.credentials.token_search import described_holds_credential, document_holds_credential, may_hold_credential
+from webhook.credentials.values import METADATA_KEYS, TOKEN_KEYS, Values, tokens_of
 from webhook.keyring.jwe import Closed, Why, sealing_key
 from webhook.keyring.opener import OpenedData, Opener
 from webhook.keyring.ring import KeyRing
-from webhook.providers import PROVIDERS
-from webhook.providers.findings import AuthScheme, Credential, GitAuth, GitHubAppCredential, TokenCredential
+from webhook.names import TYPE_LABEL as ARGOCD_TYPE
+from webhook.providers.findings import AuthScheme, GitAuth, GitHubAppCredential, TokenCredential
 from webhook.providers.github.keys import load_app_key
-from webhook.providers.github.profile import PROFILE as GITHUB
-from webhook.providers.hosts import Host, Kind
-from webhook.providers.known_hosts import Hosts, derived_api_url
+from webhook.providers.known_hosts import Hosts
 from webhook.providers.other_services import credential_at, host_of
 from webhook.providers.requirements import Role
 from webhook.providers.text import tells
 from webhook.providers.token_shapes import kind_of_token, name_holds_token
-from webhook.providers.urls import GitUrl, MalformedUrl, parse_git_url, parse_host, read_git_url
+from webhook.providers.urls import MalformedUrl, parse_git_url, parse_host, read_git_url
 from webhook.subject import SecretObject
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where an entry's token goes, as its Secret says it; what that means is `resolve`'s matter."""
-
-    url: GitUrl | None = None
-    host: str | None = None
-    provider: str | None = field(default=None, repr=False)  # whatever somebody wrote there
-    app_base_url: GitUrl | None = None
-    open_ended: bool = False  # Argo CD takes the URL for the beginning of others, and it may end inside a name
-    argocd: ArgoUrl | None = None  # what Argo CD makes of the URL; None where it doesn't read the Secret
-    own_url: bool = False  # the URL stands in the entry's own JSON, and not under a key of the Secret
-    not_git: str = ""  # what the Secret holds unless its host is a Git host: "a credential of a Helm repository"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkable:
-    """A credential that a provider can be asked about."""
-
-    credential: Credential
-    destination: Destination = field(default_factory=Destination)
-
-
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """There is nothing to check about it; `what` names it for people: "an SSH key"."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class External:
-    """A value that somebody else has encrypted; `how` says how we know."""
-
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """It can't be used.
-
-    Attributes:
-        why: a clause that stands after the entry's name.
-        key: the key of `data` that is wrong, where it isn't the entry's own.
-    """
-
-    why: str
-    key: str = ""
-
-
-Content = Checkable | Unsupported | External | Malformed
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One token of a Secret, together with where it goes.
-
-    Attributes:
-        key: the key of `data` that holds it, empty where none does.
-        origin: a keyed digest of what it was read from, where `content` doesn't hold that, so that a changed one is
-            seen to have changed.
-        hidden: the key is itself a token (somebody's slip), and is never shown.
-        kid: the key that has sealed its value; empty where that is stored in plain text. Sealing changes no token.
-    """
-
-    key: str
-    content: Content
-    origin: SecretStr = field(default=SecretStr(""), repr=False)
-    hidden: bool = False
-    kid: str = field(default="", compare=False)
-
-    @property
-    def field(self) -> str:
-        """The path that a denial names."""
-        return f"data.{self.key}" if self.key and not self.hidden else "data"
-
-    def __repr__(self) -> str:
-        return f"Entry({self.field!r}, {self.content!r})"
-
-
-class Undecodable(ValueError):
-    """A value of `data` isn't base64. The API server never sends such a thing."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("a value isn't base64" if name_holds_token(key) else f"data.{key} isn't base64")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a token may be sent: a host whose kind is certain, and what the URL names there.
-
-    Attributes:
-        insecure: the URL is written as ``http://``.
-        open_ended: the last segment of `path` may be the beginning of a name (`findings.Question`).
-    """
-
-    host: Host
-    path: tuple[str, ...] = ()
-    insecure: bool = False
-    open_ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownHost:
-    """A host that is neither built in nor declared; nothing is sent to it."""
-
-    name: str
-
 
 # A compact JWE (RFC 7516, 3.1): five base64url parts, of which the second may be empty (`dir`).
 _JWE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
@@ -155,14 +50,8 @@ _JWE = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-
 _IV_KEY = "encryptionIV"
 # No provider's token comes near; an HTTP header that is longer than this is refused by most servers.
 _LONGEST_TOKEN = 8192
-# Of a Secret's key (Kubernetes: validation.IsConfigMapKey).
-_LONGEST_KEY = 253
 
-# Hosts in one sentence.
-_MOST_NAMED = 5
 
-TOKEN_KEYS = ("token", "password", "accessToken", "bearerToken")
-"""Keys of `data` that hold the one token of a Secret."""
 _ARGOCD_TOKEN_KEYS = ("password", "bearerToken")
 # What Argo CD uses where there is no password or token, in its order (Argo CD: Repository.GetGitCreds).
 _ARGOCD_OTHERS = (
@@ -173,19 +62,6 @@ _ARGOCD_OTHERS = (
     ("azureServicePrincipalClientSecret", "an Azure service principal"),
     ("tlsClientCertKey", "a TLS client certificate"),
     ("tlsClientCertData", "a TLS client certificate"),
-)
-METADATA_KEYS = frozenset(
-    """username url host provider type name project proxy noProxy insecure insecureIgnoreHostKey enableLfs depth
-    enableOCI insecureOCIForceHttp forceHttpBasicAuth sshPrivateKey tlsClientCertData tlsClientCertKey githubAppID
-    githubAppInstallationID githubAppPrivateKey githubAppEnterpriseBaseUrl gcpServiceAccountKey
-    useAzureWorkloadIdentity azureServicePrincipalClientID azureServicePrincipalClientId
-    azureServicePrincipalClientSecret azureServicePrincipalTenantID azureServicePrincipalTenantId
-    azureActiveDirectoryEndpoint encryptionIV""".split()
-)
-# What changes neither a token nor where it goes.
-_NEUTRAL_KEYS = frozenset(
-    """name project proxy noProxy insecure insecureIgnoreHostKey insecureOCIForceHttp enableLfs depth
-    forceHttpBasicAuth""".split()
 )
 
 
@@ -201,7 +77,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
         Undecodable: a value isn't base64.
     """
     opened = opened_data(secret, opener) if opener is not None else OpenedData(secret.data)
-    values = _Values(opened.data, {key: _closed(why) for key, why in opened.closed.items()})
+    values = Values(opened.data, {key: _closed(why) for key, why in opened.closed.items()})
     values.decode_all()
     kids = opened.kids
     entries: dict[str, Entry] = {}
@@ -209,7 +85,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
         sealed = dict.fromkeys(
             opened.opened, Malformed("is sealed, and whoever uses it can't open it; write the token")
         )
-        stored = _Values(secret.data, {**values.closed, **sealed})
+        stored = Values(secret.data, {**values.closed, **sealed})
         entries |= {entry.key: entry for entry in _runtime_entries(secret, stored)}
     if Role.USER in match.roles:
         for entry in _user_entries(values):
@@ -225,7 +101,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
     return {key: _traced(entry, values, kids.get(key, "")) for key, entry in entries.items()}
 
 
-def _traced(entry: Entry, values: _Values, kid: str) -> Entry:
+def _traced(entry: Entry, values: Values, kid: str) -> Entry:
     """The entry with what is only known of all values together."""
     if values.shown_in(entry.key):
         why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
@@ -263,7 +139,7 @@ class UserValue:
     @property
     def tokens(self) -> list[str]:
         """The token, or those that JSON has; none of JSON that can't be read."""
-        return _tokens_of(self.plaintext.get_secret_value())
+        return tokens_of(self.plaintext.get_secret_value())
 
 
 def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str, UserValue]:
@@ -278,7 +154,7 @@ def user_values(secret: SecretObject, match: Match, opener: Opener) -> dict[str,
     if Role.USER not in match.roles:
         return {}
     opened = opened_data(secret, opener)
-    values = _Values(opened.data)
+    values = Values(opened.data)
     common = _read_destination(values)
     kids = opened.kids
     platform = _runtime_keys(secret) if Role.RUNTIME in match.roles else frozenset()
@@ -336,7 +212,7 @@ def hosts_of(secret: SecretObject, opener: Opener) -> dict[str, str]:
 
 
 def _hosts_of(opened: OpenedData, opener: Opener) -> dict[str, str]:
-    common = _read_destination(_Values(opened.data))
+    common = _read_destination(Values(opened.data))
     return {key: _host_for(value.plaintext.get_secret_value(), common, opener) for key, value in opened.opened.items()}
 
 
@@ -347,7 +223,7 @@ def named_host(secret: SecretObject, plaintext: SecretStr) -> str | None:
     Raises:
         Undecodable: as for `extract`.
     """
-    common = _read_destination(_Values(secret.data))
+    common = _read_destination(Values(secret.data))
     found = _token_and_destination(plaintext.get_secret_value(), common)
     if found is None:
         return ""
@@ -362,7 +238,7 @@ def _host_for(text: str, common: Destination | Entry, opener: Opener) -> str:
     if found is None:
         return ""
     token, destination = found
-    host = _destination_host(destination, kind_of_token(token), opener.hosts, opener.default_host)
+    host = destination_host(destination, kind_of_token(token), opener.hosts, opener.default_host)
     return "" if isinstance(host, Malformed) else host.name
 
 
@@ -387,263 +263,9 @@ def _token_and_destination(text: str, common: Destination | Entry) -> tuple[str,
 def url_of(secret: SecretObject) -> str | None:
     """The Secret's own ``url``, for rules that select by it; what is no text comes out as no URL."""
     try:
-        return _Values(secret.data).raw("url").decode("utf-8", "replace") or None
+        return Values(secret.data).raw("url").decode("utf-8", "replace") or None
     except Undecodable:
         return "\N{REPLACEMENT CHARACTER}"
-
-
-def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
-    """Where the entry's token goes: by its URL, its host, its provider, its own prefix, or the default.
-
-    A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger. So is a URL
-    that Argo CD reads otherwise: it would hand the token to a host that nobody was asked about.
-    """
-    destination = entry.destination
-    if (misread := _read_otherwise(destination, hosts)) is not None:
-        return misread
-    if what := _tokenless(destination.url):
-        return Unsupported(what)
-    if destination.not_git and (destination.url is None or hosts.find(destination.url.host) is None):
-        return Unsupported(destination.not_git)
-    credential = entry.credential
-    is_token = isinstance(credential, TokenCredential)
-    shape: Kind | None = GITHUB.kind
-    if isinstance(credential, TokenCredential):
-        shape = kind_of_token(credential.token.get_secret_value())
-    found = _destination_host(destination, shape, hosts, default_host)
-    if isinstance(found, UnknownHost):
-        return _without_scopes(credential) or found
-    if isinstance(found, Malformed):
-        return found
-    if destination.url is not None and destination.url.fault:
-        fault = destination.url.fault
-        return Malformed(f"has a url that {fault}") if destination.own_url else Malformed(fault, key="url")
-    if shape is not None and shape != found.kind:
-        what = f"a {_title(shape)} token" if is_token else "a GitHub App"
-        return Malformed(f"is {what}, but goes to {found.name}, which is {_title(found.kind)}")
-    url = destination.url
-    if not is_token:
-        wrong = _wrong_app_base_url(destination.app_base_url, found)
-        if wrong is not None:
-            return wrong
-    if url is None:
-        return Target(found)
-    return Target(found, url.path, url.insecure, destination.open_ended and bool(url.path))
-
-
-def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:
-    """What is wrong with a URL that Argo CD takes for one at another known host than we do."""
-    if destination.argocd is None:
-        return None
-    url = destination.url
-    other = hosts.taken_for(destination.argocd, url.host if url is not None and url.uses_token else None)
-    if other is None:
-        return None
-    why = (
-        f"is compared as text by Argo CD, which would use it for https://{other} too; write the whole URL of the host, "
-        "with https:// before it and a slash after it"
-    )
-    return Malformed(why, key="url")
-
-
-def _without_scopes(credential: Credential) -> Unsupported | None:
-    """What the credential is, where its shape shows a kind whose scopes no provider tells."""
-    if not isinstance(credential, TokenCredential):
-        return None
-    token = credential.token.get_secret_value()
-    for provider in PROVIDERS.values():
-        if what := provider.profile.without_scopes(token, credential.username):
-            return Unsupported(what)
-    return None
-
-
-def _title(kind: Kind) -> str:
-    return PROVIDERS[kind].profile.title
-
-
-def _destination_host(
-    destination: Destination, shape: Kind | None, hosts: Hosts, default_host: str
-) -> Host | UnknownHost | Malformed:
-    name = destination.url.host if destination.url else destination.host
-    if name is not None:
-        return hosts.find(name) or UnknownHost(name)
-    if destination.provider is not None:
-        kind = _kind_named(destination.provider)
-        if kind is None:
-            return Malformed(f"names a provider that is none of {', '.join(PROVIDERS)}")
-        return _usual_host(kind, hosts, default_host)
-    if shape is not None:
-        return _usual_host(shape, hosts, default_host)
-    return hosts.find(default_host) or UnknownHost(default_host)
-
-
-def _kind_named(text: str) -> Kind | None:
-    kind = Kind(text.strip().lower())
-    return kind if kind in PROVIDERS else None
-
-
-def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed:
-    """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is.
-
-    A built-in host is one of several as soon as another one is declared: whose token it is can't be told then, and the
-    wrong one of them would get it.
-    """
-    default = hosts.find(default_host)
-    if default is not None and default.kind == kind:
-        return default
-    candidates = hosts.of_kind(kind)
-    if len(candidates) == 1:
-        return candidates[0]
-    if not candidates:
-        return Malformed(f"is for {_title(kind)}, of which there is no usual host; add its url")
-    names = ", ".join(host.name for host in candidates[:_MOST_NAMED])
-    return Malformed(f"is for {_title(kind)}, of which there are several hosts ({names}); add its url")
-
-
-def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
-    """Argo CD asks github.com unless ``githubAppEnterpriseBaseUrl`` says otherwise (Argo CD: util/git/creds.go)."""
-    right = {_api_place(host.api_url), _api_place(derived_api_url(host.name, host.kind))}
-    if base is None:
-        if host.name == "github.com":
-            return None
-        return Malformed(
-            f"goes to {host.name}, but githubAppEnterpriseBaseUrl is missing, so that Argo CD would ask github.com; "
-            f"set it to {derived_api_url(host.name, host.kind)}"
-        )
-    if base.scheme == "https" and not base.insecure and (base.host, base.path) in right:
-        return None
-    return Malformed(
-        f"has a githubAppEnterpriseBaseUrl that isn't the API of {host.name}; "
-        f"that is {derived_api_url(host.name, host.kind)}"
-    )
-
-
-def _api_place(url: str) -> tuple[str, tuple[str, ...]]:
-    parsed = parse_git_url(url)
-    return parsed.host, parsed.path
-
-
-class _Values:
-    """`data`, decoded on demand, and each value once: a review looks at most of them several times."""
-
-    def __init__(self, data: Mapping[str, str], closed: Mapping[str, Content] | None = None) -> None:
-        """
-        Args:
-            closed: what is known of values that can't be read.
-        """
-        self._data = data
-        self.closed = closed or {}
-        self._decoded: dict[str, bytes] = {}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._data
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._data)
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def raw(self, key: str) -> bytes:
-        """The value's bytes; none where it is absent.
-
-        Raises:
-            Undecodable: it isn't base64.
-        """
-        value = self._data.get(key)
-        if not value:
-            return b""
-        decoded = self._decoded.get(key)
-        if decoded is None:
-            try:
-                decoded = self._decoded[key] = binascii.a2b_base64(value, strict_mode=True)
-            except ValueError:  # which binascii.Error is
-                raise Undecodable(key) from None
-        return decoded
-
-    def decode_all(self) -> None:
-        """Decode every value, so that nothing that is asked of them later can raise.
-
-        Raises:
-            Undecodable: one isn't base64.
-        """
-        for key in self._data:
-            self.raw(key)
-
-    def text(self, key: str) -> str | None:
-        """The value as text, or None where it is absent, empty or no UTF-8."""
-        try:
-            return self.raw(key).decode("utf-8") or None
-        except UnicodeDecodeError:
-            return None
-
-    def written(self, key: str) -> str | None:
-        """The value as text, also where it is empty; None where it is absent."""
-        return self.raw(key).decode("utf-8", "replace") if key in self._data else None
-
-    def is_set(self, key: str) -> bool:
-        """Whether the key is there with a value."""
-        return bool(self._data.get(key))
-
-    def origin(self, key: str) -> SecretStr:
-        """A digest of what the entry of this key was read from: where that is no token's own key, all that isn't
-        neutral."""
-        shared = not key or key in METADATA_KEYS
-        # Thousands of entries may share megabytes, which are gone through once.
-        digest = (self._all if shared else self._description).copy()
-        digest.update(json.dumps([key, self._data.get(key)]).encode(errors="surrogatepass"))
-        return SecretStr(digest.hexdigest())
-
-    @cached_property
-    def _all(self) -> hashlib.blake2b:
-        return _digest((name, self._data[name]) for name in sorted(self._data) if name not in _NEUTRAL_KEYS)
-
-    @cached_property
-    def _description(self) -> hashlib.blake2b:
-        names = sorted(self._data.keys() & (METADATA_KEYS - _NEUTRAL_KEYS))
-        return _digest((name, self._data[name]) for name in names)
-
-    def shown_in(self, key: str) -> bool:
-        """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
-        if not key or key in TOKEN_KEYS or key in METADATA_KEYS:
-            return False
-        return name_holds_token(key) or self._tokens.is_shown_in(key)
-
-    @cached_property
-    def _tokens(self) -> SecretSearch:
-        """Those that are short enough to fit into a key."""
-        keys = self._data.keys() - METADATA_KEYS  # a user's id may well be the username that stands beside it
-        tokens = (token for key in keys for token in _tokens_of(self.text(key) or ""))
-        return SecretSearch(token for token in tokens if len(token) <= _LONGEST_KEY)
-
-
-def _tokens_of(text: str) -> list[str]:
-    """A value as it is or, of JSON, the tokens inside."""
-    return [text] if not text.lstrip().startswith("{") else _tokens_in(text)
-
-
-def _tokens_in(text: str) -> list[str]:
-    """What JSON holds under the names of tokens, however deep and however often; nothing of what is no JSON."""
-    found: list[str] = []
-
-    def collect(pairs: list[tuple[str, object]]) -> None:
-        found.extend(value for name, value in pairs if name in TOKEN_KEYS and isinstance(value, str))
-
-    try:
-        json.loads(text, object_pairs_hook=collect)
-    except (ValueError, RecursionError):
-        pass
-    return found
-
-
-_digest_key = secrets.token_bytes(32)  # nobody can try tokens against what only this process could have made
-
-
-def _digest(items: Iterable[tuple[str, str]]) -> hashlib.blake2b:
-    digest = hashlib.blake2b(key=_digest_key)
-    for item in items:
-        digest.update(json.dumps(item).encode(errors="surrogatepass"))
-    return digest
 
 
 def _runtime_token_keys(secret: SecretObject) -> tuple[str, ...]:
@@ -655,7 +277,7 @@ def _runtime_keys(secret: SecretObject) -> frozenset[str]:
     return METADATA_KEYS.union(_runtime_token_keys(secret))
 
 
-def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
+def _runtime_entries(secret: SecretObject, values: Values) -> Iterable[Entry]:
     """Argo CD's keys, with Argo CD's precedence."""
     argocd_type = secret.labels.get(ARGOCD_TYPE)
     if (replicator := _replicator(secret)) is not None and not len(values):
@@ -682,12 +304,12 @@ def _runtime_entries(secret: SecretObject, values: _Values) -> Iterable[Entry]:
 
 def _as_unsupported(entry: Entry, destination: Destination) -> Entry:
     """The entry, but for a value that Git could not use and that is not meant for Git either."""
-    what = destination.not_git or _tokenless(destination.url)
+    what = destination.not_git or tokenless(destination.url)
     is_unusable = isinstance(entry.content, Malformed | External) and entry.content != Malformed("is empty")
     return Entry(entry.key, Unsupported(what)) if what and is_unusable else entry
 
 
-def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: _Values) -> list[Entry]:
+def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: Values) -> list[Entry]:
     """What follows from a Secret of the runtime role in which no credential is set."""
     if argocd_type in argocd.REPOSITORY_TYPES and not any(key in values for key in keys):
         return []  # Argo CD takes it from repo-creds, or needs none
@@ -696,7 +318,7 @@ def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: 
     destination = _runtime_destination(argocd_type, values)
     if isinstance(destination, Entry):
         return [destination]
-    if what := destination.not_git or _tokenless(destination.url):
+    if what := destination.not_git or tokenless(destination.url):
         return [Entry("url" if "url" in values else "", Unsupported(what))]
     empty = next((key for key in keys if key in values), None)
     if empty is not None:
@@ -704,7 +326,7 @@ def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: 
     return [Entry("", Malformed(f"holds no credential; put the token under {keys[0]}"))]
 
 
-def _runtime_destination(argocd_type: str | None, values: _Values) -> Destination | Entry:
+def _runtime_destination(argocd_type: str | None, values: Values) -> Destination | Entry:
     """Where a credential of the runtime role goes, as Argo CD reads it where the Secret is one of Argo CD's."""
     not_git = _not_git(values)
     destination = _read_destination(values)
@@ -732,27 +354,16 @@ def _replicator(secret: SecretObject) -> str | None:
     return next((name for key, name in _REPLICATORS.items() if secret.annotations.get(key)), None)
 
 
-def _tokenless(url: GitUrl | None) -> str:
-    """What a credential for a URL is to which Git sends no token; empty for others."""
-    if url is None or url.uses_token:
-        return ""
-    return f"a credential for {_article(url.scheme)} URL, which uses no token"
-
-
-def _article(scheme: str) -> str:
-    return {"ssh": "an SSH", "git": "a git://", "oci": "an OCI"}.get(scheme, f"a {scheme}")
-
-
-def _is_used(values: _Values, key: str) -> bool:
+def _is_used(values: Values, key: str) -> bool:
     return _is_true(values, key) if key == "useAzureWorkloadIdentity" else values.is_set(key)
 
 
-def _is_true(values: _Values, key: str) -> bool:
+def _is_true(values: Values, key: str) -> bool:
     """As Argo CD reads a flag."""
     return argocd.parse_bool(values.text(key) or "") is True
 
 
-def _not_git(values: _Values) -> str:
+def _not_git(values: Values) -> str:
     """What a Secret for something else than Git repositories holds; empty where it is for Git.
 
     Argo CD finds credentials by URL alone: at a Git host this says nothing.
@@ -768,14 +379,14 @@ def _not_git(values: _Values) -> str:
     return ""
 
 
-def _user_keys(values: _Values) -> list[str]:
+def _user_keys(values: Values) -> list[str]:
     """The keys that hold users' tokens, or should, and those whose values could be used as tokens."""
     named = _own_keys(values)
     known = {*named, *TOKEN_KEYS}
     return [*named, *(key for key in values if key not in known and _shows_token(key, values))]
 
 
-def _own_keys(values: _Values) -> list[str]:
+def _own_keys(values: Values) -> list[str]:
     """The keys that are there for users' tokens: a token's own, or one for each user."""
     present = [key for key in TOKEN_KEYS if key in values]
     if present:
@@ -783,7 +394,7 @@ def _own_keys(values: _Values) -> list[str]:
     return [key for key in values if key not in METADATA_KEYS]
 
 
-def _user_entries(values: _Values) -> Iterable[Entry]:
+def _user_entries(values: Values) -> Iterable[Entry]:
     """One token beside what describes it, or one entry a user."""
     if not len(values):
         return []  # before the first user, or after the last
@@ -800,7 +411,7 @@ def _user_entries(values: _Values) -> Iterable[Entry]:
     return [_user_entry(key, values, common) if key in own else _extra_entry(key, values, common) for key in named]
 
 
-def _extra_entry(key: str, values: _Values, common: Destination) -> Entry:
+def _extra_entry(key: str, values: Values, common: Destination) -> Entry:
     """What could be a token beside the one that is under a token's own key."""
     entry = _user_entry(key, values, common)
     if not isinstance(entry.content, Malformed):
@@ -808,7 +419,7 @@ def _extra_entry(key: str, values: _Values, common: Destination) -> Entry:
     return Entry(key, Malformed("holds what could be a token beside the checked one; take it out of this Secret"))
 
 
-def _shows_token(key: str, values: _Values) -> bool:
+def _shows_token(key: str, values: Values) -> bool:
     """Whether a value beside the token could be used as one."""
     value = values.raw(key)
     if values.shown_in(key):
@@ -816,13 +427,13 @@ def _shows_token(key: str, values: _Values) -> bool:
     return described_holds_credential(value) if key in METADATA_KEYS else may_hold_credential(value, key)
 
 
-def _user_entry(key: str, values: _Values, common: Destination) -> Entry:
+def _user_entry(key: str, values: Values, common: Destination) -> Entry:
     text = values.text(key) or ""
     entry = _token_entry(key, values, common) if not text.lstrip().startswith("{") else _json_entry(key, text, common)
     if (template := placeholder(text)) is not None:
         return Entry(key, Malformed(template))
     content = entry.content
-    if isinstance(content, Checkable) and (what := _tokenless(content.destination.url)):
+    if isinstance(content, Checkable) and (what := tokenless(content.destination.url)):
         return Entry(key, Unsupported(what))
     return entry
 
@@ -891,7 +502,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return document
 
 
-def _read_destination(values: _Values) -> Destination | Entry:
+def _read_destination(values: Values) -> Destination | Entry:
     """Where the Secret's tokens go, or the malformed entry that says why this can't be known."""
     texts = {key: values.text(key) for key in ("url", "host", "provider", "githubAppEnterpriseBaseUrl")}
     for key, text in texts.items():
@@ -932,7 +543,7 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
     return Destination(parsed_url, parsed_host, provider or None)
 
 
-def _git_auth(key: str, values: _Values) -> GitAuth:
+def _git_auth(key: str, values: Values) -> GitAuth:
     """How Argo CD sends the token of this key to Git (Argo CD: HTTPSCreds.Environ)."""
     if key == "bearerToken":
         return GitAuth(AuthScheme.BEARER)
@@ -941,7 +552,7 @@ def _git_auth(key: str, values: _Values) -> GitAuth:
 
 
 def _token_entry(
-    key: str, values: _Values, destination: Destination, git_auth: GitAuth | None = None, *, reads_iv: bool = True
+    key: str, values: Values, destination: Destination, git_auth: GitAuth | None = None, *, reads_iv: bool = True
 ) -> Entry:
     """
     Args:
@@ -958,7 +569,7 @@ def _token_entry(
     return Entry(key, _checkable(text, values.text("username"), destination, git_auth))
 
 
-def _encrypted(text: str, values: _Values, reads_iv: bool) -> str | None:
+def _encrypted(text: str, values: Values, reads_iv: bool) -> str | None:
     """How we know that a value is encrypted and can't be opened here, or None."""
     if (kid := sealing_key(text)) is not None:  # without a key ring: of a value that one can't open, it says why
         return f"is sealed by the key {kid}, and no key ring was given (--keys)"
@@ -1002,7 +613,7 @@ def _unusable(token: str) -> str | None:
     return None
 
 
-def _app_entry(values: _Values, destination: Destination) -> Entry:
+def _app_entry(values: Values, destination: Destination) -> Entry:
     """A GitHub App whose numbers Argo CD can read (`argocd.unreadable_keys`)."""
     key = "githubAppPrivateKey"
     pem = values.text(key)

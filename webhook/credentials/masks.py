@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from webhook.credentials.extract import Entry, Malformed
+from webhook.credentials.entries import Entry, Malformed
 from webhook.subject import SecretObject
 
 DRY_RUN = "Argo CD has masked the values of this Secret for a dry run, so its tokens are not checked here."

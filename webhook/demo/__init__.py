@@ -17,10 +17,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from webhook.certs.issue import issue_ca, issue_serving_certificate, write_file, write_key_pair
+from webhook.certs.issue import issue_ca, issue_serving_certificate, write_key_pair
 from webhook.demo import screen
 from webhook.demo.scenes import Act, Scene, acts
 from webhook.demo.server import Server, review_of, running
+from webhook.files import write_file
 from webhook.providers import PROVIDERS
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import Outage

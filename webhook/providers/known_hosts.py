@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webhook.credentials.argocd import ArgoUrl
+from webhook.argocd import ArgoUrl
 from webhook.providers import PROVIDERS
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.urls import ALIASES

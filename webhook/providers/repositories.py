@@ -14,7 +14,7 @@ from webhook.providers.base import Api, NoAnswer, TooLate
 from webhook.providers.concurrency import together_in_time
 from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.requirements import Role
-from webhook.review.messages import join
+from webhook.text import join
 
 _T = TypeVar("_T")
 # What is worse in its consequences comes first; a lack that is proven outweighs what nobody knows.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from webhook.providers.findings import Outcome
 from webhook.report.model import Attested, Report, Row, Severity
-from webhook.review.messages import day
+from webhook.text import day
 
 _ADVICE = {
     Outcome.INSUFFICIENT: "Make a token that has what is missing, and put it in the place of this one.",

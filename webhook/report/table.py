@@ -21,7 +21,7 @@ from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, holder, of_tokens, rank
 from webhook.report.model import Attested, Place, Report, Row, Severity
 from webhook.report.text import shown
-from webhook.review.messages import day, join
+from webhook.text import day, join
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan", Severity.NONE: "green"}
 _WIDEST = 1 << 20

@@ -11,20 +11,19 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from webhook.credentials.extract import Entry, External
+from webhook.credentials.entries import Entry, External
 from webhook.decision import PatchOperation
 from webhook.keyring.jwe import ALGORITHM
+from webhook.names import ANNOTATION as SKIP_ANNOTATION
+from webhook.names import ATTESTATION, PREFIX
 from webhook.providers.findings import Outcome
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
-from webhook.review.exemptions import ANNOTATION as SKIP_ANNOTATION
 from webhook.review.jsonpatch import data_patch, metadata_patch
 from webhook.review.policy import Judged, Validation, Verdict, worst
 from webhook.review.sealing import Sealed
 from webhook.subject import Operation, SecretObject, Subject
 
-PREFIX = "git-token-webhook/"
-ATTESTATION = PREFIX + "attestation"
 # Annotations under our prefix that users write and we only read.
 _THEIRS = frozenset({SKIP_ANNOTATION, PREFIX + "notifications"})
 # The platform's own labels of a user's Secret, filled in where absent at CREATE.

@@ -25,7 +25,7 @@ import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from webhook.credentials.extract import Checkable, Destination, Entry
+from webhook.credentials.entries import Checkable, Destination, Entry
 from webhook.keyring.key import Key, Kid
 from webhook.keyring.ring import KeyRing
 from webhook.providers.findings import Answer, Credential, Facts, Finding, GitHubAppCredential, Outcome, Question

@@ -12,15 +12,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from webhook.cluster.objects import Unavailable
+from webhook.names import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY
 from webhook.providers.requirements import Role
 from webhook.settings.model import Settings, parse_flag
 from webhook.subject import Operation, Requester, Subject
-
-ANNOTATION = "git-token-webhook/skip-validation"
-"""On a Namespace or a Secret: "true", "runtime" or "user"."""
-
-PLATFORM_CONFIG_MAP = "cap-app-proxy-cm"
-PLATFORM_CONFIG_MAP_KEY = "skipGitPermissionValidation"
 
 _NAMED: Mapping[str, frozenset[Role]] = {
     "true": frozenset(Role),
@@ -29,10 +25,6 @@ _NAMED: Mapping[str, frozenset[Role]] = {
     "false": frozenset(),
     "": frozenset(),
 }
-
-
-class Unavailable(Exception):
-    """The API server could not be asked; the text says why, as a clause."""
 
 
 class Cluster(Protocol):

@@ -10,17 +10,7 @@ from datetime import datetime
 
 from webhook.providers.findings import Facts, Finding, Outcome
 from webhook.providers.requirements import Role
-
-
-def join(items: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    words = list(items)
-    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
-
-
-def day(moment: datetime) -> str:
-    """A date for people."""
-    return f"{moment:%Y-%m-%d}"
+from webhook.text import day, join
 
 
 def failure(

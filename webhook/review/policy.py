@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from webhook.credentials.extract import Entry
+from webhook.credentials.entries import Entry
 from webhook.decision import Cause
 from webhook.providers.findings import Facts, Finding, Outcome
 from webhook.providers.hosts import Host
@@ -19,6 +19,7 @@ from webhook.review import messages
 from webhook.review.attestation import Asked
 from webhook.review.exemptions import Skip
 from webhook.settings.model import Settings
+from webhook.text import day
 
 
 class Validation(StrEnum):
@@ -132,7 +133,7 @@ def _expire(judged: Judged, now: datetime) -> Judged:
     end = judged.facts.expires_at
     if end is None or end > now:
         return judged
-    expired = Finding(Outcome.INVALID, reason=f"says that this {judged.facts.described} expired on {messages.day(end)}")
+    expired = Finding(Outcome.INVALID, reason=f"says that this {judged.facts.described} expired on {day(end)}")
     ended = {
         role: finding
         for role, finding in judged.findings.items()

@@ -12,25 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from webhook.credentials.extract import (
-    Checkable,
-    Entry,
-    External,
-    Malformed,
-    Undecodable,
-    UnknownHost,
-    Unsupported,
-    extract,
-    opener_for,
-    resolve,
-    url_of,
-)
+from webhook.credentials.destination import UnknownHost, resolve
+from webhook.credentials.entries import Checkable, Entry, External, Malformed, Undecodable, Unsupported
+from webhook.credentials.extract import extract, opener_for, url_of
 from webhook.credentials.masks import DRY_RUN as MASKED
 from webhook.credentials.masks import masked_entries, with_masks_malformed
 from webhook.credentials.matching import Match, classify
 from webhook.decision import Allow, Cause, Decision, Deny, Stage
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
+from webhook.names import ATTESTATION
 from webhook.providers import PROVIDERS
 from webhook.providers.findings import Finding, Outcome, Question
 from webhook.providers.hosts import Kind
@@ -39,7 +30,7 @@ from webhook.providers.requirements import Requirement, Role, union
 from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.urls import GitUrl
 from webhook.review import messages
-from webhook.review.annotations import ATTESTATION, keeps_marks, patch_for, removal_for, restoring_patch, unjudged_patch
+from webhook.review.annotations import keeps_marks, patch_for, removal_for, restoring_patch, unjudged_patch
 from webhook.review.applications import ApiServer, needs_of
 from webhook.review.attestation import FRESH, Asked, Attestation, Untrusted, attest, verify
 from webhook.review.exemptions import Exemptions, find_exemptions

@@ -12,28 +12,25 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from webhook.credentials.extract import Entry, Undecodable, UserValue, opened_data, user_values
+from webhook.credentials.entries import Entry, Undecodable
+from webhook.credentials.extract import UserValue, opened_data, user_values
 from webhook.credentials.matching import Match
 from webhook.credentials.secret_search import SecretSearch
 from webhook.decision import Cause
 from webhook.keyring.jwe import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealed_length, sealing_key
 from webhook.keyring.opener import Opener
 from webhook.providers.token_shapes import name_holds_token
+from webhook.review.last_applied import LAST_APPLIED, LONGEST_LAST_APPLIED, LastApplied, Unreadable, unwrapped
 from webhook.subject import SecretObject, Subject
-
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 MOST_DATA = 1024 * 1024
 """Bytes that the values of a Secret may have together (Kubernetes: MaxSecretSize)."""
 MOST_ANNOTATIONS = 256 * 1024
 """Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
-# Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
-_LONGEST_LAST_APPLIED = 131072
-_LINE_BREAKS = str.maketrans("", "", "\r\n")
 
 _MISSED = (
     "This token is in plain text, and this webhook admits only what it has sealed: its mutating call was missed, or "
@@ -197,7 +194,7 @@ def _shown_elsewhere(secret: SecretObject, search: SecretSearch) -> list[str]:
     warnings: list[str] = []
     for what, marks in (("label", secret.labels), ("annotation", secret.annotations)):
         for name, value in marks.items():
-            if name == LAST_APPLIED or not (search.is_shown_in(_unwrapped(value)) or search.is_shown_in(name)):
+            if name == LAST_APPLIED or not (search.is_shown_in(unwrapped(value)) or search.is_shown_in(name)):
                 continue
             hidden = search.is_shown_in(name) or name_holds_token(name)
             warnings.append(
@@ -228,9 +225,9 @@ def _without_tokens(
     if text is None or changed is None:
         return {}, ()
     try:
-        applied = _Applied(text, secret)
+        applied = LastApplied(text, secret)
         values = user_values(applied.secret, match, sealer.opener)
-    except (_Unreadable, Undecodable):
+    except (Unreadable, Undecodable):
         shown = [text]
     else:
         for key in applied.secret.data:
@@ -243,10 +240,10 @@ def _without_tokens(
                 applied.put(key, sealer.sealed_aside(value))
         changed = applied.text()
         shown = applied.texts()
-    shows_one = any(search.is_shown_in(_unwrapped(one)) for one in shown)
+    shows_one = any(search.is_shown_in(unwrapped(one)) for one in shown)
     if changed == text and not shows_one:
         return {}, ()
-    if shows_one or len(changed) > _LONGEST_LAST_APPLIED or _annotations_size(secret, changed) > MOST_ANNOTATIONS:
+    if shows_one or len(changed) > LONGEST_LAST_APPLIED or _annotations_size(secret, changed) > MOST_ANNOTATIONS:
         return {LAST_APPLIED: None}, (_REMOVED,)
     return {LAST_APPLIED: changed}, ()
 
@@ -258,106 +255,9 @@ def _annotations_size(secret: SecretObject, last_applied: str) -> int:
     return sum(len(text.encode(errors="surrogatepass")) for text in texts)
 
 
-class _Unreadable(ValueError):
-    """It is no manifest of a Secret as kubectl writes them."""
-
-
-class _Applied:
-    """The manifest in kubectl's annotation."""
-
-    def __init__(self, text: str, secret: SecretObject) -> None:
-        """
-        Raises:
-            _Unreadable: what it holds can't be told.
-        """
-        self._original = text
-        self._document = _parsed(text)
-        self._data, self._string_data = self._section("data"), self._section("stringData")
-        # Base64 as Kubernetes reads it (Go: encoding/base64): `base64` breaks lines, and YAML keeps the breaks.
-        given = {key: value.translate(_LINE_BREAKS) for key, value in self._data.items()}
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in self._string_data.items()}
-        self.secret = replace(secret, data={**given, **encoded})
-        # In both: kubectl sends both, and of `data` nothing is ever stored.
-        self._changed = False
-        for key in self._data.keys() & self._string_data.keys():
-            self._put(self._data, key, "")
-
-    def put(self, key: str, value: str) -> None:
-        """Put another text in place of a value's."""
-        if key in self._string_data:
-            self._put(self._string_data, key, value)
-        else:
-            self._put(self._data, key, base64.b64encode(value.encode()).decode())
-
-    def text(self) -> str:
-        """The annotation; as it was where nothing was put into it."""
-        if not self._changed:
-            return self._original
-        # As kubectl writes it: in one line, with a line break at the end.
-        end = "\n" if self._original.endswith("\n") else ""
-        return json.dumps(self._document, separators=(",", ":"), ensure_ascii=self._original.isascii()) + end
-
-    def texts(self) -> list[str]:
-        """All that stands in it by now."""
-        return list(_texts_in(self._document))
-
-    def _put(self, section: dict[str, str], key: str, value: str) -> None:
-        self._changed |= section[key] != value
-        section[key] = value
-
-    def _section(self, name: str) -> dict[str, str]:
-        section = self._document.get(name)
-        if section is None:
-            return {}
-        if not isinstance(section, dict):
-            raise _Unreadable
-        for key, value in section.items():
-            if value is None:
-                section[key] = ""
-            elif not isinstance(value, str):
-                raise _Unreadable
-        return section
-
-
-def _parsed(text: str) -> dict[str, object]:
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        document = dict(pairs)
-        if len(document) != len(pairs):
-            raise _Unreadable
-        return document
-
-    try:
-        document = json.loads(text, object_pairs_hook=unique)
-        # What can't be encoded can't be sent back either.
-        json.dumps(document, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise _Unreadable from None
-    if not isinstance(document, dict):
-        raise _Unreadable
-    return document
-
-
-def _texts_in(document: object) -> Iterator[str]:
-    """All names and texts of a document, however deep."""
-    waiting = [document]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict):
-            waiting += [*one.keys(), *one.values()]
-        elif isinstance(one, list):
-            waiting += one
-
-
-def _unwrapped(text: str) -> str:
-    """Without line breaks, as they stand in texts and in JSON: Kubernetes reads base64 with them."""
-    return text.translate(_LINE_BREAKS).replace("\\n", "").replace("\\r", "")
-
-
 def _forms(value: UserValue) -> list[str]:
     """What a value or a token in it may look like in a manifest, without line breaks: as it is, escaped, in base64."""
     texts = {value.plaintext.get_secret_value(), *value.tokens}
     forms = [form for text in texts for form in (text, json.dumps(text)[1:-1])]
     forms += [base64.b64encode(text.encode(errors="replace")).decode().rstrip("=") for text in texts]
-    return [_unwrapped(form) for form in forms]
+    return [unwrapped(form) for form in forms]

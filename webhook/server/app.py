@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from webhook import __version__, logs
+from webhook.address import Address
 from webhook.admission.handler import AdmissionHandler
 from webhook.certs.keeper import Keeper
 from webhook.certs.lifetimes import Lifetimes
@@ -40,7 +41,6 @@ from webhook.review.reviewer import Reviewer
 from webhook.server.client_names import only_clients
 from webhook.server.file_waiting import wait_for_files
 from webhook.server.file_watcher import FileWatcher
-from webhook.server.listener import Address
 from webhook.server.serving import Handler, Server, ServingOptions, in_background
 from webhook.server.tls import TlsFiles
 from webhook.server.trust import Trust

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import hdrs, web
 
+from webhook.address import Address
 from webhook.metrics import Exported
-from webhook.server.listener import Address, Listener
+from webhook.server.listener import Listener
 
 Check = Callable[[], str | None]
 """One condition of readiness: why it isn't met, or None."""

@@ -13,12 +13,13 @@ from aiohttp import StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
+from webhook.address import Address
 from webhook.logs import Logger, loop_exception_handler
 from webhook.metrics import Metrics
 from webhook.server import tls
 from webhook.server.file_watcher import INTERVAL, FileWatcher
 from webhook.server.health import MAX_CONNECTIONS, Check, TlsProbe, health_app
-from webhook.server.listener import TOO_MANY, Address, Listener
+from webhook.server.listener import TOO_MANY, Listener
 from webhook.server.tls import ServingTls, TlsFiles
 
 LISTEN = Address("0.0.0.0", 9443)  # noqa: S104 - the API server is another machine

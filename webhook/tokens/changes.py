@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
-from webhook.credentials.argocd import TYPE_LABEL as ARGOCD_TYPE
-from webhook.credentials.extract import METADATA_KEYS, TOKEN_KEYS, Entry, Unsupported, extract
+from webhook.credentials.entries import Entry, Unsupported
+from webhook.credentials.extract import extract
 from webhook.credentials.matching import Match
+from webhook.credentials.values import METADATA_KEYS, TOKEN_KEYS
 from webhook.keyring.opener import Opener
+from webhook.names import TYPE_LABEL as ARGOCD_TYPE
 from webhook.providers.requirements import Role
 from webhook.providers.token_shapes import name_holds_token
-from webhook.review.sealing import LAST_APPLIED
+from webhook.review.last_applied import LAST_APPLIED
 from webhook.subject import SecretObject
 
 # The platform's own label and prefix of users' Secrets (DESIGN.md, "Which Secrets").

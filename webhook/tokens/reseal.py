@@ -15,15 +15,16 @@ from datetime import datetime
 from typing import Any
 
 from webhook.cluster.secrets import FIELD_MANAGER, Conflict, NotDone, Stored, StoredSecrets
-from webhook.credentials.extract import Undecodable, extract, hosts_of
+from webhook.credentials.entries import Undecodable
+from webhook.credentials.extract import extract, hosts_of
 from webhook.credentials.matching import Match
 from webhook.keyring.jwe import Closed, Place, TooLong, is_bound, open_value, seal, sealing_key
 from webhook.keyring.key import Key
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
-from webhook.review.annotations import ATTESTATION, PREFIX
+from webhook.names import ATTESTATION, PREFIX
 from webhook.review.attestation import Untrusted, attest, verify
-from webhook.review.sealing import LAST_APPLIED
+from webhook.review.last_applied import LAST_APPLIED
 from webhook.settings.model import Rule, Settings
 from webhook.subject import SecretObject
 from webhook.tokens.unseal import sealed_keys

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from tests.providers.contract.cases import Case, Fixtures
-from webhook.credentials.extract import Checkable, Entry
+from webhook.credentials.entries import Checkable, Entry
 from webhook.providers import PROVIDERS
 from webhook.providers.findings import Answer, Credential, Finding, Outcome, Question, TokenCredential
 from webhook.providers.hosts import Host

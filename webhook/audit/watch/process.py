@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from webhook import __version__, logs
+from webhook.address import Address
 from webhook.audit.checkpoint import digest
 from webhook.audit.questions import Questions, asking
 from webhook.audit.watch.conditions import Troubles
@@ -33,7 +34,6 @@ from webhook.providers.findings import Answer
 from webhook.providers.inspector import says_nothing
 from webhook.server.file_watcher import FileWatcher
 from webhook.server.health import Check, health_app, served
-from webhook.server.listener import Address
 from webhook.server.serving import in_background
 from webhook.settings.model import Settings, load_settings
 

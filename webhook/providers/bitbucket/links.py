@@ -7,7 +7,7 @@ from webhook.providers.bitbucket.targets import named
 from webhook.providers.bitbucket.vocabulary import in_both_vocabularies, in_words_of
 from webhook.providers.findings import Question
 from webhook.providers.requirements import union
-from webhook.review.messages import join
+from webhook.text import join
 
 API_TOKENS = "https://id.atlassian.com/manage-profile/security/api-tokens"
 """Where everybody makes their API tokens: an account of Atlassian's is not of one host."""

@@ -8,7 +8,7 @@ from webhook.providers.bitbucket.kinds import TokenKind
 from webhook.providers.bitbucket.vocabulary import held, in_words_of
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.requirements import Requirement
-from webhook.review.messages import join
+from webhook.text import join
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question
 from webhook.providers.repositories import doubting
 from webhook.providers.requirements import Level
 from webhook.providers.text import plain
-from webhook.review.messages import join
+from webhook.text import join
 
 _OPEN_TO_ALL = "/hook_events"
 """Needs neither credentials nor a scope (Bitbucket docs: webhooks), so that its 401 can only be about the token."""

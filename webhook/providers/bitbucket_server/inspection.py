@@ -29,7 +29,7 @@ from webhook.providers.findings import (
 from webhook.providers.repositories import doubting
 from webhook.providers.requirements import Level, Role, union
 from webhook.providers.text import plain
-from webhook.review.messages import join
+from webhook.text import join
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:

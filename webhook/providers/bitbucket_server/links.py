@@ -8,7 +8,7 @@ from webhook.providers.bitbucket_server.profile import PROJECT
 from webhook.providers.bitbucket_server.targets import Place
 from webhook.providers.findings import Question
 from webhook.providers.requirements import union
-from webhook.review.messages import join
+from webhook.text import join
 
 
 def new_token(question: Question, place: Place) -> str:

@@ -18,7 +18,7 @@ from webhook.providers.bitbucket_server.refusals import ARCHIVED, refusal_in
 from webhook.providers.bitbucket_server.replies import Open, a_page, by_refusal, called, granted
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.requirements import Level
-from webhook.review.messages import join
+from webhook.text import join
 
 Permission = tuple[str, Level]
 

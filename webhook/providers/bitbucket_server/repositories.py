@@ -15,7 +15,7 @@ from webhook.providers.concurrency import together_in_time
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.hosts import Host
 from webhook.providers.requirements import Level, Role
-from webhook.review.messages import join
+from webhook.text import join
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from webhook.providers.bitbucket_server.targets import Place, key_of, slug_of
 from webhook.providers.findings import Question
 from webhook.providers.requirements import Level
 from webhook.providers.text import plain
-from webhook.review.messages import join
+from webhook.text import join
 
 _ABSENT = frozenset({"NoSuchProjectException", "NoSuchRepositoryException"})
 _PAGE = 25

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from webhook.providers.gitea.profile import API
 from webhook.providers.hosts import Host
-from webhook.review.messages import join
+from webhook.text import join
 
 
 def new_token(host: Host, *scopes: str) -> str:

@@ -11,7 +11,7 @@ from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.requests import Responses
 from webhook.providers.requirements import Requirement
 from webhook.providers.text import plain
-from webhook.review.messages import join
+from webhook.text import join
 
 ACCOUNT = "read:user"
 """It tells whose a token is."""

@@ -16,7 +16,7 @@ from webhook.providers.github import replies
 from webhook.providers.github.installations import lacking, level_of
 from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
-from webhook.review.messages import join
+from webhook.text import join
 
 _SIZE = 100  # the most that GitHub lists on one page; one row has about 3 KiB
 _MOST_PAGES = 10

@@ -9,7 +9,7 @@ from webhook.providers.findings import Question
 from webhook.providers.github.vocabulary import display
 from webhook.providers.hosts import Host
 from webhook.providers.requirements import union
-from webhook.review.messages import join
+from webhook.text import join
 
 
 def new_classic(question: Question, *also: str) -> str:

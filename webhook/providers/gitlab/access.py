@@ -22,7 +22,7 @@ from webhook.providers.hosts import Host
 from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
 from webhook.providers.transport import redirects
-from webhook.review.messages import day
+from webhook.text import day
 
 # GitLab docs: members API, valid access levels; what each may do, at least: project permissions.
 REPORTER = 20

@@ -14,7 +14,7 @@ from webhook.providers.gitlab.owner import Owner, Sort
 from webhook.providers.gitlab.requests import Heard, Refused, Way
 from webhook.providers.gitlab.token import Grant
 from webhook.providers.requirements import Requirement, Role
-from webhook.review.messages import join
+from webhook.text import join
 
 _TOO_NARROW = Finding(
     Outcome.INSUFFICIENT,

@@ -16,7 +16,7 @@ from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitlab import replies
 from webhook.providers.requirements import Requirement
 from webhook.providers.text import plain
-from webhook.review.messages import join
+from webhook.text import join
 
 _WORDS = re.compile(r"[a-z0-9]+")
 _MOST_NAMES = 8

@@ -21,7 +21,7 @@ from webhook.report.page.entries import COLUMNS, data, static_table
 from webhook.report.page.figures import breakdowns, strip, timeline
 from webhook.report.page.lists import applications, not_looked_at, problems
 from webhook.report.text import shown
-from webhook.review.messages import join
+from webhook.text import join
 
 
 def write_html(report: Report, stream: TextIO) -> None:

@@ -15,7 +15,7 @@ from webhook.report.document import timestamp
 from webhook.report.model import Attested, Report, Row
 from webhook.report.page.figures import left
 from webhook.report.text import shown
-from webhook.review.messages import day
+from webhook.text import day
 
 _ATTESTED = {
     Attested.YES: "checked by the webhook as it is",

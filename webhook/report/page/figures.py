@@ -13,7 +13,7 @@ from webhook.providers.findings import Outcome
 from webhook.report.advice import holder, of_tokens, rank
 from webhook.report.model import Report, Row, Severity
 from webhook.report.text import shown
-from webhook.review.messages import day
+from webhook.text import day
 
 SOON = timedelta(days=30)
 _MONTHS = 12

@@ -6,7 +6,7 @@ from html import escape
 
 from webhook.report.model import ApplicationRow, Place, Report
 from webhook.report.text import shown
-from webhook.review.messages import join
+from webhook.text import join
 
 _WOULD_SYNC = {True: ("none", "would sync"), False: ("error", "would not sync"), None: ("warning", "not known")}
 

@@ -11,9 +11,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-TYPE_LABEL = "argocd.argoproj.io/secret-type"
-"""The label by which Argo CD knows its Secrets (Argo CD: common/common.go)."""
-
 PREFIX_TYPES = frozenset({"repo-creds", "repo-write-creds"})
 """Types whose ``url`` is the beginning of repositories' URLs (Argo CD: getRepositoryCredentialIndex)."""
 REPOSITORY_TYPES = frozenset({"repository", "repository-write"})

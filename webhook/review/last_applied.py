@@ -1,0 +1,116 @@
+"""kubectl's last-applied-configuration annotation, which holds the whole Secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from webhook.subject import SecretObject
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+# Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
+LONGEST_LAST_APPLIED = 131072
+
+
+_LINE_BREAKS = str.maketrans("", "", "\r\n")
+
+
+class Unreadable(ValueError):
+    """It is no manifest of a Secret as kubectl writes them."""
+
+
+class LastApplied:
+    """The manifest in kubectl's annotation."""
+
+    def __init__(self, text: str, secret: SecretObject) -> None:
+        """
+        Raises:
+            Unreadable: what it holds can't be told.
+        """
+        self._original = text
+        self._document = _parsed(text)
+        self._data, self._string_data = self._section("data"), self._section("stringData")
+        # Base64 as Kubernetes reads it (Go: encoding/base64): `base64` breaks lines, and YAML keeps the breaks.
+        given = {key: value.translate(_LINE_BREAKS) for key, value in self._data.items()}
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in self._string_data.items()}
+        self.secret = replace(secret, data={**given, **encoded})
+        # In both: kubectl sends both, and of `data` nothing is ever stored.
+        self._changed = False
+        for key in self._data.keys() & self._string_data.keys():
+            self._put(self._data, key, "")
+
+    def put(self, key: str, value: str) -> None:
+        """Put another text in place of a value's."""
+        if key in self._string_data:
+            self._put(self._string_data, key, value)
+        else:
+            self._put(self._data, key, base64.b64encode(value.encode()).decode())
+
+    def text(self) -> str:
+        """The annotation; as it was where nothing was put into it."""
+        if not self._changed:
+            return self._original
+        # As kubectl writes it: in one line, with a line break at the end.
+        end = "\n" if self._original.endswith("\n") else ""
+        return json.dumps(self._document, separators=(",", ":"), ensure_ascii=self._original.isascii()) + end
+
+    def texts(self) -> list[str]:
+        """All that stands in it by now."""
+        return list(_texts_in(self._document))
+
+    def _put(self, section: dict[str, str], key: str, value: str) -> None:
+        self._changed |= section[key] != value
+        section[key] = value
+
+    def _section(self, name: str) -> dict[str, str]:
+        section = self._document.get(name)
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            raise Unreadable
+        for key, value in section.items():
+            if value is None:
+                section[key] = ""
+            elif not isinstance(value, str):
+                raise Unreadable
+        return section
+
+
+def _parsed(text: str) -> dict[str, object]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        document = dict(pairs)
+        if len(document) != len(pairs):
+            raise Unreadable
+        return document
+
+    try:
+        document = json.loads(text, object_pairs_hook=unique)
+        # What can't be encoded can't be sent back either.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Unreadable from None
+    if not isinstance(document, dict):
+        raise Unreadable
+    return document
+
+
+def _texts_in(document: object) -> Iterator[str]:
+    """All names and texts of a document, however deep."""
+    waiting = [document]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+
+
+def unwrapped(text: str) -> str:
+    """Without line breaks, as they stand in texts and in JSON: Kubernetes reads base64 with them."""
+    return text.translate(_LINE_BREAKS).replace("\\n", "").replace("\\r", "")
