@@ -1,6 +1,6 @@
 """Where kube-apiserver, etcd and kubectl come from: `KUBEBUILDER_ASSETS`, the checkout's cache, or a build with Go.
 
-`python -m tests.cluster.binaries` makes sure that they exist and prints their folder, so that CI can build them in a
+`python -m tests.api_server.binaries` makes sure that they exist and prints their folder, so that CI can build them in a
 step of its own.
 """
 

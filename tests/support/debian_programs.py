@@ -1,6 +1,6 @@
 """Programs out of Debian's packages, unpacked into the checkout's cache: nothing is installed, and no service started.
 
-`python -m tests.debian_programs` fetches all of them, so that CI can do so in a step of its own.
+`python -m tests.support.debian_programs` fetches all of them, so that CI can do so in a step of its own.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from webhook.explain.transcript import Entry, Request, Transcript
-from webhook.review.messages import join
+from webhook.text import join
 
 _COUNTED = ("x-oauth-scopes", "x-accepted-github-permissions", "github-authentication-token-expiration", "x-ausername")
 """Headers that are worth a line; the transcript has all."""

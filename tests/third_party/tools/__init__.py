@@ -9,8 +9,8 @@ else needs to know of a new one. It is built once, into `.cache/tools`. To add o
 
 A test asks for it by the fixture `tool`: `tool("helm")` is the path of a program that runs; where the build takes long,
 from a fixture of its own, which no time limit ends. Without Go such a test is skipped and says how to get it; where CI
-is set that is an error. `python -m tests.tools` builds all there are, so that
-CI can do so in a step of its own; `python -m tests.tools helm` builds one, and prints its path.
+is set that is an error. `python -m tests.third_party.tools` builds all there are, so that
+CI can do so in a step of its own; `python -m tests.third_party.tools helm` builds one, and prints its path.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`python -m tests.tools [NAME…]`: build these programs, or all, and print where they are."""
+"""`python -m tests.third_party.tools [NAME…]`: build these programs, or all, and print where they are."""
 
 import sys
 
