@@ -16,7 +16,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """``0.0.0.0:9443``, ``[::]:9443``, ``localhost:9443``, or ``:9443`` for every interface.
+        """Parse ``localhost:9443``, ``127.0.0.1:9443``, or ``[::]:9443`` and ``:9443`` for every interface.
 
         Raises:
             ConfigurationError: it is none of them.
@@ -25,7 +25,7 @@ class Address:
         bracketed = host.startswith("[") and host.endswith("]")
         well_formed = separator and port.isascii() and port.isdigit() and (bracketed or ":" not in host)
         if not well_formed or int(port) > 65535:
-            raise ConfigurationError(f"{text!r} is no address to listen on; write HOST:PORT, such as 0.0.0.0:9443")
+            raise ConfigurationError(f"{text!r} is not an address to listen on; write HOST:PORT, such as [::]:9443")
         return cls(host[1:-1] if bracketed else host, int(port))
 
     def __str__(self) -> str:

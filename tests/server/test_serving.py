@@ -29,7 +29,7 @@ from webhook.errors import ConfigurationError
 from webhook.metrics import Metrics
 from webhook.server.health import Check, TlsProbe
 from webhook.server.listener import Listener
-from webhook.server.serving import Server, ServingOptions
+from webhook.server.serving import HEALTH_LISTEN, LISTEN, Server, ServingOptions
 from webhook.server.tls import TlsFiles, load
 
 Scene = Callable[["Place"], Awaitable[None]]
@@ -290,6 +290,21 @@ class TestServing:
         writer.close()
         await writer.wait_closed()
         assert (await place.health("/readyz"))[0] == 200
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    async def test_both_ports_are_dual_stack_by_default(self, place: Place, host: str) -> None:
+        """An API server and a kubelet that use IPv6 reach the server, as those that use IPv4 do."""
+        if ":" in host and not socket.has_dualstack_ipv6():
+            pytest.skip("there is no IPv6 here")
+        assert (LISTEN.host, HEALTH_LISTEN.host) == ("::", "::")
+        place.options = replace(
+            place.options, listen=replace(LISTEN, port=0), health_listen=replace(HEALTH_LISTEN, port=0)
+        )
+        await place.start()
+        for port in (place.server.address.port, place.server.health_address.port):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            await writer.wait_closed()
 
     async def test_a_port_that_is_taken(self, place: Place) -> None:
         """It says so, for people."""
@@ -809,5 +824,5 @@ class TestAddresses:
     @pytest.mark.parametrize("text", ["", "9443", "localhost", "::9443", "a:b", "a:-1", "a:65536", "a:９", "[::]9443"])
     def test_what_is_no_address(self, text: str) -> None:
         """The text shows how to write one."""
-        with pytest.raises(ConfigurationError, match=r"is no address to listen on; write HOST:PORT"):
+        with pytest.raises(ConfigurationError, match=r"is not an address to listen on; write HOST:PORT"):
             Address.parse(text)

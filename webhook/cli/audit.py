@@ -135,9 +135,7 @@ def audit(
     lease_duration: Annotated[
         str, _of_watch("LEASE_DURATION", "How soon another replica takes over from one that has died.")
     ] = "15s",
-    health_listen: Annotated[
-        str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")
-    ] = "0.0.0.0:8080",
+    health_listen: Annotated[str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "[::]:8080",
     log_format: Annotated[
         Literal["json", "text"], _of_watch("LOG_FORMAT", "One JSON object a line, or text.")
     ] = "json",

@@ -115,8 +115,8 @@ def serve(
     client_ca: Annotated[
         Path | None, _flag("CLIENT_CA", "Serve only clients whose certificate this CA (PEM) signed.")
     ] = None,
-    listen: Annotated[str, _flag("LISTEN", "Address of the admission port.")] = "0.0.0.0:9443",
-    health_listen: Annotated[str, _flag("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "0.0.0.0:8080",
+    listen: Annotated[str, _flag("LISTEN", "Address of the admission port.")] = "[::]:9443",
+    health_listen: Annotated[str, _flag("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "[::]:8080",
     client_name: Annotated[
         list[str] | None,
         _flag("CLIENT_NAME", "With --client-ca: serve only a certificate with this common or DNS name; repeatable."),

@@ -178,12 +178,15 @@ class Listener:
 
 def _listening_socket(address: Address) -> socket.socket:
     try:
-        every_interface = not address.host.strip(":") and socket.has_dualstack_ipv6()
-        host = "::" if every_interface else address.host or "0.0.0.0"  # noqa: S104 - what an empty host asks for
+        every_interface = not address.host.strip(":")
+        dual_stack = every_interface and socket.has_dualstack_ipv6()
+        # Where the kernel has no IPv6, every interface is every IPv4 one.
+        any_host = "::" if dual_stack else "0.0.0.0"  # noqa: S104 - what an empty host asks for
+        host = any_host if every_interface else address.host
         found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, name = found[0]
         listening = socket.create_server(
-            (str(name[0]), address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=every_interface
+            (str(name[0]), address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=dual_stack
         )
     except (OSError, UnicodeError) as error:
         # Not `strerror`: `create_server` puts the address into it once more.

@@ -22,8 +22,9 @@ from webhook.server.health import MAX_CONNECTIONS, Check, TlsProbe, health_app
 from webhook.server.listener import TOO_MANY, Listener
 from webhook.server.tls import ServingTls, TlsFiles
 
-LISTEN = Address("0.0.0.0", 9443)  # noqa: S104 - the API server is another machine
-HEALTH_LISTEN = Address("0.0.0.0", 8080)  # noqa: S104 - kubelet connects to the pod's address, too
+# Every interface, IPv4 and IPv6: the API server is another machine, and the kubelet connects to the pod's address.
+LISTEN = Address("::", 9443)
+HEALTH_LISTEN = Address("::", 8080)
 
 # The API server closes idle connections after 90 s and doesn't retry a call that loses the race against a server that
 # closes first (KUBERNETES.md §1.11), so ours must be the longer patience. It is also how long the head of a request may
