@@ -7,7 +7,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 from webhook.certs.names import CONFIGURATIONS, Installation
-from webhook.cluster.objects import ApiObjects, Conflict, Json, NotDone, Resource
+from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource
 
 HERE = Installation("platform", "webhook")
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ class Memory(ApiObjects):
         key = (resource.plural, metadata.get("namespace"), metadata["name"])
         kept = self._kept.get(key)
         if kept is None:
-            raise NotDone("there is none", 404)
+            raise ApiError("there is none", 404)
         if kept["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
             raise Conflict("is another one", 409)
         return self._keep(key, document)
@@ -85,7 +85,7 @@ class Memory(ApiObjects):
 
     def _refuse(self, resource: Resource) -> None:
         if (status := self.refusing.get(resource.plural)) is not None:
-            raise NotDone(f"the API server answers {status}", status)
+            raise ApiError(f"the API server answers {status}", status)
 
     def _keep(self, key: tuple[str, str | None, str], document: Json) -> Json:
         self._version += 1

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.certs.objects import HERE, Memory
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import LEASE, ApiObjects, Json, NotDone, Resource
+from webhook.cluster.objects import LEASE, ApiError, ApiObjects, Json, Resource
 
 DURATION = 1.0
 """Seconds; others read a whole number of them."""
@@ -30,7 +30,7 @@ class Worker:
             name,
             duration=DURATION,
             on_change=self.changes.append,
-            on_trouble=lambda error: self.troubles.append(str(error) if error else None),
+            on_error=lambda error: self.troubles.append(str(error) if error else None),
         )
 
     async def work(self) -> None:
@@ -85,7 +85,7 @@ class Line(ApiObjects):
 
     def _check(self) -> None:
         if self.cut:
-            raise NotDone("the API server can't be reached")
+            raise ApiError("the API server can't be reached")
 
 
 async def test_one_of_several_works() -> None:

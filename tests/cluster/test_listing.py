@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
 from webhook.cluster.listing import Listing
-from webhook.cluster.objects import NotDone
+from webhook.cluster.objects import ApiError
 
 Answer = Callable[[web.Request], web.Response]
 
@@ -101,7 +101,7 @@ async def test_not_for_ever(api: tuple[ApiServer, Listing]) -> None:
     """An API server that only ever says so is given up."""
     server, listing = api
     server.answers = [expired("x")]
-    with pytest.raises(NotDone, match="answers 410"):
+    with pytest.raises(ApiError, match="answers 410"):
         await names(listing)
     assert len(server.asked) == 10
 

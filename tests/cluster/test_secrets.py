@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tests.support.factories import encode, make_token
-from webhook.cluster.secrets import NotDone, StoredSecrets
+from webhook.cluster.secrets import ApiError, StoredSecrets
 
 Answer = Callable[[web.Request], web.Response]
 
@@ -79,7 +79,7 @@ async def test_not_for_ever(api: tuple[ApiServer, StoredSecrets]) -> None:
     """An API server that only ever says so is given up."""
     server, secrets = api
     server.answers = [status(410)]
-    with pytest.raises(NotDone, match="answers 410"):
+    with pytest.raises(ApiError, match="answers 410"):
         await names(secrets)
     assert len(server.asked) == 10
 
@@ -97,7 +97,7 @@ async def test_half_a_list_is_none(api: tuple[ApiServer, StoredSecrets], answer:
     """Who goes by it must not believe that it was all."""
     server, secrets = api
     server.answers = [page("a", following="x"), answer]
-    with pytest.raises(NotDone, match=reason):
+    with pytest.raises(ApiError, match=reason):
         await names(secrets)
 
 
@@ -107,7 +107,7 @@ async def test_no_error_quotes_what_was_answered(api: tuple[ApiServer, StoredSec
     token = make_token("q")
     for answer in (status(422, token), status(200, f'{{"items": "{token}"}}')):
         server.answers = [answer]
-        with pytest.raises(NotDone) as refused:
+        with pytest.raises(ApiError) as refused:
             await names(secrets)
         assert token not in str(refused.value)
         assert refused.value.__context__ is None or refused.value.__suppress_context__
@@ -129,6 +129,6 @@ async def test_why_the_api_server_can_t_be_reached(tmp_path: Path) -> None:
         "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"
     )
     async with await StoredSecrets.connect(kubeconfig) as secrets:
-        with pytest.raises(NotDone) as caught:
+        with pytest.raises(ApiError) as caught:
             await secrets.read("a", "b")
     assert str(caught.value) == "the API server can't be reached: nobody answers at its address"

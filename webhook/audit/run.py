@@ -22,7 +22,7 @@ from webhook.audit.selecting import Selection
 from webhook.cluster.argocd import Synced
 from webhook.cluster.listing import Listed, Listing, Page
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import NotDone, Unavailable
+from webhook.cluster.objects import ApiError, Unavailable
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.credentials.entries import Checkable, Undecodable
 from webhook.credentials.extract import extract
@@ -214,7 +214,7 @@ class Audit:
         """A namespace, or the whole cluster: at once, or where that isn't allowed, one namespace after the other."""
         try:
             await self._look_through(one, namespace)
-        except NotDone as error:
+        except ApiError as error:
             if error.status == 400 and self._scope.selector:
                 raise ConfigurationError(
                     "--selector: the API server doesn't understand it; write it as for kubectl, such as team=atlas"
@@ -230,7 +230,7 @@ class Audit:
     async def _look_into_each(self, one: _Progressing) -> None:
         try:
             names = await one.listing.namespaces()
-        except NotDone:
+        except ApiError:
             self.problem(
                 one.about(
                     "This account may list neither the Secrets of all namespaces nor the namespaces. Give it the verbs "
@@ -264,7 +264,7 @@ class Audit:
                     if page.anew:
                         seen.clear()
                     await self._look_at_page(one, page, seen, tasks)
-            except NotDone as error:  # what is under way shall come to its end
+            except ApiError as error:  # what is under way shall come to its end
                 failure = error
         one.passed_over += seen
         if failure is not None:
@@ -331,7 +331,7 @@ class Audit:
         """The Secret with its data; None where it is gone, or can't be read, which the report says."""
         try:
             stored = await one.cluster.secrets.read(namespace, name)
-        except NotDone as error:
+        except ApiError as error:
             if error.status == 403:
                 self._forbidden[one.cluster.label, namespace] = None
             else:
@@ -378,7 +378,7 @@ class Audit:
     async def _recall(self, one: _Progressing, number: int, known: Judged, row: Row) -> bool:
         try:
             stored = await one.cluster.secrets.read(known.namespace, known.name)
-        except NotDone:
+        except ApiError:
             return False
         if stored is None or (stored.uid, stored.version) != (known.uid, known.version):
             return False
@@ -398,7 +398,7 @@ class Audit:
         for namespace in self._scope.namespaces or (None,):
             try:
                 syncers = await one.listing.applications(namespace)
-            except NotDone as error:
+            except ApiError as error:
                 lacking = " (this account lacks the verb list on applications and applicationsets of argoproj.io)"
                 why = f"{error}{lacking if error.status == 403 else ''}"
                 self.problem(one.about(f"Argo CD's Applications can't be listed: {why}."))

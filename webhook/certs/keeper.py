@@ -9,7 +9,7 @@ from webhook.certs.plan import Rest
 from webhook.certs.state import State
 from webhook.certs.steps import Certificates
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import NotDone
+from webhook.cluster.objects import ApiError
 from webhook.logs import Logger
 from webhook.metrics import Metrics
 
@@ -49,7 +49,7 @@ class Keeper:
             self._troubles = ()  # from now on they are somebody else's
             self._say()
 
-    def lease_troubled(self, error: NotDone | None) -> None:
+    def lease_failed(self, error: ApiError | None) -> None:
         """Nobody can tell whose the Lease is, or one can again."""
         self._lease_trouble = _trouble(error) if error is not None else None
         self._say()
@@ -59,7 +59,7 @@ class Keeper:
             pause = self._interval
             try:
                 state, rest = await self._certificates.settle(self._took)
-            except NotDone as error:
+            except ApiError as error:
                 self._troubles = (_trouble(error),)
                 self._say()
             else:
@@ -88,7 +88,7 @@ class Keeper:
         self._said = troubles
 
 
-def _trouble(error: NotDone) -> str:
+def _trouble(error: ApiError) -> str:
     # Without an answer each attempt may fail in another way, which is one trouble all the same.
     why = str(error) if error.status else "the API server can't be reached"
     return f"the certificates can't be kept at the moment: {why}"

@@ -15,7 +15,7 @@ from cryptography import x509
 
 from webhook.address import Address
 from webhook.certs.state import State, certificates, dns_names, issued_by, key_problem, shown
-from webhook.cluster.objects import NotDone
+from webhook.cluster.objects import ApiError
 
 _TIMEOUT = 10.0  # seconds
 
@@ -141,7 +141,7 @@ async def report(state: State, now: datetime, connect: str | None = None) -> Rep
 
     Raises:
         ConfigurationError: that is none.
-        NotDone: nobody serves there.
+        ApiError: nobody serves there.
     """
     if connect is None:
         return Report(state, now)
@@ -156,7 +156,7 @@ async def _served(address: Address, name: str) -> tuple[x509.Certificate, ...]:
         async with asyncio.timeout(_TIMEOUT):
             _, writer = await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=name)
     except (OSError, TimeoutError) as error:
-        raise NotDone(f"nobody serves TLS at {address}: {type(error).__name__}") from None
+        raise ApiError(f"nobody serves TLS at {address}: {type(error).__name__}") from None
     der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     return (x509.load_der_x509_certificate(der),)

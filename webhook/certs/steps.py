@@ -39,13 +39,13 @@ from webhook.certs.state import (
     encoded,
     shown,
 )
-from webhook.cluster.objects import SECRET, ApiObjects, Conflict, Json, NotDone, Resource
+from webhook.cluster.objects import SECRET, ApiError, ApiObjects, Conflict, Json, Resource
 
 MOST_STEPS = 50
 """Steps in a row, of which a whole roll has a dozen; more means that somebody undoes them."""
 
 
-class NoRest(NotDone):
+class NoRest(ApiError):
     """Each step leads to another one: somebody undoes them."""
 
 
@@ -69,7 +69,7 @@ class Certificates:
         """What there is now.
 
         Raises:
-            NotDone: the Secrets can't be read. Of a webhook configuration the state says so itself.
+            ApiError: the Secrets can't be read. Of a webhook configuration the state says so itself.
         """
         # What is published is read before what is to be published: whoever is late finds his write refused.
         configurations = [await self._configuration(resource) for resource in CONFIGURATIONS]
@@ -90,7 +90,7 @@ class Certificates:
             on_step: told what was done, as a whole sentence.
 
         Raises:
-            NotDone: a step can't be taken; those before it are, and it will be the next one again.
+            ApiError: a step can't be taken; those before it are, and it will be the next one again.
         """
         for _ in range(MOST_STEPS):
             state = await self.look()
@@ -109,7 +109,7 @@ class Certificates:
         """Make a new serving certificate, however good the one is that there is.
 
         Raises:
-            NotDone: it can't be made.
+            ApiError: it can't be made.
         """
         state, rest = await self.settle(on_step)
         _refuse_others(rest)
@@ -121,7 +121,7 @@ class Certificates:
         """Make a new CA and trust no other one, at once.
 
         Raises:
-            NotDone: it can't be made or published.
+            ApiError: it can't be made or published.
         """
         state, rest = await self.settle(on_step)
         _refuse_others(rest)
@@ -132,7 +132,7 @@ class Certificates:
         """Make and publish the next CA, unless there is one already.
 
         Raises:
-            NotDone: it can't be made or published.
+            ApiError: it can't be made or published.
         """
         state, rest = await self.settle(on_step)
         _refuse_others(rest)
@@ -144,7 +144,7 @@ class Certificates:
         """Take the steps that are due until the next CA is the current one.
 
         Raises:
-            NotDone: one can't be taken.
+            ApiError: one can't be taken.
         """
         while True:
             state, rest = await self.settle(on_step)
@@ -157,7 +157,7 @@ class Certificates:
 
         Raises:
             Conflict: somebody has written since `state` was read.
-            NotDone: it can't be taken.
+            ApiError: it can't be taken.
         """
         match step:
             case StartCa():
@@ -263,7 +263,7 @@ class Certificates:
         name = self.installation.name
         try:
             return Configuration(resource, name, await self._objects.read(resource, None, name))
-        except NotDone as error:
+        except ApiError as error:
             return Configuration(resource, name, None, str(error))
 
     async def _write_ca(
@@ -301,7 +301,7 @@ class Certificates:
 
 def _refuse_others(rest: Rest) -> None:
     if rest.left_alone:
-        raise NotDone("; ".join(rest.troubles))
+        raise ApiError("; ".join(rest.troubles))
 
 
 def _end(pair: KeyPair) -> str:

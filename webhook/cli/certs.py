@@ -207,7 +207,7 @@ def _with_certificates(
     from webhook.certs.names import Installation as Names
     from webhook.certs.steps import Certificates
     from webhook.cluster.connect import connect
-    from webhook.cluster.objects import ApiObjects, NotDone
+    from webhook.cluster.objects import ApiError, ApiObjects
 
     names = Names.parse(installation)
 
@@ -217,7 +217,7 @@ def _with_certificates(
 
     try:
         asyncio.run(run())
-    except NotDone as error:
+    except ApiError as error:
         end(f"the certificates of {installation} are not in place: {error}.", code=3)
 
 

@@ -97,12 +97,12 @@ async def _explain_stored(
     context: str | None,
     as_user: str | None,
 ) -> _Found:
-    from webhook.cluster.secrets import NotDone, StoredSecrets
+    from webhook.cluster.secrets import ApiError, StoredSecrets
 
     try:
         async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
             stored = await secrets.read(namespace, name)
-    except NotDone as error:
+    except ApiError as error:
         end(f"{namespace}/{name} can't be read: {error}.", code=3)
     if stored is None:
         end(f"There is no Secret {namespace}/{name}.", code=3)

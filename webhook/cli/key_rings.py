@@ -68,7 +68,7 @@ def with_ring_secret(
     import asyncio
 
     from webhook.cluster.connect import connect
-    from webhook.cluster.objects import ApiObjects, NotDone
+    from webhook.cluster.objects import ApiError, ApiObjects
     from webhook.keyring.secret import RingSecret
 
     namespace, name = parse_place(secret)
@@ -79,5 +79,5 @@ def with_ring_secret(
 
     try:
         return asyncio.run(run())
-    except NotDone as error:
+    except ApiError as error:
         end(f"the Secret {secret} is as it was: {error}.", code=3)

@@ -222,7 +222,7 @@ def _refuse_needed(
     """End the command unless it is certain that no Secret of the cluster needs the key."""
     import asyncio
 
-    from webhook.cluster.secrets import NotDone, StoredSecrets
+    from webhook.cluster.secrets import ApiError, StoredSecrets
     from webhook.tokens.retire import Traces, traces
 
     async def look() -> Traces:
@@ -231,7 +231,7 @@ def _refuse_needed(
 
     try:
         found = asyncio.run(look())
-    except NotDone as error:
+    except ApiError as error:
         typer.echo(f"git-token-webhook: {key.name} stays: not all Secrets could be seen: {error}.", err=True)
         raise typer.Exit(3) from None
     if found.needing:

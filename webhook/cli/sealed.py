@@ -63,13 +63,13 @@ async def _unsealed(
     *,
     needs_event: bool,
 ) -> str:
-    from webhook.cluster.secrets import NotDone, StoredSecrets
+    from webhook.cluster.secrets import ApiError, StoredSecrets
     from webhook.tokens.unseal import NoSuchValue, StaysClosed, open_one, write_event
 
     async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
         try:
             stored = await secrets.read(namespace, name)
-        except NotDone as error:
+        except ApiError as error:
             end(f"{namespace}/{name} can't be read: {error}.", code=3)
         if stored is None:
             raise ConfigurationError(f"there is no Secret {namespace}/{name}")
@@ -85,7 +85,7 @@ async def _unsealed(
             raise ConfigurationError("this value has control characters, which a terminal obeys; send it to a program")
         try:
             await write_event(secrets, stored, key, opened, datetime.now(UTC))
-        except NotDone as error:
+        except ApiError as error:
             problem = f"The Event that this token was unsealed can't be written: {error}."
             if needs_event:
                 end(f"{problem} So it isn't shown; to see it all the same, say --without-event.", code=3)
@@ -150,7 +150,7 @@ async def _resealed(
     *,
     dry_run: bool,
 ) -> None:
-    from webhook.cluster.secrets import NotDone, StoredSecrets
+    from webhook.cluster.secrets import ApiError, StoredSecrets
     from webhook.tokens.reseal import KeyNotThere
     from webhook.tokens.reseal import reseal as reseal_one
 
@@ -165,7 +165,7 @@ async def _resealed(
             report.add(await reseal_one(secrets, stored, ring, now, dry_run=dry_run, settings=settings))
         except KeyNotThere as error:
             report.stop(f"{place[0]}/{place[1]}: {error}")
-        except NotDone as error:
+        except ApiError as error:
             report.stop(f"{place[0]}/{place[1]}: {error}.")
 
 
@@ -182,7 +182,7 @@ async def _reseal_each(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from webhook.cluster.secrets import NotDone
+    from webhook.cluster.secrets import ApiError
     from webhook.tokens.reseal import KeyNotThere, reseal_all
 
     columns = (TextColumn("Secrets"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -196,7 +196,7 @@ async def _reseal_each(
                 progress.update(task, completed=done, total=done + after)
         except KeyNotThere as error:
             report.stop(f"Nothing more is moved: {error}")
-        except NotDone as error:
+        except ApiError as error:
             report.stop(f"The Secrets can't be listed: {error}. Run it again, and it goes on from here.")
 
 

@@ -22,7 +22,7 @@ from webhook.errors import ConfigurationError
 from webhook.text import day, join
 
 if TYPE_CHECKING:
-    from webhook.cluster.objects import NotDone
+    from webhook.cluster.objects import ApiError
     from webhook.review.policy import Verdict
     from webhook.tokens.changes import NewToken
     from webhook.tokens.writer import TokenWriter
@@ -225,7 +225,7 @@ async def _writer(
 @contextmanager
 def _explained(where: str) -> Iterator[None]:
     """Ends the command with what stands in its way, and the exit code that says whose matter it is."""
-    from webhook.cluster.secrets import NotDone
+    from webhook.cluster.secrets import ApiError
     from webhook.credentials.entries import Undecodable
     from webhook.tokens.changes import NotPossible
     from webhook.tokens.writer import ChangedMeanwhile, Refused
@@ -240,11 +240,11 @@ def _explained(where: str) -> Iterator[None]:
         end(f"{error}\nNothing was changed.", code=1)
     except ChangedMeanwhile as error:
         end(str(error), code=3)
-    except NotDone as error:
+    except ApiError as error:
         end(f"{where}: {_hindrance(error, where)}\nNothing was changed.", code=3)
 
 
-def _hindrance(error: NotDone, where: str) -> str:
+def _hindrance(error: ApiError, where: str) -> str:
     """What the API server's answer means here, a whole sentence."""
     namespace = where.partition("/")[0]
     if error.status == 403:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
-from webhook.cluster.objects import LEASE, ApiObjects, Conflict, Json, NotDone
+from webhook.cluster.objects import LEASE, ApiError, ApiObjects, Conflict, Json
 
 DURATION = 15.0
 """Seconds after which a Lease that nobody renews is free, as in Kubernetes' own components."""
@@ -49,7 +49,7 @@ class Lease:
         *,
         duration: float = DURATION,
         on_change: Callable[[bool], None] = lambda holds: None,
-        on_trouble: Callable[[NotDone | None], None] = lambda error: None,
+        on_error: Callable[[ApiError | None], None] = lambda error: None,
     ) -> None:
         """
         Args:
@@ -57,7 +57,7 @@ class Lease:
             duration: seconds after which others may take the Lease when we don't renew it. A whole number of them is
                 what others read.
             on_change: told whether we hold it, whenever that changes.
-            on_trouble: told what goes wrong, each time, and None when nothing does any more.
+            on_error: told what goes wrong, each time, and None when nothing does any more.
         """
         self._objects = objects
         self._namespace = namespace
@@ -65,7 +65,7 @@ class Lease:
         self._identity = identity
         self._duration = duration
         self._on_change = on_change
-        self._on_trouble = on_trouble
+        self._on_error = on_error
         self._seen: Seen | None = None
         self._held_since: datetime | None = None
         self._in_trouble = False
@@ -98,7 +98,7 @@ class Lease:
             self._set(None)
             if held:
                 # Also while we are being cancelled, but not for longer than a process may take to end.
-                with contextlib.suppress(NotDone, TimeoutError):
+                with contextlib.suppress(ApiError, TimeoutError):
                     async with asyncio.timeout(2):
                         await self._release()
 
@@ -137,20 +137,20 @@ class Lease:
             taken = await attempt()
         except Conflict:
             taken = False  # somebody else was quicker
-        except NotDone as error:
+        except ApiError as error:
             self._in_trouble = True
-            self._on_trouble(error)
+            self._on_error(error)
             return False
         if self._in_trouble:
             self._in_trouble = False
-            self._on_trouble(None)
+            self._on_error(None)
         return taken
 
     async def _take(self) -> bool:
         """Acquire or renew it, if nobody else has it.
 
         Raises:
-            NotDone: the API server doesn't do its part.
+            ApiError: the API server doesn't do its part.
         """
         found = await self._objects.read(LEASE, self._namespace, self._name)
         if found is None:

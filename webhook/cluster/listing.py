@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from webhook.cluster.argocd import Spec
-from webhook.cluster.objects import TIMEOUT, NotDone, ObjectList, asked, paged
+from webhook.cluster.objects import TIMEOUT, ApiError, ObjectList, call, paged
 from webhook.names import ANNOTATION
 from webhook.subject import SecretObject
 
@@ -184,7 +184,7 @@ class Listing:
         Where the API server has forgotten in between where we were (410), the list goes on with what there is now.
 
         Raises:
-            NotDone: they can't be listed to the end.
+            ApiError: they can't be listed to the end.
         """
         options = {"label_selector": self._selector or None, "_headers": _METADATA_ONLY}
         if namespace is None:
@@ -201,7 +201,7 @@ class Listing:
         """The names of all.
 
         Raises:
-            NotDone: they can't be listed.
+            ApiError: they can't be listed.
         """
         request, names = self.core.list_namespace_without_preload_content, list[str]()
         async for found, anew in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
@@ -212,7 +212,7 @@ class Listing:
         """All namespaces, each as if it were a Secret.
 
         Raises:
-            NotDone: they can't be listed to the end.
+            ApiError: they can't be listed to the end.
         """
         request = self.core.list_namespace_without_preload_content
         async for found, anew in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
@@ -222,8 +222,8 @@ class Listing:
     async def is_namespace(self, name: str) -> bool:
         """Whether there is one of this name, as far as one may know."""
         try:
-            await asked(self.core.read_namespace_without_preload_content(name, _request_timeout=TIMEOUT))
-        except NotDone as error:
+            await call(self.core.read_namespace_without_preload_content(name, _request_timeout=TIMEOUT))
+        except ApiError as error:
             return error.status != 404
         return True
 
@@ -231,7 +231,7 @@ class Listing:
         """Argo CD's Applications and ApplicationSets. Where Argo CD isn't installed there are none.
 
         Raises:
-            NotDone: they can't be listed.
+            ApiError: they can't be listed.
         """
         syncers: list[Syncer] = []
         async for one, anew in self._argocd("applications", _Applications, namespace):
@@ -257,12 +257,12 @@ class Listing:
         try:
             async for page in self._pages(request, options, kind):
                 yield page
-        except NotDone as error:
+        except ApiError as error:
             if error.status != 404:  # no such resource
                 raise
 
     def _pages(self, request: Any, options: dict[str, Any], kind: type[_T]) -> AsyncIterator[tuple[_T, bool]]:
         def ask(following: str) -> Awaitable[bytes]:
-            return asked(request(**options, limit=self._page, _continue=following or None, _request_timeout=TIMEOUT))
+            return call(request(**options, limit=self._page, _continue=following or None, _request_timeout=TIMEOUT))
 
         return paged(ask, kind)

@@ -40,25 +40,25 @@ _T = TypeVar("_T")
 _L = TypeVar("_L", bound="ObjectList")
 
 
-class NotDone(Exception):
+class ApiError(Exception):
     """The API server didn't do what it was asked for; the text is a clause about it, and quotes nothing of it.
 
     Attributes:
         status: what it answered; 0 where it didn't.
-        told: its own message, which may quote what was sent: whoever shows it sees to that.
+        message: its own, which may quote what was sent: whoever shows it sees to that.
     """
 
-    def __init__(self, text: str, status: int = 0, told: SecretStr | None = None) -> None:
+    def __init__(self, text: str, status: int = 0, message: SecretStr | None = None) -> None:
         super().__init__(text)
         self.status = status
-        self.told = told or SecretStr("")
+        self.message = message or SecretStr("")
 
 
-class Conflict(NotDone):
+class Conflict(ApiError):
     """Somebody else has changed the object since it was read, or made it."""
 
 
-class Expired(NotDone):
+class Expired(ApiError):
     """The API server has forgotten where in a list we were (410).
 
     Attributes:
@@ -136,11 +136,11 @@ class ApiObjects:
         """An object; None where there is none.
 
         Raises:
-            NotDone: it can't be read.
+            ApiError: it can't be read.
         """
         try:
             return await self._request("GET", f"{resource.path(namespace)}/{name}")
-        except NotDone as error:
+        except ApiError as error:
             if error.status == 404:
                 return None
             raise
@@ -150,7 +150,7 @@ class ApiObjects:
 
         Raises:
             Conflict: there is one of this name.
-            NotDone: it was not made.
+            ApiError: it was not made.
         """
         whole = {"apiVersion": resource.api_version, "kind": resource.kind, **document}
         return await self._request("POST", f"{resource.path(namespace)}?fieldManager={FIELD_MANAGER}", whole)
@@ -160,7 +160,7 @@ class ApiObjects:
 
         Raises:
             Conflict: it isn't any more what was read.
-            NotDone: it was not changed.
+            ApiError: it was not changed.
         """
         metadata = document["metadata"]
         path = f"{resource.path(metadata.get('namespace'))}/{metadata['name']}?fieldManager={FIELD_MANAGER}"
@@ -174,12 +174,12 @@ class ApiObjects:
 
         Raises:
             Conflict: it is another one.
-            NotDone: it was not deleted.
+            ApiError: it was not deleted.
         """
         body = {"preconditions": {"uid": uid}} if uid is not None else None
         try:
             await self._request("DELETE", f"{resource.path(namespace)}/{name}", body)
-        except NotDone as error:
+        except ApiError as error:
             if error.status != 404:
                 raise
 
@@ -190,12 +190,12 @@ class ApiObjects:
             selector: for labels, as kubectl takes it.
 
         Raises:
-            NotDone: they can't be listed to the end.
+            ApiError: they can't be listed to the end.
         """
 
         def ask(following: str) -> Awaitable[bytes]:
             query = urlencode({"limit": page, "labelSelector": selector, "continue": following})
-            return self._asked("GET", f"{resource.path(None)}?{query}")
+            return self._call("GET", f"{resource.path(None)}?{query}")
 
         async for found, _ in paged(ask, _Objects):
             yield found.items or []
@@ -204,48 +204,48 @@ class ApiObjects:
         """The plural names of all that the API server serves there, such as ``apis/openreports.io/v1alpha1``.
 
         Raises:
-            NotDone: it doesn't say.
+            ApiError: it doesn't say.
         """
         try:
             found = await self._request("GET", f"/{api}")
-        except NotDone as error:
+        except ApiError as error:
             if error.status == 404:
                 return frozenset()
             raise
         return frozenset(resource["name"] for resource in found.get("resources") or [])
 
     async def _request(self, method: str, path: str, body: Json | None = None) -> Json:
-        return decoded(await self._asked(method, path, body), Json)
+        return decoded(await self._call(method, path, body), Json)
 
-    async def _asked(self, method: str, path: str, body: Json | None = None) -> bytes:
+    async def _call(self, method: str, path: str, body: Json | None = None) -> bytes:
         request = await self._client.param_serialize(
             method, path, header_params={"Accept": "application/json"}, body=body, auth_settings=["BearerToken"]
         )
-        return await asked(self._client.call_api(*request, _request_timeout=self._timeout), self._timeout)
+        return await call(self._client.call_api(*request, _request_timeout=self._timeout), self._timeout)
 
 
-async def asked(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
+async def call(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     """What the API server answers within so many seconds.
 
     Raises:
-        NotDone: it isn't what was asked for.
+        ApiError: it isn't what was asked for.
     """
     try:
         async with asyncio.timeout(seconds):
             response = await request
             body: bytes = await response.read()
     except TimeoutError:
-        raise NotDone("the API server doesn't answer in time") from None
+        raise ApiError("the API server doesn't answer in time") from None
     except Exception as error:
         # aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials.
-        raise NotDone(f"the API server can't be reached: {_REASONS.get(name := type(error).__name__, name)}") from None
+        raise ApiError(f"the API server can't be reached: {_REASONS.get(name := type(error).__name__, name)}") from None
     status: int = response.status
     if status == 409:
         raise Conflict("the API server answers 409: somebody else is changing it", status)
     if status == 410:
         raise Expired(_status(body).metadata.following)
     if not 200 <= status < 300:
-        raise NotDone(f"the API server answers {status}", status, SecretStr(_status(body).message))
+        raise ApiError(f"the API server answers {status}", status, SecretStr(_status(body).message))
     return body
 
 
@@ -265,12 +265,12 @@ def decoded(answer: bytes, kind: type[_T]) -> _T:
     """What the API server answered.
 
     Raises:
-        NotDone: it is something else.
+        ApiError: it is something else.
     """
     try:
         return msgspec.json.decode(answer, type=kind)
     except msgspec.DecodeError:
-        raise NotDone("the API server answers what this version doesn't understand") from None
+        raise ApiError("the API server answers what this version doesn't understand") from None
 
 
 async def paged(ask: Callable[[str], Awaitable[bytes]], kind: type[_L]) -> AsyncIterator[tuple[_L, bool]]:
@@ -280,10 +280,10 @@ async def paged(ask: Callable[[str], Awaitable[bytes]], kind: type[_L]) -> Async
     begins again where it doesn't say how to.
 
     Args:
-        ask: answers with the part that follows so, by `asked`; with the first one for an empty text.
+        ask: answers with the part that follows so, by `call`; with the first one for an empty text.
 
     Raises:
-        NotDone: it can't be had to its end.
+        ApiError: it can't be had to its end.
     """
     following, beginnings = "", 1
     while True:

@@ -16,9 +16,9 @@ import msgspec
 
 from webhook.cluster.connect import connect
 from webhook.cluster.objects import FIELD_MANAGER as FIELD_MANAGER
-from webhook.cluster.objects import TIMEOUT, ObjectList, asked, decoded, paged
+from webhook.cluster.objects import TIMEOUT, ObjectList, call, decoded, paged
+from webhook.cluster.objects import ApiError as ApiError
 from webhook.cluster.objects import Conflict as Conflict
-from webhook.cluster.objects import NotDone as NotDone
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -158,12 +158,12 @@ class StoredSecrets:
         """One Secret; None where there is none.
 
         Raises:
-            NotDone: it can't be read.
+            ApiError: it can't be read.
         """
         request = self._core.read_namespaced_secret_without_preload_content
         try:
-            answer = await asked(request(name, namespace, _request_timeout=TIMEOUT))
-        except NotDone as error:
+            answer = await call(request(name, namespace, _request_timeout=TIMEOUT))
+        except ApiError as error:
             if error.status == 404:
                 return None
             raise
@@ -174,14 +174,14 @@ class StoredSecrets:
         (410), some may come again.
 
         Raises:
-            NotDone: they can't be listed to the end.
+            ApiError: they can't be listed to the end.
         """
 
         def ask(following: str) -> Awaitable[bytes]:
             options = {"limit": self._page, "_continue": following or None, "_request_timeout": TIMEOUT}
             if namespace is None:
-                return asked(self._core.list_secret_for_all_namespaces_without_preload_content(**options))
-            return asked(self._core.list_namespaced_secret_without_preload_content(namespace, **options))
+                return call(self._core.list_secret_for_all_namespaces_without_preload_content(**options))
+            return call(self._core.list_namespaced_secret_without_preload_content(namespace, **options))
 
         async for found, _ in paged(ask, _List):
             yield Page(tuple(item.stored() for item in found.items or ()), found.metadata.remaining_item_count)
@@ -194,7 +194,7 @@ class StoredSecrets:
 
         Raises:
             Conflict: it isn't any more what was read.
-            NotDone: it was not changed.
+            ApiError: it was not changed.
         """
         metadata = {**change.get("metadata", {}), "resourceVersion": stored.version, "uid": stored.uid}
         request = self._core.patch_namespaced_secret_without_preload_content(
@@ -204,28 +204,28 @@ class StoredSecrets:
             _content_type=_MERGE_PATCH,
             **_options(dry_run),
         )
-        return decoded(await asked(request), _Secret).stored()
+        return decoded(await call(request), _Secret).stored()
 
     async def create(self, secret: SecretObject, *, dry_run: bool = False) -> Stored:
         """The Secret as it was made.
 
         Raises:
             Conflict: there is one of this name.
-            NotDone: it was not made.
+            ApiError: it was not made.
         """
         metadata = {"name": secret.name, "labels": dict(secret.labels), "annotations": dict(secret.annotations)}
         document = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(secret.data)}
         request = self._core.create_namespaced_secret_without_preload_content(
             secret.namespace, document, **_options(dry_run)
         )
-        return decoded(await asked(request), _Secret).stored()
+        return decoded(await call(request), _Secret).stored()
 
     async def delete(self, stored: Stored, *, dry_run: bool = False) -> None:
         """Delete what was read.
 
         Raises:
             Conflict: it isn't any more what was read.
-            NotDone: it was not deleted.
+            ApiError: it was not deleted.
         """
         # Options in the body are all that count: the API server then reads none of the query's, dryRun included.
         body: dict[str, Any] = {"preconditions": {"uid": stored.uid, "resourceVersion": stored.version}}
@@ -237,17 +237,17 @@ class StoredSecrets:
             body=body,
             _request_timeout=TIMEOUT,
         )
-        await asked(request)
+        await call(request)
 
     async def username(self) -> str:
         """Who asks, as the API server knows it (SelfSubjectReview).
 
         Raises:
-            NotDone: it doesn't say.
+            ApiError: it doesn't say.
         """
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         request = self._authentication.create_self_subject_review_without_preload_content
-        answer = await asked(request(review, _request_timeout=TIMEOUT))
+        answer = await call(request(review, _request_timeout=TIMEOUT))
         return decoded(answer, _SelfReview).status.user_info.username
 
     async def record(
@@ -267,7 +267,7 @@ class StoredSecrets:
 
         Raises:
             Conflict: there is one of this name.
-            NotDone: it could not be written.
+            ApiError: it could not be written.
         """
         secret, moment = stored.secret, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         place = {"namespace": secret.namespace}
@@ -292,7 +292,7 @@ class StoredSecrets:
             "count": 1,
         }
         request = self._core.create_namespaced_event_without_preload_content
-        await asked(request(secret.namespace, event, _request_timeout=TIMEOUT))
+        await call(request(secret.namespace, event, _request_timeout=TIMEOUT))
 
 
 def _options(dry_run: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import msgspec
 
 from webhook.cluster.listing import Listed, Metadata, Page
-from webhook.cluster.objects import Expired, NotDone, decoded
+from webhook.cluster.objects import ApiError, Expired, decoded
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -80,7 +80,7 @@ class Follower:
         pages: Callable[[], AsyncIterator[Page]],
         watch: Callable[..., Any],
         follows: Follows,
-        say: Callable[[NotDone | None], None],
+        say: Callable[[ApiError | None], None],
         on_expired: Callable[[], None] = lambda: None,
     ) -> None:
         """
@@ -111,7 +111,7 @@ class Follower:
             except Expired:
                 self._version = ""
                 self._on_expired()
-            except NotDone as error:
+            except ApiError as error:
                 self._say(error)
                 await asyncio.sleep(pause * self._random.uniform(0.8, 1.2))
                 pause = min(pause * 2, _LATEST)
@@ -132,14 +132,14 @@ class Follower:
 
         Raises:
             Expired: it has forgotten where we were.
-            NotDone: it can't be followed, or can't any longer.
+            ApiError: it can't be followed, or can't any longer.
         """
         response = await self._open(self._random.randint(*_SECONDS))
         try:
             if response.status == 410:
                 raise Expired("")
             if response.status != 200:
-                raise NotDone(f"the API server answers {response.status}", response.status)
+                raise ApiError(f"the API server answers {response.status}", response.status)
             settled = asyncio.get_running_loop().call_later(_SETTLED, self._say, None)
             try:
                 async for line in _lines(response):
@@ -169,7 +169,7 @@ class Follower:
             code = decoded(bytes(change.object), _Status).code
             if code == 410:
                 raise Expired("")
-            raise NotDone(f"the API server answers {code}", code)
+            raise ApiError(f"the API server answers {code}", code)
         if change.type == "BOOKMARK":
             self._version = decoded(bytes(change.object), _Bookmark).metadata.resource_version
             return
@@ -185,7 +185,7 @@ async def _lines(response: ClientResponse) -> AsyncIterator[bytes]:
     """The lines of an answer, as they come.
 
     Raises:
-        NotDone: the connection breaks, or a line has no end.
+        ApiError: the connection breaks, or a line has no end.
     """
     rest = b""
     while True:
@@ -200,11 +200,11 @@ async def _lines(response: ClientResponse) -> AsyncIterator[bytes]:
             if line:
                 yield line
         if len(rest) > _LONGEST_LINE:
-            raise NotDone("the API server answers what this version doesn't understand")
+            raise ApiError("the API server answers what this version doesn't understand")
 
 
-def _unreachable(error: Exception) -> NotDone:
+def _unreachable(error: Exception) -> ApiError:
     """aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials."""
     if isinstance(error, TimeoutError):
-        return NotDone("the API server doesn't answer in time")
-    return NotDone(f"the API server can't be reached: {type(error).__name__}")
+        return ApiError("the API server doesn't answer in time")
+    return ApiError(f"the API server can't be reached: {type(error).__name__}")

@@ -49,7 +49,7 @@ class RingSecret:
         A Secret that is there stays as it is, whatever it holds: what a lost key has sealed is lost with it.
 
         Raises:
-            NotDone: it can't be looked at, or made.
+            ApiError: it can't be looked at, or made.
         """
         if await self._objects.read(SECRET, self._namespace, self._name) is not None:
             return None
@@ -70,7 +70,7 @@ class RingSecret:
 
         Raises:
             ConfigurationError: there is none, or a key in it can't be used.
-            NotDone: it can't be read.
+            ApiError: it can't be read.
         """
         document = await self._objects.read(SECRET, self._namespace, self._name)
         if document is None:
@@ -99,7 +99,7 @@ class RingSecret:
         Raises:
             ConfigurationError: it isn't, or there is one of this name.
             Conflict: somebody else has changed the Secret.
-            NotDone: it can't be changed.
+            ApiError: it can't be changed.
         """
         last = stored.ring.keys[-1].name
         if name <= last:
@@ -117,7 +117,7 @@ class RingSecret:
 
         Raises:
             Conflict: somebody else has changed the Secret.
-            NotDone: it can't be changed.
+            ApiError: it can't be changed.
         """
         data = {key: text for key, text in stored.document["data"].items() if key != name}
         await self._objects.replace(SECRET, {**stored.document, "data": data})

@@ -344,7 +344,7 @@ async def _kept(objects: ApiObjects, keeping: Keeping, metrics: Metrics, log: Lo
         identity,
         duration=keeping.lease_duration,
         on_change=keeper.holds,
-        on_trouble=keeper.lease_troubled,
+        on_error=keeper.lease_failed,
     )
     await keeper.run(lease)
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from webhook.certs.names import CONFIGURATIONS, Installation
 from webhook.certs.state import Configuration
-from webhook.cluster.objects import ApiObjects, NotDone
+from webhook.cluster.objects import ApiError, ApiObjects
 from webhook.logs import Logger
 from webhook.metrics import Metrics
 from webhook.server.tls import ServingTls, refusal
@@ -73,7 +73,7 @@ class Trust:
                 name = self._installation.name
                 configuration = Configuration(resource, name, await self._objects.read(resource, None, name))
                 bundles |= configuration.bundles(self._installation)
-        except NotDone as error:
+        except ApiError as error:
             self._say(f"what the API server trusts can't be read: {error}")
             self._unread = str(error)
             return

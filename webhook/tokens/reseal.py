@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from webhook.cluster.secrets import FIELD_MANAGER, Conflict, NotDone, Stored, StoredSecrets
+from webhook.cluster.secrets import FIELD_MANAGER, ApiError, Conflict, Stored, StoredSecrets
 from webhook.credentials.entries import Undecodable
 from webhook.credentials.extract import extract, hosts_of
 from webhook.credentials.matching import Match
@@ -37,7 +37,7 @@ _MOST_TRIES = 5
 _OTHER_HOST = "by the webhook's configuration its tokens are for another host; give the same one with --config"
 
 
-class KeyNotThere(NotDone):
+class KeyNotThere(ApiError):
     """The webhook doesn't have the key that values would be moved to, so that they would be lost to it and to all who
     have the same ring; the text is for people."""
 
@@ -187,7 +187,7 @@ async def reseal(
                 return Moved(stored.place)
             stored = again
             continue
-        except NotDone as error:
+        except ApiError as error:
             gone = error.status == 404
             return Moved(stored.place) if gone else Moved(stored.place, left=planned.left, failed=str(error))
         # The webhook has the last word about attestations: it may keep the stored one, or sign it itself.
@@ -211,7 +211,7 @@ async def reseal_all(
 
     Raises:
         KeyNotThere: as `reseal`.
-        NotDone: they can't be listed.
+        ApiError: they can't be listed.
     """
     async for page in secrets.pages(namespace):
         after = page.remaining + len(page.secrets)
@@ -221,7 +221,7 @@ async def reseal_all(
                 yield await reseal(secrets, stored, ring, now, dry_run=dry_run, settings=settings), after
             except KeyNotThere:
                 raise
-            except NotDone as error:
+            except ApiError as error:
                 yield Moved(stored.place, failed=str(error)), after
 
 
@@ -252,7 +252,7 @@ async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) ->
         return ""
     try:
         await secrets.change(written, {"metadata": {"managedFields": [dict(entry) for entry in before.managed]}})
-    except NotDone:
+    except ApiError:
         return f"is moved; the next server-side apply of it conflicts with {FIELD_MANAGER}, and has to be forced"
     return ""
 

@@ -67,7 +67,7 @@ async def traces(secrets: StoredSecrets, ring: KeyRing, key: Key, now: datetime)
     """Look through all Secrets of the cluster.
 
     Raises:
-        NotDone: not all of them could be seen.
+        ApiError: not all of them could be seen.
     """
     needing: dict[str, None] = {}
     known = False

@@ -70,7 +70,7 @@ async def write_event(secrets: StoredSecrets, stored: Stored, key: str, opened: 
     """Tell the cluster who has seen which token; never the token, or a key of the Secret that holds it by a slip.
 
     Raises:
-        NotDone: it could not be told.
+        ApiError: it could not be told.
     """
     who = await secrets.username()
     holds_token = name_holds_token(key) or _shows(key, opened.plaintext)

@@ -10,7 +10,7 @@ import asyncio
 import base64
 from dataclasses import dataclass, field
 
-from webhook.cluster.objects import Conflict, NotDone
+from webhook.cluster.objects import ApiError, Conflict
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.decision import Decision, Stage
 from webhook.review.policy import Verdict
@@ -74,7 +74,7 @@ class TokenWriter:
         Raises:
             NotPossible: nothing is.
             Undecodable: a value of the Secret isn't base64.
-            NotDone: it can't be read.
+            ApiError: it can't be read.
         """
         stored = await self._secrets.read(namespace, name)
         if stored is None:
@@ -98,7 +98,7 @@ class TokenWriter:
 
         Raises:
             ChangedMeanwhile, NotPossible, Refused: see there.
-            NotDone: it wasn't stored.
+            ApiError: it wasn't stored.
         """
         first = planned.before
         for _ in range(_MOST_TRIES):
@@ -114,9 +114,9 @@ class TokenWriter:
                         f"Somebody else has just written this token of {secret.namespace}/{secret.name}; "
                         "see what it is, and run this again."
                     ) from None
-            except NotDone as error:
+            except ApiError as error:
                 raise _refused(error, new) or error from None
-        raise NotDone("others change it all the time")
+        raise ApiError("others change it all the time")
 
     async def delete(self, namespace: str, name: str, user: str | None, *, dry_run: bool = False) -> Change:
         """Take a token away, for which nobody has to be asked.
@@ -125,7 +125,7 @@ class TokenWriter:
             NotPossible: there is no such token.
             Refused: the API server wants it to stay.
             Undecodable: a value of the Secret isn't base64.
-            NotDone: it wasn't taken away.
+            ApiError: it wasn't taken away.
         """
         for _ in range(_MOST_TRIES):
             stored = await self._secrets.read(namespace, name)
@@ -139,10 +139,10 @@ class TokenWriter:
                     await self._secrets.change(stored, _merge_patch(change), dry_run=dry_run)
             except Conflict:
                 continue
-            except NotDone as error:
+            except ApiError as error:
                 raise _refused(error, None) or error from None
             return change
-        raise NotDone("others change it all the time")
+        raise ApiError("others change it all the time")
 
 
 def _merge_patch(change: Change) -> dict[str, object]:
@@ -154,13 +154,13 @@ def _value(stored: Stored | None, key: str) -> str | None:
     return stored.secret.data.get(key) if stored is not None else None
 
 
-def _refused(error: NotDone, new: NewToken | None) -> Refused | None:
+def _refused(error: ApiError, new: NewToken | None) -> Refused | None:
     """A refusal in the words of whoever refused, unless these repeat the token."""
-    told = error.told.get_secret_value()
-    if error.status not in (400, 403, 422) or not told:
+    message = error.message.get_secret_value()
+    if error.status not in (400, 403, 422) or not message:
         return None
     if new is not None:
         token = new.token.get_secret_value()
-        if token in told or base64.b64encode(token.encode()).decode().rstrip("=") in told:
+        if token in message or base64.b64encode(token.encode()).decode().rstrip("=") in message:
             return Refused("The API server refuses this, in words that aren't shown because the token is in them.")
-    return Refused(told)
+    return Refused(message)

@@ -24,7 +24,7 @@ from webhook.audit.watch.schedule import Schedule, next_look, place, retry
 from webhook.audit.watch.state import Entry, Known, entries_of, news_of
 from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import NotDone
+from webhook.cluster.objects import ApiError
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.cluster.watch import Follower
 from webhook.keyring.ring import KeyRing
@@ -359,7 +359,7 @@ class Watching:
             followed.looking = True
             try:
                 await self._look_at(followed)
-            except NotDone as error:
+            except ApiError as error:
                 self._metrics.looked("unread")
                 self._unread(followed, error)
             except Exception as error:  # a bug: one Secret must not keep the others from being looked at
@@ -411,7 +411,7 @@ class Watching:
         secret = stored.secret
         return Known(stored.uid, secret.namespace, secret.name, stored.version, judging.digest, entries)
 
-    def _unread(self, followed: _Followed, error: NotDone) -> None:
+    def _unread(self, followed: _Followed, error: ApiError) -> None:
         lacking = " (this account lacks the verb get on secrets)" if error.status == 403 else ""
         self._troubles.say("reading", f"Secrets can't be read: {error}{lacking}")
         self._again_later(followed)
@@ -422,7 +422,7 @@ class Watching:
         self._schedule.set(uid, retry(uid, self._clock(), self._pace.interval, followed.attempts))
         self._changed.set()
 
-    def _say(self, what: str, error: NotDone | None) -> None:
+    def _say(self, what: str, error: ApiError | None) -> None:
         if error is None:
             self._troubles.say(what, None)
             return

@@ -10,7 +10,7 @@ from typing import Literal
 
 from webhook.audit.watch.conditions import Troubles
 from webhook.audit.watch.state import Known, news_of, told
-from webhook.cluster.objects import Conflict, NotDone
+from webhook.cluster.objects import ApiError, Conflict
 from webhook.cluster.secrets import Stored, StoredSecrets
 
 MUTED = "muted"
@@ -44,7 +44,7 @@ class Telling:
                 self._on_event(kind)
             except Conflict:
                 pass  # it is there
-            except NotDone as error:
+            except ApiError as error:
                 lacking = " (this account lacks the verb create on events)" if error.status == 403 else ""
                 self._troubles.say(_WHAT, f"Events can't be written: {error}{lacking}")
                 return known

@@ -24,7 +24,7 @@ from webhook.audit.watch.reports import Reports
 from webhook.audit.watch.schedule import fresh_for
 from webhook.audit.watch.state import Known
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import ApiObjects, NotDone
+from webhook.cluster.objects import ApiError, ApiObjects
 from webhook.cluster.secrets import StoredSecrets
 from webhook.errors import ConfigurationError
 from webhook.keyring.files import load_keyring_by_file_times
@@ -170,7 +170,7 @@ class Auditor:
             f"{socket.gethostname()}-{secrets.token_hex(4)}",
             duration=self._options.lease_duration,
             on_change=self._leads,
-            on_trouble=self._untaken,
+            on_error=self._untaken,
         )
         self._lease = lease
         await lease.run(lambda: self._lead(secrets_, objects))
@@ -264,7 +264,7 @@ class Auditor:
         if not leads:
             self._troubles.forget("lease")
 
-    def _untaken(self, error: NotDone | None) -> None:
+    def _untaken(self, error: ApiError | None) -> None:
         if error is None:
             self._troubles.say("lease", None)
             return

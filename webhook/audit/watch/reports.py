@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from webhook.audit.watch.conditions import Troubles
 from webhook.audit.watch.report_objects import KINDS, SELECTOR, document, known_from, name_of
 from webhook.audit.watch.state import Known
-from webhook.cluster.objects import ApiObjects, Conflict, Json, NotDone, Resource
+from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource
 from webhook.logs import Logger
 
 _READING, _WRITING = "reports", "report-writes"
@@ -62,7 +62,7 @@ class Reports:
                 if kind is not self._kind:
                     await self._leave_others(kind)
                 self._stored, self._read_at = stored, now
-        except NotDone as error:
+        except ApiError as error:
             self._trouble(_READING, error, kind)
             return
         self._troubles.say(_READING, None)
@@ -76,7 +76,7 @@ class Reports:
             return True
         try:
             await self._write(self._kind, known)
-        except NotDone as error:
+        except ApiError as error:
             self.refused = error.status == 403
             self._trouble(_WRITING, error, self._kind)
             return False
@@ -92,7 +92,7 @@ class Reports:
         namespace, uid = key
         try:
             await self._objects.delete(self._kind, namespace, name_of(uid))
-        except NotDone as error:
+        except ApiError as error:
             self._trouble(_WRITING, error, self._kind)
         else:
             self._stored.pop(key, None)
@@ -137,9 +137,9 @@ class Reports:
                 return
             except Conflict:
                 continue
-        raise NotDone("somebody else changes it again and again")
+        raise ApiError("somebody else changes it again and again")
 
-    def _trouble(self, what: str, error: NotDone, kind: Resource | None) -> None:
+    def _trouble(self, what: str, error: ApiError, kind: Resource | None) -> None:
         name = f"{kind.plural} of {kind.api_version}" if kind is not None else "reports"
         lacking = f" (this account lacks a verb on {name})" if error.status == 403 else ""
         verb = "written" if what == _WRITING else "read"
