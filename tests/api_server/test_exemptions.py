@@ -124,7 +124,7 @@ def test_the_platforms_config_map_skips_user_tokens(place: Place, github: Simula
 def test_the_namespaces_annotation_skips_both(webhook: Installation, github: Simulation) -> None:
     """Whoever may write the Namespace may exempt all that is in it."""
     place = webhook.new_namespace({SKIP: "true"})
-    why = f"annotation {SKIP} of Namespace {place.namespace} says so"
+    why = f"annotation {SKIP} of Namespace {place.namespace} skips it"
     skipped(place.create(user_secret(github.token("read:org"))), place, USER, why)
     skipped(place.create(runtime_secret(github.weak_token())), place, RUNTIME, why)
 
@@ -140,7 +140,7 @@ def test_an_administrator_may_skip_by_the_secrets_own_annotation(place: Place, g
     """It is honoured, and shown."""
     token = github.weak_token()
     manifest = annotated(runtime_secret(token), skip_validation="true")
-    skipped(place.create(manifest), place, RUNTIME, f"annotation {SKIP} of the Secret says so")
+    skipped(place.create(manifest), place, RUNTIME, f"annotation {SKIP} of the Secret skips it")
     assert github.requests(token) == 0
 
 
@@ -174,7 +174,7 @@ def test_a_user_with_the_right_may(place: Place, github: Simulation, let_alice_w
     """The ClusterRole that comes with the webhook, bound in one namespace, is all that it takes."""
     let_alice_write(place, and_skip=True)
     manifest = annotated(runtime_secret(github.weak_token()), skip_validation="runtime")
-    skipped(place.create(manifest, user="alice"), place, RUNTIME, f"annotation {SKIP} of the Secret says so")
+    skipped(place.create(manifest, user="alice"), place, RUNTIME, f"annotation {SKIP} of the Secret skips it")
 
 
 def test_a_right_in_one_namespace_is_none_in_another(
@@ -196,8 +196,11 @@ def test_a_value_that_is_neither_true_nor_false_skips_nothing(webhook: Installat
     message = refused(place.create(annotated(runtime_secret(github.weak_token()), skip_validation="on")))
     assert "also needs admin:repo_hook" in message
     assert "ConfigMap cap-app-proxy-cm is neither true nor false" in message
-    assert f"annotation {SKIP} of Namespace {place.namespace} is none of true, runtime, user and false" in message
-    assert f"The annotation {SKIP} is none of true, runtime, user and false" in message
+    assert (
+        f"annotation {SKIP} of Namespace {place.namespace} has an unknown value and skips nothing; use true, runtime, user or false"
+        in message
+    )
+    assert f"The annotation {SKIP} has an unknown value and skips nothing; use true, runtime, user or false" in message
 
 
 def test_a_skip_shows_where_operators_look(webhook: Installation, github: Simulation) -> None:
@@ -213,5 +216,5 @@ def test_a_skip_shows_where_operators_look(webhook: Installation, github: Simula
 
     found = wait_until(annotations, message="the audit event")
     assert found[f"{prefix}/validation"] == "skipped"
-    assert found[f"{prefix}/skip-reason"] == f"annotation {SKIP} of Namespace {place.namespace} says so"
+    assert found[f"{prefix}/skip-reason"] == f"annotation {SKIP} of Namespace {place.namespace} skips it"
     assert 'git_token_webhook_skips_total{reason="namespace"}' in webhook.server.metrics

@@ -18,9 +18,8 @@ from tests.support.factories import ARGOCD_TYPE, Desk, encode, make_subject, mak
 from webhook.credentials.values import METADATA_KEYS, TOKEN_KEYS
 from webhook.decision import Allow, Decision, Deny, Stage
 from webhook.keyring.jwe import Place, seal
-from webhook.names import ATTESTATION, PREFIX
+from webhook.names import ATTESTATION, LAST_APPLIED, PREFIX
 from webhook.review.attestation import attest
-from webhook.review.last_applied import LAST_APPLIED
 from webhook.settings.model import Encryption, parse_settings
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import plan

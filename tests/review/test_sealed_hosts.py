@@ -22,7 +22,7 @@ from webhook.decision import Decision
 from webhook.keyring.jwe import Closed, Place, Why, is_bound, open_sealed, open_value, seal
 from webhook.keyring.key import derive_key, parse_key
 from webhook.keyring.opener import Opener
-from webhook.review.last_applied import LAST_APPLIED
+from webhook.names import LAST_APPLIED
 from webhook.settings.model import Encryption, parse_settings
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import KeyNotThere, plan, reseal

@@ -39,8 +39,8 @@ from webhook.keyring.jwe import LONGEST, Place, open_value, seal, sealed_length
 from webhook.keyring.key import derive_key
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import ALWAYS, KeyRing
+from webhook.names import LAST_APPLIED
 from webhook.providers.requirements import Role
-from webhook.review.last_applied import LAST_APPLIED
 from webhook.review.sealing import MOST_ANNOTATIONS, MOST_DATA
 from webhook.settings.model import Encryption, parse_settings
 from webhook.subject import SecretObject

@@ -18,7 +18,7 @@ from webhook.credentials.matching import classify
 from webhook.keyring.jwe import Place, seal
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import ephemeral_keyring
-from webhook.review.last_applied import LAST_APPLIED
+from webhook.names import LAST_APPLIED
 from webhook.settings.model import Settings
 from webhook.subject import SecretObject
 from webhook.tokens.changes import Change, NewToken, NotPossible, created, with_token, without_token

@@ -14,11 +14,10 @@ from tests.keyring.rings import make_ring
 from tests.support.factories import NOW, Desk, make_runtime_secret, make_secret, make_token, make_user_secret
 from webhook.keyring.jwe import Place, open_value, seal, sealing_key
 from webhook.keyring.ring import ALWAYS, KeyRing
-from webhook.names import ATTESTATION
+from webhook.names import ATTESTATION, ENCRYPTION_KEY_ID, LAST_APPLIED
 from webhook.review.attestation import verify
-from webhook.review.last_applied import LAST_APPLIED
 from webhook.subject import SecretObject
-from webhook.tokens.reseal import KEY_ID, Plan, plan
+from webhook.tokens.reseal import Plan, plan
 from webhook.tokens.retire import needs
 
 RING = make_ring("2026-10", "2026-11", "2026-12")
@@ -81,7 +80,7 @@ def test_a_key_that_the_ring_does_not_have_is_named() -> None:
 @pytest.mark.parametrize("value", ["{", "[]", '{"token"', "{}", '{"other": "x"}', "{" * 100_000])
 def test_an_annotation_that_somebody_wrote_is_no_obstacle(value: str) -> None:
     """The value moves all the same."""
-    planned = plan(make_secret({"token": sealed()}, annotations={KEY_ID: value}), RING, NOW)
+    planned = plan(make_secret({"token": sealed()}, annotations={ENCRYPTION_KEY_ID: value}), RING, NOW)
     assert opened(planned) == (TOKEN, NEW.kid)
 
 

@@ -23,7 +23,7 @@ from webhook.credentials.entries import Checkable, Entry, External, Malformed, U
 from webhook.credentials.extract import extract, url_of
 from webhook.credentials.matching import Match
 from webhook.keyring.opener import stored_text
-from webhook.names import TYPE_LABEL as ARGOCD_TYPE
+from webhook.names import ARGOCD_SECRET_TYPE
 from webhook.providers.findings import Outcome, Question, RepositoryNeed
 from webhook.providers.hosts import Kind
 from webhook.providers.inspector import Asker
@@ -51,12 +51,14 @@ _READING: dict[Kind, Requirement] = {
 # Where what is lacking certainly keeps Git from reading. Elsewhere perhaps anybody may read the repository, or it is
 # only for our own questions that something lacks.
 _CERTAIN = frozenset({Kind("github")})
-_RULES = {kind: Rule(name=f"argocd-{kind}", role=Role.RUNTIME, labels={ARGOCD_TYPE: kind}) for kind in ARGOCD_TYPES}
+_RULES = {
+    kind: Rule(name=f"argocd-{kind}", role=Role.RUNTIME, labels={ARGOCD_SECRET_TYPE: kind}) for kind in ARGOCD_TYPES
+}
 
 
 def is_argocds(secret: SecretObject) -> bool:
     """Whether Argo CD may read a repository with it."""
-    return secret.labels.get(ARGOCD_TYPE) in ARGOCD_TYPES
+    return secret.labels.get(ARGOCD_SECRET_TYPE) in ARGOCD_TYPES
 
 
 def normalized(url: str) -> str:
@@ -87,7 +89,7 @@ class Credential:
     @classmethod
     def of(cls, secret: SecretObject, cluster: str) -> Credential:
         """What a Secret says."""
-        kind = secret.labels[ARGOCD_TYPE]
+        kind = secret.labels[ARGOCD_SECRET_TYPE]
         entries: tuple[Entry, ...] = ()
         unreadable = ""
         try:

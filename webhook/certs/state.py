@@ -17,16 +17,10 @@ from webhook.certs.issue import KeyPair, load_ca
 from webhook.certs.names import Installation
 from webhook.cluster.objects import Json, Resource
 from webhook.errors import ConfigurationError
+from webhook.names import LEAVES_END, MANAGED_BY, PREVIOUS_UNTIL, PUBLISHED_AT
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
 OURSELVES = "git-token-webhook"
-"""The label that says that a Secret is ours to change."""
-PUBLISHED_AT = "git-token-webhook/next-published-at"
-"""Annotation of the CA's Secret: since when every webhook configuration has the next CA."""
-LEAVES_END = "git-token-webhook/leaves-end"
-"""Annotation of the CA's Secret: when the last of the certificates ends that this CA has issued."""
-PREVIOUS_UNTIL = "git-token-webhook/previous-needed-until"
-"""Annotation of the CA's Secret: when the last certificate of the CAs before it ends."""
+"""The value of the label `MANAGED_BY` on a Secret that this program may change."""
 INJECTORS = ("cert-manager.io/inject-ca-from", "cert-manager.io/inject-ca-from-secret")
 """Annotations of a webhook configuration by which cert-manager's CA injector writes its caBundle."""
 _CERT_MANAGER = "cert-manager.io/"

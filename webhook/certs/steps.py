@@ -26,11 +26,7 @@ from webhook.certs.plan import (
     next_step,
 )
 from webhook.certs.state import (
-    LEAVES_END,
-    MANAGED_BY,
     OURSELVES,
-    PREVIOUS_UNTIL,
-    PUBLISHED_AT,
     CaState,
     Configuration,
     State,
@@ -40,6 +36,7 @@ from webhook.certs.state import (
     shown,
 )
 from webhook.cluster.objects import SECRET, ApiError, ApiObjects, Conflict, Json, Resource
+from webhook.names import LEAVES_END, MANAGED_BY, PREVIOUS_UNTIL, PUBLISHED_AT
 
 MOST_STEPS = 50
 """Steps in a row, of which a whole roll has a dozen; more means that somebody undoes them."""

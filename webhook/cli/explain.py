@@ -17,6 +17,7 @@ import typer
 
 from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
+from webhook.names import ARGOCD_SECRET_TYPE
 
 if TYPE_CHECKING:
     from webhook.explain.transcript import Entry
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from webhook.settings.model import Settings
     from webhook.subject import SecretObject
 
-_RUNTIME_LABEL = {"argocd.argoproj.io/secret-type": "repo-creds"}
+_RUNTIME_LABEL = {ARGOCD_SECRET_TYPE: "repo-creds"}
 _FILES = (".yaml", ".yml", ".json")
 
 Output = Annotated[Literal["tree", "json"], typer.Option("--output", "-o", help="A tree, or a transcript as JSON.")]

@@ -14,7 +14,7 @@ import msgspec
 
 from webhook.cluster.argocd import Spec
 from webhook.cluster.objects import TIMEOUT, ApiError, ObjectList, call, paged
-from webhook.names import ANNOTATION
+from webhook.names import NOTIFICATIONS, SKIP_VALIDATION
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Secrets of one page, without their data: as many as kubectl asks for at once."""
-
-NOTIFICATIONS = "git-token-webhook/notifications"
-"""Annotation of a Secret or Namespace: "muted" where nobody is to be told of it."""
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
@@ -39,7 +36,7 @@ class Listed:
         secret: name, namespace and labels.
         version: its resourceVersion, which changes whenever it is written.
         written: when it was last written, as far as its managedFields tell.
-        notifications: what its annotation `NOTIFICATIONS` says; `skip`, that of `exemptions.ANNOTATION`.
+        notifications: what its annotation `NOTIFICATIONS` says; `skip`, that of `names.SKIP_VALIDATION`.
     """
 
     secret: SecretObject
@@ -85,7 +82,7 @@ class _Annotations(msgspec.Struct):
     """No other is kept: last-applied-configuration holds the data."""
 
     notifications: str = msgspec.field(default="", name=NOTIFICATIONS)
-    skip: str = msgspec.field(default="", name=ANNOTATION)
+    skip: str = msgspec.field(default="", name=SKIP_VALIDATION)
 
 
 class Metadata(msgspec.Struct, rename="camel"):

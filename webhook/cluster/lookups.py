@@ -15,7 +15,7 @@ from webhook.caches import ExpiringCache, digest
 from webhook.cluster.argocd import Page, Synced, decode
 from webhook.cluster.connect import connect, connect_from_pod, in_pod
 from webhook.cluster.objects import Unavailable
-from webhook.names import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY
+from webhook.names import PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, SKIP_VALIDATION
 from webhook.subject import Requester
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class KubernetesCluster:
 
     async def _read_annotation(self, namespace: str) -> str | None:
         found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))
-        return _cut((found.metadata.annotations or {}).get(ANNOTATION)) if found is not None else None
+        return _cut((found.metadata.annotations or {}).get(SKIP_VALIDATION)) if found is not None else None
 
     async def _read_flag(self, namespace: str) -> str | None:
         request = self._core.read_namespaced_config_map(PLATFORM_CONFIG_MAP, namespace, _request_timeout=_TIMEOUT)

@@ -33,7 +33,7 @@ from webhook.credentials.values import METADATA_KEYS, TOKEN_KEYS, Values, tokens
 from webhook.keyring.jwe import Closed, Why, sealing_key
 from webhook.keyring.opener import OpenedData, Opener
 from webhook.keyring.ring import KeyRing
-from webhook.names import TYPE_LABEL as ARGOCD_TYPE
+from webhook.names import ARGOCD_SECRET_TYPE, REPLICATORS
 from webhook.providers.findings import AuthScheme, GitAuth, GitHubAppCredential, TokenCredential
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.known_hosts import Hosts
@@ -269,7 +269,7 @@ def url_of(secret: SecretObject) -> str | None:
 
 
 def _runtime_token_keys(secret: SecretObject) -> tuple[str, ...]:
-    return TOKEN_KEYS if ARGOCD_TYPE not in secret.labels else _ARGOCD_TOKEN_KEYS
+    return TOKEN_KEYS if ARGOCD_SECRET_TYPE not in secret.labels else _ARGOCD_TOKEN_KEYS
 
 
 def _runtime_keys(secret: SecretObject) -> frozenset[str]:
@@ -279,7 +279,7 @@ def _runtime_keys(secret: SecretObject) -> frozenset[str]:
 
 def _runtime_entries(secret: SecretObject, values: Values) -> Iterable[Entry]:
     """Argo CD's keys, with Argo CD's precedence."""
-    argocd_type = secret.labels.get(ARGOCD_TYPE)
+    argocd_type = secret.labels.get(ARGOCD_SECRET_TYPE)
     if (replicator := _replicator(secret)) is not None and not len(values):
         return [Entry("", Unsupported(f"a Secret without data, which {replicator} fills in"))]
     unreadable = argocd.unreadable_keys(argocd_type, values.written) if argocd_type is not None else {}
@@ -342,16 +342,9 @@ def _runtime_destination(argocd_type: str | None, values: Values) -> Destination
     return replace(destination, not_git=not_git, argocd=compared, open_ended=open_ended)
 
 
-# Annotations of controllers that fill in an empty Secret: "NAMESPACE/NAME" of the Secret that they copy.
-_REPLICATORS = {
-    "reflector.v1.k8s.emberstack.com/reflects": "reflector",
-    "replicator.v1.mittwald.de/replicate-from": "kubernetes-replicator",
-}
-
-
 def _replicator(secret: SecretObject) -> str | None:
     """The controller that copies another Secret's data into this one, by its annotation."""
-    return next((name for key, name in _REPLICATORS.items() if secret.annotations.get(key)), None)
+    return next((name for key, name in REPLICATORS.items() if secret.annotations.get(key)), None)
 
 
 def _is_used(values: Values, key: str) -> bool:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from webhook.names import ARGOCD_SECRET_TYPE
 from webhook.providers.hosts import Kind
 from webhook.simulator import World
 
-ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}
+ARGOCD = {ARGOCD_SECRET_TYPE: "repo-creds"}
 
 _OWN_GITLAB = "https://gitlab.acme.dev/gitlab"
 

@@ -16,10 +16,9 @@ from webhook.cluster.objects import SECRET, ApiObjects, Conflict, Json
 from webhook.errors import ConfigurationError
 from webhook.keyring.key import SHORTEST, derive_key, parse_key
 from webhook.keyring.ring import KeyRing
+from webhook.names import KEY_ADDED_AT, MANAGED_BY, NAME_LABEL
 
-ADDED_AT = "git-token-webhook/key-added-at"
-"""Annotation: when the newest key was put in."""
-_LABELS = {"app.kubernetes.io/name": "git-token-webhook", "app.kubernetes.io/managed-by": "git-token-webhook"}
+_LABELS = {NAME_LABEL: "git-token-webhook", MANAGED_BY: "git-token-webhook"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class RingSecret:
                 f"{name} would not be the last key by name, and so never seal; choose another --name"
             )
         metadata = dict(stored.document["metadata"])
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), ADDED_AT: f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), KEY_ADDED_AT: f"{now:%Y-%m-%dT%H:%M:%SZ}"}
         data = {**stored.document["data"], name: _new_key()}
         await self._objects.replace(SECRET, {**stored.document, "metadata": metadata, "data": data})
         return (await self.read(stored.ring.activation)).ring
@@ -129,7 +128,7 @@ def _new_key() -> str:
 
 
 def _added(document: Json, made: datetime) -> datetime:
-    text = (document["metadata"].get("annotations") or {}).get(ADDED_AT)
+    text = (document["metadata"].get("annotations") or {}).get(KEY_ADDED_AT)
     try:
         found = datetime.fromisoformat(text) if text else None
     except ValueError:

@@ -14,8 +14,18 @@ from datetime import UTC, datetime
 from webhook.credentials.entries import Entry, External
 from webhook.decision import PatchOperation
 from webhook.keyring.jwe import ALGORITHM
-from webhook.names import ANNOTATION as SKIP_ANNOTATION
-from webhook.names import ATTESTATION, PREFIX
+from webhook.names import (
+    ATTESTATION,
+    ENCRYPTION,
+    HOST,
+    INTEGRATION_NAME,
+    INTEGRATION_TYPE,
+    NOTIFICATIONS,
+    PREFIX,
+    PROVIDER,
+    SKIP_VALIDATION,
+    VALIDATION,
+)
 from webhook.providers.findings import Outcome
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
@@ -25,9 +35,9 @@ from webhook.review.sealing import Sealed
 from webhook.subject import Operation, SecretObject, Subject
 
 # Annotations under our prefix that users write and we only read.
-_THEIRS = frozenset({SKIP_ANNOTATION, PREFIX + "notifications"})
+_THEIRS = frozenset({SKIP_VALIDATION, NOTIFICATIONS})
 # The platform's own labels of a user's Secret, filled in where absent at CREATE.
-_PLATFORM_LABELS = {"io.codefresh.integration-type": "git", "io.codefresh.integration-name": "default"}
+_PLATFORM_LABELS = {INTEGRATION_TYPE: "git", INTEGRATION_NAME: "default"}
 _PLATFORM_NAME = "git-default-"
 _ENCRYPTION = frozenset({"encryption", "encryption-algorithm", "encryption-key-id", "encrypted-keys"})
 
@@ -59,7 +69,7 @@ def patch_for(
         return ()
     sealed = sealed or Sealed()
     kids = {key: entry.kid for key, entry in entries.items() if entry.kid} | dict(sealed.kids)
-    never_checked = not verdicts and old is not None and PREFIX + "validation" not in old.labels
+    never_checked = not verdicts and old is not None and VALIDATION not in old.labels
     if never_checked:
         labels, annotations = _Marks(), _encryption(entries, kids) if kids else _Marks()
     else:
@@ -88,7 +98,7 @@ def removal_for(subject: Subject, entries: Mapping[str, Entry] | None = None) ->
     if secret is None:
         return ()
     old = subject.old
-    if old is not None and old.data == secret.data and "sealed" in old.annotations.get(PREFIX + "encryption", ""):
+    if old is not None and old.data == secret.data and "sealed" in old.annotations.get(ENCRYPTION, ""):
         # Also where the key has gone meanwhile, and nothing can be opened.
         annotations = {name: value for name, value in _ours(old.annotations).items() if name in _ENCRYPTION}
     else:
@@ -171,8 +181,8 @@ class _Before:
     def validation(self, key: str) -> Validation:
         """What was last found of an entry; where nothing was, nobody has verified it."""
         value = self.mark("validation", key)
-        if len(self.keys) == 1 and PREFIX + "validation" not in self._annotations:
-            value = self._labels.get(PREFIX + "validation")
+        if len(self.keys) == 1 and VALIDATION not in self._annotations:
+            value = self._labels.get(VALIDATION)
         return Validation(value) if value in set(Validation) else Validation.UNVERIFIED
 
     def kinds(self, hosts: Hosts) -> set[str]:
@@ -183,8 +193,8 @@ class _Before:
             host = hosts.find(name) if name is not None else None
             if host is not None:
                 kinds.add(str(host.kind))
-            elif name is not None and name == self._annotations[PREFIX + "host"]:  # the only one, once declared
-                kinds |= set(filter(None, self._labels.get(PREFIX + "provider", "").split(".")))
+            elif name is not None and name == self._annotations[HOST]:  # the only one, once declared
+                kinds |= set(filter(None, self._labels.get(PROVIDER, "").split(".")))
         return kinds
 
 

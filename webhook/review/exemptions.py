@@ -1,7 +1,7 @@
-"""Who may skip the check: the platform's own flags, the Namespace's annotation, and the Secret's own.
+"""Which roles of a Secret skip the check: by the platform's flags, or by an annotation of the Namespace or the Secret.
 
-The safe side is to check: a value that is neither true nor false skips nothing and is reported, and so does an
-annotation whose word needs the API server's while that can't be asked.
+The default is to check. A value that is neither true nor false skips nothing and is reported, and so is an annotation
+that needs an answer of the API server while that is unavailable.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from webhook.cluster.objects import Unavailable
-from webhook.names import ANNOTATION, PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY
+from webhook.names import PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, SKIP_VALIDATION
 from webhook.providers.requirements import Role
 from webhook.settings.model import Settings, parse_flag
 from webhook.subject import Operation, Requester, Subject
@@ -25,13 +25,14 @@ _NAMED: Mapping[str, frozenset[Role]] = {
     "false": frozenset(),
     "": frozenset(),
 }
+_USABLE = "use true, runtime, user or false"
 
 
 class Cluster(Protocol):
-    """What we ask the API server."""
+    """The requests that exemptions need of the API server."""
 
     async def skip_annotation(self, namespace: str) -> str | None:
-        """The Namespace's own `ANNOTATION`. Raises `Unavailable`."""
+        """The Namespace's own `SKIP_VALIDATION`. Raises `Unavailable`."""
         ...
 
     async def platform_flag(self, namespace: str) -> str | None:
@@ -45,7 +46,7 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Why a role isn't checked; `source` is one of few words, for metrics and logs."""
+    """Why a role is not checked; `source` is one of a few words, for metrics and logs."""
 
     source: str
     reason: str
@@ -53,12 +54,12 @@ class Skip:
 
 @dataclass(slots=True)
 class Exemptions:
-    """What was found.
+    """The exemptions of one Secret.
 
     Attributes:
-        skips: the roles that aren't checked.
-        reports: whole sentences about flags that skip nothing although somebody meant them to.
-        forbidden: why the requester may not ask for what its annotation asks, or None.
+        skips: the roles that are not checked.
+        reports: whole sentences about flags that were set but skip nothing.
+        forbidden: why the requester may not use the Secret's annotation, or None.
     """
 
     skips: dict[Role, Skip] = field(default_factory=dict)
@@ -77,10 +78,10 @@ async def find_exemptions(
     cluster: Cluster | None,
     deadline: float | None = None,
 ) -> Exemptions:
-    """The roles of `roles` that aren't checked, and why. Asks the API server only for what is still open.
+    """Return which of `roles` are not checked, and why. Asks the API server only about the roles still open.
 
     Args:
-        deadline: until when the API server may answer, by the event loop's clock; what is known by then counts.
+        deadline: when the API server's answer must be here, by the event loop's clock; what is known by then counts.
     """
     found = Exemptions()
     _from_settings(found, subject, roles, settings)
@@ -88,7 +89,7 @@ async def find_exemptions(
         async with asyncio.timeout_at(deadline):
             await _from_cluster(found, subject, roles, settings, cluster)
     except TimeoutError:
-        found.reports.append("The API server doesn't answer in time, so what it would tell skips nothing.")
+        found.reports.append("The API server did not answer in time, so its flags and annotations skip nothing.")
     return found
 
 
@@ -113,7 +114,7 @@ def _from_settings(found: Exemptions, subject: Subject, roles: frozenset[Role], 
 
 
 def _skipped_by_app_proxy(subject: Subject, roles: frozenset[Role]) -> frozenset[Role]:
-    """The platform's own meaning of this flag: user tokens never, runtime tokens not on UPDATE."""
+    """Return the roles that the platform skips by this flag: user tokens always, runtime tokens on UPDATE."""
     return roles if subject.operation is Operation.UPDATE else roles & {Role.USER}
 
 
@@ -124,7 +125,7 @@ async def _from_config_map(
     try:
         value = await cluster.platform_flag(namespace)
     except Unavailable as error:
-        found.reports.append(f"{where} can't be read ({error}), so it skips nothing.")
+        found.reports.append(f"{where} cannot be read ({error}), so it skips nothing.")
         return
     flag = parse_flag(value or "")
     if flag is None:
@@ -134,17 +135,17 @@ async def _from_config_map(
 
 
 async def _from_namespace(found: Exemptions, roles: frozenset[Role], namespace: str, cluster: Cluster) -> None:
-    where = f"annotation {ANNOTATION} of Namespace {namespace}"
+    where = f"annotation {SKIP_VALIDATION} of Namespace {namespace}"
     try:
         value = await cluster.skip_annotation(namespace)
     except Unavailable as error:
-        found.reports.append(f"Namespace {namespace} can't be read ({error}), so its annotations skip nothing.")
+        found.reports.append(f"Namespace {namespace} cannot be read ({error}), so its annotations skip nothing.")
         return
-    asked = _NAMED.get((value or "").strip().lower())
-    if asked is None:
-        found.reports.append(f"The {where} is none of true, runtime, user and false, so it skips nothing.")
-    elif asked & roles:
-        found._add(asked & roles, Skip("namespace", f"{where} says so"))
+    named = _NAMED.get((value or "").strip().lower())
+    if named is None:
+        found.reports.append(f"The {where} has an unknown value and skips nothing; {_USABLE}.")
+    elif named & roles:
+        found._add(named & roles, Skip("namespace", f"{where} skips it"))
 
 
 def _is_denied(requester: Requester, globs: Iterable[str]) -> bool:
@@ -156,39 +157,34 @@ async def _from_secret(
     found: Exemptions, subject: Subject, roles: frozenset[Role], settings: Settings, cluster: Cluster | None
 ) -> None:
     secret = subject.secret
-    value = secret.annotations.get(ANNOTATION)
+    value = secret.annotations.get(SKIP_VALIDATION)
     if value is None:
         return
-    asked = _NAMED.get(value.strip().lower())
-    if asked is None:
-        found.reports.append(f"The annotation {ANNOTATION} is none of true, runtime, user and false; it skips nothing.")
+    named = _NAMED.get(value.strip().lower())
+    if named is None:
+        found.reports.append(f"The annotation {SKIP_VALIDATION} has an unknown value and skips nothing; {_USABLE}.")
         return
-    open_roles = (asked & roles) - found.skips.keys()
+    open_roles = (named & roles) - found.skips.keys()
     if not open_roles:
         return
+    ignored = f"The annotation {SKIP_VALIDATION} skips nothing"
     if _is_denied(subject.requester, settings.exemptions.requesters.deny):
-        found.reports.append(
-            f"The annotation {ANNOTATION} isn't honoured: exemptions.requesters.deny in the configuration names "
-            f"{subject.requester.username}."
-        )
+        name = subject.requester.username
+        found.reports.append(f"{ignored}: exemptions.requesters.deny in the configuration names {name}.")
         return
     if cluster is None:
-        found.reports.append(
-            f"The annotation {ANNOTATION} isn't honoured: no API server can be asked from here whether you may use it."
-        )
+        found.reports.append(f"{ignored}: without an API server, the permission to use it cannot be checked.")
         return
     try:
         allowed = await cluster.may_skip(subject.requester, secret.namespace, secret.name)
     except Unavailable as error:
-        found.reports.append(
-            f"The annotation {ANNOTATION} isn't honoured: whether you may use it can't be asked ({error})."
-        )
+        found.reports.append(f"{ignored}: the permission to use it cannot be checked ({error}).")
         return
     if allowed:
-        found._add(open_roles, Skip("secret", f"annotation {ANNOTATION} of the Secret says so"))
+        found._add(open_roles, Skip("secret", f"annotation {SKIP_VALIDATION} of the Secret skips it"))
         return
     found.forbidden = (
-        f"{subject.requester.username or 'the requester'} may not use the annotation {ANNOTATION}: that needs the verb "
-        f'"skip" on "validations" of API group "git-token-webhook" in namespace {secret.namespace}; '
-        "take the annotation off, or ask somebody who has that right"
+        f"{subject.requester.username or 'the requester'} may not use the annotation {SKIP_VALIDATION}, which needs the "
+        f'verb "skip" on "validations" of API group "git-token-webhook" in namespace {secret.namespace}; '
+        "remove the annotation, or ask an administrator for this permission"
     )

@@ -9,9 +9,6 @@ from dataclasses import replace
 
 from webhook.subject import SecretObject
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
 # Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
 LONGEST_LAST_APPLIED = 131072
 

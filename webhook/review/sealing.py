@@ -23,8 +23,9 @@ from webhook.credentials.secret_search import SecretSearch
 from webhook.decision import Cause
 from webhook.keyring.jwe import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealed_length, sealing_key
 from webhook.keyring.opener import Opener
+from webhook.names import LAST_APPLIED
 from webhook.providers.token_shapes import name_holds_token
-from webhook.review.last_applied import LAST_APPLIED, LONGEST_LAST_APPLIED, LastApplied, Unreadable, unwrapped
+from webhook.review.last_applied import LONGEST_LAST_APPLIED, LastApplied, Unreadable, unwrapped
 from webhook.subject import SecretObject, Subject
 
 MOST_DATA = 1024 * 1024

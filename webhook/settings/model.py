@@ -32,6 +32,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from webhook.errors import ConfigurationError
+from webhook.names import ARGOCD_SECRET_TYPE, INTEGRATION_TYPE
 from webhook.providers import PROVIDERS, urls
 from webhook.providers.findings import Outcome, RepositoryNeed
 from webhook.providers.hosts import Host, Kind
@@ -341,9 +342,9 @@ class Rule(_Section):
 
 
 BUILTIN_RULES = (
-    Rule(name="argocd-repo-creds", role=Role.RUNTIME, labels={"argocd.argoproj.io/secret-type": "repo-creds"}),
+    Rule(name="argocd-repo-creds", role=Role.RUNTIME, labels={ARGOCD_SECRET_TYPE: "repo-creds"}),
     Rule(name="git-default", role=Role.USER, names=("git-default-*",)),
-    Rule(name="git-default", role=Role.USER, labels={"io.codefresh.integration-type": "git"}),
+    Rule(name="git-default", role=Role.USER, labels={INTEGRATION_TYPE: "git"}),
 )
 
 Effect = Literal["deny", "warn"]

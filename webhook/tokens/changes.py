@@ -19,14 +19,13 @@ from webhook.credentials.extract import extract
 from webhook.credentials.matching import Match
 from webhook.credentials.values import METADATA_KEYS, TOKEN_KEYS
 from webhook.keyring.opener import Opener
-from webhook.names import TYPE_LABEL as ARGOCD_TYPE
+from webhook.names import ARGOCD_SECRET_TYPE, ENCRYPTION, INTEGRATION_TYPE, LAST_APPLIED
 from webhook.providers.requirements import Role
 from webhook.providers.token_shapes import name_holds_token
-from webhook.review.last_applied import LAST_APPLIED
 from webhook.subject import SecretObject
 
 # The platform's own label and prefix of users' Secrets (DESIGN.md, "Which Secrets").
-_USER_LABEL = {"io.codefresh.integration-type": "git"}
+_USER_LABEL = {INTEGRATION_TYPE: "git"}
 _USER_PREFIX = "git-default-"
 # Any will do at GitHub and GitLab, none will not (Argo CD then sends no password); Bitbucket needs the right one.
 _ANY_USERNAME = "git"
@@ -86,7 +85,7 @@ def created(namespace: str, name: str, user: str | None, new: NewToken) -> tuple
             raise NotPossible(
                 f"There is no Secret {namespace}/{name} yet; to make it, say with --url what its token is for."
             )
-        empty = SecretObject(namespace, name, labels={ARGOCD_TYPE: "repo-creds"})
+        empty = SecretObject(namespace, name, labels={ARGOCD_SECRET_TYPE: "repo-creds"})
         named = new if new.username else replace(new, username=_ANY_USERNAME)
         change = Change("password", {"type": _encoded("git"), **_described("password", named)})
     return change.applied_to(empty), change.key
@@ -217,7 +216,7 @@ def _kept(secret: SecretObject, key: str, new: NewToken, opener: Opener | None) 
     if key not in secret.data:
         return {}
     opened = opener.open(secret) if opener is not None else None
-    sealed = secret.annotations.get("git-token-webhook/encryption") is not None and secret.data[key].startswith("ZXlK")
+    sealed = secret.annotations.get(ENCRYPTION) is not None and secret.data[key].startswith("ZXlK")
     data = opened.data if opened is not None else secret.data
     if sealed and (opened is None or key not in opened.kids) and new.url is None:
         raise NotPossible(

@@ -22,16 +22,11 @@ from webhook.keyring.jwe import Closed, Place, TooLong, is_bound, open_value, se
 from webhook.keyring.key import Key
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
-from webhook.names import ATTESTATION, PREFIX
+from webhook.names import ATTESTATION, ENCRYPTION, ENCRYPTION_KEY_ID, HOST, LAST_APPLIED
 from webhook.review.attestation import Untrusted, attest, verify
-from webhook.review.last_applied import LAST_APPLIED
 from webhook.settings.model import Rule, Settings
 from webhook.subject import SecretObject
 from webhook.tokens.unseal import sealed_keys
-
-KEY_ID = PREFIX + "encryption-key-id"
-ENCRYPTION = PREFIX + "encryption"
-HOST = PREFIX + "host"
 
 _MOST_TRIES = 5
 _OTHER_HOST = "by the webhook's configuration its tokens are for another host; give the same one with --config"
@@ -259,11 +254,11 @@ async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) ->
 
 def _renamed(secret: SecretObject, renewed: Mapping[str, str], active: Key) -> dict[str, str]:
     """The annotation that says which key opens what: the kid of the only entry, or a JSON object by entry."""
-    value = secret.annotations.get(KEY_ID)
+    value = secret.annotations.get(ENCRYPTION_KEY_ID)
     if value is None or not renewed:
         return {}
     if not value.startswith("{"):
-        return {KEY_ID: active.kid}
+        return {ENCRYPTION_KEY_ID: active.kid}
     try:
         kids = json.loads(value)
     except (ValueError, RecursionError):
@@ -271,7 +266,7 @@ def _renamed(secret: SecretObject, renewed: Mapping[str, str], active: Key) -> d
     if not isinstance(kids, dict):
         return {}
     kids |= dict.fromkeys(kids.keys() & renewed.keys(), active.kid)
-    return {KEY_ID: json.dumps(kids, separators=(",", ":"), sort_keys=True)}
+    return {ENCRYPTION_KEY_ID: json.dumps(kids, separators=(",", ":"), sort_keys=True)}
 
 
 def _rewritten(secret: SecretObject, sealed: Mapping[str, str], renewed: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from webhook.cluster.objects import ApiError, Conflict
 from webhook.cluster.secrets import Stored, StoredSecrets
 
 MUTED = "muted"
-"""The value of the annotation `listing.NOTIFICATIONS` that keeps Events from being written."""
+"""The value of the annotation `names.NOTIFICATIONS` that keeps Events from being written."""
 _WHAT = "events"
 
 

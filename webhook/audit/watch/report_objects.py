@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from webhook.audit.watch.state import Entry, Known, Result, State, sorted_entries
 from webhook.cluster.objects import Json, Resource
+from webhook.names import MANAGED_BY, NAME_LABEL, REPORT_JUDGED_BY, REPORT_LEFT_OUT, REPORT_SECRET_VERSION
 
 OPEN_REPORTS = Resource("apis/openreports.io/v1alpha1", "Report", "reports")
 POLICY_REPORTS = Resource("apis/wgpolicyk8s.io/v1alpha2", "PolicyReport", "policyreports")
@@ -19,14 +20,10 @@ KINDS = (OPEN_REPORTS, POLICY_REPORTS)
 """The one to be preferred first: OpenReports is what PolicyReports become."""
 
 SOURCE = "git-token-webhook"
-MANAGED_BY = "app.kubernetes.io/managed-by"
 SELECTOR = f"{MANAGED_BY}={SOURCE}"
 MOST_RESULTS = 100
 """Of one report: with messages as long as they may be, a tenth of what etcd takes."""
 
-_VERSION = "git-token-webhook/secret-version"
-_JUDGED_BY = "git-token-webhook/judged-by"
-_LEFT_OUT = "git-token-webhook/left-out"
 _POLICY = "git-token"
 _SEVERITIES: Mapping[Result, str] = {"fail": "high", "warn": "medium", "error": "medium"}
 
@@ -39,15 +36,15 @@ def name_of(uid: str) -> str:
 def document(known: Known, resource: Resource) -> Json:
     """The report, as `ApiObjects.create` takes it."""
     left_out = len(known.entries) - MOST_RESULTS
-    annotations = {_VERSION: known.version, _JUDGED_BY: known.judged_by}
+    annotations = {REPORT_SECRET_VERSION: known.version, REPORT_JUDGED_BY: known.judged_by}
     if left_out > 0:
-        annotations[_LEFT_OUT] = str(left_out)
+        annotations[REPORT_LEFT_OUT] = str(left_out)
     owner = {"apiVersion": "v1", "kind": "Secret", "name": known.name, "uid": known.uid}
     return {
         "metadata": {
             "name": name_of(known.uid),
             "namespace": known.namespace,
-            "labels": {MANAGED_BY: SOURCE, "app.kubernetes.io/name": SOURCE},
+            "labels": {MANAGED_BY: SOURCE, NAME_LABEL: SOURCE},
             "annotations": annotations,
             "ownerReferences": [owner],
         },
@@ -91,14 +88,14 @@ def known_from(found: Json) -> Known | None:
     try:
         metadata = found["metadata"]
         annotations, scope = metadata.get("annotations") or {}, found["scope"]
-        if _LEFT_OUT in annotations or metadata["name"] != name_of(scope["uid"]):
+        if REPORT_LEFT_OUT in annotations or metadata["name"] != name_of(scope["uid"]):
             return None
         return Known(
             scope["uid"],
             metadata["namespace"],
             scope["name"],
-            annotations.get(_VERSION, ""),
-            annotations.get(_JUDGED_BY, ""),
+            annotations.get(REPORT_SECRET_VERSION, ""),
+            annotations.get(REPORT_JUDGED_BY, ""),
             sorted_entries(_entry(result) for result in found.get("results") or ()),
         )
     except (KeyError, ValueError, TypeError, AttributeError):  # somebody else has written it
