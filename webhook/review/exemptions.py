@@ -184,7 +184,7 @@ async def _from_secret(
         found._add(open_roles, Skip("secret", f"annotation {SKIP_VALIDATION} of the Secret skips it"))
         return
     found.forbidden = (
-        f"{subject.requester.username or 'the requester'} may not use the annotation {SKIP_VALIDATION}, which needs the "
-        f'verb "skip" on "validations" of API group "git-token-webhook" in namespace {secret.namespace}; '
+        f"{subject.requester.username or 'the requester'} may not use the annotation {SKIP_VALIDATION}, which needs "
+        f'the verb "skip" on "validations" of API group "git-token-webhook" in namespace {secret.namespace}; '
         "remove the annotation, or ask an administrator for this permission"
     )
