@@ -5,7 +5,7 @@ WebhookError
 └── BadReview            an AdmissionReview that can't be read: HTTP 4xx or 503, never a verdict
 
 Refusals of a Secret are no errors: they are `decision.Deny`. A provider that says nothing is
-`providers.base.NoAnswer`, and becomes a finding.
+`providers.base.ProviderUnavailable`, and becomes a finding.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from webhook.providers import PROVIDERS
-from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
+from webhook.providers.base import Api, Provider, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.findings import (
     Answer,
     AuthScheme,
@@ -25,7 +25,7 @@ from webhook.providers.findings import (
     same_for_all,
 )
 from webhook.providers.hosts import Host, Kind
-from webhook.providers.inspector import Bug, Inspected, Inspector
+from webhook.providers.inspector import Bug, InspectionResult, Inspector
 from webhook.providers.requirements import Requirement, Role
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
@@ -131,11 +131,11 @@ class Bench:
             lifetime=(lambda answer: math.inf) if lasting else None,
         )
 
-    async def inspect(self, question: Question = QUESTION, *, seconds: float = 5) -> Inspected:
+    async def inspect(self, question: Question = QUESTION, *, seconds: float = 5) -> InspectionResult:
         return await self.inspector.inspect(question, deadline=asyncio.get_running_loop().time() + seconds)
 
 
-def finding(inspected: Inspected, role: Role = Role.RUNTIME) -> Finding:
+def finding(inspected: InspectionResult, role: Role = Role.RUNTIME) -> Finding:
     return inspected.answer.findings[role]
 
 
@@ -228,7 +228,7 @@ async def test_one_bad_role_makes_the_whole_answer_bad_news() -> None:
 
 async def test_what_could_not_be_verified_is_asked_again() -> None:
     """A provider's bad moment must not last a minute."""
-    bench = Bench(failing(NoAnswer("did not answer within 4 s")))
+    bench = Bench(failing(ProviderUnavailable("did not answer within 4 s")))
     await bench.inspect()
     assert not (await bench.inspect()).cached
     assert len(bench.provider.asked) == 2
@@ -353,7 +353,7 @@ async def test_callers_share_a_failure_too() -> None:
 
     async def judge(question: Question) -> Answer:
         await asyncio.sleep(0.02)
-        raise NoAnswer("answered with status 503")
+        raise ProviderUnavailable("answered with status 503")
 
     bench = Bench(judge)
     results = await asyncio.gather(*(bench.inspect() for _ in range(20)))
@@ -444,7 +444,7 @@ async def test_the_end_of_the_process_ends_all_flights() -> None:
 
 async def test_no_answer_is_unverified_for_every_role() -> None:
     """In the words of whoever noticed."""
-    bench = Bench(failing(NoAnswer("answered with status 503")))
+    bench = Bench(failing(ProviderUnavailable("answered with status 503")))
     result = await bench.inspect(replace(QUESTION, requirements=RUNTIME | USER))
     unverified = Finding(Outcome.UNVERIFIED, reason="answered with status 503")
     assert result.answer.findings == {Role.RUNTIME: unverified, Role.USER: unverified}

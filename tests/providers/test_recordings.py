@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from tests.support.factories import make_token
 from webhook.providers import PROVIDERS, assumptions, recordings
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.evidence import Recorder, redacted, redacted_text
 from webhook.providers.findings import Exchange, Question, TokenCredential
 from webhook.providers.hosts import Host, Kind
@@ -114,14 +114,14 @@ class Failing:
     needed_by = float("inf")
 
     async def send(self, *words: object, **more: object) -> Reply:
-        raise NoAnswer("answered with status 503", transient=True)
+        raise ProviderUnavailable("answered with status 503", transient=True)
 
 
 async def test_a_failure_is_evidence_as_well() -> None:
     """With the reason, and whether waiting helps."""
     api: Api = Failing()
     recorder = Recorder(api, "secret-token")
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await recorder.send("GET", "/user", headers={"authorization": "secret-token"})
     assert recorder.exchanges == (Exchange("GET", "/user", failure="answered with status 503", transient=True),)
 

@@ -10,17 +10,17 @@ import pytest
 from pydantic import SecretStr
 
 from webhook.providers import repositories
-from webhook.providers.base import NoAnswer, Reply, TooLate
+from webhook.providers.base import DeadlineExceeded, ProviderUnavailable, Reply
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed, TokenCredential
 from webhook.providers.hosts import Host, Kind
-from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Requirement, Role
 
 HOST = Host("github.com", Kind("github"), "https://api.github.com")
 GOOD = Finding(Outcome.SUFFICIENT)
-HIDDEN = Unreached(Outcome.UNVERIFIED, "says 404 for {}")
-READ_ONLY = Unreached(Outcome.INSUFFICIENT, "says that octocat may not push to {}", "Give octocat that role.")
-KEPT_OUT = Unreached(Outcome.BLOCKED, "forbids tokens like it for {}", "Use another.")
+HIDDEN = NoAccess(Outcome.UNVERIFIED, "says 404 for {}")
+READ_ONLY = NoAccess(Outcome.INSUFFICIENT, "says that octocat may not push to {}", "Give octocat that role.")
+KEPT_OUT = NoAccess(Outcome.BLOCKED, "forbids tokens like it for {}", "Use another.")
 
 
 def need(name: str, access: Level = Level.READ) -> RepositoryNeed:
@@ -32,17 +32,17 @@ def question(*needs: RepositoryNeed, roles: Sequence[Role] = (Role.RUNTIME,)) ->
 
 
 def added(
-    fates: Mapping[str, Fate],
+    fates: Mapping[str, Access],
     own: Finding = GOOD,
     user: Finding | None = None,
     *,
-    perhaps: Mapping[str, Fate] | None = None,
+    perhaps: Mapping[str, Access] | None = None,
 ) -> Answer:
     findings = {Role.RUNTIME: own} if user is None else {Role.RUNTIME: own, Role.USER: user}
     answer = Answer(findings, Facts("classic"), remedy="Make one.")
     told = [(need(name), fate) for name, fate in fates.items()]
     told += [(replace(need(name), certain=False), fate) for name, fate in (perhaps or {}).items()]
-    return repositories.add(answer, question(*(one for one, _ in told)), told)
+    return repositories.merge(answer, question(*(one for one, _ in told)), told)
 
 
 class Clock:
@@ -72,7 +72,7 @@ async def test_all_repositories_are_asked_for_at_once() -> None:
         await begun.wait()
         return wanted.name
 
-    learnt = await repositories.look(question(need("a/b"), need("c/d")), Clock(10), ask)
+    learnt = await repositories.probe(question(need("a/b"), need("c/d")), Clock(10), ask)
     assert [(one.name, said) for one, said in learnt] == [("a/b", "a/b"), ("c/d", "c/d")]
 
 
@@ -83,9 +83,9 @@ async def test_what_takes_too_long_is_left_out() -> None:
         await asyncio.sleep(60 if wanted.name == "a/slow" else 0)
         return "seen"
 
-    learnt = dict(await repositories.look(question(need("a/slow"), need("a/fast")), Clock(0.3), ask))
+    learnt = dict(await repositories.probe(question(need("a/slow"), need("a/fast")), Clock(0.3), ask))
     assert learnt[need("a/fast")] == "seen"
-    assert isinstance(learnt[need("a/slow")], TooLate)
+    assert isinstance(learnt[need("a/slow")], DeadlineExceeded)
 
 
 async def test_silence_is_learnt_and_an_error_is_raised() -> None:
@@ -93,13 +93,13 @@ async def test_silence_is_learnt_and_an_error_is_raised() -> None:
 
     async def ask(wanted: RepositoryNeed) -> str:
         if wanted.name == "a/silent":
-            raise NoAnswer("answered with status 503")
+            raise ProviderUnavailable("answered with status 503")
         raise ZeroDivisionError
 
-    ((_, silence),) = await repositories.look(question(need("a/silent")), Clock(10), ask)
+    ((_, silence),) = await repositories.probe(question(need("a/silent")), Clock(10), ask)
     assert str(silence) == "answered with status 503"
     with pytest.raises(ZeroDivisionError):
-        await repositories.look(question(need("a/other")), Clock(10), ask)
+        await repositories.probe(question(need("a/other")), Clock(10), ask)
 
 
 def test_what_is_reached_changes_nothing() -> None:
@@ -125,13 +125,13 @@ def test_all_reasons_are_told_the_worst_first() -> None:
 
 def test_silence_is_unverified() -> None:
     """It names the repository that was asked for."""
-    finding = added({"a/b": NoAnswer("answered with status 503")}).findings[Role.RUNTIME]
+    finding = added({"a/b": ProviderUnavailable("answered with status 503")}).findings[Role.RUNTIME]
     assert finding == Finding(Outcome.UNVERIFIED, reason="answered with status 503 when asked for a/b")
 
 
 def test_what_time_did_not_suffice_for_is_a_warning() -> None:
     """It denies nothing, and isn't remembered as an answer."""
-    answer = added({"a/b": TooLate("late"), "c/d": TooLate("late"), "e/f": None})
+    answer = added({"a/b": DeadlineExceeded("late"), "c/d": DeadlineExceeded("late"), "e/f": None})
     assert answer.findings[Role.RUNTIME] == GOOD
     assert answer.facts.warnings == ("There was no time to ask github.com whether this token reaches a/b and c/d.",)
     assert not answer.complete
@@ -176,7 +176,7 @@ def test_a_better_token_for_another_role_stays_the_remedy() -> None:
 
 def test_what_is_perhaps_another_credentials_is_a_warning() -> None:
     """Never a verdict; those that share a reason are named together, and those that are certain are judged as ever."""
-    fates: dict[str, Fate] = {"a/b": READ_ONLY, "c/d": READ_ONLY, "e/f": None}
+    fates: dict[str, Access] = {"a/b": READ_ONLY, "c/d": READ_ONLY, "e/f": None}
     answer = added({"x/y": None}, perhaps=fates)
     assert (answer.findings, answer.remedy, answer.complete) == ({Role.RUNTIME: GOOD}, "Make one.", True)
     assert answer.facts.warnings == (
@@ -190,7 +190,7 @@ def test_what_is_perhaps_another_credentials_is_a_warning() -> None:
 
 def test_what_is_perhaps_needed_and_too_late_is_not_remembered() -> None:
     """The next review asks again."""
-    answer = added({}, perhaps={"a/b": TooLate("late")})
+    answer = added({}, perhaps={"a/b": DeadlineExceeded("late")})
     assert answer.facts.warnings == ("There was no time to ask github.com whether this token reaches a/b.",)
     assert not answer.complete
 
@@ -206,18 +206,18 @@ def test_a_provider_that_judges_itself_is_asked_twice() -> None:
         return Answer({Role.RUNTIME: finding}, Facts(warnings=("Mind this.",)), complete=finding is GOOD)
 
     seen: list[tuple[RepositoryNeed, ...]] = []
-    answer = repositories.doubting(question(need("x/y"), perhaps), judge)
+    answer = repositories.with_uncertain(question(need("x/y"), perhaps), judge)
     assert seen == [(need("x/y"),), (need("x/y"), perhaps)]
     assert answer.findings[Role.RUNTIME] == GOOD
     assert answer.facts.warnings[0] == "Mind this."
     assert answer.facts.warnings[1].startswith("github.com says no to a/b; Argo CD syncs from there")
     assert not answer.complete
     seen.clear()
-    repositories.doubting(question(need("x/y")), judge)
+    repositories.with_uncertain(question(need("x/y")), judge)
     assert seen == [(need("x/y"),)]
 
 
 def test_a_person_needs_no_other_repository() -> None:
     """They are the runtime role's matter."""
     answer = Answer({Role.USER: GOOD})
-    assert repositories.add(answer, question(need("a/b")), [(need("a/b"), READ_ONLY)]) is answer
+    assert repositories.merge(answer, question(need("a/b")), [(need("a/b"), READ_ONLY)]) is answer

@@ -16,7 +16,7 @@ from webhook.cluster.objects import Unavailable
 from webhook.decision import Allow, Decision, Deny, PatchOperation, Stage
 from webhook.keyring.ring import KeyRing
 from webhook.providers import PROVIDERS
-from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
+from webhook.providers.base import Api, Provider, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.inspector import Inspector
@@ -109,7 +109,7 @@ class FakeProvider:
     async def inspect(self, question: Question, api: Api) -> Answer:
         self.asked.append(question)
         if self.silent:
-            raise NoAnswer("answered 502", transient=True)
+            raise ProviderUnavailable("answered 502", transient=True)
         credential = question.credential
         token = credential.token.get_secret_value() if isinstance(credential, TokenCredential) else ""
         remedy = "Make a better one."

@@ -26,7 +26,7 @@ from webhook.keyring.opener import stored_text
 from webhook.names import ARGOCD_SECRET_TYPE
 from webhook.providers.findings import Outcome, Question, RepositoryNeed
 from webhook.providers.hosts import Kind
-from webhook.providers.inspector import Asker
+from webhook.providers.inspector import SupportsInspect
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Level, Requirement, Role
 from webhook.providers.token_shapes import name_holds_token
@@ -136,7 +136,7 @@ class Credentials:
 class Syncs:
     """Says of each Application whether it would sync, asking once for each repository and credential."""
 
-    def __init__(self, settings: Settings, asker: Asker, clock: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings, asker: SupportsInspect, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._hosts: Hosts = settings.hosts()
         self._asker = asker

@@ -27,7 +27,7 @@ from webhook.providers.findings import (
     same_for_all,
 )
 from webhook.providers.hosts import Kind
-from webhook.providers.inspector import Inspected, Inspector
+from webhook.providers.inspector import InspectionResult, Inspector
 from webhook.providers.transport.client import ProviderClient
 from webhook.providers.transport.limits import HostThrottle, Limits
 from webhook.review.attestation import requirement_digest
@@ -63,7 +63,7 @@ class Told:
 
 
 class Questions:
-    """Asks providers for one run. It is an `inspection.Asker`."""
+    """Asks providers for one run. It is an `inspection.SupportsInspect`."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Questions:
         self.asked = 0
         """How many questions went to providers in this run."""
 
-    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+    async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
         """See `Inspector.inspect`. Waiting for one's turn doesn't count."""
         credential = question.credential
         if question.host.kind in _ANY_USERNAME and isinstance(credential, TokenCredential):
@@ -104,13 +104,13 @@ class Questions:
             question = replace(question, credential=replace(credential, username=None, git_auth=auth))
         number, stated = self.number(credential), _stated(question)
         if (told := self._earlier.get((number, stated))) is not None:
-            return Inspected(told.answer, told.checked_at, cached=True)
+            return InspectionResult(told.answer, told.checked_at, cached=True)
         async with self._turns[question.host.name]:
             paused, host = self._is_paused(question), question.host.api_url
             if self._silent[host] >= self._most_silent:
                 reason = f"was not asked, because it left the {self._silent[host]} questions before without an answer"
                 silence = same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=True))
-                return Inspected(silence, datetime.now(UTC))
+                return InspectionResult(silence, datetime.now(UTC))
             end = asyncio.get_running_loop().time() + self._patience
             found = await self._inspector.inspect(question, deadline=min(end, deadline))
         if not (found.cached or found.coalesced or paused):

@@ -14,7 +14,7 @@ from webhook.providers.findings import Answer, Question
 from webhook.providers.profile import Profile
 
 
-class NoAnswer(Exception):
+class ProviderUnavailable(Exception):
     """The provider said nothing that means anything: a time-out, a cut connection, a 5xx, a rate limit, HTML.
 
     Its text is a clause that stands after the host's name ("github.com …"), made by us alone: it quotes nothing
@@ -52,7 +52,7 @@ class Reply:
     moved: str = ""
 
 
-class TooLate(NoAnswer):
+class DeadlineExceeded(ProviderUnavailable):
     """There was no answer in time."""
 
     def __init__(self, clause: str = "") -> None:
@@ -61,7 +61,7 @@ class TooLate(NoAnswer):
 
 def is_transient(*said: object) -> bool:
     """Whether a request among those that `said` is about failed in a way that waiting can mend."""
-    return any(isinstance(one, NoAnswer) and one.transient for one in said)
+    return any(isinstance(one, ProviderUnavailable) and one.transient for one in said)
 
 
 class Api(Protocol):
@@ -93,7 +93,7 @@ class Api(Protocol):
             raw: the body is wanted as bytes, whatever it is; of one that is too large, its beginning is enough.
 
         Raises:
-            NoAnswer: a time-out, a connection that failed or was cut, TLS that can't be verified, an address
+            ProviderUnavailable: a time-out, a connection that failed or was cut, TLS that can't be verified, an address
                 that must not be connected to, any other redirect, a 5xx, a rate limit, a body that isn't JSON, that is
                 too large or that was cut off.
         """
@@ -112,7 +112,7 @@ class Provider(Protocol):
         """Ask the provider about one credential.
 
         Raises:
-            NoAnswer: nothing was learnt; the caller makes it `Outcome.UNVERIFIED` for every role.
+            ProviderUnavailable: nothing was learnt; the caller makes it `Outcome.UNVERIFIED` for every role.
         """
         ...
 

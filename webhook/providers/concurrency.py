@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-from webhook.providers.base import Api, NoAnswer, Reply, TooLate
+from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable, Reply
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -14,7 +14,7 @@ _S = TypeVar("_S")
 _RESERVE = 0.2
 
 
-async def together(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
+async def gather_all(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
     """What all of them return, once all are over: none goes on behind the back of whoever got an error.
 
     Raises:
@@ -25,23 +25,23 @@ async def together(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
     return [task.result() for task in tasks]
 
 
-async def answers_of(*calls: Coroutine[Any, Any, _T]) -> list[_T | NoAnswer]:
+async def outcomes(*calls: Coroutine[Any, Any, _T]) -> list[_T | ProviderUnavailable]:
     """What each of them returns, or why it brought nothing: for requests without which there is an answer all the same.
 
     Raises:
-        Exception: the first that is no `NoAnswer`, in the order of `calls`.
+        Exception: the first that is no `ProviderUnavailable`, in the order of `calls`.
     """
     tasks = [asyncio.ensure_future(call) for call in calls]
     await asyncio.gather(*tasks, return_exceptions=True)
     return [_answer(task) for task in tasks]
 
 
-def _answer(task: asyncio.Task[_T]) -> _T | NoAnswer:
+def _answer(task: asyncio.Task[_T]) -> _T | ProviderUnavailable:
     silence = task.exception()
-    return silence if isinstance(silence, NoAnswer) else task.result()
+    return silence if isinstance(silence, ProviderUnavailable) else task.result()
 
 
-async def both(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) -> tuple[_T, _S]:
+async def gather_pair(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) -> tuple[_T, _S]:
     """What each of two returns, once both are over.
 
     Raises:
@@ -52,16 +52,16 @@ async def both(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) 
     return one.result(), other.result()
 
 
-async def answer_of(call: Coroutine[Any, Any, _T]) -> _T | NoAnswer:
+async def outcome_of(call: Coroutine[Any, Any, _T]) -> _T | ProviderUnavailable:
     """What it returns, or why it brought nothing: for a request without which there is an answer all the same."""
     try:
         return await call
-    except NoAnswer as silence:
+    except ProviderUnavailable as silence:
         return silence
 
 
-async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> list[_T | NoAnswer]:
-    """What each of them returns, or why it brought nothing; `TooLate` for those that aren't over in time.
+async def outcomes_until(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> list[_T | ProviderUnavailable]:
+    """What each of them returns, or why it brought nothing; `DeadlineExceeded` for those that aren't over in time.
 
     For requests without which there is an answer all the same.
 
@@ -69,7 +69,7 @@ async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) ->
         needed_by: see `Api.needed_by`.
 
     Raises:
-        Exception: the first that is no `NoAnswer`, in the order of `calls`.
+        Exception: the first that is no `ProviderUnavailable`, in the order of `calls`.
     """
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
@@ -80,14 +80,14 @@ async def together_in_time(needed_by: float, *calls: Coroutine[Any, Any, _T]) ->
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    returned: list[_T | NoAnswer] = []
+    returned: list[_T | ProviderUnavailable] = []
     for task in tasks:
-        late = TooLate("was not asked to the end, because time was over")
+        late = DeadlineExceeded("was not asked to the end, because time was over")
         returned.append(late if task.cancelled() else _answer(task))
     return returned
 
 
-class Counted:
+class CountingApi:
     """An API that knows how often it was asked."""
 
     def __init__(self, api: Api) -> None:

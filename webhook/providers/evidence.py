@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.findings import Exchange, GitHubAppCredential, Question
 from webhook.providers.text import shows_secret
 
@@ -89,7 +89,7 @@ class Recorder:
         self._sent += 1
         try:
             reply = await self.api.send(method, path, headers=headers, json=json, from_root=from_root, raw=raw)
-        except NoAnswer as failure:
+        except ProviderUnavailable as failure:
             self._keep(number, Exchange(method, shown, failure=str(failure), transient=failure.transient))
             raise
         self._keep(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from webhook.caches import ExpiringCache
-from webhook.providers.base import Api, NoAnswer, Provider
+from webhook.providers.base import Api, Provider, ProviderUnavailable
 from webhook.providers.evidence import Recorder, secret_of
 from webhook.providers.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.providers.hosts import Host, Kind
@@ -64,7 +64,7 @@ class Bug:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
+class InspectionResult:
     """What one caller of `Inspector.inspect` gets.
 
     Attributes:
@@ -81,10 +81,10 @@ class Inspected:
     seconds: float = 0.0
 
 
-class Asker(Protocol):
+class SupportsInspect(Protocol):
     """Who knows the answers; `Inspector` is it."""
 
-    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+    async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
         """See `Inspector.inspect`."""
         ...
 
@@ -151,7 +151,7 @@ class Inspector:
         self._flights: dict[bytes, asyncio.Task[_Known]] = {}
         self._closed = False
 
-    async def inspect(self, question: Question, *, deadline: float) -> Inspected:
+    async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
         """The provider's answer, or for every role what kept us from having one.
 
         Args:
@@ -161,12 +161,12 @@ class Inspector:
         """
         key = self._key(question)
         if (known := self._known.get(key)) is not None:
-            return Inspected(known.answer, known.checked_at, cached=True)
+            return InspectionResult(known.answer, known.checked_at, cached=True)
         provider = self._providers.get(question.host.kind)
         if provider is None:
             reason = f"is a {question.host.kind} host, which this version can't check"
             answer = same_for_all(question, Finding(Outcome.UNSUPPORTED, reason=reason))
-            return Inspected(answer, self._clock())
+            return InspectionResult(answer, self._clock())
 
         started = self._monotonic()
         flight = self._flights.get(key)
@@ -182,12 +182,12 @@ class Inspector:
         seconds = self._monotonic() - started
         if not flight.done():
             answer = _unverified(question, "did not answer in time", transient=True)
-            return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
+            return InspectionResult(answer, self._clock(), coalesced=coalesced, seconds=seconds)
         if flight.cancelled():
             answer = _unverified(question, "was not asked to the end, because this process ends", transient=True)
-            return Inspected(answer, self._clock(), coalesced=coalesced, seconds=seconds)
+            return InspectionResult(answer, self._clock(), coalesced=coalesced, seconds=seconds)
         known = flight.result()
-        return Inspected(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
+        return InspectionResult(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
 
     def digest(self, question: Question) -> bytes:
         """A keyed digest of a question's credential at its host, by which the same one is known again."""
@@ -195,7 +195,7 @@ class Inspector:
 
     def forget_unverified(self) -> None:
         """Ask again where there was no answer that means anything."""
-        self._known.forget(lambda known: says_nothing(known.answer))
+        self._known.forget(lambda known: is_inconclusive(known.answer))
 
     async def aclose(self) -> None:
         """End all inspections under way, and begin no more."""
@@ -205,8 +205,8 @@ class Inspector:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _too_late(self, question: Question, reason: str) -> Inspected:
-        return Inspected(_unverified(question, reason, transient=True), self._clock())
+    def _too_late(self, question: Question, reason: str) -> InspectionResult:
+        return InspectionResult(_unverified(question, reason, transient=True), self._clock())
 
     # The cache.
 
@@ -214,7 +214,7 @@ class Inspector:
         """Seconds that `answer` stays true enough; never beyond the token's own end."""
         if self._own_lifetime is not None:
             return self._own_lifetime(answer)
-        if says_nothing(answer):
+        if is_inconclusive(answer):
             return 0.0
         outcomes = {finding.outcome for finding in answer.findings.values()}
         lifetime = self._ttl
@@ -265,7 +265,7 @@ class Inspector:
                 raise LookupError
             if answer.facts.account:
                 self._client.note_account(question.host, self._credential_digest(question), answer.facts.account)
-        except NoAnswer as silence:
+        except ProviderUnavailable as silence:
             return _unverified(question, str(silence), transient=silence.transient, remedy=silence.remedy)
         except Exception as error:
             if isinstance(error, TimeoutError) and patience.expired():
@@ -317,7 +317,7 @@ def _stated(requirement: Requirement) -> str:
     return repr(requirement)
 
 
-def says_nothing(answer: Answer) -> bool:
+def is_inconclusive(answer: Answer) -> bool:
     """Whether whoever asks again may learn more."""
     return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
 

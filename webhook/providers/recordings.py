@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 
 from webhook.providers import PROVIDERS
-from webhook.providers.base import NoAnswer, Provider, Reply, TooLate
+from webhook.providers.base import DeadlineExceeded, Provider, ProviderUnavailable, Reply
 from webhook.providers.evidence import Recorder, secret_of
 from webhook.providers.findings import (
     Answer,
@@ -73,10 +73,10 @@ class Replay:
         found = next((one for one in self.exchanges if (one.method, _without_chance(one.path)) == asked), None)
         if found is None:
             self.missing.append(f"{method} {path}")
-            raise NoAnswer("was not asked this when it was recorded")
+            raise ProviderUnavailable("was not asked this when it was recorded")
         self.exchanges.remove(found)
         if found.status is None:
-            raise TooLate(found.failure) if found.transient else NoAnswer(found.failure)
+            raise DeadlineExceeded(found.failure) if found.transient else ProviderUnavailable(found.failure)
         body = found.body.encode() if raw and isinstance(found.body, str) else _shifted(found.body, self.shift)
         return Reply(
             found.status, {name: _shifted(text, self.shift) for name, text in found.headers}, body, found.moved
@@ -165,7 +165,7 @@ class Recording:
         recorder = Recorder(api, secret_of(self.question))
         try:
             answer = await provider.inspect(self.question, recorder)
-        except NoAnswer as silence:
+        except ProviderUnavailable as silence:
             finding = Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient)
             answer = same_for_all(self.question, finding)
         if api.missing:

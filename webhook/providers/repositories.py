@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from webhook.providers.base import Api, NoAnswer, TooLate
-from webhook.providers.concurrency import together_in_time
+from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable
+from webhook.providers.concurrency import outcomes_until
 from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.requirements import Role
 from webhook.text import join
@@ -22,7 +22,7 @@ _WORST_FIRST = (Outcome.BLOCKED, Outcome.INSUFFICIENT, Outcome.UNVERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
-class Unreached:
+class NoAccess:
     """Why a token doesn't reach a repository, or isn't known to.
 
     Attributes:
@@ -40,30 +40,30 @@ class Unreached:
     transient: bool = False
 
 
-Fate = Unreached | NoAnswer | None
+Access = NoAccess | ProviderUnavailable | None
 """What became of one repository: why it isn't reached, why nothing was learnt, or None where the token reaches it."""
 
 
-async def look(
+async def probe(
     question: Question, api: Api, ask: Callable[[RepositoryNeed], Coroutine[Any, Any, _T]]
-) -> list[tuple[RepositoryNeed, _T | NoAnswer]]:
+) -> list[tuple[RepositoryNeed, _T | ProviderUnavailable]]:
     """Ask for all of the question's repositories at once, as long as whoever waits for the answer can wait.
 
     Args:
         ask: one request (or several in one round) about one repository.
     """
     needs = question.repositories
-    learnt = await together_in_time(api.needed_by, *(ask(need) for need in needs))
+    learnt = await outcomes_until(api.needed_by, *(ask(need) for need in needs))
     return list(zip(needs, learnt, strict=True))
 
 
-def add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
+def merge(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
     """The answer with what its runtime finding owes to these repositories.
 
     What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first. For a
     repository that is perhaps none of the token's there is a warning and no verdict.
     """
-    unseen = tuple(need.name for need, fate in fates if isinstance(fate, Unreached) and fate.unseen)
+    unseen = tuple(need.name for need, fate in fates if isinstance(fate, NoAccess) and fate.unseen)
     if Role.RUNTIME in answer.findings:
         answer = replace(answer, unseen=unseen)
     answer = _add(answer, question, [(need, fate) for need, fate in fates if need.certain])
@@ -71,7 +71,7 @@ def add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed
     return _doubted(question, answer, _add(answer, question, doubtful)) if doubtful else answer
 
 
-def doubting(question: Question, judge: Callable[[Question], Answer]) -> Answer:
+def with_uncertain(question: Question, judge: Callable[[Question], Answer]) -> Answer:
     """The same for a provider that puts its findings together itself.
 
     Args:
@@ -96,11 +96,11 @@ def _doubted(question: Question, answer: Answer, doubtful: Answer) -> Answer:
 _PERHAPS = "Argo CD syncs from there, with this token unless another credential's URL is longer"
 
 
-def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Fate]]) -> Answer:
+def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
     own = answer.findings.get(Role.RUNTIME)
     if own is None:
         return answer
-    late = [need.name for need, fate in fates if isinstance(fate, TooLate)]
+    late = [need.name for need, fate in fates if isinstance(fate, DeadlineExceeded)]
     problems = [(need, problem) for need, fate in fates if (problem := _problem(fate)) is not None]
     about_itself = own.outcome is not Outcome.SUFFICIENT and (own.lacks or own.outcome not in _WORST_FIRST)
     if problems and not about_itself:
@@ -112,21 +112,21 @@ def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNee
     return answer
 
 
-def _problem(fate: Fate) -> Unreached | None:
-    if isinstance(fate, TooLate):
+def _problem(fate: Access) -> NoAccess | None:
+    if isinstance(fate, DeadlineExceeded):
         return None
-    return unanswered(fate) if isinstance(fate, NoAnswer) else fate
+    return unverified_access(fate) if isinstance(fate, ProviderUnavailable) else fate
 
 
-def unanswered(silence: NoAnswer) -> Unreached:
+def unverified_access(silence: ProviderUnavailable) -> NoAccess:
     """What it means that a request about a repository brought nothing."""
-    return Unreached(Outcome.UNVERIFIED, f"{silence} when asked for {{}}", silence.remedy, transient=silence.transient)
+    return NoAccess(Outcome.UNVERIFIED, f"{silence} when asked for {{}}", silence.remedy, transient=silence.transient)
 
 
-def _grouped(problems: Iterable[tuple[RepositoryNeed, Unreached]]) -> list[Unreached]:
+def _grouped(problems: Iterable[tuple[RepositoryNeed, NoAccess]]) -> list[NoAccess]:
     """One for each reason, with the repositories that share it named, the worst first."""
     names: dict[tuple[Outcome, str], dict[str, None]] = {}
-    first: dict[tuple[Outcome, str], Unreached] = {}
+    first: dict[tuple[Outcome, str], NoAccess] = {}
     for need, problem in problems:
         key = (problem.outcome, problem.reason)
         names.setdefault(key, {})[need.name] = None
@@ -135,7 +135,7 @@ def _grouped(problems: Iterable[tuple[RepositoryNeed, Unreached]]) -> list[Unrea
     return sorted(told, key=lambda one: _WORST_FIRST.index(one.outcome))
 
 
-def _with(answer: Answer, own: Finding, problems: list[Unreached]) -> Answer:
+def _with(answer: Answer, own: Finding, problems: list[NoAccess]) -> Answer:
     worst, remedy = problems[0].outcome, problems[0].remedy
     transient = all(problem.transient for problem in problems)
     reasons = [problem.reason for problem in problems]

@@ -25,7 +25,7 @@ from webhook.names import ATTESTATION
 from webhook.providers import PROVIDERS
 from webhook.providers.findings import Finding, Outcome, Question
 from webhook.providers.hosts import Kind
-from webhook.providers.inspector import Asker, Inspected
+from webhook.providers.inspector import InspectionResult, SupportsInspect
 from webhook.providers.requirements import Requirement, Role, union
 from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.urls import GitUrl
@@ -106,7 +106,7 @@ class Reviewer:
     def __init__(
         self,
         settings: Settings,
-        inspector: Asker,
+        inspector: SupportsInspect,
         cluster: ApiServer | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         ring: Callable[[], KeyRing] | None = None,
@@ -365,7 +365,7 @@ class Reviewer:
         question = Question(content.credential, host, target.path, requirements, reached, target.open_ended)
         attested = attestation.answer(entry, question, self._clock()) if attestation is not None else None
         if attested is not None:
-            inspected = Inspected(attested.answer, attested.checked_at, cached=True)
+            inspected = InspectionResult(attested.answer, attested.checked_at, cached=True)
         else:
             inspected = await self._inspector.inspect(question, deadline=deadline)
         answer = inspected.answer

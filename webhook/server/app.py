@@ -34,7 +34,7 @@ from webhook.providers import PROVIDERS
 from webhook.providers.inspector import Bug, Inspector
 from webhook.providers.transport.client import ProviderClient
 from webhook.providers.transport.limits import HostThrottle, Limits, current_tenant
-from webhook.providers.transport.trust import CaFileUnusable, FileTrust
+from webhook.providers.transport.trust import FileTrust, InvalidCaFile
 from webhook.review.applications import ApiServer
 from webhook.review.policy import Judged
 from webhook.review.reviewer import Reviewer
@@ -371,7 +371,7 @@ def _check_authorities(settings: Settings) -> None:
         if provider.ca_file is not None:
             try:
                 FileTrust(provider.ca_file).context()
-            except CaFileUnusable as error:
+            except InvalidCaFile as error:
                 raise ConfigurationError(f"{provider.ca_file}: {error.problem}") from None
 
 

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from tests.providers.bitbucket.conftest import Desk
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import AuthScheme, GitAuth, Outcome, TokenCredential
 from webhook.providers.requirements import Role
 from webhook.simulator.faults import Status
@@ -97,7 +97,7 @@ async def test_an_account_that_is_gone_for_api_tokens_is_no_obstacle(desk: Desk,
     if path:
         assert (await desk.find("good-runtime", path)).outcome is Outcome.SUFFICIENT
     else:
-        with pytest.raises(NoAnswer, match="answers 410"):
+        with pytest.raises(ProviderUnavailable, match="answers 410"):
             await desk.find("good-runtime")
 
 
@@ -179,7 +179,7 @@ async def test_such_an_endpoint_never_makes_a_token_invalid(desk: Desk, status: 
     """Whatever else answers in the same words."""
     desk.simulator.faults.add(Status(status=status, body=MECHANISM), path="/2.0/.*")
     for path in ("", "acme/apps"):
-        with pytest.raises(NoAnswer, match="no other reply lists its scopes") as raised:
+        with pytest.raises(ProviderUnavailable, match="no other reply lists its scopes") as raised:
             await desk.find("repo-token", path)
         assert not raised.value.transient
 

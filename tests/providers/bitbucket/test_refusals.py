@@ -6,7 +6,7 @@ import pytest
 
 from tests.providers.bitbucket.test_replies import HOST, SCOPES, ask
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket.refusals import REFUSALS, refusal_in
 from webhook.providers.findings import Answer, Outcome
 from webhook.providers.requirements import Role
@@ -69,7 +69,7 @@ def test_each_row_of_the_table_has_a_test() -> None:
 
 async def test_a_locked_login_is_no_verdict_on_the_token() -> None:
     """It was not looked at; its owner has to do something."""
-    with pytest.raises(NoAnswer) as raised:
+    with pytest.raises(ProviderUnavailable) as raised:
         await ask(error(401, LOGINS), error(401, LOGINS))
     assert not raised.value.transient
     assert "id.atlassian.com" in raised.value.remedy
@@ -77,7 +77,7 @@ async def test_a_locked_login_is_no_verdict_on_the_token() -> None:
 
 async def test_maintenance_passes_by_itself() -> None:
     """Here a retry may help."""
-    with pytest.raises(NoAnswer) as raised:
+    with pytest.raises(ProviderUnavailable) as raised:
         await ask(error(403, MAINTENANCE), error(403, MAINTENANCE))
     assert raised.value.transient
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.bitbucket.conftest import Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome
 from webhook.simulator.faults import (
     AnyEffect,
@@ -47,7 +47,7 @@ from webhook.simulator.faults import (
 async def test_no_answer_is_no_verdict(desk: Desk, effect: AnyEffect, says: str) -> None:
     """What means nothing is neither good nor bad."""
     desk.simulator.faults.add(effect)
-    with pytest.raises(NoAnswer, match=says):
+    with pytest.raises(ProviderUnavailable, match=says):
         await desk.find("good-runtime")
 
 
@@ -63,7 +63,7 @@ async def test_a_wait_that_is_told_as_a_date_is_understood(desk: Desk) -> None:
     """`Retry-After` comes in both forms."""
     desk.world.retry_after_as_date = True
     desk.simulator.faults.add(RateLimited(retry_after=600))
-    with pytest.raises(NoAnswer, match=r"may be asked again in (59\d|600) s"):
+    with pytest.raises(ProviderUnavailable, match=r"may be asked again in (59\d|600) s"):
         await desk.find("good-runtime")
 
 
@@ -71,7 +71,7 @@ async def test_an_anonymous_answer_is_none_about_the_token(desk: Desk) -> None:
     """A proxy that takes the credentials away makes no bad token of a good one."""
     headers = {"X-Credential-Type": "unauthenticated_identity", "X-OAuth-Scopes": "account"}
     desk.simulator.faults.add(Status(status=200, body="{}", headers=headers))
-    with pytest.raises(NoAnswer, match="saw no credentials"):
+    with pytest.raises(ProviderUnavailable, match="saw no credentials"):
         await desk.find("oauth")
 
 
@@ -86,7 +86,7 @@ async def test_a_refusal_in_one_place_and_not_in_another_is_no_verdict(desk: Des
     refused = Status(status=401, headers={"WWW-Authenticate": 'Basic realm="Bitbucket.org HTTP"'})
     desk.simulator.faults.add(refused, path="/2.0/user")
     desk.simulator.faults.add(StripHeaders(), path="/2.0/repositories/.*")
-    with pytest.raises(NoAnswer, match="in one place"):
+    with pytest.raises(ProviderUnavailable, match="in one place"):
         await desk.find("repo-token", "acme/apps")
 
 
@@ -94,7 +94,7 @@ async def test_a_refusal_that_nobody_confirms_is_no_verdict(desk: Desk) -> None:
     """The second answer that would make it certain doesn't come."""
     desk.world.tokens["bitbucket-repo-token"].revoked = True
     desk.simulator.faults.add(Outage(), path="/2.0/hook_events")
-    with pytest.raises(NoAnswer, match="no second answer"):
+    with pytest.raises(ProviderUnavailable, match="no second answer"):
         await desk.find("repo-token")
 
 

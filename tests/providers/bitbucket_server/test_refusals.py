@@ -6,7 +6,7 @@ import pytest
 
 from tests.providers.bitbucket_server.conftest import KIND, NAME, RUNTIME, USER, Desk
 from tests.providers.bitbucket_server.test_trouble import TOKEN, ScriptedApi
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket_server import BitbucketServer
 from webhook.providers.bitbucket_server.refusals import REFUSALS, refusal_in
 from webhook.providers.findings import Answer, Finding, Outcome, Question
@@ -112,7 +112,7 @@ IN_MAINTENANCE = "Bitbucket is in maintenance mode"
 
 async def test_a_captcha_must_be_solved_before_anything_is_known() -> None:
     """The token was not looked at, and waiting does not help."""
-    with pytest.raises(NoAnswer, match="CAPTCHA") as raised:
+    with pytest.raises(ProviderUnavailable, match="CAPTCHA") as raised:
         await ask(ScriptedApi(lambda path: Reply(401, OWN, error("x", f"{AUTH}{_OTHERS[0]}"))))
     assert not raised.value.transient
 
@@ -120,7 +120,7 @@ async def test_a_captcha_must_be_solved_before_anything_is_known() -> None:
 @pytest.mark.parametrize("body", [error("x", f"{AUTH}AuthenticationSystemException"), error(IN_MAINTENANCE)])
 async def test_what_passes_by_itself_is_no_verdict(body: dict[str, object]) -> None:
     """A user directory that is down, or maintenance: here a retry may help."""
-    with pytest.raises(NoAnswer) as raised:
+    with pytest.raises(ProviderUnavailable) as raised:
         await ask(ScriptedApi(lambda path: Reply(401, OWN, body)))
     assert raised.value.transient
 
@@ -131,7 +131,7 @@ async def test_a_proxys_page_is_no_refusal_of_bitbuckets(desk: Desk, status: int
     desk.simulator.faults.add(Status(status=status, body="<html>blocked</html>", content_type="text/html"))
     try:
         finding = await desk.find("server-good-runtime")
-    except NoAnswer:
+    except ProviderUnavailable:
         finding = Finding(Outcome.UNVERIFIED)
     assert finding.outcome is Outcome.UNVERIFIED
 

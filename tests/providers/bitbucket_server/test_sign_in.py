@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.bitbucket_server.conftest import JANE, PROJECT, REPOSITORY, RUNTIME, SERVER, USER, Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.bitbucket_server import BitbucketServer
 from webhook.providers.findings import Facts, Finding, GitHubAppCredential, Outcome, Question
 from webhook.providers.requirements import Role
@@ -116,7 +116,7 @@ async def test_an_owner_without_licence_blocks_the_token(desk: Desk, path: str) 
 async def test_a_captcha_is_no_verdict(desk: Desk) -> None:
     """The token wasn't looked at."""
     desk.simulator.faults.add(Status(status=401, body=CAPTCHA))
-    with pytest.raises(NoAnswer, match="CAPTCHA"):
+    with pytest.raises(ProviderUnavailable, match="CAPTCHA"):
         await desk.inspect("server-good-runtime")
 
 
@@ -124,7 +124,7 @@ async def test_a_captcha_beside_an_open_answer_is_no_verdict(desk: Desk) -> None
     """What is open to all names nobody then, as it does for a bad token."""
     desk.world.ignores_bad_tokens = True
     desk.simulator.faults.add(Status(status=401, body=CAPTCHA), path=".*/projects/.*")
-    with pytest.raises(NoAnswer, match="CAPTCHA"):
+    with pytest.raises(ProviderUnavailable, match="CAPTCHA"):
         await desk.inspect("server-revoked")
 
 
@@ -141,7 +141,7 @@ async def test_a_proxy_that_takes_the_name_away_harms_no_good_token(desk: Desk, 
 async def test_where_a_proxy_takes_all_of_bitbuckets_headers_no_token_is_called_wrong(desk: Desk, path: str) -> None:
     """One that may only read is shown nothing that would prove that somebody signed in."""
     desk.simulator.faults.add(StripHeaders(names=["X-AUSERNAME", "X-AUSERID", "X-AREQUESTID"]))
-    with pytest.raises(NoAnswer, match="does not tell who signed in"):
+    with pytest.raises(ProviderUnavailable, match="does not tell who signed in"):
         await desk.inspect("server-read-only", path)
 
 
@@ -156,7 +156,7 @@ async def test_where_a_proxy_takes_all_of_bitbuckets_headers_no_token_is_called_
 async def test_a_proxys_401_is_no_verdict(desk: Desk, body: str, content_type: str) -> None:
     """Replies of Bitbucket's own carry its request id."""
     desk.simulator.faults.add(Status(status=401, body=body, content_type=content_type))
-    with pytest.raises(NoAnswer, match="proxy"):
+    with pytest.raises(ProviderUnavailable, match="proxy"):
         await desk.inspect("server-good-runtime")
 
 
@@ -170,14 +170,14 @@ async def test_a_401_of_bitbuckets_own_without_a_reason_is_a_refusal(desk: Desk)
 async def test_a_missing_context_path_is_suspected(desk: Desk) -> None:
     """Without it everything is 404; beside the web site's, no API answers."""
     desk.simulator.faults.add(Status(status=404, body="<html>", content_type="text/html"))
-    with pytest.raises(NoAnswer, match="context path"):
+    with pytest.raises(ProviderUnavailable, match="context path"):
         await desk.inspect("server-good-runtime", "")
 
 
 async def test_another_program_is_not_taken_for_bitbucket(desk: Desk) -> None:
     """JSON alone makes no Bitbucket."""
     desk.simulator.faults.add(Status(status=200, body='{"status": "up"}'))
-    with pytest.raises(NoAnswer, match="not as Bitbucket does"):
+    with pytest.raises(ProviderUnavailable, match="not as Bitbucket does"):
         await desk.inspect("server-good-runtime")
 
 

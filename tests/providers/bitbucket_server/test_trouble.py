@@ -22,7 +22,7 @@ from tests.providers.bitbucket_server.conftest import (
     needs,
 )
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.base import ProviderUnavailable, RateLimit, Reply
 from webhook.providers.bitbucket_server import BitbucketServer
 from webhook.providers.findings import Finding, Outcome, Question, RepositoryNeed, TokenCredential
 from webhook.providers.hosts import Host
@@ -67,7 +67,7 @@ async def test_trouble_is_no_answer(desk: Desk, effect: AnyEffect, path: str) ->
     desk.simulator.faults.add(effect)
     try:
         findings = (await desk.inspect("server-good-runtime", path, roles=BOTH)).findings.values()
-    except NoAnswer as silence:
+    except ProviderUnavailable as silence:
         assert "elsewhere" not in str(silence)
     else:
         assert {finding.outcome for finding in findings} == {Outcome.UNVERIFIED}
@@ -137,11 +137,11 @@ async def test_a_list_that_fails_blames_no_token(desk: Desk, path: str, effect: 
 async def test_a_limit_is_the_credentials_own(desk: Desk) -> None:
     """And asks nothing more of this token for as long as it says."""
     desk.simulator.faults.add(RateLimited(status=429, retry_after=60), times=1)
-    with pytest.raises(NoAnswer, match="limits our requests"):
+    with pytest.raises(ProviderUnavailable, match="limits our requests"):
         for _ in range(2):
             await desk.inspect("server-good-runtime")
     asked = len(desk.asked())
-    with pytest.raises(NoAnswer, match="limits our requests"):
+    with pytest.raises(ProviderUnavailable, match="limits our requests"):
         await desk.inspect("server-good-runtime")
     assert len(desk.asked()) == asked
 
@@ -230,7 +230,7 @@ async def test_odd_replies_are_survived(script: list[tuple[int, object]], path: 
     need = RepositoryNeed(("scm", "acme", "shared"), Level.WRITE)
     try:
         answer = await BitbucketServer().inspect(Question(TOKEN, HOST, segments, BOTH, (need,)), api)
-    except NoAnswer:
+    except ProviderUnavailable:
         pass
     else:
         assert answer.findings.keys() == BOTH.keys()
@@ -265,7 +265,7 @@ async def test_refusals_are_told_apart(exception: str, outcome: Outcome | None) 
     api = ScriptedApi(lambda path: refused(PREFIX + exception, arequestid="@1"))
     question = Question(TOKEN, HOST, ("scm", "acme", "apps"), BOTH)
     if outcome is None:
-        with pytest.raises(NoAnswer):
+        with pytest.raises(ProviderUnavailable):
             await BitbucketServer().inspect(question, api)
     else:
         answer = await BitbucketServer().inspect(question, api)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from tests.providers.gitea.conftest import KIND, NAME, REPOSITORY, RUNTIME, USER, Desk
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed, TokenCredential
 from webhook.providers.gitea import Gitea
 from webhook.providers.hosts import Host
@@ -57,7 +57,7 @@ async def test_no_trouble_is_taken_for_an_answer(desk: Desk, effect: AnyEffect, 
     desk.fail(effect, ".*")
     try:
         finding = await desk.find(name)
-    except NoAnswer:
+    except ProviderUnavailable:
         return
     assert finding.outcome is Outcome.UNVERIFIED
 
@@ -76,7 +76,7 @@ async def test_trouble_in_one_place_never_makes_a_verdict_of_another_kind(
     ):
         try:
             assert (await desk.find(name)).outcome in possible
-        except NoAnswer:
+        except ProviderUnavailable:
             continue
 
 
@@ -196,11 +196,11 @@ async def test_a_refusal_of_all_requests_is_about_the_token(message: str, outcom
     refusal = Reply(401, {}, {**GONE, "message": message})
     script = dict.fromkeys(GOOD, refusal)
     if outcome is None:
-        with pytest.raises(NoAnswer, match="saw no credentials"):
+        with pytest.raises(ProviderUnavailable, match="saw no credentials"):
             await find(script)
     else:
         assert (await find(script)).outcome is outcome
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await find({**script, "GET /version": VERSION})
 
 
@@ -269,6 +269,6 @@ async def test_odd_replies_are_no_verdict(script: dict[str, Reply]) -> None:
     """Whatever stands in them, as long as it isn't in Gitea's words."""
     try:
         answer = await inspect(script, (RepositoryNeed(("acme", "shared"), Level.WRITE),))
-    except NoAnswer:
+    except ProviderUnavailable:
         return
     assert {finding.outcome for finding in answer.findings.values()} == {Outcome.UNVERIFIED}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.providers.github.conftest import Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Finding, GitHubAppCredential, Outcome
 from webhook.providers.requirements import Role
 from webhook.simulator.faults import Status
@@ -136,7 +136,7 @@ async def test_a_list_with_an_odd_row_is_no_verdict(desk: Desk, row: str) -> Non
     """Nothing is known of that installation."""
     good = '{"id": 3001, "account": {"login": "acme"}, "permissions": {}}'
     desk.simulator.faults.add(Status(status=200, body=f"[{good}, {row}]"), path=".*/app/installations")
-    with pytest.raises(NoAnswer, match="granted"):
+    with pytest.raises(ProviderUnavailable, match="granted"):
         await desk.inspect(own_credentials(desk, "good-app"))
 
 
@@ -160,7 +160,7 @@ async def test_an_app_that_is_installed_nowhere_is_invalid(desk: Desk) -> None:
 async def test_a_list_of_installations_that_tells_nothing_is_no_verdict(desk: Desk, effect: Status) -> None:
     """GitHub has that list for every App."""
     desk.simulator.faults.add(effect, path=".*/app/installations")
-    with pytest.raises(NoAnswer, match="installation"):
+    with pytest.raises(ProviderUnavailable, match="installation"):
         await desk.inspect(own_credentials(desk, "good-app"))
 
 
@@ -235,7 +235,7 @@ async def test_a_clock_that_is_a_little_wrong_does_no_harm(desk: Desk, seconds: 
 async def test_a_wrong_clock_is_no_answer(desk: Desk, seconds: float) -> None:
     """It is this machine's fault, and not the App's."""
     desk.clock_ahead = seconds
-    with pytest.raises(NoAnswer, match="clock"):
+    with pytest.raises(ProviderUnavailable, match="clock"):
         await desk.inspect(own_credentials(desk, "good-app"), REPOSITORY)
 
 
@@ -276,7 +276,7 @@ async def test_odd_levels_are_none(desk: Desk) -> None:
 async def test_an_installation_that_tells_nothing_is_no_answer(desk: Desk, effect: Status) -> None:
     """Without its permissions nothing is known."""
     desk.simulator.faults.add(effect, path=".*/installations/3001")
-    with pytest.raises(NoAnswer, match="installation"):
+    with pytest.raises(ProviderUnavailable, match="installation"):
         await desk.inspect(own_credentials(desk, "good-app", installation="3001"))
 
 

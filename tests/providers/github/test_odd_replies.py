@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from tests.providers.github.conftest import RUNTIME
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer, RateLimit, Reply, TooLate
+from webhook.providers.base import DeadlineExceeded, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.findings import (
     Answer,
     Credential,
@@ -37,7 +37,7 @@ NOT_FOUND = Reply(404, {}, {"message": "Not Found"})
 INVALID = Reply(422, {}, {"message": "Invalid request.", "documentation_url": "https://docs.github.com/rest"})
 REFUSED = Reply(403, {}, {"message": "Resource not accessible by personal access token"})
 
-Script = Mapping[str, Reply | NoAnswer]
+Script = Mapping[str, Reply | ProviderUnavailable]
 
 
 class ScriptedApi:
@@ -60,7 +60,7 @@ class ScriptedApi:
     ) -> Reply:
         fitting = [start for start in self._script if f"{method} {path}".startswith(start)]
         answer = self._script[max(fitting, key=len)] if fitting else NOT_FOUND
-        if isinstance(answer, NoAnswer):
+        if isinstance(answer, ProviderUnavailable):
             raise answer
         return answer
 
@@ -169,7 +169,7 @@ async def test_what_is_no_repository_is_no_proof_of_one() -> None:
 async def test_a_probe_elsewhere_that_took_too_long_is_a_warning() -> None:
     """What else was seen there in time proves nothing without it."""
     there = f"{REPOSITORY}-too"
-    silence = TooLate("did not answer in time")
+    silence = DeadlineExceeded("did not answer in time")
     script: Script = {**good(), f"GET {there}": repository(), f"GET {there}/commits": silence}
     need = RepositoryNeed(("acme", "apps-too"), Level.READ)
     answer = await inspect(FINE_GRAINED, "acme/apps", script, RUNTIME, need)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Outcome
 from webhook.providers.github import refusals
 
@@ -191,7 +191,7 @@ LOCKOUTS = [
 @pytest.mark.parametrize("message", LOCKOUTS)
 def test_a_lockout_passes(message: str) -> None:
     """It is the only one that says nothing of the token, and where waiting helps."""
-    with pytest.raises(NoAnswer, match="for a while") as raised:
+    with pytest.raises(ProviderUnavailable, match="for a while") as raised:
         refusals.refusal(Reply(403, {}, {"message": message}), "classic token", WEB)
     assert raised.value.transient
 
@@ -224,6 +224,6 @@ def test_a_policys_words_count_with_its_status_alone(status: int) -> None:
 def test_a_request_that_arrived_without_credentials_says_nothing_of_them(message: str) -> None:
     """A proxy that removes the header makes no token invalid."""
     reply = Reply(401, {"x-github-request-id": "1"}, {"message": message})
-    with pytest.raises(NoAnswer, match="received no credentials") as raised:
+    with pytest.raises(ProviderUnavailable, match="received no credentials") as raised:
         refusals.refusal(reply, "classic token", WEB)
     assert not raised.value.transient

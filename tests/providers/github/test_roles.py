@@ -17,7 +17,7 @@ from tests.providers.github.test_odd_replies import (
     inspect,
     repository,
 )
-from webhook.providers.base import NoAnswer, Reply, TooLate
+from webhook.providers.base import DeadlineExceeded, ProviderUnavailable, Reply
 from webhook.providers.findings import Finding, Outcome, RepositoryNeed
 from webhook.providers.requirements import Level, Requirement, Role
 from webhook.simulator.faults import Outage
@@ -31,7 +31,7 @@ OWN_404 = Reply(404, {"x-github-request-id": "1"}, NOT_FOUND.body)
 NO_ADMIN = {"admin": False, "push": True, "pull": True}
 
 
-def script(hooks: Reply | NoAnswer = NOT_FOUND, **details: Any) -> dict[str, Reply | NoAnswer]:
+def script(hooks: Reply | ProviderUnavailable = NOT_FOUND, **details: Any) -> dict[str, Reply | ProviderUnavailable]:
     return {
         "GET /user": Reply(200, SCOPES, ME.body),
         f"GET /repos/{APPS}": repository(**details),
@@ -68,11 +68,11 @@ async def test_a_refused_probe_and_a_low_role_are_a_lack(hooks: Reply) -> None:
     [
         (Reply(200, {}, {}), False),
         (Reply(418, {}, None), False),
-        (TooLate("did not answer in time"), True),
-        (NoAnswer("answered with a redirect"), False),
+        (DeadlineExceeded("did not answer in time"), True),
+        (ProviderUnavailable("answered with a redirect"), False),
     ],
 )
-async def test_a_low_role_without_refused_probe_is_no_lack(hooks: Reply | NoAnswer, transient: bool) -> None:
+async def test_a_low_role_without_refused_probe_is_no_lack(hooks: Reply | ProviderUnavailable, transient: bool) -> None:
     """Nothing is known then, and a retry helps where there was no answer."""
     finding = await find(CLASSIC, APPS, script(hooks, permissions=NO_ADMIN))
     assert (finding.outcome, finding.transient) == (Outcome.UNVERIFIED, transient)
@@ -123,7 +123,7 @@ async def test_a_configured_repository_needs_a_proof_as_well(shown: bool) -> Non
 @pytest.mark.parametrize("role", [{"admin": False, "push": True}, {"admin": False, "push": False}])
 async def test_a_silent_probe_of_a_fine_grained_token_is_no_lack(role: dict[str, bool]) -> None:
     """As for tokens with scopes: the role alone denies nothing."""
-    silence = TooLate("did not answer in time")
+    silence = DeadlineExceeded("did not answer in time")
     hooks = {f"{method} /repos/{APPS}/hooks": silence for method in ("GET", "POST", "PATCH")}
     finding = await find(FINE_GRAINED, APPS, {**good(permissions=role), **hooks})
     assert (finding.outcome, finding.transient) == (Outcome.UNVERIFIED, True)

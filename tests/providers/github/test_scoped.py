@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.providers.github.conftest import RUNTIME, USER, Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome, TokenCredential
 from webhook.providers.requirements import Role
 from webhook.simulator.faults import Html, Status, StripHeaders
@@ -82,7 +82,7 @@ async def test_facts_tell_account_scopes_and_end(desk: Desk) -> None:
 async def test_a_stripped_scopes_header_is_no_answer(desk: Desk) -> None:
     """A proxy that takes the header away mustn't make a good token look bad."""
     desk.simulator.faults.add(StripHeaders())
-    with pytest.raises(NoAnswer, match="which scopes"):
+    with pytest.raises(ProviderUnavailable, match="which scopes"):
         await desk.inspect("good-classic")
 
 

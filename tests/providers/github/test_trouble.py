@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.github.conftest import Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome
 from webhook.providers.requirements import Role
 from webhook.simulator.faults import (
@@ -46,7 +46,7 @@ TROUBLE: list[AnyEffect] = [
 async def test_trouble_is_no_answer(desk: Desk, name: str, effect: AnyEffect) -> None:
     """An outage, a limit, a proxy's page: whatever it is, it isn't about the credential."""
     desk.simulator.faults.add(effect)
-    with pytest.raises(NoAnswer) as raised:
+    with pytest.raises(ProviderUnavailable) as raised:
         await desk.inspect(name, "acme/apps")
     assert "elsewhere" not in str(raised.value)
 
@@ -63,10 +63,10 @@ async def test_a_primary_limit_pauses_the_credential(desk: Desk) -> None:
     """Until its hour is over nothing more is asked with it."""
     desk.world.rate_limit = 1
     await desk.inspect("good-classic")
-    with pytest.raises(NoAnswer, match="limits our requests"):
+    with pytest.raises(ProviderUnavailable, match="limits our requests"):
         await desk.inspect("good-classic")
     asked = len(desk.asked())
-    with pytest.raises(NoAnswer, match="limits our requests"):
+    with pytest.raises(ProviderUnavailable, match="limits our requests"):
         await desk.inspect("good-classic")
     assert len(desk.asked()) == asked
 
@@ -75,7 +75,7 @@ async def test_a_lockout_after_bad_tokens_does_not_judge_a_good_one(desk: Desk) 
     """After too many bad credentials GitHub refuses everybody from the same address."""
     desk.world.login_attempts = 1
     assert (await desk.find("revoked")).outcome is Outcome.INVALID
-    with pytest.raises(NoAnswer, match="too many that failed"):
+    with pytest.raises(ProviderUnavailable, match="too many that failed"):
         await desk.inspect("good-classic")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.gitlab.conftest import USER, Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome
 from webhook.providers.requirements import Role
 from webhook.simulator.faults import Outage, Status
@@ -57,7 +57,7 @@ async def test_an_api_that_is_elsewhere_leaves_it_open(desk: Desk) -> None:
         Status(status=400, body='{"message": "400 Bad request - requires token type to be a personal access token"}')
     )
     desk.api_suffix = "/behind/a/proxy"
-    with pytest.raises(NoAnswer, match="isn't where"):
+    with pytest.raises(ProviderUnavailable, match="isn't where"):
         await desk.inspect("gitlab-oauth")
     assert not any("oauth" in one for one in desk.asked())
 
@@ -75,7 +75,7 @@ async def test_an_api_that_is_elsewhere_leaves_it_open(desk: Desk) -> None:
 async def test_what_is_not_told_is_no_verdict(desk: Desk, effect: Outage | Status) -> None:
     """A CI job's token, say, is neither sort."""
     desk.simulator.faults.add(effect, path=INFO)
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await desk.inspect("gitlab-oauth")
 
 

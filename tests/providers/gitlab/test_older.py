@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.providers.gitlab.conftest import USER, Desk
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome
 from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.faults import Outage, Status
@@ -89,14 +89,14 @@ async def test_no_more_than_two_rounds_are_made(old: Desk) -> None:
 async def test_a_newer_gitlab_behind_a_proxy_is_none_of_these(own: Desk) -> None:
     """404 is a proxy's there, whatever else is let through."""
     own.spoil(SELF, Status(status=404, body='{"error": "404 Not Found"}'))
-    with pytest.raises(NoAnswer, match="proxy"):
+    with pytest.raises(ProviderUnavailable, match="proxy"):
         await own.inspect("own-gitlab-good-runtime")
 
 
 async def test_gitlab_com_is_none_of_these(desk: Desk) -> None:
     """Its 404 means nothing, and nothing else is asked."""
     desk.spoil(SELF, Status(status=404, body='{"error": "404 Not Found"}'))
-    with pytest.raises(NoAnswer, match="404"):
+    with pytest.raises(ProviderUnavailable, match="404"):
         await desk.inspect("gitlab-good-runtime")
     assert len(desk.asked()) == 2
 
@@ -108,12 +108,12 @@ async def test_replies_that_mean_nothing_leave_all_open(old: Desk, effect: Statu
     """Elimination needs GitLab's own words."""
     old.spoil("/projects", effect)
     old.spoil("/user", effect)
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await old.inspect("own-gitlab-good-runtime")
 
 
 async def test_an_outage_in_the_second_round_is_no_verdict(old: Desk) -> None:
     """What the first one said doesn't suffice."""
     old.spoil("/projects", Outage())
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await old.inspect("own-gitlab-weak")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, Desk, writes
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome
 from webhook.providers.gitlab import refusals
 from webhook.providers.requirements import Requirement, Role
@@ -114,7 +114,7 @@ async def test_an_unknown_reason_is_no_verdict_on_the_token(desk: Desk) -> None:
 async def test_a_banned_address_is_not_the_tokens_fault(desk: Desk) -> None:
     """Rack::Attack answers in plain text, without a reason, for a while."""
     desk.spoil("/.*", Status(status=403, body="Forbidden\n", content_type="text/plain"))
-    with pytest.raises(NoAnswer, match="too many failed sign-ins") as raised:
+    with pytest.raises(ProviderUnavailable, match="too many failed sign-ins") as raised:
         await desk.inspect("gitlab-good-runtime")
     assert raised.value.transient
 
@@ -122,7 +122,7 @@ async def test_a_banned_address_is_not_the_tokens_fault(desk: Desk) -> None:
 async def test_another_refusal_without_a_reason_blames_no_sign_ins(desk: Desk) -> None:
     """Only Rack::Attack answers in plain text."""
     desk.spoil("/.*", Status(status=403, body=json.dumps({"message": FORBIDDEN})))
-    with pytest.raises(NoAnswer, match="without a reason") as raised:
+    with pytest.raises(ProviderUnavailable, match="without a reason") as raised:
         await desk.inspect("gitlab-good-runtime")
     assert "sign-in" not in str(raised.value)
     assert not raised.value.transient

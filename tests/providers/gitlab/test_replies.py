@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from tests.providers.gitlab.conftest import RUNTIME, USER, reads
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import GitHubAppCredential, Outcome, Question, TokenCredential
 from webhook.providers.gitlab import GitLab, owner, replies, site
 from webhook.providers.gitlab.owner import Sort
@@ -143,7 +143,7 @@ def test_tokens_are_known_by_their_prefix(prefix: str) -> None:
 async def test_a_github_app_is_not_asked_about() -> None:
     """GitLab has none."""
     credential = GitHubAppCredential("1", SecretStr("x"))
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await GitLab().inspect(Question(credential, HOST, (), {Role.RUNTIME: RUNTIME}), Scripted({}))
 
 
@@ -198,7 +198,7 @@ async def test_odd_replies_make_neither_a_crash_nor_a_good_token(reply: Reply, p
     question = Question(TokenCredential(SecretStr(SECRET)), host, segments, roles, reads("acme/other"))
     try:
         answer = await GitLab().inspect(question, Scripted({}, reply))
-    except NoAnswer:
+    except ProviderUnavailable:
         return
     assert Outcome.SUFFICIENT not in {finding.outcome for finding in answer.findings.values()}
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, USER, Desk
 from tests.support.factories import make_token
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.findings import Outcome
 from webhook.providers.requirements import Requirement, Role
 from webhook.simulator.faults import Outage, Status
@@ -191,7 +191,7 @@ async def test_a_token_that_says_that_it_ended_is_invalid(desk: Desk, members: s
 async def test_a_token_that_does_not_say_its_scopes_is_not_judged(desk: Desk) -> None:
     """Nothing is no empty list."""
     desk.spoil("/personal_access_tokens/self", Status(status=200, body='{"active": true}'))
-    with pytest.raises(NoAnswer, match="which scopes"):
+    with pytest.raises(ProviderUnavailable, match="which scopes"):
         await desk.inspect("gitlab-good-runtime")
 
 
@@ -415,5 +415,5 @@ async def test_a_list_that_no_gitlab_has_is_not_read(desk: Desk, scopes: object)
     """It would stand in a message and in an annotation, which then is too long for the API server."""
     body = json.dumps({"id": 1, "active": True, "scopes": scopes})
     desk.spoil("/personal_access_tokens/self", Status(status=200, body=body))
-    with pytest.raises(NoAnswer, match="did not say which scopes"):
+    with pytest.raises(ProviderUnavailable, match="did not say which scopes"):
         await desk.inspect("gitlab-good-runtime")

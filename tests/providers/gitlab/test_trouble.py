@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.providers.gitlab.conftest import RUNTIME, Desk
-from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.base import ProviderUnavailable, RateLimit, Reply
 from webhook.providers.gitlab import GitLab
 from webhook.providers.requirements import Role
 from webhook.simulator.faults import (
@@ -53,7 +53,7 @@ TROUBLE: list[AnyEffect] = [
 async def test_trouble_is_no_answer(desk: Desk, name: str, effect: AnyEffect) -> None:
     """An outage, a limit, a proxy's page: whatever it is, it isn't about the token."""
     desk.simulator.faults.add(effect)
-    with pytest.raises(NoAnswer) as raised:
+    with pytest.raises(ProviderUnavailable) as raised:
         await desk.inspect(name, "acme/apps")
     assert "elsewhere" not in str(raised.value)
 
@@ -62,7 +62,7 @@ async def test_trouble_is_no_answer(desk: Desk, name: str, effect: AnyEffect) ->
 async def test_trouble_at_a_self_managed_gitlab_is_none_either(own: Desk, effect: AnyEffect) -> None:
     """However much it looks like an older one."""
     own.simulator.faults.add(effect)
-    with pytest.raises(NoAnswer):
+    with pytest.raises(ProviderUnavailable):
         await own.inspect("own-gitlab-good-runtime", "gitlab/acme/apps", roles={Role.USER: RUNTIME})
 
 
@@ -70,7 +70,7 @@ async def test_a_limit_is_kept_for_the_same_token(desk: Desk) -> None:
     """GitLab is not asked again before the time is over."""
     desk.simulator.faults.add(RateLimited(retry_after=30), times=1)
     for _ in range(2):
-        with pytest.raises(NoAnswer, match=r"limits our requests; it may be asked again in (29|30) s"):
+        with pytest.raises(ProviderUnavailable, match=r"limits our requests; it may be asked again in (29|30) s"):
             await desk.inspect("gitlab-good-user", roles={Role.USER: RUNTIME})
     assert len(desk.asked()) == 1
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.providers.servers import Site, conversing, loopback, saying
-from webhook.providers.transport.addresses import ATTEMPT_DELAY, AddressRefused, CheckedBackend, Resolve, may_connect
+from webhook.providers.transport.addresses import ATTEMPT_DELAY, AddressNotAllowed, CheckedBackend, Resolve, may_connect
 
 PRIVATE = [
     "10.0.0.1",
@@ -165,7 +165,7 @@ async def test_a_name_is_connected_to_where_it_was_checked(site: Site) -> None:
 
 async def test_a_refused_address_is_never_connected_to(site: Site) -> None:
     """A built-in host on loopback is refused before a packet is sent."""
-    with pytest.raises(AddressRefused, match="private or reserved"):
+    with pytest.raises(AddressNotAllowed, match="private or reserved"):
         await CheckedBackend(declared=False, resolve=loopback).connect_tcp("github.com", site.port)
     await asyncio.sleep(0.05)
     assert not site.peers
@@ -174,13 +174,13 @@ async def test_a_refused_address_is_never_connected_to(site: Site) -> None:
 @pytest.mark.parametrize("literal", ["169.254.169.254", "[fe80::1]", "::", "0.0.0.0"])  # noqa: S104
 async def test_an_address_in_the_url_is_checked_too(literal: str) -> None:
     """It needs no resolver, and no less care."""
-    with pytest.raises(AddressRefused, match="must not be connected to"):
+    with pytest.raises(AddressNotAllowed, match="must not be connected to"):
         await CheckedBackend(declared=True).connect_tcp(literal, 443)
 
 
 async def test_a_zone_hides_no_link_local_address() -> None:
     """``fe80::1%eth0`` is link-local whatever its zone."""
-    with pytest.raises(AddressRefused):
+    with pytest.raises(AddressNotAllowed):
         await CheckedBackend(declared=True, resolve=answering("fe80::1%eth0")).addresses("git.acme.example")
 
 

@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 
 from tests.providers.servers import NAME, Authority, Limiting, conversing, http2, https, loopback, proxying, saying
-from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply
+from webhook.providers.base import Api, Provider, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.transport import client as transport
 from webhook.providers.transport.client import USER_AGENT, OnRequest, ProviderClient
@@ -65,7 +65,7 @@ async def reply_of(authority: Authority, handler: Callable[[web.Request], Awaita
 async def refusal_of(authority: Authority, data: bytes, limits: Limits = PATIENT) -> str:
     """The clause that one request to a server that says `data` ends with."""
     async with conversing(saying(data), authority.server_context()) as site, make_client(limits) as client:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(ProviderUnavailable) as caught:
             await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
     return str(caught.value)
 
@@ -120,7 +120,7 @@ async def test_a_raw_body_that_is_cut_off_is_no_answer(authority: Authority) -> 
     """Its beginning might be another one's."""
     data = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n1234"
     async with conversing(saying(data), authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match="before its answer was complete"):
+        with pytest.raises(ProviderUnavailable, match="before its answer was complete"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers={}, raw=True)
 
 
@@ -185,7 +185,7 @@ async def test_a_path_that_could_lead_elsewhere_is_a_bug(path: str, authority: A
 async def test_a_token_that_is_no_header_value_is_not_sent(value: str, authority: Authority) -> None:
     """It can't be asked about, and it must not become further headers; the clause doesn't quote it."""
     async with https(answer_ok, authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match="characters that HTTP headers can't carry") as caught:
+        with pytest.raises(ProviderUnavailable, match="characters that HTTP headers can't carry") as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers={"Authorization": value})
         assert not site.requests
     assert value not in str(caught.value)
@@ -303,7 +303,7 @@ def test_unpacking_takes_no_more_memory_than_the_limit() -> None:
     decoder = transport._Decoder("gzip", 1 << 20)
     tracemalloc.start()
     try:
-        with pytest.raises(NoAnswer):
+        with pytest.raises(ProviderUnavailable):
             decoder.feed(bomb)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
@@ -365,7 +365,7 @@ async def test_a_server_that_never_answers_is_left_in_time(authority: Authority)
 
     async with https(handler, authority.server_context()) as site, make_client(HURRIED) as client:
         started = time.monotonic()
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(ProviderUnavailable) as caught:
             await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
         assert time.monotonic() - started < 2
         assert len(site.requests) == 1  # a second try would time out as well
@@ -384,7 +384,7 @@ async def test_an_answer_that_drips_is_left_in_time(authority: Authority) -> Non
             await asyncio.sleep(0.02)
 
     async with conversing(drip, authority.server_context()) as site, make_client(HURRIED) as client:
-        with pytest.raises(NoAnswer, match="did not answer within"):
+        with pytest.raises(ProviderUnavailable, match="did not answer within"):
             await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
 
 
@@ -395,7 +395,7 @@ async def test_a_tls_handshake_that_hangs_is_left_in_time(authority: Authority) 
         await reader.read()
 
     async with conversing(hang, None) as site, make_client(HURRIED) as client:
-        with pytest.raises(NoAnswer, match="did not answer within"):
+        with pytest.raises(ProviderUnavailable, match="did not answer within"):
             await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
 
 
@@ -407,14 +407,14 @@ async def test_the_inspections_deadline_ends_a_request(authority: Authority) -> 
         raise NotImplementedError
 
     async with https(handler, authority.server_context()) as site, make_client(PATIENT) as client:
-        with pytest.raises(NoAnswer, match=r"did not answer within 0\.3 s"):
+        with pytest.raises(ProviderUnavailable, match=r"did not answer within 0\.3 s"):
             await ask(client, authority.host(site.port), seconds=0.3).send("GET", "/", headers={})
 
 
 async def test_nobody_is_asked_after_the_deadline(authority: Authority) -> None:
     """A token doesn't leave for an answer that nobody waits for."""
     async with https(answer_ok, authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match="no time was left"):
+        with pytest.raises(ProviderUnavailable, match="no time was left"):
             await ask(client, authority.host(site.port), seconds=-1).send("GET", "/", headers={})
         assert not site.requests
 
@@ -429,7 +429,7 @@ async def test_after_a_time_out_a_new_connection_is_used(authority: Authority) -
     site_ = conversing(http2(answer, []), authority.server_context(alpn="h2"))
     async with site_ as site, make_client(Limits(provider_timeout=1.0)) as client:
         api = ask(client, authority.host(site.port))
-        with pytest.raises(NoAnswer, match="did not answer"):
+        with pytest.raises(ProviderUnavailable, match="did not answer"):
             await api.send("GET", "/", headers={})
         hang = False
         assert (await api.send("GET", "/", headers={})).body == {"http": 2}
@@ -462,7 +462,7 @@ async def test_a_gateways_error_is_not_tried_a_third_time(authority: Authority) 
         return web.json_response({}, status=503)
 
     async with https(handler, authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match="answered with status 503"):
+        with pytest.raises(ProviderUnavailable, match="answered with status 503"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
         assert len(site.requests) == 2
 
@@ -475,7 +475,7 @@ async def test_a_servers_own_error_is_final(status: int, authority: Authority) -
         return web.json_response({}, status=status)
 
     async with https(handler, authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match=f"answered with status {status}"):
+        with pytest.raises(ProviderUnavailable, match=f"answered with status {status}"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
         assert len(site.requests) == 1
 
@@ -506,7 +506,7 @@ async def test_a_second_try_needs_time(authority: Authority) -> None:
         await reader.readuntil(b"\r\n\r\n")
 
     async with conversing(converse, authority.server_context()) as site, make_client(limits) as client:
-        with pytest.raises(NoAnswer, match="closed the connection"):
+        with pytest.raises(ProviderUnavailable, match="closed the connection"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
     assert len(tries) == 1
 
@@ -522,10 +522,10 @@ async def test_a_limited_credential_pauses_and_the_others_do_not(authority: Auth
     """One tenant's exhausted token must not stop everybody's."""
     async with https(answer_429, authority.server_context()) as site, make_client() as client:
         for _ in range(2):
-            with pytest.raises(NoAnswer, match="limits our requests; it may be asked again in 60 s"):
+            with pytest.raises(ProviderUnavailable, match="limits our requests; it may be asked again in 60 s"):
                 await ask(client, authority.host(site.port), digest=b"one").send("GET", "/", headers={})
         assert len(site.requests) == 1
-        with pytest.raises(NoAnswer):
+        with pytest.raises(ProviderUnavailable):
             await ask(client, authority.host(site.port), digest=b"two").send("GET", "/", headers={})
         assert len(site.requests) == 2
 
@@ -545,7 +545,7 @@ async def test_a_limit_for_the_whole_host_counts_once_two_tenants_hear_it(
     async with https(handler, authority.server_context()) as site, make_client() as client:
         for number, tenant in enumerate(tenants):
             current_tenant.set(tenant)
-            with pytest.raises(NoAnswer, match="may be asked again in 7 s"):
+            with pytest.raises(ProviderUnavailable, match="may be asked again in 7 s"):
                 api = ask(client, authority.host(site.port), provider=provider, digest=str(number).encode())
                 await api.send("GET", "/", headers={})
         assert len(site.requests) == requests
@@ -577,7 +577,7 @@ async def test_who_waits_for_a_turn_hears_of_the_pause(authority: Authority) -> 
     async with https(handler, authority.server_context()) as site, make_client(limits) as client:
         apis = [ask(client, authority.host(site.port)) for _ in range(5)]
         outcomes = await asyncio.gather(*(api.send("GET", "/", headers={}) for api in apis), return_exceptions=True)
-        assert all(isinstance(outcome, NoAnswer) for outcome in outcomes)
+        assert all(isinstance(outcome, ProviderUnavailable) for outcome in outcomes)
         assert len(site.requests) == 1
 
 
@@ -597,7 +597,7 @@ async def test_many_refused_tokens_of_one_tenant_stop_that_tenant_alone(authorit
         assert await send("noisy", "good-and-known") == 200
         for number in range(MOST_REFUSED):
             assert await send("noisy", f"wrong-{number}") == 401
-        with pytest.raises(NoAnswer, match=r"too many tokens from the same namespace; .* in (59|60) s"):
+        with pytest.raises(ProviderUnavailable, match=r"too many tokens from the same namespace; .* in (59|60) s"):
             await send("noisy", "one-more")
         assert await send("noisy", "good-and-known") == 200
         assert await send("quiet", "wrong") == 401
@@ -623,7 +623,7 @@ async def test_what_one_client_was_told_the_next_one_knows(authority: Authority)
     async with https(answer_429, authority.server_context()) as site:
         for _ in range(2):
             async with ProviderClient(PATIENT, throttle=throttle, environment={}, resolve=loopback) as client:
-                with pytest.raises(NoAnswer, match="limits our requests"):
+                with pytest.raises(ProviderUnavailable, match="limits our requests"):
                     await ask(client, authority.host(site.port)).send("GET", "/", headers={})
         assert len(site.requests) == 1
 
@@ -660,7 +660,7 @@ async def test_waiting_for_a_turn_ends_at_the_deadline(authority: Authority) -> 
     async with https(handler, authority.server_context()) as site, make_client(Limits(concurrency=1)) as client:
         first = asyncio.create_task(ask(client, authority.host(site.port)).send("GET", "/", headers={}))
         await asyncio.sleep(0.1)
-        with pytest.raises(NoAnswer, match="too many other requests to it are under way"):
+        with pytest.raises(ProviderUnavailable, match="too many other requests to it are under way"):
             await ask(client, authority.host(site.port), seconds=0.2).send("GET", "/", headers={})
         await first
 
@@ -767,7 +767,7 @@ async def test_a_time_out_does_not_end_the_other_requests_on_a_connection(author
         lost = asyncio.create_task(api.send("GET", "/", headers={}))
         await asyncio.sleep(0.7)
         slow = asyncio.create_task(api.send("GET", "/", headers={}))
-        with pytest.raises(NoAnswer):
+        with pytest.raises(ProviderUnavailable):
             await lost
         await api.send("GET", "/", headers={})
         assert len(site.peers) == 2
@@ -785,7 +785,7 @@ async def test_a_caller_in_a_hurry_costs_no_connection(authority: Authority) -> 
     async with site_ as site, make_client() as client:
         host = authority.host(site.port)
         await ask(client, host).send("GET", "/", headers={})
-        with pytest.raises(NoAnswer, match="did not answer"):
+        with pytest.raises(ProviderUnavailable, match="did not answer"):
             await ask(client, host, seconds=0.1).send("GET", "/", headers={})
         await ask(client, host).send("GET", "/", headers={})
         assert len(site.peers) == 1
@@ -837,7 +837,9 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Autho
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other")
     async with https(answer_ok, other.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match=r"can't be verified \(an unknown authority signed it\)") as caught:
+        with pytest.raises(
+            ProviderUnavailable, match=r"can't be verified \(an unknown authority signed it\)"
+        ) as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
         assert not site.requests
     assert not caught.value.transient
@@ -847,7 +849,7 @@ async def test_an_expired_certificate_is_refused(authority: Authority) -> None:
     """And called that, so that the operator knows what to renew."""
     leaf = authority.ca.issue_cert(NAME, not_after=datetime.now(UTC) - timedelta(days=1))
     async with https(answer_ok, authority.server_context(leaf)) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match=r"can't be verified \(it has expired\)"):
+        with pytest.raises(ProviderUnavailable, match=r"can't be verified \(it has expired\)"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
 
 
@@ -855,7 +857,7 @@ async def test_a_certificate_for_another_name_is_refused(authority: Authority) -
     """The name is verified although we connect to an address."""
     leaf = authority.ca.issue_cert("evil.example", "127.0.0.1")
     async with https(answer_ok, authority.server_context(leaf)) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match=r"can't be verified \(it is for another name\)"):
+        with pytest.raises(ProviderUnavailable, match=r"can't be verified \(it is for another name\)"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
 
 
@@ -872,10 +874,10 @@ async def test_the_servers_name_is_sent_in_the_handshake(authority: Authority) -
 async def test_plain_http_is_not_spoken(authority: Authority) -> None:
     """A server without TLS gets no token; neither does an API URL that says http."""
     async with conversing(saying(HTTP_OK), None) as site, make_client(HURRIED) as client:
-        with pytest.raises(NoAnswer, match=r"TLS|closed|answer"):
+        with pytest.raises(ProviderUnavailable, match=r"TLS|closed|answer"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
         plain = Host(NAME, Kind("github"), f"http://{NAME}:{site.port}", authority.file, declared=True)
-        with pytest.raises(NoAnswer, match="doesn't begin with https://"):
+        with pytest.raises(ProviderUnavailable, match="doesn't begin with https://"):
             await ask(client, plain).send("GET", "/", headers=HEADERS)
 
 
@@ -891,7 +893,7 @@ async def test_a_ca_file_that_cannot_be_used_is_named(
         file.write_bytes(content)
     host = Host(NAME, Kind("github"), f"https://{NAME}:1", file, declared=True)
     async with make_client() as client:
-        with pytest.raises(NoAnswer, match=f"caFile configured for it {problem}"):
+        with pytest.raises(ProviderUnavailable, match=f"caFile configured for it {problem}"):
             await ask(client, host).send("GET", "/", headers={})
 
 
@@ -903,7 +905,7 @@ async def test_a_changed_ca_file_is_read_again(authority: Authority, tmp_path: P
         host = authority.host(site.port)
         await ask(client, host).send("GET", "/", headers={})
         authority.file.write_bytes(successor.file.read_bytes())
-        with pytest.raises(NoAnswer, match="unknown authority"):
+        with pytest.raises(ProviderUnavailable, match="unknown authority"):
             await ask(client, host).send("GET", "/", headers={})
         authority.file.write_bytes(authority.ca.cert_pem.bytes())
         assert (await ask(client, host).send("GET", "/", headers={})).status == 200
@@ -920,7 +922,7 @@ async def test_a_broken_new_ca_file_is_not_used(content: bytes | None, authority
             authority.file.write_bytes(content)
         assert (await ask(client, host).send("GET", "/", headers={})).status == 200
         authority.file.write_bytes(Authority(authority.file.parent).ca.cert_pem.bytes())
-        with pytest.raises(NoAnswer, match="unknown authority"):
+        with pytest.raises(ProviderUnavailable, match="unknown authority"):
             await ask(client, host).send("GET", "/", headers={})
 
 
@@ -937,7 +939,7 @@ async def test_the_systems_authorities_are_those_of_ssl_cert_file(authority: Aut
         async with make_client(environment={"SSL_CERT_FILE": str(authority.file)}) as client:
             assert (await ask(client, host).send("GET", "/", headers={})).status == 200
         async with make_client() as client:
-            with pytest.raises(NoAnswer, match="unknown authority"):
+            with pytest.raises(ProviderUnavailable, match="unknown authority"):
                 await ask(client, host).send("GET", "/", headers={})
 
 
@@ -945,7 +947,7 @@ async def test_the_systems_authorities_are_those_of_ssl_cert_file(authority: Aut
 async def test_a_missing_ssl_cert_file_is_no_reason_to_believe_more(variable: str, tmp_path: Path) -> None:
     """The operator meant to believe less than the system does."""
     async with make_client(environment={variable: str(tmp_path / "missing")}) as client:
-        with pytest.raises(NoAnswer, match="SSL_CERT_FILE or SSL_CERT_DIR name can't be read"):
+        with pytest.raises(ProviderUnavailable, match="SSL_CERT_FILE or SSL_CERT_DIR name can't be read"):
             await ask(client, Host(NAME, Kind("github"), f"https://{NAME}:1", declared=True)).send(
                 "GET", "/", headers={}
             )
@@ -957,7 +959,7 @@ async def test_a_missing_ssl_cert_file_is_no_reason_to_believe_more(variable: st
 async def test_a_host_that_nobody_declared_is_not_looked_for_inside(authority: Authority) -> None:
     """A built-in host that resolves to loopback is somebody's trick."""
     async with https(answer_ok, authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer, match="resolves to a private or reserved address"):
+        with pytest.raises(ProviderUnavailable, match="resolves to a private or reserved address"):
             await ask(client, authority.host(site.port, declared=False)).send("GET", "/", headers=HEADERS)
         assert not site.peers
 
@@ -975,7 +977,7 @@ async def test_an_address_as_api_url_is_checked_against_its_certificate(authorit
 async def test_an_api_url_that_cannot_be_used_is_not_quoted(api_url: str) -> None:
     """It may hold a password; the clause says what is wrong with it."""
     async with make_client() as client:
-        with pytest.raises(NoAnswer, match="can't be asked: its API URL") as caught:
+        with pytest.raises(ProviderUnavailable, match="can't be asked: its API URL") as caught:
             await ask(client, Host("x.example", Kind("github"), api_url, declared=True)).send("GET", "/", headers={})
     assert "secret" not in str(caught.value)
 
@@ -1023,28 +1025,28 @@ async def test_a_proxy_that_refuses_is_told_apart_from_the_provider(authority: A
     """Its status is about us and not about the token."""
     async with conversing(proxying([], b"407 Proxy Authentication Required"), None) as proxy:
         async with make_client(environment={"HTTPS_PROXY": f"127.0.0.1:{proxy.port}"}) as client:
-            with pytest.raises(NoAnswer, match="through the proxy, which answered with status 407"):
+            with pytest.raises(ProviderUnavailable, match="through the proxy, which answered with status 407"):
                 await ask(client, authority.host(1)).send("GET", "/", headers=HEADERS)
 
 
 async def test_a_proxy_that_is_down_is_told_apart_from_the_provider(authority: Authority) -> None:
     """Nobody should look for the fault at the provider."""
     async with make_client(HURRIED, environment={"HTTPS_PROXY": "http://127.0.0.1:1"}) as client:
-        with pytest.raises(NoAnswer, match="because the proxy could not"):
+        with pytest.raises(ProviderUnavailable, match="because the proxy could not"):
             await ask(client, authority.host(1)).send("GET", "/", headers=HEADERS)
 
 
 async def test_metadata_is_not_asked_through_a_proxy_either(authority: Authority) -> None:
     """An address in the URL is ours to check."""
     async with make_client(environment={"HTTPS_PROXY": "http://127.0.0.1:1"}) as client:
-        with pytest.raises(NoAnswer, match="must not be connected to"):
+        with pytest.raises(ProviderUnavailable, match="must not be connected to"):
             await ask(client, authority.host(443, name="169.254.169.254")).send("GET", "/", headers=HEADERS)
 
 
 async def test_an_unusable_proxy_is_not_quoted(authority: Authority) -> None:
     """Its URL may hold a password."""
     async with make_client(environment={"HTTPS_PROXY": "socks5://user:secret@127.0.0.1:1"}) as client:
-        with pytest.raises(NoAnswer, match="HTTPS_PROXY must be a URL that begins with http") as caught:
+        with pytest.raises(ProviderUnavailable, match="HTTPS_PROXY must be a URL that begins with http") as caught:
             await ask(client, authority.host(1)).send("GET", "/", headers=HEADERS)
     assert "secret" not in str(caught.value)
 
@@ -1076,7 +1078,7 @@ def test_an_unknown_exception_is_named_by_its_class_alone() -> None:
 async def test_an_unknown_name_is_told(authority: Authority) -> None:
     """By the system's resolver."""
     async with ProviderClient(PATIENT, environment={}) as client:
-        with pytest.raises(NoAnswer, match=r"could not be found \(DNS\)"):
+        with pytest.raises(ProviderUnavailable, match=r"could not be found \(DNS\)"):
             await ask(client, authority.host(443, name="git.acme.invalid")).send("GET", "/", headers={})
 
 
@@ -1085,7 +1087,7 @@ async def test_a_refused_connection_is_told(authority: Authority) -> None:
     async with conversing(saying(b""), None) as site:
         pass
     async with make_client() as client:
-        with pytest.raises(NoAnswer, match="refused the connection") as caught:
+        with pytest.raises(ProviderUnavailable, match="refused the connection") as caught:
             await ask(client, authority.host(site.port)).send("GET", "/", headers={})
     assert caught.value.transient
 
@@ -1093,7 +1095,7 @@ async def test_a_refused_connection_is_told(authority: Authority) -> None:
 async def test_a_failure_carries_no_request(authority: Authority) -> None:
     """Neither a cause nor a context, whose frames and arguments hold headers."""
     async with make_client() as client:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(ProviderUnavailable) as caught:
             await ask(client, authority.host(1)).send("GET", "/", headers=HEADERS)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
@@ -1153,7 +1155,7 @@ async def test_every_try_is_reported(authority: Authority) -> None:
             for _ in range(5):
                 try:
                     await ask(client, authority.host(site.port)).send("GET", "/", headers={})
-                except NoAnswer:
+                except ProviderUnavailable:
                     pass
     assert [result for _, result, _ in reported] == ["2xx", "4xx", "3xx", "5xx", "rate_limited"]
     assert {kind for kind, _, _ in reported} == {Kind("github")}
@@ -1170,7 +1172,7 @@ async def test_a_time_out_is_reported_as_one(authority: Authority) -> None:
 
     async with https(handler, authority.server_context()) as site:
         async with make_client(HURRIED, lambda kind, result, seconds: reported.append(result)) as client:
-            with pytest.raises(NoAnswer):
+            with pytest.raises(ProviderUnavailable):
                 await ask(client, authority.host(site.port)).send("GET", "/", headers={})
     assert reported == ["timeout"]
 
@@ -1205,7 +1207,7 @@ async def test_a_server_error_may_be_retried_unless_it_is_about_the_request(
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status)
 
-    with pytest.raises(NoAnswer, match=f"answered with status {status}") as caught:
+    with pytest.raises(ProviderUnavailable, match=f"answered with status {status}") as caught:
         await reply_of(authority, handler)
     assert caught.value.transient == transient
 
@@ -1225,7 +1227,7 @@ async def test_a_server_error_may_be_retried_unless_it_is_about_the_request(
 async def test_an_answer_in_another_form_is_lasting(data: bytes, authority: Authority) -> None:
     """The server means what it sends; waiting brings the same."""
     async with conversing(saying(data), authority.server_context()) as site, make_client() as client:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(ProviderUnavailable) as caught:
             await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
     assert not caught.value.transient
 
@@ -1238,6 +1240,6 @@ async def test_every_pause_is_transient(authority: Authority) -> None:
 
     async with https(handler, authority.server_context()) as site, make_client() as client:
         for _ in range(2):
-            with pytest.raises(NoAnswer) as caught:
+            with pytest.raises(ProviderUnavailable) as caught:
                 await ask(client, authority.host(site.port)).send("GET", "/user", headers=HEADERS)
             assert caught.value.transient

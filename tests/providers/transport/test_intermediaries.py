@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.providers.servers import Authority, Limiting, https, loopback
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.transport import intermediaries
 from webhook.providers.transport.client import ProviderClient
 from webhook.providers.transport.intermediaries import PAGES, recognise
@@ -157,7 +157,7 @@ def authority(tmp_path: Path) -> Authority:
 async def test_a_challenge_is_recognised_whatever_its_status(status: int, authority: Authority) -> None:
     """Also with 503, which would otherwise be worth a retry."""
     response = web.Response(status=status, text="<p>", content_type="text/html", headers={"CF-Mitigated": "challenge"})
-    with pytest.raises(NoAnswer, match="Cloudflare") as caught:
+    with pytest.raises(ProviderUnavailable, match="Cloudflare") as caught:
         await ask(authority, response)
     assert not caught.value.transient
 
@@ -165,14 +165,14 @@ async def test_a_challenge_is_recognised_whatever_its_status(status: int, author
 async def test_a_page_is_recognised_in_place_of_gits_answer(authority: Authority) -> None:
     """Else a challenge would be taken for a refusal to push."""
     text = "<title>Making sure you&#39;re not a bot!</title>"
-    with pytest.raises(NoAnswer, match="Anubis"):
+    with pytest.raises(ProviderUnavailable, match="Anubis"):
         await ask(authority, web.Response(status=200, text=text, content_type="text/html"), raw=True)
 
 
 async def test_a_rate_limit_stays_one(authority: Authority) -> None:
     """Whoever sends its page: the status says that waiting helps."""
     text = "<title>Just a moment...</title>Enable JavaScript and cookies to continue"
-    with pytest.raises(NoAnswer, match="limits our requests") as caught:
+    with pytest.raises(ProviderUnavailable, match="limits our requests") as caught:
         await ask(authority, web.Response(status=429, text=text, content_type="text/html"))
     assert caught.value.transient
 
@@ -224,7 +224,7 @@ async def test_a_server_that_wants_a_client_certificate_is_named(
     with wanting_certificate(context) as port:
         async with ProviderClient(Limits(5.0), environment={}, resolve=loopback) as client:
             deadline = asyncio.get_running_loop().time() + 10
-            with pytest.raises(NoAnswer, match=says) as caught:
+            with pytest.raises(ProviderUnavailable, match=says) as caught:
                 await client.api(authority.host(port), Limiting(), b"digest", deadline).send("GET", "/", headers={})
     assert not caught.value.transient
     assert caught.value.remedy

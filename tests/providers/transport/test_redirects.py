@@ -10,8 +10,8 @@ from aiohttp import web
 
 from tests.providers.servers import NAME, Authority, Handler, Limiting, Site, https, loopback
 from webhook.providers import PROVIDERS
-from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.concurrency import Counted
+from webhook.providers.base import ProviderUnavailable, Reply
+from webhook.providers.concurrency import CountingApi
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.transport import redirects
 from webhook.providers.transport.client import ProviderClient
@@ -38,7 +38,7 @@ def redirected(
 
 def refusal(kind: str, prefix: str, path: str, location: str, *, from_root: bool = False) -> str:
     """Why a redirect of this provider is not followed."""
-    with pytest.raises(NoAnswer) as caught:
+    with pytest.raises(ProviderUnavailable) as caught:
         redirected(kind, prefix, path, location, from_root=from_root)
     assert not caught.value.transient and caught.value.remedy
     return str(caught.value)
@@ -185,7 +185,7 @@ def test_the_warning_names_the_new_address() -> None:
     assert "was renamed or moved; update" in redirects.warnings(HOST, "acme/old", moved)[0]
 
 
-@pytest.mark.parametrize("reply", [Reply(200, {}), NoAnswer("did not answer"), None])
+@pytest.mark.parametrize("reply", [Reply(200, {}), ProviderUnavailable("did not answer"), None])
 def test_there_is_no_warning_without_a_redirect(reply: object) -> None:
     """Nor where nothing was learnt."""
     assert redirects.warnings(HOST, "acme/old", reply, "acme/old") == ()
@@ -207,7 +207,7 @@ async def ask(
         ProviderClient(limits or Limits(5.0), environment={}, resolve=loopback) as client,
     ):
         deadline = asyncio.get_running_loop().time() + 10
-        api = Counted(client.api(authority.host(site.port), Moving(), b"digest", deadline))
+        api = CountingApi(client.api(authority.host(site.port), Moving(), b"digest", deadline))
         reply = await api.send(method, "/repos/a/old/pulls", headers=HEADERS, json=json)
         assert api.requests == len(site.requests)
     return reply, site
@@ -255,7 +255,7 @@ async def test_a_second_redirect_is_not_followed(authority: Authority) -> None:
         requests.append(request.path)
         return web.Response(status=301, headers={"Location": f"/api/v3/repositories/{len(requests)}/pulls"})
 
-    with pytest.raises(NoAnswer, match="leads to another redirect") as caught:
+    with pytest.raises(ProviderUnavailable, match="leads to another redirect") as caught:
         await ask(authority, handler)
     assert not caught.value.transient and caught.value.remedy
     assert len(requests) == 2
@@ -264,7 +264,7 @@ async def test_a_second_redirect_is_not_followed(authority: Authority) -> None:
 @pytest.mark.parametrize("status", [300, 303, 304, 305])
 async def test_other_redirects_are_not_followed(status: int, authority: Authority) -> None:
     """303 asks for another request, the others for nothing that we could do."""
-    with pytest.raises(NoAnswer, match="answered with a redirect, which is not followed") as caught:
+    with pytest.raises(ProviderUnavailable, match="answered with a redirect, which is not followed") as caught:
         await ask(authority, moving(status))
     assert not caught.value.transient and caught.value.remedy
 
@@ -272,7 +272,7 @@ async def test_other_redirects_are_not_followed(status: int, authority: Authorit
 async def test_another_port_sees_no_request(authority: Authority) -> None:
     """It may be somebody else's service."""
     async with https(moving(301), authority.server_context()) as other:
-        with pytest.raises(NoAnswer, match="another host"):
+        with pytest.raises(ProviderUnavailable, match="another host"):
             await ask(authority, moving(301, f"https://{NAME}:{other.port}/api/v3/repositories/7/pulls"))
         assert not other.requests
 
@@ -285,7 +285,7 @@ async def test_both_requests_take_no_longer_than_one_may(authority: Authority) -
         return await moving(302)(request)
 
     started = asyncio.get_running_loop().time()
-    with pytest.raises(NoAnswer, match="did not answer within"):
+    with pytest.raises(ProviderUnavailable, match="did not answer within"):
         await ask(authority, handler, limits=Limits(0.5))
     assert asyncio.get_running_loop().time() - started < 1.0
 

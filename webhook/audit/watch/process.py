@@ -31,7 +31,7 @@ from webhook.keyring.files import load_keyring_by_file_times
 from webhook.keyring.ring import KeyRing
 from webhook.logs import Logger
 from webhook.providers.findings import Answer
-from webhook.providers.inspector import says_nothing
+from webhook.providers.inspector import is_inconclusive
 from webhook.server.file_watcher import FileWatcher
 from webhook.server.health import Check, health_app, served
 from webhook.server.serving import in_background
@@ -250,7 +250,7 @@ class Auditor:
         return self._asked_by[1]
 
     def _fresh_for(self, answer: Answer) -> float:
-        if says_nothing(answer):
+        if is_inconclusive(answer):
             return 0.0
         end = answer.facts.expires_at if not answer.facts.short_lived else None
         return fresh_for(end, datetime.now(UTC), self._options.pace.interval)

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
+from webhook.providers.base import Api, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.bitbucket import replies, token
 from webhook.providers.bitbucket.profile import PROFILE
-from webhook.providers.concurrency import Counted
+from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Question, TokenCredential
 
 
@@ -36,8 +36,8 @@ class Bitbucket:
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
         if not isinstance(question.credential, TokenCredential):
-            raise NoAnswer("knows no GitHub Apps")
-        counted = Counted(api)
+            raise ProviderUnavailable("knows no GitHub Apps")
+        counted = CountingApi(api)
         answer = await token.inspect(question, question.credential, counted)
         return replace(answer, requests=counted.requests)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webhook.providers.base import Reply, TooLate
+from webhook.providers.base import DeadlineExceeded, Reply
 from webhook.providers.bitbucket.kinds import REPOSITORY_TOKEN, TokenKind
 from webhook.providers.bitbucket.replies import is_private
 from webhook.providers.bitbucket.repository import Heard, Seen, look
@@ -47,7 +47,7 @@ def judge(question: Question, about: Mapping[Place, Heard], kind: TokenKind, acc
             needed = _needed(question, place, role, access_for(requirement))
             if needed is None:
                 continue
-            if not place.of_url and isinstance(heard.permission or heard.document, TooLate):
+            if not place.of_url and isinstance(heard.permission or heard.document, DeadlineExceeded):
                 late = True
                 warnings[f"There was no time to ask {host} whether this token reaches {place.name}."] = None
                 continue

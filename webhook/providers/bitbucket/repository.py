@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket import links, replies
 from webhook.providers.bitbucket.kinds import TokenKind
 from webhook.providers.bitbucket.refusals import Refusal, refusal_in
@@ -24,8 +24,8 @@ class Heard:
         document: the repository itself, or None where it wasn't asked for.
     """
 
-    permission: Reply | NoAnswer | None = None
-    document: Reply | NoAnswer | None = None
+    permission: Reply | ProviderUnavailable | None = None
+    document: Reply | ProviderUnavailable | None = None
 
     @property
     def replies(self) -> list[Reply]:
@@ -65,7 +65,7 @@ def look(question: Question, place: Place, needed: Level, heard: Heard, kind: To
     if heard.permission is not None and not _closed(heard.permission) and not _is_renamed(question, place, document):
         document = None  # what the account may do was told: nothing
     reply = document if document is not None else heard.permission
-    if isinstance(reply, NoAnswer):
+    if isinstance(reply, ProviderUnavailable):
         reason = f"{reply} when asked for {place.name}"
         return Seen(Finding(Outcome.UNVERIFIED, reason=reason, transient=reply.transient, remedy=reply.remedy))
     if reply is None:
@@ -112,12 +112,12 @@ def names_no(question: Question, place: Place, permission: object) -> bool:
     return replies.permission_in(permission, place.name, secret=_secret(question)) is None
 
 
-def _closed(permission: Reply | NoAnswer) -> bool:
+def _closed(permission: Reply | ProviderUnavailable) -> bool:
     """Whether the token may not ask what its account may do."""
     return isinstance(permission, Reply) and replies.lacks_scopes(permission)
 
 
-def _is_renamed(question: Question, place: Place, document: Reply | NoAnswer | None) -> bool:
+def _is_renamed(question: Question, place: Place, document: Reply | ProviderUnavailable | None) -> bool:
     name = replies.name_in(document, secret=_secret(question))
     return bool(name) and name.lower() != place.name.lower()
 

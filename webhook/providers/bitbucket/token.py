@@ -11,15 +11,15 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.bitbucket import kinds, links, replies, repositories, scopes, targets, usernames
 from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
 from webhook.providers.bitbucket.refusals import Refusal, refusal_in, text_of
 from webhook.providers.bitbucket.repository import Heard, names_no
 from webhook.providers.bitbucket.targets import Place
-from webhook.providers.concurrency import answer_of, answers_of, both, together_in_time
+from webhook.providers.concurrency import gather_pair, outcome_of, outcomes, outcomes_until
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
-from webhook.providers.repositories import doubting
+from webhook.providers.repositories import with_uncertain
 from webhook.providers.requirements import Level
 from webhook.providers.text import plain
 from webhook.text import join
@@ -39,10 +39,10 @@ class Round:
         confirmation: the reply of an endpoint that is open to all, where that was asked.
     """
 
-    user: Reply | NoAnswer
+    user: Reply | ProviderUnavailable
     about: Mapping[Place, Heard]
     basic: bool
-    confirmation: Reply | NoAnswer | None = None
+    confirmation: Reply | ProviderUnavailable | None = None
 
     @property
     def replies(self) -> list[Reply]:
@@ -90,7 +90,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
         heard = await _ask(api, as_basic, wanted, guessed, basic=True)
     elif _needs_confirmation(heard, guessed, secret):
         # `/user` alone may be none of those that access tokens can use: its 401 says itself that it may be about that.
-        confirmation = await answer_of(api.send("GET", _OPEN_TO_ALL, headers={"authorization": first}))
+        confirmation = await outcome_of(api.send("GET", _OPEN_TO_ALL, headers={"authorization": first}))
         heard = replace(heard, confirmation=confirmation)
     else:
         heard = await _ask_again(question, api, first, heard, guessed, secret)
@@ -99,7 +99,11 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
 
 def _needs_confirmation(heard: Round, guessed: TokenKind, secret: str) -> bool:
     """Whether only ``/user`` answered, and said nothing of the token that couldn't be about the endpoint."""
-    if len(heard.replies) != 1 or isinstance(heard.user, NoAnswer) or _told(heard, guessed, secret) is not None:
+    if (
+        len(heard.replies) != 1
+        or isinstance(heard.user, ProviderUnavailable)
+        or _told(heard, guessed, secret) is not None
+    ):
         return False
     if replies.is_for_other_credentials(heard.user):
         return True
@@ -116,9 +120,9 @@ async def _ask(api: Api, authorization: str, wanted: list[Place], kind: TokenKin
     named = [place for place in wanted if place.of_url]
     others = [place for place in wanted if not place.of_url]
     asked = [api.send("GET", "/user", headers=headers), *(about(place) for place in named)]
-    (user, *of_url), of_others = await both(
-        answers_of(*asked),
-        together_in_time(api.needed_by, *(about(place) for place in others)),
+    (user, *of_url), of_others = await gather_pair(
+        outcomes(*asked),
+        outcomes_until(api.needed_by, *(about(place) for place in others)),
     )
     answers = zip((*named, *others), (*of_url, *of_others), strict=True)
     return Round(user, {place: _as_heard(place, kind, reply) for place, reply in answers}, basic)
@@ -133,7 +137,7 @@ def _first_path(place: Place, kind: TokenKind) -> str:
     return place.document if _asks_for_document(place, kind) else place.permission
 
 
-def _as_heard(place: Place, kind: TokenKind, reply: Reply | NoAnswer) -> Heard:
+def _as_heard(place: Place, kind: TokenKind, reply: Reply | ProviderUnavailable) -> Heard:
     return Heard(document=reply) if _asks_for_document(place, kind) else Heard(permission=reply)
 
 
@@ -157,7 +161,7 @@ async def _ask_again(
         and (replies.lacks_scopes(one.permission) or names_no(question, place, one.permission))
     ]
     headers = {"authorization": authorization}
-    documents = await together_in_time(
+    documents = await outcomes_until(
         api.needed_by, *(api.send("GET", place.document, headers=headers) for place in closed)
     )
     opened = {
@@ -170,9 +174,9 @@ def judge(question: Question, credential: TokenCredential, heard: Round) -> Answ
     """What Bitbucket's replies mean.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
-    return doubting(question, lambda asked: _judge(asked, credential, heard))
+    return with_uncertain(question, lambda asked: _judge(asked, credential, heard))
 
 
 def _judge(question: Question, credential: TokenCredential, heard: Round) -> Answer:
@@ -222,7 +226,7 @@ def _told(heard: Round, guessed: TokenKind, secret: str) -> Token | None:
             continue
         kind = kinds.told_by(reply, found, guessed)
         unknown = "" if kinds.is_known(credential_type) else plain(credential_type, secret=secret) or "(unnamed)"
-        if isinstance(heard.user, NoAnswer):
+        if isinstance(heard.user, ProviderUnavailable):
             return Token(kind, found, unknown_type=unknown)
         account = replies.account_of(heard.user, secret=secret)
         return Token(kind, found, account, replies.git_name_of(heard.user), unknown)
@@ -257,10 +261,10 @@ def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind) -> Answer
     """What a known obstacle means for the token.
 
     Raises:
-        NoAnswer: the token was not looked at, or waiting may help.
+        ProviderUnavailable: the token was not looked at, or waiting may help.
     """
     if refusal.transient or refusal.unknown_token:
-        raise NoAnswer(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
+        raise ProviderUnavailable(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
     finding = Finding(Outcome.BLOCKED, reason=f"accepts this {kind.described}, but {refusal.reason}")
     return same_for_all(question, finding, Facts(kind.token_type, kind.described), remedy=refusal.remedy)
 
@@ -269,28 +273,36 @@ def _not_told(question: Question, credential: TokenCredential, heard: Round, gue
     """What it means that no reply says anything of the token.
 
     Raises:
-        NoAnswer: nothing at all.
+        ProviderUnavailable: nothing at all.
     """
     if heard.refusals:
         if any("app password" in text_of(reply) for reply in heard.replies):
             return _app_password(question)
         return _refused(question, credential, heard, guessed)
-    if isinstance(heard.user, NoAnswer):
+    if isinstance(heard.user, ProviderUnavailable):
         raise heard.user
     if replies.is_for_other_credentials(heard.user):
         clause = "does not tell this token whose it is, and no other reply lists its scopes"
-        raise NoAnswer(clause, remedy="Name a repository that it reaches in the URL, or use another kind of token.")
+        raise ProviderUnavailable(
+            clause, remedy="Name a repository that it reaches in the URL, or use another kind of token."
+        )
     if "app password" in text_of(heard.user):
         return _app_password(question)
     if any(reply.status == 401 and not replies.is_own_refusal(reply) for reply in heard.replies):
-        raise NoAnswer("answers 401 in words that aren't Bitbucket's; a proxy between may want a sign-in of its own")
+        raise ProviderUnavailable(
+            "answers 401 in words that aren't Bitbucket's; a proxy between may want a sign-in of its own"
+        )
     if any(reply.status == 401 for reply in heard.replies):
-        raise NoAnswer("refuses this token in one place and answers in another, without saying what it may do")
+        raise ProviderUnavailable(
+            "refuses this token in one place and answers in another, without saying what it may do"
+        )
     if replies.credential_type_of(heard.user) == kinds.ANONYMOUS:
-        raise NoAnswer("saw no credentials; a proxy between may have taken them away")
+        raise ProviderUnavailable("saw no credentials; a proxy between may have taken them away")
     if heard.user.status not in (200, 403, 404):
-        raise NoAnswer(f"answers {heard.user.status} when asked whose token this is, which says nothing of it")
-    raise NoAnswer("did not say which scopes this token has; a proxy between may have taken the header away")
+        raise ProviderUnavailable(
+            f"answers {heard.user.status} when asked whose token this is, which says nothing of it"
+        )
+    raise ProviderUnavailable("did not say which scopes this token has; a proxy between may have taken the header away")
 
 
 def _refused(question: Question, credential: TokenCredential, heard: Round, guessed: TokenKind) -> Answer:
@@ -307,7 +319,9 @@ def _refused(question: Question, credential: TokenCredential, heard: Round, gues
         # Whether an API token counts as a bearer, sources disagree on: a 401 says nothing of it.
         return same_for_all(question, usernames.email_is_missing(credential.username), facts)
     if heard.refusals == 1:
-        raise NoAnswer("refuses this token when asked whose it is, and gave no second answer that would confirm that")
+        raise ProviderUnavailable(
+            "refuses this token when asked whose it is, and gave no second answer that would confirm that"
+        )
     reason = f"refuses this {guessed.described}: it is wrong, revoked or expired"
     remedy = links.new_token(question, guessed)
     return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)

@@ -21,7 +21,7 @@ from webhook.providers.base import Api, RateLimit, Reply
 from webhook.providers.bitbucket_server import replies
 from webhook.providers.bitbucket_server.inspection import inspect
 from webhook.providers.bitbucket_server.profile import PROFILE
-from webhook.providers.concurrency import Counted
+from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 
 
@@ -36,7 +36,7 @@ class BitbucketServer:
         if not isinstance(credential, TokenCredential):
             finding = Finding(Outcome.UNSUPPORTED, reason="is a Bitbucket Server, which knows nothing of GitHub Apps")
             return same_for_all(question, finding, Facts("app", "GitHub App"))
-        counted = Counted(api)
+        counted = CountingApi(api)
         answer = await inspect(question, credential, counted)
         return replace(answer, requests=counted.requests)
 

@@ -26,7 +26,7 @@ from webhook.providers.findings import (
     TokenCredential,
     same_for_all,
 )
-from webhook.providers.repositories import doubting
+from webhook.providers.repositories import with_uncertain
 from webhook.providers.requirements import Level, Role, union
 from webhook.providers.text import plain
 from webhook.text import join
@@ -81,7 +81,7 @@ async def _require_nothing_at_root(api: Api) -> None:
 
     Raises:
         NoPlace: there is something.
-        NoAnswer: nobody knows.
+        ProviderUnavailable: nobody knows.
     """
     reply = await api.send("GET", f"{API}/application-properties", headers={})
     if reply.status != 404:
@@ -107,7 +107,7 @@ def judge(question: Question, credential: TokenCredential, place: Place, owner: 
     lacks = any(finding.outcome is Outcome.INSUFFICIENT for finding in findings.values())
     remedy = links.new_token(question, place) if lacks or not proofs.remedy() else proofs.remedy()
     answer = Answer(findings, facts, remedy)
-    return doubting(question, lambda asked: repositories.judge(asked, answer, seen.reached))
+    return with_uncertain(question, lambda asked: repositories.judge(asked, answer, seen.reached))
 
 
 def _signs_in(auth: GitAuth, owner: Owner) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.bitbucket_server import git
 from webhook.providers.bitbucket_server.refusals import Said
 from webhook.providers.bitbucket_server.targets import Place, key_of, slug_of
@@ -83,7 +83,7 @@ class Asking:
         """What the API says, or why it says nothing."""
         try:
             return await self._api.send("GET", f"{self.context}{API}{path}", headers=self._headers)
-        except NoAnswer as silence:
+        except ProviderUnavailable as silence:
             return silence
 
     async def project(self, key: str, level: Level) -> ProjectSeen:
@@ -122,7 +122,7 @@ class Asking:
         headers = {**self._headers, "accept": "*/*", "git-protocol": "version=2"}
         try:
             return await self._api.send("GET", address, headers=headers, raw=True)
-        except NoAnswer as silence:
+        except ProviderUnavailable as silence:
             return silence
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket_server import git
 from webhook.providers.bitbucket_server.probes import ProjectSeen, RepositorySeen
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
@@ -128,7 +128,7 @@ def _pushes(seen: RepositorySeen) -> bool | Open:
     """
     push = seen.push
     if not isinstance(push, Reply):
-        silence = push or NoAnswer("was not asked")
+        silence = push or ProviderUnavailable("was not asked")
         return Open(f"it {silence} when asked as by git push", transient=silence.transient)
     meaning = git.advertised(push.body, git.PUSH) if push.status == 200 else None
     if meaning is True:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket_server import git
 
-Said = Reply | NoAnswer
+Said = Reply | ProviderUnavailable
 """What came of one request. Silence is kept beside replies, because the other requests are answered all the same."""
 
 _LOOKED_AT = 2000

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.base import ProviderUnavailable, RateLimit, Reply
 from webhook.providers.bitbucket_server.refusals import Refusal, Said, exceptions_of, refusal_in
 from webhook.providers.findings import Finding, Outcome
 
@@ -60,7 +60,7 @@ class Open:
         return self.refusal is not None and not self.refusal.transient and not self.refusal.unknown_token
 
 
-def unanswered(silence: NoAnswer) -> Open:
+def unanswered(silence: ProviderUnavailable) -> Open:
     """What it means that a request brought no answer."""
     return Open(f"it {silence}", transient=silence.transient)
 
@@ -97,32 +97,34 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Re
         proven: one of them showed what nobody sees who hasn't signed in; a proxy may take the header away.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
     others = list(others)
     if (owner := next(filter(None, map(owner_of, (server, *others))), None)) is not None:
         return owner
     if proven:
         return Owner()
-    if isinstance(server, NoAnswer):
+    if isinstance(server, ProviderUnavailable):
         raise server
     if (refusal := next(filter(None, map(refusal_in, (server, *others))), None)) is not None:
         if refusal.unknown_token or refusal.transient:
-            raise NoAnswer(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
+            raise ProviderUnavailable(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
         return refusal
     if server.status == 401:
         return _refusal(server)
     if server.status == 404:
-        raise NoAnswer("answers 404 where its API should be: apiUrl may lack its context path", remedy=_CORRECT_API_URL)
+        raise ProviderUnavailable(
+            "answers 404 where its API should be: apiUrl may lack its context path", remedy=_CORRECT_API_URL
+        )
     version = version_of(server)
     if server.status != 200 or version is None:
-        raise NoAnswer(f"answers {server.status} when asked who it is, and not as Bitbucket does")
+        raise ProviderUnavailable(f"answers {server.status} when asked who it is, and not as Bitbucket does")
     if version < _FIRST_WITH_TOKENS:
         shown = ".".join(map(str, version))
         reason = f"is Bitbucket Server {shown}, which knows no HTTP access tokens: they came with 5.5"
         return Finding(Outcome.INVALID, reason=reason)
     if _OWN not in server.headers:
-        raise NoAnswer("does not tell who signed in; a proxy between may have taken that header away")
+        raise ProviderUnavailable("does not tell who signed in; a proxy between may have taken that header away")
     reason = f"answers as if nobody had signed in: this {DESCRIBED} is wrong, revoked or expired"
     return Finding(Outcome.INVALID, reason=reason)
 
@@ -131,12 +133,12 @@ def _refusal(reply: Reply) -> Finding:
     """What a 401 means that names nobody.
 
     Raises:
-        NoAnswer: it says nothing of this token.
+        ProviderUnavailable: it says nothing of this token.
     """
     exceptions = exceptions_of(reply)
     if exceptions & _WRONG or (not exceptions and _OWN in reply.headers):
         return Finding(Outcome.INVALID, reason=f"refuses this {DESCRIBED}: it is wrong, revoked or expired")
-    raise NoAnswer("answers 401 without saying why, which may be a proxy's doing or a user directory's")
+    raise ProviderUnavailable("answers 401 without saying why, which may be a proxy's doing or a user directory's")
 
 
 def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bool | Open:
@@ -147,7 +149,7 @@ def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bo
     Args:
         shows: whether a document is what was asked for, which a proxy's or another program's isn't.
     """
-    if isinstance(reply, NoAnswer):
+    if isinstance(reply, ProviderUnavailable):
         return unanswered(reply)
     if reply.status == 200:
         shown = isinstance(reply.body, Mapping) and shows(reply.body)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from webhook.providers.base import Api, NoAnswer, TooLate
+from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable
 from webhook.providers.bitbucket_server.probes import Asking, RepositorySeen
 from webhook.providers.bitbucket_server.profile import REPOSITORY
 from webhook.providers.bitbucket_server.proofs import Proofs, note_repository
 from webhook.providers.bitbucket_server.replies import Open, unanswered
 from webhook.providers.bitbucket_server.targets import NoPlace, locate
-from webhook.providers.concurrency import together_in_time
+from webhook.providers.concurrency import outcomes_until
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.hosts import Host
 from webhook.providers.requirements import Level, Role
@@ -27,21 +27,21 @@ class Reached:
     """
 
     need: RepositoryNeed
-    seen: RepositorySeen | NoAnswer | Open
+    seen: RepositorySeen | ProviderUnavailable | Open
 
     @property
     def came_too_late(self) -> bool:
         """Whether time was over before there was an answer."""
         seen = self.seen
         said = (seen.found, seen.push, seen.fetch) if isinstance(seen, RepositorySeen) else (seen,)
-        return any(isinstance(one, TooLate) for one in said)
+        return any(isinstance(one, DeadlineExceeded) for one in said)
 
     @property
     def level(self) -> bool | Open:
         """Whether the token reaches it as needed, or why that isn't known."""
         if isinstance(self.seen, Open):
             return self.seen
-        if isinstance(self.seen, NoAnswer):
+        if isinstance(self.seen, ProviderUnavailable):
             return unanswered(self.seen)
         proofs = Proofs()
         note_repository(proofs, self.seen)
@@ -71,7 +71,7 @@ async def ask(question: Question, asking: Asking, api: Api) -> list[Reached]:
             return Open("its address names no repository")
         return await asking.repository(place, need.access)
 
-    seen = await together_in_time(api.needed_by, *map(look, question.repositories))
+    seen = await outcomes_until(api.needed_by, *map(look, question.repositories))
     return [Reached(need, one) for need, one in zip(question.repositories, seen, strict=True)]
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from webhook.providers.base import Api, RateLimit, Reply
-from webhook.providers.concurrency import Counted
+from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.gitea.evaluate import evaluate
 from webhook.providers.gitea.profile import PROFILE
@@ -40,7 +40,7 @@ class Gitea:
             finding = Finding(Outcome.UNSUPPORTED, reason="is a Gitea, which knows nothing of GitHub Apps")
             return same_for_all(question, finding, Facts("app", "GitHub App"))
         secret = credential.token.get_secret_value()
-        counted = Counted(api)
+        counted = CountingApi(api)
         responses = await send_all(question, counted, secret)
         return replace(evaluate(question, responses, secret), requests=counted.requests)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from webhook.providers.base import NoAnswer, Reply, is_transient
+from webhook.providers.base import ProviderUnavailable, Reply, is_transient
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed, same_for_all
 from webhook.providers.gitea import links, replies, repositories, scopes
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.repositories import Reader
 from webhook.providers.gitea.requests import Responses, repository, scopes_in_question
-from webhook.providers.repositories import Fate, add, unanswered
+from webhook.providers.repositories import Access, merge, unverified_access
 from webhook.providers.requirements import Level, Requirement, Role, union
 
 
@@ -19,7 +19,7 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     """Return the answer.
 
     Raises:
-        NoAnswer: nothing was learnt about the token.
+        ProviderUnavailable: nothing was learnt about the token.
     """
     refused = _refusal(question, responses)
     if refused is not None:
@@ -30,7 +30,7 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     holds = listed if listed is not None else scopes.proven(known, responses)
     account = scopes.account(responses, secret=secret)
     reader = Reader(question.host, account, scopes.may_be_restricted(responses, known), secret)
-    fates: list[tuple[RepositoryNeed, Fate]] = []
+    fates: list[tuple[RepositoryNeed, Access]] = []
     for need, response in responses.others:
         writes = True if need.access is Level.READ else known["write:repository"]
         fates.append((need, repositories.fate_of(reader, need, response, writes)))
@@ -41,7 +41,7 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     facts = replace(Facts("personal", DESCRIBED), account=account, holds=holds)
     answer = Answer(findings, facts, _new_token(question, reader))
     answer = _at_named(question, answer, reader, responses)
-    answer = add(answer, question, fates)
+    answer = merge(answer, question, fates)
     return _warned(question, answer, reader, responses)
 
 
@@ -49,13 +49,15 @@ def _refusal(question: Question, responses: Responses) -> tuple[Finding, str] | 
     """Why the token can't be used at all, and what to do; None where it was accepted.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
     answered = [response for response in responses.about_token if isinstance(response, Reply)]
     if not answered:
-        raise next(response for response in responses.about_token if isinstance(response, NoAnswer))
+        raise next(response for response in responses.about_token if isinstance(response, ProviderUnavailable))
     if all(reply.status == 404 and not replies.is_giteas(reply) for reply in answered):
-        raise NoAnswer("answers 404 where its API should be: apiUrl may lack the path that it is installed at")
+        raise ProviderUnavailable(
+            "answers 404 where its API should be: apiUrl may lack the path that it is installed at"
+        )
     # The repository alone may be kept out of reach, by a rule of its own.
     everywhere = [response for response in (*responses.probes.values(), responses.version) if replies.policy(response)]
     for known in map(replies.policy, everywhere):
@@ -63,18 +65,18 @@ def _refusal(question: Question, responses: Responses) -> tuple[Finding, str] | 
             return Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but {known.reason}"), known.remedy
     messages = [replies.message(reply) for reply in answered]
     if not replies.NO_CREDENTIALS.isdisjoint(messages):
-        raise NoAnswer("saw no credentials; a proxy between may have taken them away")
+        raise ProviderUnavailable("saw no credentials; a proxy between may have taken them away")
     if all(reply.status != 401 for reply in answered):
         return None
     if any(reply.status == 200 or replies.missing(reply) or scopes.passed(reply) for reply in answered):
-        raise NoAnswer("refuses this token in one place and answers in another")
+        raise ProviderUnavailable("refuses this token in one place and answers in another")
     # Bad credentials are refused even where none are needed, so that this is about them and nothing else.
     version = responses.version
     openly = isinstance(version, Reply) and version.status == 401 and replies.is_giteas(version)
     if openly or any(text.startswith(replies.WRONG) for text in messages):
         reason = f"refuses this {DESCRIBED}: it is wrong or was deleted"
         return Finding(Outcome.INVALID, reason=reason), _new_token(question, None)
-    raise NoAnswer("answers 401 without saying why, which may be a proxy's doing")
+    raise ProviderUnavailable("answers 401 without saying why, which may be a proxy's doing")
 
 
 def _by_scopes(
@@ -83,7 +85,7 @@ def _by_scopes(
     known: Mapping[str, bool | str],
     reader: Reader,
     responses: Responses,
-    fates: Sequence[tuple[RepositoryNeed, Fate]],
+    fates: Sequence[tuple[RepositoryNeed, Access]],
 ) -> Finding:
     """What the scopes mean for a role. A restricted token is judged by the repositories that it reaches."""
     transient = is_transient(*responses.probes.values(), responses.version)
@@ -112,8 +114,8 @@ def _at_named(question: Question, answer: Answer, reader: Reader, responses: Res
         if access is None or findings[role].outcome is not Outcome.SUFFICIENT:
             continue
         problem = repositories.problem_at(reader, name, access, responses.named)
-        if isinstance(problem, NoAnswer):
-            problem = unanswered(problem)
+        if isinstance(problem, ProviderUnavailable):
+            problem = unverified_access(problem)
         if problem is not None:
             reason, unverified = problem.reason.replace("{}", name), problem.outcome is Outcome.UNVERIFIED
             own = problem.remedy if unverified else ""

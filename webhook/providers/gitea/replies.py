@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.gitea import refusals
 from webhook.providers.gitea.profile import SCOPES
 
-Response = Reply | NoAnswer
+Response = Reply | ProviderUnavailable
 """The outcome of one request; the others count all the same."""
 
 # `apiAuth`, `verifyAuthWithOptions` and `reqToken` in the source of Gitea and Forgejo.

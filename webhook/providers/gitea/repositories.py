@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Outcome, RepositoryNeed
 from webhook.providers.gitea import links, replies
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.replies import Response
 from webhook.providers.gitea.requests import repository
 from webhook.providers.hosts import Host
-from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
 from webhook.providers.transport import redirects
@@ -46,7 +46,7 @@ def access_of(needed: Requirement) -> Level | None:
     return Level.READ if "read:repository" in needed.scopes else None
 
 
-def fate_of(reader: Reader, need: RepositoryNeed, response: Response | None, writes: bool | str) -> Fate:
+def fate_of(reader: Reader, need: RepositoryNeed, response: Response | None, writes: bool | str) -> Access:
     """Return what is known of a repository that a runtime token must also reach.
 
     Args:
@@ -54,18 +54,18 @@ def fate_of(reader: Reader, need: RepositoryNeed, response: Response | None, wri
     """
     name = repository(need.path, reader.host)
     if name is None or response is None:
-        return Unreached(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
+        return NoAccess(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
     problem = problem_at(reader, name, need.access, response)
     if problem is not None or need.access is Level.READ or writes is True:
         return problem
     if isinstance(writes, str):
-        return Unreached(Outcome.UNVERIFIED, writes)
+        return NoAccess(Outcome.UNVERIFIED, writes)
     return _lacks_for_all("write:repository", "push to", reader.host)
 
 
-def problem_at(reader: Reader, name: str, access: Level, response: Response) -> Fate:
+def problem_at(reader: Reader, name: str, access: Level, response: Response) -> Access:
     """Return why the token doesn't reach a repository, or isn't known to; None where it does."""
-    if isinstance(response, NoAnswer):
+    if isinstance(response, ProviderUnavailable):
         return response
     host, who = reader.host, reader.who
     if replies.missing(response) == "read:repository":
@@ -73,41 +73,41 @@ def problem_at(reader: Reader, name: str, access: Level, response: Response) -> 
     if replies.is_public_only(response):
         reason = f"says that this {DESCRIBED} reaches only what is public, which {{}} is not"
         remedy = f"Make one with access to private repositories, too: {links.tokens_page(host)}"
-        return Unreached(Outcome.INSUFFICIENT, reason, remedy)
+        return NoAccess(Outcome.INSUFFICIENT, reason, remedy)
     if (known := replies.policy(response)) is not None:
         reason = f"accepts this {DESCRIBED}, but keeps it out of {{}}, because {known.reason}"
-        return Unreached(Outcome.BLOCKED, reason, known.remedy)
+        return NoAccess(Outcome.BLOCKED, reason, known.remedy)
     if response.status == 451 and replies.is_giteas(response):  # a filter on the way sends such a page, too
         reason = "keeps everybody out of {} for legal reasons (451)"
-        return Unreached(
+        return NoAccess(
             Outcome.BLOCKED, reason, f"Ask the operators of {host.name} about it, or use another repository."
         )
     if response.status == 404 and not replies.is_giteas(response):
         reason = "answers 404 for {} in words that aren't Gitea's; a proxy between may keep it back"
-        return Unreached(Outcome.UNVERIFIED, reason)
+        return NoAccess(Outcome.UNVERIFIED, reason)
     if response.status == 404:
         reason = f"says 404 for {{}}: either not there, or not to be seen by {who}"
-        return Unreached(Outcome.UNVERIFIED, reason, unseen=True)
+        return NoAccess(Outcome.UNVERIFIED, reason, unseen=True)
     shown = _document(name, response)
     if shown is None:
         reason = f"answers {response.status} when asked for {{}}, which says nothing of the token"
-        return Unreached(Outcome.UNVERIFIED, reason)
+        return NoAccess(Outcome.UNVERIFIED, reason)
     right, verb = ("pull", "read") if access is Level.READ else ("push", "push to")
     may = _may(shown, right)
     if may is None:
-        return Unreached(Outcome.UNVERIFIED, f"does not tell whether {who} may {verb} {{}}")
+        return NoAccess(Outcome.UNVERIFIED, f"does not tell whether {who} may {verb} {{}}")
     if may:
         return None
     remedy = f"Give {who} that right: {links.collaborators(host, _current(reader, response) or name)}"
     if reader.restricted:
         remedy = f"Make a token for this repository, too: {links.tokens_page(host)}"
         who = "this token"
-    return Unreached(Outcome.INSUFFICIENT, f"says that {who} may not {verb} {{}}, as is needed", remedy)
+    return NoAccess(Outcome.INSUFFICIENT, f"says that {who} may not {verb} {{}}, as is needed", remedy)
 
 
-def _lacks_for_all(scope: str, verb: str, host: Host) -> Unreached:
+def _lacks_for_all(scope: str, verb: str, host: Host) -> NoAccess:
     reason = f"says that this {DESCRIBED} lacks {scope}, without which nobody may {verb} {{}}"
-    return Unreached(Outcome.INSUFFICIENT, reason, links.new_token(host, scope))
+    return NoAccess(Outcome.INSUFFICIENT, reason, links.new_token(host, scope))
 
 
 def warnings(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from webhook.providers import repositories
 from webhook.providers.base import Api, Reply
-from webhook.providers.concurrency import answers_of, both
+from webhook.providers.concurrency import gather_pair, outcomes
 from webhook.providers.findings import Question, RepositoryNeed
 from webhook.providers.gitea import links
 from webhook.providers.gitea.replies import Response
@@ -69,8 +69,8 @@ async def send_all(question: Question, api: Api, secret: str) -> Responses:
     wanted = [("GET", "/token"), ("GET", "/version"), *(_PROBES[scope] for scope in probed)]
     if name is not None:
         wanted.append(("GET", f"/repos/{name}"))
-    (itself, version, *rest), others = await both(
-        answers_of(*(send(*request) for request in wanted)), repositories.look(question, api, look)
+    (itself, version, *rest), others = await gather_pair(
+        outcomes(*(send(*request) for request in wanted)), repositories.probe(question, api, look)
     )
     named = None if name is None else rest.pop()
     return Responses(itself, version, dict(zip(probed, rest, strict=True)), named, others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitea import replies
 from webhook.providers.gitea.profile import DESCRIBED
@@ -40,7 +40,7 @@ def has(scope: str, responses: Responses, held: tuple[str, ...] | None) -> bool 
     response = responses.probes.get(scope)
     if response is None:
         return f"does not tell whether this {DESCRIBED} has {scope}"
-    if isinstance(response, NoAnswer):
+    if isinstance(response, ProviderUnavailable):
         return f"{response} when asked about {scope}"
     if replies.missing(response) == scope:
         return False
@@ -67,7 +67,7 @@ def _with_categories(responses: Responses) -> bool | str:
         return f"is version {number[0]}.{number[1]}, whose tokens have other scopes: these came with 1.20"
     if any(replies.names_categories(one) for one in responses.about_token):
         return True
-    if isinstance(responses.version, NoAnswer):
+    if isinstance(responses.version, ProviderUnavailable):
         return f"{responses.version} when asked for its version"
     return "does not say which version it is"
 

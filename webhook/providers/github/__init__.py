@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.providers.base import Api, RateLimit, Reply
-from webhook.providers.concurrency import Counted
+from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.providers.github import app, links, probed, replies, scoped
 from webhook.providers.github.profile import PROFILE
@@ -38,7 +38,7 @@ class GitHub:
 
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`. What kind a token is, its prefix says (GitHub docs: about authentication)."""
-        counted = Counted(api)
+        counted = CountingApi(api)
         answer = await self._inspect(question, counted)
         return replace(answer, requests=counted.requests)
 

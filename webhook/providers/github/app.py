@@ -12,8 +12,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from webhook.providers import repositories
-from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.concurrency import both, together
+from webhook.providers.base import Api, ProviderUnavailable, Reply
+from webhook.providers.concurrency import gather_all, gather_pair
 from webhook.providers.findings import (
     Answer,
     Facts,
@@ -44,7 +44,7 @@ _DESCRIBED = "GitHub App"
 _BACKDATED = 60
 _LIFETIME = 540
 
-_Others = Sequence[tuple[RepositoryNeed, Heard | NoAnswer | None]]
+_Others = Sequence[tuple[RepositoryNeed, Heard | ProviderUnavailable | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
@@ -80,13 +80,13 @@ async def inspect(
         return None if name is None else await installations.look(name, need, credential, get)
 
     wanted = _wanted(question, credential)
-    replied, others = await both(together(*map(get, wanted)), repositories.look(rest, api, look))
+    replied, others = await gather_pair(gather_all(*map(get, wanted)), repositories.probe(rest, api, look))
     answers = dict(zip(wanted, replied, strict=True))
     same = [(need, Heard(answers[f"/repos/{repository.named(question.path)}/installation"])) for need in here]
     if _may_be_several(question, credential, answers):
         more = [await get(installation_list.FIRST_PAGE)]
     else:
-        more = await together(*map(get, installation_list.more_pages(answers.get(installation_list.FIRST_PAGE))))
+        more = await gather_all(*map(get, installation_list.more_pages(answers.get(installation_list.FIRST_PAGE))))
     return judge(question, credential, answers, [*same, *others], more)
 
 
@@ -125,7 +125,7 @@ def judge(
         more: further pages of the App's installations, or the first one where it was asked for later.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
     about = answers["/app"]
     if about.status != 200:
@@ -154,7 +154,7 @@ def _not_accepted(question: Question, about: Reply) -> Answer:
     """What another answer than 200 means to a request for the App itself.
 
     Raises:
-        NoAnswer: nothing.
+        ProviderUnavailable: nothing.
     """
     facts = Facts("app", _DESCRIBED)
     if about.status == 401:
@@ -166,7 +166,7 @@ def _not_accepted(question: Question, about: Reply) -> Answer:
     refused = refusals.refusal(about, _DESCRIBED, question.host.web_url)
     if refused is None:
         clause = f"answers {about.status} when asked for the App, which says nothing of it"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     return same_for_all(question, refused[0], facts, remedy=refused[1])
 
 
@@ -198,7 +198,7 @@ class _App:
         account = plain(replies.login_of(installation.get("account")), secret=secret)
         granted = installation.get("permissions")
         if not isinstance(granted, Mapping):
-            raise NoAnswer("did not say what the App's installation was granted")
+            raise ProviderUnavailable("did not say what the App's installation was granted")
         name = repository.named(question.path)
         reply = answers.get(f"/repos/{name}/installation")
         warnings = redirects.warnings(question.host, name or "", reply)
@@ -260,11 +260,13 @@ def _refused_jwt(reply: Reply) -> str:
     """Why GitHub doesn't take what the App signed.
 
     Raises:
-        NoAnswer: because of its time, which is our clock's and says nothing of the App.
+        ProviderUnavailable: because of its time, which is our clock's and says nothing of the App.
     """
     text = replies.message_of(reply)
     if "expiration" in text or "issued at" in text or {"exp", "iat"} & set(text.split("'")):
-        raise NoAnswer(f"refuses what this {_DESCRIBED} signed because of its time: this machine's clock may be wrong")
+        raise ProviderUnavailable(
+            f"refuses what this {_DESCRIBED} signed because of its time: this machine's clock may be wrong"
+        )
     return f"refuses this {_DESCRIBED}: its App ID and private key don't belong together, or the key was deleted"
 
 
@@ -297,7 +299,7 @@ def _no_installation(
     """What it means that there is none.
 
     Raises:
-        NoAnswer: nothing.
+        ProviderUnavailable: nothing.
     """
     listing = answers.get(installation_list.FIRST_PAGE)
     listed = listing.body if listing is not None and listing.status == 200 else None
@@ -305,7 +307,7 @@ def _no_installation(
     odd = [one.status for one in found if one.status != 404 or one is listing or not replies.is_own(one)]
     if odd and listed != []:
         clause = f"answers {odd[0]} when asked for the App's installation, which says nothing of it"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     number = credential.installation_id
     remedy = "Install the App there."
     if number is not None:

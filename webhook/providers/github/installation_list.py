@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.github import replies
 from webhook.providers.github.installations import lacking, level_of
@@ -72,16 +72,16 @@ def read(pages: Sequence[Reply], begins: str, *, secret: str) -> Listed:
         begins: how the names of the accounts begin that count, in any letter case.
 
     Raises:
-        NoAnswer: one of them shows something else.
+        ProviderUnavailable: one of them shows something else.
     """
     rows = []
     for page in pages:
         if page.status != 200 or not isinstance(page.body, list):
             clause = f"answers {page.status} when asked for the App's installations, which says nothing of it"
-            raise NoAnswer(clause)
+            raise ProviderUnavailable(clause)
         for row in page.body:
             if not isinstance(row, Mapping) or not isinstance(row.get("permissions"), Mapping):
-                raise NoAnswer("did not say what each of the App's installations was granted")
+                raise ProviderUnavailable("did not say what each of the App's installations was granted")
             account = plain(replies.login_of(row.get("account")), secret=secret)
             if begins and not account.lower().startswith(begins.lower()):
                 continue

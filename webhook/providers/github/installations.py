@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webhook.providers.base import NoAnswer, Reply
-from webhook.providers.concurrency import answer_of
+from webhook.providers.base import ProviderUnavailable, Reply
+from webhook.providers.concurrency import outcome_of
 from webhook.providers.findings import GitHubAppCredential, Outcome, RepositoryNeed
 from webhook.providers.github import replies, repository
 from webhook.providers.github.vocabulary import display
-from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Requirement
 
 
@@ -25,7 +25,7 @@ class Heard:
     """
 
     installation: Reply
-    itself: Reply | NoAnswer | None = None
+    itself: Reply | ProviderUnavailable | None = None
 
 
 async def look(
@@ -34,13 +34,13 @@ async def look(
     """Ask which installation reaches a repository, and, where none does that will be used, whether anybody may read it.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
     reply = await get(f"/repos/{name}/installation")
     if need.access is not Level.READ or (_is_meant(credential, reply) and _suffices(reply.body, Level.READ)):
         return Heard(reply)
     # Whether GitHub shows an App's own JWT what is public, no documentation says. Where it doesn't, it stays open.
-    return Heard(reply, await answer_of(get(f"/repos/{name}")))
+    return Heard(reply, await outcome_of(get(f"/repos/{name}")))
 
 
 def level_of(told: object) -> Level | None:
@@ -94,7 +94,7 @@ class Used:
     described: str
     remedy: str
 
-    def fate(self, need: RepositoryNeed, heard: Heard) -> Fate:
+    def fate(self, need: RepositoryNeed, heard: Heard) -> Access:
         """What the replies for a repository mean."""
         itself, reply = heard.itself, heard.installation
         if isinstance(itself, Reply) and itself.status == 200 and _is_public(itself.body):
@@ -102,19 +102,19 @@ class Used:
         if _is_meant(self.credential, reply):
             return self._from(need, reply.body)
         if number_in(reply) is None and not (reply.status == 404 and replies.is_own(reply)):
-            return Unreached(Outcome.UNVERIFIED, f"answers {reply.status} when asked whether the App reaches {{}}")
+            return NoAccess(Outcome.UNVERIFIED, f"answers {reply.status} when asked whether the App reaches {{}}")
         return self._unreached(need, reply)
 
-    def _from(self, need: RepositoryNeed, installation: object) -> Unreached | None:
+    def _from(self, need: RepositoryNeed, installation: object) -> NoAccess | None:
         if isinstance(installation, Mapping) and installation.get("suspended_at"):
             reason = f"says that the installation of this {self.described} for {{}} is suspended"
-            return Unreached(Outcome.BLOCKED, reason, "Lift the suspension where the App is installed.")
+            return NoAccess(Outcome.BLOCKED, reason, "Lift the suspension where the App is installed.")
         if _suffices(installation, need.access):
             return None
         reason = f"says that this {self.described} lacks {display('contents', need.access)} for {{}}"
         return self._lack(need, reason)
 
-    def _unreached(self, need: RepositoryNeed, reply: Reply) -> Unreached:
+    def _unreached(self, need: RepositoryNeed, reply: Reply) -> NoAccess:
         """Why the installation isn't the one for the repository."""
         if reply.status == 200:
             return self._lack(need, "says that another installation of the App is the one for {}")
@@ -125,13 +125,13 @@ class Used:
         if not abroad and self.installation.get("repository_selection") == "selected":
             return self._lack(need, f"says that what was selected for this {self.described} doesn't include {{}}")
         reason = f"says 404 for the installation of this {self.described} at {{}}: either not there, or not installed"
-        return Unreached(Outcome.UNVERIFIED, reason)
+        return NoAccess(Outcome.UNVERIFIED, reason)
 
-    def _lack(self, need: RepositoryNeed, reason: str) -> Unreached:
+    def _lack(self, need: RepositoryNeed, reason: str) -> NoAccess:
         """A lack that is proven; to read, none is, unless nobody else may read it either."""
         if need.access is Level.READ:
-            return Unreached(Outcome.UNVERIFIED, f"{reason}, and doesn't show whether anybody may read that")
-        return Unreached(Outcome.INSUFFICIENT, reason, self.remedy)
+            return NoAccess(Outcome.UNVERIFIED, f"{reason}, and doesn't show whether anybody may read that")
+        return NoAccess(Outcome.INSUFFICIENT, reason, self.remedy)
 
 
 def _is_public(body: object) -> bool:

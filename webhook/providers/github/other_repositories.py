@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from webhook.providers import repositories
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.github import refusals, repository
-from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Role
 
 _T = TypeVar("_T")
-_NO_NAME = Unreached(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
+_NO_NAME = NoAccess(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
 
 
 def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
@@ -25,7 +25,7 @@ def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
     return here, replace(question, repositories=tuple(need for need in question.repositories if need not in here))
 
 
-def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *, secret: str) -> Fate:
+def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *, secret: str) -> Access:
     """Why the reply to ``GET /repos/…`` shows no repository; None where it does.
 
     Args:
@@ -33,22 +33,22 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *,
     """
     try:
         problem = blocked(question, reply, facts, secret=secret)
-    except NoAnswer as silence:
+    except ProviderUnavailable as silence:
         return silence
     if problem is not None:
         return problem
     if repository.is_missing(reply):
-        return Unreached(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or {hidden}", unseen=True)
+        return NoAccess(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or {hidden}", unseen=True)
     if not repository.is_shown(reply):
-        return Unreached(Outcome.UNVERIFIED, repository.unclear(reply))
+        return NoAccess(Outcome.UNVERIFIED, repository.unclear(reply))
     return None
 
 
-def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> Unreached | None:
+def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> NoAccess | None:
     """What other than a want of permission keeps the token from there, as GitHub tells it.
 
     Raises:
-        NoAnswer: it says nothing of this token.
+        ProviderUnavailable: it says nothing of this token.
     """
     if reply.status == 401:
         return None
@@ -56,40 +56,40 @@ def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> U
     if refused is None:
         return None
     finding, remedy = refused
-    return Unreached(finding.outcome, f"{finding.reason}, and so keeps it from {{}}", remedy)
+    return NoAccess(finding.outcome, f"{finding.reason}, and so keeps it from {{}}", remedy)
 
 
-def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> Unreached | None:
+def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> NoAccess | None:
     """Why nobody can write there, whatever a token holds."""
     if need.access is Level.READ:
         return None
     if body.get("archived") is True:
         remedy = f"Unarchive it: {question.host.web_url}/{need.name}/settings"
-        return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
+        return NoAccess(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
     if body.get("disabled") is True:
         remedy = "Ask the repository's owner to settle this with GitHub, or use another repository."
-        return Unreached(Outcome.INSUFFICIENT, "says that nobody can push to {} (disabled)", remedy)
+        return NoAccess(Outcome.INSUFFICIENT, "says that nobody can push to {} (disabled)", remedy)
     return None
 
 
 def without_push(
     question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, *, secret: str
-) -> Unreached | None:
+) -> NoAccess | None:
     """Why the account may not write there, or isn't known to, whatever its token holds."""
     if need.access is Level.READ:
         return None
     seen = repository.look(question, need.name, answers, facts, secret=secret)
     if (problem := seen.problem) is not None:
-        return Unreached(problem.outcome, f"{problem.reason}, and so keeps it from {{}}", seen.remedy)
+        return NoAccess(problem.outcome, f"{problem.reason}, and so keeps it from {{}}", seen.remedy)
     lack = seen.lack_of(repository.Rights(push=True))
-    return None if lack is None else Unreached(lack.outcome, lack.reason.removesuffix(", as is needed"), seen.remedy)
+    return None if lack is None else NoAccess(lack.outcome, lack.reason.removesuffix(", as is needed"), seen.remedy)
 
 
 def added(
     answer: Answer,
     question: Question,
-    learnt: Sequence[tuple[RepositoryNeed, _T | NoAnswer | None]],
-    fate: Callable[[RepositoryNeed, _T], Fate],
+    learnt: Sequence[tuple[RepositoryNeed, _T | ProviderUnavailable | None]],
+    fate: Callable[[RepositoryNeed, _T], Access],
     notes: Callable[[RepositoryNeed, _T], tuple[str, ...]],
 ) -> Answer:
     """The answer with what was learnt of these repositories.
@@ -101,16 +101,16 @@ def added(
     """
     here, _ = apart(question)
     told = answer.findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the repository that the URL names
-    fates: list[tuple[RepositoryNeed, Fate]] = []
+    fates: list[tuple[RepositoryNeed, Access]] = []
     warnings: list[str] = []
     for need, one in learnt:
-        if one is not None and not isinstance(one, NoAnswer):
+        if one is not None and not isinstance(one, ProviderUnavailable):
             warnings += notes(need, one)
         if told and need in here:
             continue
         if one is None:
             fates.append((need, _NO_NAME))
         else:
-            fates.append((need, one if isinstance(one, NoAnswer) else fate(need, one)))
+            fates.append((need, one if isinstance(one, ProviderUnavailable) else fate(need, one)))
     facts = repository.warned(answer.facts, warnings)
-    return repositories.add(replace(answer, facts=facts), question, fates)
+    return repositories.merge(replace(answer, facts=facts), question, fates)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Question
 from webhook.providers.github import repository
 from webhook.providers.text import plain
@@ -20,7 +20,9 @@ def may_end_inside(question: Question) -> bool:
     return question.open_ended and len(question.path) == 2 and repository.named(question.path) is not None
 
 
-def names_in(listing: Reply | NoAnswer | None, question: Question, *, secret: str) -> Iterator[tuple[str, bool]]:
+def names_in(
+    listing: Reply | ProviderUnavailable | None, question: Question, *, secret: str
+) -> Iterator[tuple[str, bool]]:
     """The listed repositories that the URL is for, and whether each is private; those of the very owner first.
 
     GitHub and Argo CD don't tell letter cases apart. Archived and disabled ones are left out: they prove nothing.
@@ -47,7 +49,7 @@ def _is_for(question: Question, name: list[str]) -> bool:
     return name[: len(whole)] == whole and all(name[len(whole)].startswith(one) for one in last)
 
 
-def taken_as_prefix(question: Question, listing: Reply | NoAnswer | None, *, secret: str) -> str:
+def taken_as_prefix(question: Question, listing: Reply | ProviderUnavailable | None, *, secret: str) -> str:
     """A warning that the URL names no repository, and what the token is judged for instead.
 
     Empty where nothing shows that the URL is a prefix: neither a repository whose name begins so nor a separator at its

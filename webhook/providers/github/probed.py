@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from webhook.providers import repositories
-from webhook.providers.base import Api, NoAnswer, Reply, TooLate
-from webhook.providers.concurrency import answer_of, both, together
+from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable, Reply
+from webhook.providers.concurrency import gather_all, gather_pair, outcome_of
 from webhook.providers.findings import (
     Answer,
     Facts,
@@ -24,7 +24,7 @@ from webhook.providers.github import links, other_repositories, prefixes, refusa
 from webhook.providers.github.probes import Probes, probe
 from webhook.providers.github.proofs import Proofs, prove
 from webhook.providers.github.vocabulary import display
-from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Requirement, union
 from webhook.providers.text import plain
 
@@ -42,7 +42,7 @@ _SHORT_LIVED = (
     "This {} lives for hours only; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
 )
 
-_Others = Sequence[tuple[RepositoryNeed, Probes | NoAnswer | None]]
+_Others = Sequence[tuple[RepositoryNeed, Probes | ProviderUnavailable | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
@@ -58,7 +58,7 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
         return None if name is None else await probe(name, _contents([need]), api, headers)
 
     own = _ask(question, credential, _contents(here), api, headers)
-    (identity, probed), others = await both(own, repositories.look(rest, api, look))
+    (identity, probed), others = await gather_pair(own, repositories.probe(rest, api, look))
     return judge(question, credential, identity, probed, [*((need, probed[0]) for need in here), *others])
 
 
@@ -81,20 +81,22 @@ async def _ask(
     async def look() -> list[Probes]:
         return [] if name is None else [await probe(name, needed, api, headers)]
 
-    async def list_repositories() -> Reply | NoAnswer | None:
+    async def list_repositories() -> Reply | ProviderUnavailable | None:
         if installation or (name is not None and not prefixes.may_end_inside(question)):
             return None
-        return await answer_of(api.send("GET", _PRIVATE, headers=headers))
+        return await outcome_of(api.send("GET", _PRIVATE, headers=headers))
 
-    identity, (probed, listing) = await both(api.send("GET", whose, headers=headers), both(look(), list_repositories()))
+    identity, (probed, listing) = await gather_pair(
+        api.send("GET", whose, headers=headers), gather_pair(look(), list_repositories())
+    )
     if probed and not (repository.is_missing(probed[0].found) and prefixes.may_end_inside(question)):
         return identity, probed
-    if isinstance(listing, NoAnswer) and not probed:
+    if isinstance(listing, ProviderUnavailable) and not probed:
         raise listing
     # Archived, disabled and public ones prove nothing.
     listed = prefixes.names_in(identity if installation else listing, question, secret=token)
     names = [one for one, private in listed if private][:_CANDIDATES]
-    others = await together(*(probe(candidate, needed, api, headers) for candidate in names))
+    others = await gather_all(*(probe(candidate, needed, api, headers) for candidate in names))
     return identity, [*probed, *others]
 
 
@@ -109,7 +111,7 @@ def judge(
         others: see `_Others`.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
     token = credential.token.get_secret_value()
     token_type, described = next(kind for prefix, kind in _KINDS.items() if token.startswith(prefix))
@@ -126,7 +128,7 @@ def judge(
         return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
     if identity.status != 200:
         clause = f"answers {identity.status} when asked whose token this is, which says nothing of it"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     account = plain(_account(identity, token_type), secret=token) or None
     facts = replace(facts, account=account)
 
@@ -191,7 +193,7 @@ def _unreached(question: Question, described: str, probed: list[Probes]) -> Find
         reason = f"shows this {described} no private repository{where} on which its permissions could be proven"
         return Finding(Outcome.UNVERIFIED, reason=reason)
     found = probed[0].found
-    if isinstance(found, NoAnswer):
+    if isinstance(found, ProviderUnavailable):
         reason = f"{found} when asked for {named}"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=found.transient, remedy=found.remedy)
     if repository.is_missing(found):
@@ -250,10 +252,10 @@ def _too_low(role: repository.Role, name: str, level: Level) -> str:
     return "may not push to {}" if needs.push and role.push is False else ""
 
 
-def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Fate:
+def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Access:
     """What the probes of a repository mean that the token must also reach."""
-    silent = next((reply for reply in probes.all if isinstance(reply, TooLate)), probes.found)
-    if isinstance(silent, NoAnswer):
+    silent = next((reply for reply in probes.all if isinstance(reply, DeadlineExceeded)), probes.found)
+    if isinstance(silent, ProviderUnavailable):
         return silent
     hidden = other_repositories.out_of_sight(question, silent, facts, _hidden(facts.described), secret=secret)
     if hidden is not None or not isinstance(silent.body, Mapping):
@@ -268,7 +270,7 @@ def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts
 
 def _unproven(
     question: Question, need: RepositoryNeed, probes: Probes, body: Mapping[object, object], facts: Facts
-) -> Unreached | None:
+) -> NoAccess | None:
     """Why a repository that the token sees can't be read, or written to, with it."""
     proofs = prove(probes, installation=facts.token_type == _INSTALLATION)
     permission = ("contents", need.access)
@@ -277,15 +279,15 @@ def _unproven(
     account = facts.account or "its account"
     if permission in proofs.refused and (low := _too_low(proofs.role, *permission)):
         remedy = repository.raise_role(question, need.name, account)
-        return Unreached(Outcome.INSUFFICIENT, f"says that {account} {low}", remedy)
+        return NoAccess(Outcome.INSUFFICIENT, f"says that {account} {low}", remedy)
     whose = f"this {facts.described}" + (f" of {facts.account}" if facts.account else "")
     what = display(*permission)
     if {permission, ("contents", Level.READ)} & proofs.absent:
         reason = f"says that {whose} lacks {what} for {{}}"
-        return Unreached(Outcome.INSUFFICIENT, reason, _remedy(question, facts.token_type))
+        return NoAccess(Outcome.INSUFFICIENT, reason, _remedy(question, facts.token_type))
     reason = f"leaves open whether {whose} has {what} for {{}} ({proofs.open.get(permission, 'it was not asked')})"
     transient = permission in proofs.open and proofs.transient
-    return Unreached(Outcome.UNVERIFIED, reason, transient=transient)
+    return NoAccess(Outcome.UNVERIFIED, reason, transient=transient)
 
 
 def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:

@@ -17,8 +17,8 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.concurrency import answers_of
+from webhook.providers.base import Api, ProviderUnavailable, Reply
+from webhook.providers.concurrency import outcomes
 from webhook.providers.requirements import Level, Requirement
 
 _NOWHERE = 4294967289  # far beyond any id that was given out, so that nothing can be hit
@@ -50,12 +50,12 @@ class Probes:
     """The replies for one repository: to itself, by permission and level, and to what changes what doesn't exist."""
 
     name: str
-    found: Reply | NoAnswer
-    replies: Mapping[tuple[str, Level], Reply | NoAnswer] = field(default_factory=dict)
-    absent: Mapping[str, Reply | NoAnswer] = field(default_factory=dict)
+    found: Reply | ProviderUnavailable
+    replies: Mapping[tuple[str, Level], Reply | ProviderUnavailable] = field(default_factory=dict)
+    absent: Mapping[str, Reply | ProviderUnavailable] = field(default_factory=dict)
 
     @property
-    def all(self) -> tuple[Reply | NoAnswer, ...]:
+    def all(self) -> tuple[Reply | ProviderUnavailable, ...]:
         """Every one of them."""
         return self.found, *self.replies.values(), *self.absent.values()
 
@@ -77,6 +77,6 @@ async def probe(name: str, needed: Requirement, api: Api, headers: dict[str, str
                 wanted[permission, Level.WRITE] = (method, path.format(random=secrets.token_hex(8)))
                 absent[permission] = _ABSENT[permission]
     asked = [("GET", ""), *wanted.values(), *absent.values()]
-    found, *answers = await answers_of(*(ask(*request) for request in asked))
+    found, *answers = await outcomes(*(ask(*request) for request in asked))
     first, second = answers[: len(wanted)], answers[len(wanted) :]
     return Probes(name, found, dict(zip(wanted, first, strict=True)), dict(zip(absent, second, strict=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.github import replies, repository
 from webhook.providers.github.probes import Probes
 from webhook.providers.github.repository import Role
@@ -48,7 +48,7 @@ def prove(probes: Probes, *, installation: bool) -> Proofs:
         second = probes.absent.get(permission) if level is not Level.READ else None
         if any(isinstance(one, Reply) and one.status in (403, 404) for one in (reply, second)):
             proofs.refused.add(key)
-        if isinstance(reply, NoAnswer):
+        if isinstance(reply, ProviderUnavailable):
             proofs.open[key] = f"GitHub {reply}"
             proofs.transient = proofs.transient or reply.transient
             continue

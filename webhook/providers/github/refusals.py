@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.github import replies
 from webhook.providers.text import plain
@@ -199,7 +199,7 @@ def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> 
         secret: the credential; an organisation's name that tells a part of it is not shown.
 
     Raises:
-        NoAnswer: it says nothing of this token.
+        ProviderUnavailable: it says nothing of this token.
     """
     if reply.status == 401:
         return _unauthorized(reply, described)
@@ -207,7 +207,7 @@ def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> 
     if policy is None:
         return None
     if policy.passes:
-        raise NoAnswer(policy.reason, transient=True)
+        raise ProviderUnavailable(policy.reason, transient=True)
     owner, name = _owner(reply, secret)
     reason = policy.reason.format(token=described, owner=owner, cause=_block(reply))
     page = policy.page.format(name=name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.base import ProviderUnavailable, RateLimit, Reply
 
 # Logins: letters, digits, single hyphens; underscores for managed users, [bot] for Apps (GitHub docs: usernames).
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,99})(?:\[bot\])?\Z")
@@ -109,13 +109,13 @@ def refuse_foreign(reply: Reply) -> None:
     """Take no 401 for a verdict on the credential that isn't GitHub's, or is about a request without any.
 
     Raises:
-        NoAnswer: it says nothing of the credential.
+        ProviderUnavailable: it says nothing of the credential.
     """
     message = message_of(reply)
     if not is_own(reply) and "bad credentials" not in message:
         clause = "answers 401 in words that aren't GitHub's; a proxy between may want a sign-in of its own"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     # What anonymous requests get (recorded responses; Enterprise Server in private mode).
     if message.startswith(("requires authentication", "must authenticate")):
         clause = "says that it received no credentials; a proxy between may remove the Authorization header"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)

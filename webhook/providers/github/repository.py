@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from webhook.providers.base import Api, NoAnswer, Reply, is_transient
-from webhook.providers.concurrency import answer_of, answers_of
+from webhook.providers.base import Api, ProviderUnavailable, Reply, is_transient
+from webhook.providers.concurrency import outcome_of, outcomes
 from webhook.providers.findings import Facts, Finding, Outcome, Question
 from webhook.providers.github import refusals, replies
 from webhook.providers.requirements import Level, Requirement
@@ -99,16 +99,16 @@ class Replies:
         listing: the account's repositories, asked for where the name may be the beginning of others and there is none.
     """
 
-    found: Reply | NoAnswer
-    hooks: Reply | NoAnswer | None = None
-    write: Reply | NoAnswer | None = None
-    listing: Reply | NoAnswer | None = None
+    found: Reply | ProviderUnavailable
+    hooks: Reply | ProviderUnavailable | None = None
+    write: Reply | ProviderUnavailable | None = None
+    listing: Reply | ProviderUnavailable | None = None
 
 
 async def ask(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -> Replies:
     """Ask for a repository, and in a second round for what the user's role there leaves open."""
-    found = await answer_of(api.send("GET", f"/repos/{name}", headers=headers))
-    if isinstance(found, NoAnswer) or not isinstance(found.body, Mapping) or not is_shown(found):
+    found = await outcome_of(api.send("GET", f"/repos/{name}", headers=headers))
+    if isinstance(found, ProviderUnavailable) or not isinstance(found.body, Mapping) or not is_shown(found):
         return Replies(found)
     role, base = role_in(found.body), found.moved or f"/repos/{name}"
     probes = {}
@@ -117,7 +117,7 @@ async def ask(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -
     if needed.push and role.push is False:
         path = f"{base}/contents/git-token-webhook-{secrets.token_hex(8)}"
         probes["write"] = api.send("PUT", path, headers=headers, json={})  # no content, so that nothing is written
-    answers = await answers_of(*probes.values())
+    answers = await outcomes(*probes.values())
     return Replies(found, **dict(zip(probes, answers, strict=True)))
 
 
@@ -177,9 +177,9 @@ class Seen:
             return Finding(Outcome.INSUFFICIENT, reason=f"says that {self.account} may not push to {{}}, as is needed")
         return self._open("push to {}", self.replies.write)
 
-    def _open(self, what: str, reply: Reply | NoAnswer | None) -> Finding:
+    def _open(self, what: str, reply: Reply | ProviderUnavailable | None) -> Finding:
         why = "its role there isn't shown"
-        if isinstance(reply, NoAnswer):
+        if isinstance(reply, ProviderUnavailable):
             why = f"GitHub {reply}"
         elif reply is not None:
             why = f"GitHub answers {reply.status}"
@@ -187,19 +187,19 @@ class Seen:
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply))
 
 
-def _is_refused(reply: Reply | NoAnswer | None, *, hinted: bool) -> bool:
+def _is_refused(reply: Reply | ProviderUnavailable | None, *, hinted: bool) -> bool:
     """Whether a probe was refused: as GitHub does it, unless the role already hints that it would be."""
     return isinstance(reply, Reply) and reply.status in (403, 404) and (hinted or replies.is_own(reply))
 
 
-def is_shown(reply: Reply | NoAnswer) -> bool:
+def is_shown(reply: Reply | ProviderUnavailable) -> bool:
     """Whether a reply to ``GET /repos/{name}`` shows a repository, and isn't just any document."""
     if not isinstance(reply, Reply) or reply.status != 200 or not isinstance(reply.body, Mapping):
         return False
     return isinstance(reply.body.get("full_name"), str)
 
 
-def is_missing(reply: Reply | NoAnswer) -> bool:
+def is_missing(reply: Reply | ProviderUnavailable) -> bool:
     """Whether GitHub itself says that there is no such repository, or none that the account may see."""
     if not isinstance(reply, Reply) or reply.status != 404:
         return False
@@ -228,7 +228,7 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
     def failed(finding: Finding, remedy: str = "") -> Seen:
         return Seen(name, account, answers, finding, remedy)
 
-    if isinstance(found, NoAnswer):
+    if isinstance(found, ProviderUnavailable):
         reason = f"{found} when asked for {name}"
         return failed(Finding(Outcome.UNVERIFIED, reason=reason, transient=found.transient, remedy=found.remedy))
     for reply in (found, answers.hooks, answers.write):
@@ -236,7 +236,7 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
             continue
         try:
             refused = refusals.refusal(reply, facts.described, question.host.web_url, secret=secret)
-        except NoAnswer as error:  # which leaves standing what the other reply said of the token itself
+        except ProviderUnavailable as error:  # which leaves standing what the other reply said of the token itself
             return failed(
                 Finding(Outcome.UNVERIFIED, reason=str(error), transient=error.transient, remedy=error.remedy)
             )
@@ -252,14 +252,14 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
     return Seen(now, account, answers, None, remedy, notes(question, name, found, secret=secret))
 
 
-def current_name(name: str, found: Reply | NoAnswer, *, secret: str) -> str:
+def current_name(name: str, found: Reply | ProviderUnavailable, *, secret: str) -> str:
     """The name that a repository has now, where GitHub redirected a request for `name` to it."""
     body = found.body if isinstance(found, Reply) and found.moved else None
     new = plain(body.get("full_name"), secret=secret, limit=201) if isinstance(body, Mapping) else ""
     return named(tuple(new.split("/"))) or name
 
 
-def notes(question: Question, name: str, found: Reply | NoAnswer, *, secret: str) -> tuple[str, ...]:
+def notes(question: Question, name: str, found: Reply | ProviderUnavailable, *, secret: str) -> tuple[str, ...]:
     """Warnings about a repository that stop no token: it was renamed or moved, is disabled, or is archived."""
     said = unexpected(question, name, found, secret=secret)
     if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("archived") is True:
@@ -268,7 +268,7 @@ def notes(question: Question, name: str, found: Reply | NoAnswer, *, secret: str
     return said
 
 
-def unexpected(question: Question, name: str, found: Reply | NoAnswer, *, secret: str) -> tuple[str, ...]:
+def unexpected(question: Question, name: str, found: Reply | ProviderUnavailable, *, secret: str) -> tuple[str, ...]:
     """The same without what is no news where a repository is only read."""
     new, host = current_name(name, found, secret=secret), question.host
     said = redirects.warnings(host, name, found, new if new != name else "")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from webhook.providers import repositories
-from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.concurrency import answer_of, both
+from webhook.providers.base import Api, ProviderUnavailable, Reply
+from webhook.providers.concurrency import gather_pair, outcome_of
 from webhook.providers.findings import (
     Answer,
     Facts,
@@ -21,11 +21,11 @@ from webhook.providers.findings import (
 from webhook.providers.github import links, other_repositories, prefixes, refusals, replies, repository
 from webhook.providers.github.repository import Rights, rights_for_scopes
 from webhook.providers.github.vocabulary import held
-from webhook.providers.repositories import Fate, Unreached
+from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Requirement, union
 from webhook.providers.text import plain
 
-_Others = Sequence[tuple[RepositoryNeed, repository.Replies | NoAnswer | None]]
+_Others = Sequence[tuple[RepositoryNeed, repository.Replies | ProviderUnavailable | None]]
 """The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
 
 
@@ -48,10 +48,10 @@ async def inspect(question: Question, credential: TokenCredential, api: Api, hea
         answers = await repository.ask(name, _rights_here(question, here), api, headers)
         if not repository.is_missing(answers.found) or not prefixes.may_end_inside(question):
             return answers
-        return replace(answers, listing=await answer_of(api.send("GET", prefixes.LISTING, headers=headers)))
+        return replace(answers, listing=await outcome_of(api.send("GET", prefixes.LISTING, headers=headers)))
 
-    own = both(api.send("GET", "/user", headers=headers), look_here())
-    (user, found), others = await both(own, repositories.look(rest, api, look))
+    own = gather_pair(api.send("GET", "/user", headers=headers), look_here())
+    (user, found), others = await gather_pair(own, repositories.probe(rest, api, look))
     return judge(question, credential, user, found, [*((need, found) for need in here), *others])
 
 
@@ -80,7 +80,7 @@ def judge(
         others: see `_Others`.
 
     Raises:
-        NoAnswer: nothing was learnt.
+        ProviderUnavailable: nothing was learnt.
     """
     token = credential.token.get_secret_value()
     oauth = token.startswith("gho_")
@@ -91,11 +91,11 @@ def judge(
         return same_for_all(question, finding, Facts("oauth" if oauth else "classic", described), remedy=remedy)
     if user.status != 200:
         clause = f"answers {user.status} when asked whose token this is, which says nothing of it"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     scopes = replies.scopes_of(user)
     if scopes is None:
         clause = "did not say which scopes this token has; a proxy between may have taken the header away"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     scopes = tuple(scope for scope in scopes if plain(scope, secret=token))
     facts = Facts(
         token_type="oauth" if oauth else "classic",
@@ -138,9 +138,9 @@ def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
     return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
 
 
-def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, secret: str) -> Fate:
+def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, secret: str) -> Access:
     """What the replies for a repository mean that the token must also reach."""
-    if isinstance(answers.found, NoAnswer):
+    if isinstance(answers.found, ProviderUnavailable):
         return answers.found
     account = facts.account or "its account"
     hidden = other_repositories.out_of_sight(
@@ -157,17 +157,17 @@ def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies,
 
 def _without_scope(
     question: Question, need: RepositoryNeed, body: Mapping[object, object], facts: Facts
-) -> Unreached | None:
+) -> NoAccess | None:
     """Why the scopes don't suffice there: code of a private repository is for `repo` alone (GitHub docs: scopes)."""
     holds = held(facts.holds)
     if "repo" in holds:
         return None
     private = repository.is_private(body)
     if private is None:
-        return Unreached(Outcome.UNVERIFIED, "doesn't say whether {} is private")
+        return NoAccess(Outcome.UNVERIFIED, "doesn't say whether {} is private")
     if not private and (need.access is Level.READ or "public_repo" in holds):
         return None
     scope = "repo" if private else "public_repo"
     verb = "read" if need.access is Level.READ else "push to"
     reason = f"says that this {facts.described} lacks {scope}, without which nobody may {verb} {{}}"
-    return Unreached(Outcome.INSUFFICIENT, reason, links.new_classic(question, scope))
+    return NoAccess(Outcome.INSUFFICIENT, reason, links.new_classic(question, scope))

@@ -22,13 +22,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.providers.base import Api, NoAnswer, RateLimit, Reply
-from webhook.providers.concurrency import Counted
+from webhook.providers.base import Api, ProviderUnavailable, RateLimit, Reply
+from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Question, TokenCredential, same_for_all
 from webhook.providers.gitlab import evaluate, links, replies, unsupported_tokens
 from webhook.providers.gitlab.profile import PROFILE
 from webhook.providers.gitlab.requests import Inquiry
-from webhook.providers.repositories import doubting
+from webhook.providers.repositories import with_uncertain
 
 
 class GitLab:
@@ -42,11 +42,11 @@ class GitLab:
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
         if not isinstance(question.credential, TokenCredential):
-            raise NoAnswer("has no GitHub Apps that it could be asked about")
+            raise ProviderUnavailable("has no GitHub Apps that it could be asked about")
         secret = question.credential.token.get_secret_value()
         if (shape := unsupported_tokens.known(secret)) is not None:
             return same_for_all(question, shape.finding, shape.facts, remedy=links.new_token(question))
-        counted = Counted(api)
+        counted = CountingApi(api)
         now = self._clock()
         heard, repositories = await Inquiry(question, secret, counted, now).ask()
 
@@ -55,7 +55,7 @@ class GitLab:
             reached = [one for need, one in told if need in asked.repositories]
             return evaluate.reach(asked, heard, reached, now, secret=secret)
 
-        answer = doubting(question, judge)
+        answer = with_uncertain(question, judge)
         return replace(answer, requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:

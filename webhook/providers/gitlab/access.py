@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webhook.providers.base import NoAnswer, Reply, is_transient
-from webhook.providers.concurrency import answers_of
+from webhook.providers.base import ProviderUnavailable, Reply, is_transient
+from webhook.providers.concurrency import outcomes
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitlab import git, granular, refusals, replies
 from webhook.providers.gitlab.owner import Owner
@@ -33,9 +33,9 @@ _ROLES = {REPORTER: "Reporter", DEVELOPER: "Developer"}
 _WRITING = frozenset({"api", "write_repository"})
 
 Get = Callable[[str], Coroutine[Any, Any, Reply]]
-"""Sends one GET request with the credential; raises `NoAnswer`."""
+"""Sends one GET request with the credential; raises `ProviderUnavailable`."""
 GetRefs = Callable[[str, bool], Coroutine[Any, Any, Reply]]
-"""Asks Git about a project's path, as for a push where the flag says so; raises `NoAnswer`."""
+"""Asks Git about a project's path, as for a push where the flag says so; raises `ProviderUnavailable`."""
 
 
 def level_for(requirement: Requirement) -> int:
@@ -183,7 +183,7 @@ class Reached:
         return _ROLES[self.needed]
 
 
-def see_project(path: str, needed: int, reply: Reply | NoAnswer, host: Host, *, secret: str) -> Reached:
+def see_project(path: str, needed: int, reply: Reply | ProviderUnavailable, host: Host, *, secret: str) -> Reached:
     """Return what the reply to ``GET /projects/:id`` says, where the token itself is accepted."""
     if isinstance(reply, Reply) and reply.status == 200:
         body = replies.mapping(reply)
@@ -211,7 +211,7 @@ def _moved(host: Host, path: str, reply: Reply, current: str) -> tuple[str, ...]
     return redirects.warnings(host, path, reply, current)
 
 
-def may_be_group(reply: Reply | NoAnswer) -> bool:
+def may_be_group(reply: Reply | ProviderUnavailable) -> bool:
     """Whether there is no project of that path that the user may see, so that the path may be a group's."""
     return isinstance(reply, Reply) and reply.status == 404
 
@@ -253,10 +253,10 @@ def _lineage(group: Mapping[object, object]) -> tuple[frozenset[int], bool]:
 _LEAVE_SLASHES = "Configure the proxy to leave encoded slashes (%2F) in paths as they are."
 
 
-def _unseen(path: str, needed: int, reply: Reply | NoAnswer, *, is_group: bool = False) -> Reached:
+def _unseen(path: str, needed: int, reply: Reply | ProviderUnavailable, *, is_group: bool = False) -> Reached:
     what = "the group " if is_group else ""
     remedy = ""
-    if isinstance(reply, NoAnswer):
+    if isinstance(reply, ProviderUnavailable):
         reason, remedy = f"{reply} when asked for {what}{path}", reply.remedy
     elif replies.lacks_scope(reply):
         return Reached(path, needed, unasked=True, is_group=is_group)
@@ -290,14 +290,14 @@ async def settle(reached: Reached, get: Get, get_refs: GetRefs) -> Reached:
     """Return the same with what else tells whether the account may work in a project, where its role looks too low.
 
     Raises:
-        NoAnswer: nothing else told it, because there was no answer.
+        ProviderUnavailable: nothing else told it, because there was no answer.
     """
     if not isinstance(reached.place, Project) or reached.enough:
         return reached
     number = reached.place.number
     # Two at most: a GitLab that ignores these parameters then doesn't list this one project alone by chance.
     query = f"min_access_level={reached.needed}&id_after={number - 1}&id_before={number + 1}&simple=true&per_page=2"
-    listed, refs = await answers_of(get(f"/projects?{query}"), get_refs(reached.current, not reached.reads_only))
+    listed, refs = await outcomes(get(f"/projects?{query}"), get_refs(reached.current, not reached.reads_only))
     if _lists_only(number, listed):
         return replace(reached, enough=True)
     if isinstance(refs, Reply):
@@ -305,12 +305,12 @@ async def settle(reached: Reached, get: Get, get_refs: GetRefs) -> Reached:
             return _kept_out(reached, known)
         if (allowed := git.allowed(refs)) is not None:
             return replace(reached, enough=allowed)
-    if isinstance(listed, NoAnswer):
+    if isinstance(listed, ProviderUnavailable):
         raise listed
     return reached
 
 
-def _lists_only(number: int, reply: Reply | NoAnswer) -> bool:
+def _lists_only(number: int, reply: Reply | ProviderUnavailable) -> bool:
     """Return whether a list has this one project alone, which shows that its filters were honoured."""
     found = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
     return isinstance(found, list) and [_id(one) for one in found] == [number]
@@ -336,7 +336,7 @@ async def see_group(
         calls.append(get(f"{group}/members/all/{user}"))
     if fine_grained:
         calls.append(get(f"{group}?with_projects=false"))
-    projects, *others = await answers_of(*calls)
+    projects, *others = await outcomes(*calls)
     level = (_level(others[0]) if user is not None else None) or 0
     place = _group(others[-1]) if fine_grained else None
     listed = projects.body if isinstance(projects, Reply) and projects.status == 200 else None
@@ -356,7 +356,7 @@ def _group_of(listed: object, path: str, *, secret: str) -> str:
     return group if group.count("/") == path.count("/") else ""
 
 
-def _level(reply: Reply | NoAnswer) -> int | None:
+def _level(reply: Reply | ProviderUnavailable) -> int | None:
     """A member's role, 0 for somebody who is none; None where that isn't told."""
     if isinstance(reply, Reply) and reply.status == 404 and replies.text_of(reply).startswith("404"):
         return 0
@@ -365,7 +365,7 @@ def _level(reply: Reply | NoAnswer) -> int | None:
     return replies.number(replies.mapping(reply).get("access_level"))
 
 
-def _group(reply: Reply | NoAnswer) -> Group | None:
+def _group(reply: Reply | ProviderUnavailable) -> Group | None:
     body = replies.mapping(reply) if isinstance(reply, Reply) and reply.status == 200 else {}
     number = replies.number(body.get("id"))
     return None if number is None else Group(number, *_lineage(body))

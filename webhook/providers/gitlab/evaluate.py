@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.gitlab import granular, links, oauth, pre_15_5, replies, site, token, unsupported_tokens
 from webhook.providers.gitlab.access import Project, Reached
@@ -33,7 +33,7 @@ def reach(
     """The answer.
 
     Raises:
-        NoAnswer: nothing was learnt of the token after all.
+        ProviderUnavailable: nothing was learnt of the token after all.
     """
     if isinstance(heard, Refused):
         return _refused(question, heard, secret=secret)
@@ -112,7 +112,7 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
         return _TOO_NARROW
     if finding.outcome is not Outcome.SUFFICIENT:
         return finding
-    if isinstance(heard.user, NoAnswer):
+    if isinstance(heard.user, ProviderUnavailable):
         reason = f"{heard.user} when asked whose token this is"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=heard.user.transient, remedy=heard.user.remedy)
     if heard.user is None or heard.owner != Owner() or _may_not_ask(heard.user):
@@ -121,7 +121,7 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
         return Finding(Outcome.UNVERIFIED, reason="did not say whose token this is, which may be a project's")
     try:
         refused = replies.refusal(heard.user, heard.owner.sort.described)
-    except NoAnswer as silence:
+    except ProviderUnavailable as silence:
         return Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient, remedy=silence.remedy)
     if refused is not None and refused.finding.outcome is Outcome.BLOCKED:
         return refused.finding

@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from urllib.parse import quote
 
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.gitlab import refusals, site
 from webhook.providers.hosts import Host
 
@@ -28,11 +28,11 @@ async def get_refs(host: Host, api: Api, secret: str, path: str, writes: bool) -
         path: the project's full path.
 
     Raises:
-        NoAnswer: there was none, or it isn't known where this GitLab has its repositories.
+        ProviderUnavailable: there was none, or it isn't known where this GitLab has its repositories.
     """
     root = site.root(host)
     if root is None:
-        raise NoAnswer("has its API elsewhere, so that Git can't be asked")
+        raise ProviderUnavailable("has its API elsewhere, so that Git can't be asked")
     service = "git-receive-pack" if writes else "git-upload-pack"
     # Any user name does, but OAuth tokens take this one (GitLab docs: api/oauth2, access Git over HTTPS).
     authorization = f"Basic {b64encode(f'oauth2:{secret}'.encode()).decode()}"

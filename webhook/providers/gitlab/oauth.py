@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from webhook.providers.base import Api, NoAnswer, Reply
+from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.findings import Facts, Question
 from webhook.providers.gitlab import replies, site
 from webhook.providers.gitlab.owner import Owner
@@ -20,11 +20,13 @@ async def ask(question: Question, api: Api, headers: dict[str, str]) -> Reply:
     """What GitLab says of an OAuth token.
 
     Raises:
-        NoAnswer: nothing, or nobody knows where it would.
+        ProviderUnavailable: nothing, or nobody knows where it would.
     """
     root = site.root(question.host)
     if root is None:
-        raise NoAnswer("knows this token as no personal access token, and its API isn't where OAuth tokens are told of")
+        raise ProviderUnavailable(
+            "knows this token as no personal access token, and its API isn't where OAuth tokens are told of"
+        )
     return await api.send("GET", f"{root}/oauth/token/info", headers=headers, from_root=True)
 
 
@@ -32,14 +34,14 @@ def grant(question: Question, reply: Reply, owner: Owner, now: datetime, *, secr
     """What an OAuth token may do, by the reply to ``GET /oauth/token/info`` (recorded).
 
     Raises:
-        NoAnswer: it is no OAuth token either, so that nothing is known of it.
+        ProviderUnavailable: it is no OAuth token either, so that nothing is known of it.
     """
     body = replies.mapping(reply)
     scopes = replies.scopes_of(body.get("scope", body.get("scopes"))) if reply.status == 200 else None
     if not isinstance(body.get("application"), Mapping):  # whatever else has a list of that name
         scopes = None
     if scopes is None:
-        raise NoAnswer("knows this token neither as a personal access token nor as an OAuth token")
+        raise ProviderUnavailable("knows this token neither as a personal access token nor as an OAuth token")
     scopes = tuple(scope for scope in scopes if plain(scope, secret=secret))
     seconds = replies.number(body.get("expires_in_seconds", body.get("expires_in")))
     end = None if seconds is None or seconds > 10**9 else now + timedelta(seconds=seconds)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from webhook.providers.base import Api, NoAnswer, Reply
-from webhook.providers.concurrency import together
+from webhook.providers.base import Api, ProviderUnavailable, Reply
+from webhook.providers.concurrency import gather_all
 from webhook.providers.findings import Facts, Finding, Outcome, Question
 from webhook.providers.gitlab import oauth, replies, unsupported_tokens
 from webhook.providers.gitlab.owner import Owner
@@ -59,7 +59,7 @@ async def ask(question: Question, itself: Reply, token: str, api: Api, headers: 
     """Ask what tells one scope from another.
 
     Raises:
-        NoAnswer: any of it brought nothing.
+        ProviderUnavailable: any of it brought nothing.
     """
     calls = [
         api.send("POST", "/projects", headers=headers),
@@ -71,7 +71,7 @@ async def ask(question: Question, itself: Reply, token: str, api: Api, headers: 
         calls.append(api.send("GET", "/version", headers=headers))
     if not unsupported_tokens.is_personal(token):
         calls.append(oauth.ask(question, api, headers))
-    creating, reading, *others = await together(*calls)
+    creating, reading, *others = await gather_all(*calls)
     return Heard(
         creating,
         reading,
@@ -84,7 +84,7 @@ def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) ->
     """Return what a token may do, as far as it can be found out; or why it is refused.
 
     Raises:
-        NoAnswer: it can't be found out that this is an older GitLab, or that the token is good at all.
+        ProviderUnavailable: it can't be found out that this is an older GitLab, or that the token is good at all.
     """
     _refuse_newer(heard.version)
     asked = [heard.creating, heard.reading, *([user] if user is not None else [])]
@@ -95,7 +95,9 @@ def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) ->
     may_read = _tells(heard.reading, allowed=heard.reading.status == 200)
     is_known = None if user is None else _tells(user, allowed=user.status == 200)
     if may_create is None and may_read is None and is_known is None:
-        raise NoAnswer("does not have what tells of tokens since GitLab 15.5, and nothing else tells of this one")
+        raise ProviderUnavailable(
+            "does not have what tells of tokens since GitLab 15.5, and nothing else tells of this one"
+        )
     holds = ("api",) if may_create else ("read_api",) if may_read else ("read_user",) if is_known else ()
     missing = {
         scope
@@ -122,7 +124,9 @@ def _refuse_newer(version: Reply | None) -> None:
     text = replies.mapping(version).get("version") if version is not None else None
     found = _VERSION.match(text) if isinstance(text, str) else None
     if found is not None and (int(found[1]), int(found[2])) >= SINCE:
-        raise NoAnswer("has no answer where every GitLab since 15.5 tells of tokens; a proxy between may keep it back")
+        raise ProviderUnavailable(
+            "has no answer where every GitLab since 15.5 tells of tokens; a proxy between may keep it back"
+        )
 
 
 def _tells(reply: Reply, *, allowed: bool) -> bool | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from webhook.providers.base import NoAnswer, RateLimit, Reply
+from webhook.providers.base import ProviderUnavailable, RateLimit, Reply
 from webhook.providers.findings import Finding, Outcome
 from webhook.providers.gitlab import refusals
 
@@ -87,7 +87,7 @@ def refusal(reply: Reply, described: str) -> Refused | None:
     """Return what a 401 or 403 that is about the token or its account means; None for everything else.
 
     Raises:
-        NoAnswer: it says nothing about this token.
+        ProviderUnavailable: it says nothing about this token.
     """
     if reply.status == 401:
         return _unauthorized(reply, described)
@@ -103,8 +103,8 @@ def refusal(reply: Reply, described: str) -> Refused | None:
     if reply.headers.get("content-type", "").startswith("text/plain"):
         # Rack::Attack, to addresses that failed too often (GitLab docs: security/rate_limits).
         clause = "answers 403 without a reason, as it does for a while after too many failed sign-ins"
-        raise NoAnswer(clause, transient=True)
-    raise NoAnswer("answers 403 without a reason")
+        raise ProviderUnavailable(clause, transient=True)
+    raise ProviderUnavailable("answers 403 without a reason")
 
 
 def _unauthorized(reply: Reply, described: str) -> Refused:
@@ -121,7 +121,9 @@ def _unauthorized(reply: Reply, described: str) -> Refused:
     if unexplained(reply):
         reason = _INVALID["bad access token"].format(described=described)
         return Refused(Finding(Outcome.INVALID, reason=reason), unknown=True)
-    raise NoAnswer("answers 401 in words that aren't GitLab's; a proxy between may want a sign-in of its own")
+    raise ProviderUnavailable(
+        "answers 401 in words that aren't GitLab's; a proxy between may want a sign-in of its own"
+    )
 
 
 def _blocked(known: refusals.Refusal, described: str) -> Refused:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from webhook.providers.base import Api, NoAnswer, Reply, TooLate
-from webhook.providers.concurrency import answers_of, both, together_in_time
+from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable, Reply
+from webhook.providers.concurrency import gather_pair, outcomes, outcomes_until
 from webhook.providers.findings import Outcome, Question, RepositoryNeed
 from webhook.providers.gitlab import access, git, oauth, owner, pre_15_5, replies, site, token
 from webhook.providers.gitlab.access import Reached
@@ -54,7 +54,7 @@ class Heard:
 
     way: Way
     owner: Owner
-    user: Reply | NoAnswer | None = None
+    user: Reply | ProviderUnavailable | None = None
     itself: Itself | None = None
     more: Reply | pre_15_5.Heard | None = None
     place: Reached | None = None
@@ -82,9 +82,9 @@ class Inquiry:
         """What is said of the token, and of each repository of the configuration.
 
         Raises:
-            NoAnswer: nothing was learnt of the token.
+            ProviderUnavailable: nothing was learnt of the token.
         """
-        return await both(self._ask_about_token(), self._ask_for_repositories())
+        return await gather_pair(self._ask_about_token(), self._ask_for_repositories())
 
     async def _get(self, path: str) -> Reply:
         return await self._api.send("GET", path, headers=self._headers)
@@ -102,15 +102,15 @@ class Inquiry:
             asked.append(self._get("/user"))
         if asks_for_project:
             asked.append(self._get(_project(self._path)))
-        first, *others = await answers_of(*asked)
-        if isinstance(first, NoAnswer):
+        first, *others = await outcomes(*asked)
+        if isinstance(first, ProviderUnavailable):
             raise first
         project = others.pop() if asks_for_project else None
         user = others.pop() if others else None
         return await self._ask_more(first, user, project)
 
     async def _ask_more(
-        self, first: Reply, user: Reply | NoAnswer | None, project: Reply | NoAnswer | None
+        self, first: Reply, user: Reply | ProviderUnavailable | None, project: Reply | ProviderUnavailable | None
     ) -> Heard | Refused:
         whose = owner.read(user, secret=self._secret) if isinstance(user, Reply) else Owner()
         itself = token.read(first, secret=self._secret) if first.status == 200 else None
@@ -125,13 +125,13 @@ class Inquiry:
             if way is Way.CLASSIC and not self._may_suffice(itself, whose):
                 return Heard(way, whose, user, itself)
         number = whose.number if itself is None or itself.user is None else itself.user
-        more, place = await both(
+        more, place = await gather_pair(
             self._ask_on(way, first, itself),
             self._ask_for_place(project, whose, number, fine_grained=way in (Way.FINE_GRAINED, Way.SILENT)),
         )
         return Heard(way, whose, user, itself, more, place)
 
-    def _other_way(self, first: Reply, user: Reply | NoAnswer | None) -> Way | Refused:
+    def _other_way(self, first: Reply, user: Reply | ProviderUnavailable | None) -> Way | Refused:
         """What follows from a reply to ``GET /personal_access_tokens/self`` that doesn't tell of the token."""
         if replies.not_personal(first):
             return Way.OAUTH
@@ -141,7 +141,7 @@ class Inquiry:
             return Way.OLDER
         if (refused := replies.refusal(first, owner.Sort.UNTOLD.described)) is not None:
             return Refused(refused)
-        raise NoAnswer(f"answers {first.status} when asked what this token is, which says nothing of it")
+        raise ProviderUnavailable(f"answers {first.status} when asked what this token is, which says nothing of it")
 
     def _may_suffice(self, itself: Itself, whose: Owner) -> bool:
         found = token.grant(self._question, itself, whose).findings
@@ -162,7 +162,7 @@ class Inquiry:
     # Places.
 
     async def _ask_for_place(
-        self, project: Reply | NoAnswer | None, whose: Owner, user: int | None, *, fine_grained: bool
+        self, project: Reply | ProviderUnavailable | None, whose: Owner, user: int | None, *, fine_grained: bool
     ) -> Reached | None:
         path = self._path
         if project is None:
@@ -176,10 +176,10 @@ class Inquiry:
             return seen if group.trouble is not None else group
         try:
             return await access.settle(seen, self._get, self._get_refs)
-        except NoAnswer as silence:
+        except ProviderUnavailable as silence:
             return self._see_project(path, self._needed, silence)
 
-    def _see_project(self, path: str, needed: int, reply: Reply | NoAnswer) -> Reached:
+    def _see_project(self, path: str, needed: int, reply: Reply | ProviderUnavailable) -> Reached:
         return access.see_project(path, needed, reply, self._question.host, secret=self._secret)
 
     async def _see_group(self, user: int | None, *, fine_grained: bool) -> Reached:
@@ -195,9 +195,9 @@ class Inquiry:
 
     async def _ask_for_repositories(self) -> list[Reached]:
         needs = self._question.repositories
-        found = await together_in_time(self._api.needed_by, *(self._ask_for_repository(need) for need in needs))
+        found = await outcomes_until(self._api.needed_by, *(self._ask_for_repository(need) for need in needs))
         return [
-            self._without_answer(need, one) if isinstance(one, NoAnswer) else one
+            self._without_answer(need, one) if isinstance(one, ProviderUnavailable) else one
             for need, one in zip(needs, found, strict=True)
         ]
 
@@ -207,9 +207,9 @@ class Inquiry:
         seen = self._see_project(path, access.level_of(need.access), reply)
         return await access.settle(seen, self._get, self._get_refs)
 
-    def _without_answer(self, need: RepositoryNeed, silence: NoAnswer) -> Reached:
+    def _without_answer(self, need: RepositoryNeed, silence: ProviderUnavailable) -> Reached:
         path, level = site.named(need.path, self._question.host), access.level_of(need.access)
-        if isinstance(silence, TooLate):
+        if isinstance(silence, DeadlineExceeded):
             return Reached(path, level, late=True)
         return self._see_project(path, level, silence)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Facts, Finding, Outcome, Question
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
@@ -50,12 +50,12 @@ def read(reply: Reply, *, secret: str) -> Itself:
     """What ``GET /personal_access_tokens/self`` says, or ``/personal_access_tokens/:id``.
 
     Raises:
-        NoAnswer: it doesn't say which scopes the token has.
+        ProviderUnavailable: it doesn't say which scopes the token has.
     """
     body = replies.mapping(reply)
     scopes = replies.scopes_of(body.get("scopes"))
     if scopes is None or replies.number(body.get("id")) is None:  # whatever else has a list of that name
-        raise NoAnswer("did not say which scopes this token has")
+        raise ProviderUnavailable("did not say which scopes this token has")
     return Itself(
         replies.number(body.get("id")),
         replies.number(body.get("user_id")),

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import anyio
 import httpcore
 
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -103,7 +103,7 @@ _EMBEDDING = (
 )
 
 
-class AddressRefused(NoAnswer):
+class AddressNotAllowed(ProviderUnavailable):
     """No address of the name may be connected to."""
 
     def __init__(self, clause: str) -> None:
@@ -168,7 +168,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first address of `host` that answers; the caller's own time-out ends a try that doesn't.
 
         Raises:
-            AddressRefused: it has no address that may be connected to.
+            AddressNotAllowed: it has no address that may be connected to.
             httpcore.ConnectError: the name isn't known, or no address answers.
         """
         addresses = await self.addresses(host)
@@ -178,13 +178,13 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         """The addresses of `host` that may be connected to, best one first, families taking turns.
 
         Raises:
-            AddressRefused: there are some, and none may be connected to.
+            AddressNotAllowed: there are some, and none may be connected to.
             httpcore.ConnectError: there is none.
         """
         found = [literal] if (literal := _literal(host)) else await self._look_up(host)
         allowed = [address for address in dict.fromkeys(found) if may_connect(address, declared=self._declared)]
         if not allowed:
-            raise AddressRefused(
+            raise AddressNotAllowed(
                 "resolves to an address that must not be connected to (link-local, multicast or metadata)"
                 if self._declared
                 else "resolves to a private or reserved address, which only a host declared under providers: may have"

@@ -39,7 +39,7 @@ import httpcore
 import msgspec
 
 from webhook import __version__
-from webhook.providers.base import Api, NoAnswer, Provider, RateLimit, Reply, TooLate
+from webhook.providers.base import Api, DeadlineExceeded, Provider, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.transport import intermediaries, redirects
 from webhook.providers.transport.addresses import CheckedBackend, Resolve, system_resolve
@@ -47,7 +47,7 @@ from webhook.providers.transport.connections import Connections, Endpoint, Excha
 from webhook.providers.transport.limits import HostThrottle, Limits, current_tenant
 from webhook.providers.transport.proxies import TunnelBackend, UnusableProxy, proxy_for
 from webhook.providers.transport.redirects import DOT_SEGMENT, PATH
-from webhook.providers.transport.trust import FileTrust, SystemTrust, Trust, TrustUnusable
+from webhook.providers.transport.trust import FileTrust, SystemTrust, Trust, TrustUnavailable
 from webhook.providers.urls import MalformedUrl, parse_host
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ class ProviderClient:
         # Reading the system's authorities takes tens of milliseconds, which no request should have to wait for.
         try:
             await asyncio.to_thread(self._system_trust.context)
-        except TrustUnusable:
+        except TrustUnavailable:
             pass  # whoever needs them is told
         return self
 
@@ -145,7 +145,7 @@ class ProviderClient:
         """The host's connections, made when first needed; to be used at once, while they are the newest.
 
         Raises:
-            NoAnswer: its API has no address that we could use.
+            ProviderUnavailable: its API has no address that we could use.
         """
         if (connections := self._hosts.get(host)) is not None:
             self._hosts.move_to_end(host)
@@ -155,7 +155,7 @@ class ProviderClient:
         try:
             proxy = proxy_for(endpoint.host, endpoint.port, self._environment)
         except UnusableProxy as error:
-            raise NoAnswer(f"can't be asked: {error}") from None
+            raise ProviderUnavailable(f"can't be asked: {error}") from None
         backend: httpcore.AsyncNetworkBackend
         if proxy is not None:
             backend = TunnelBackend(proxy, self._proxy_trust, declared=host.declared)
@@ -190,14 +190,14 @@ def _endpoint(host: Host) -> Endpoint:
         url = urlsplit(host.api_url)
         authority = parse_host(url.netloc)
     except MalformedUrl as error:
-        raise NoAnswer(f"can't be asked: its API URL {error}") from None
+        raise ProviderUnavailable(f"can't be asked: its API URL {error}") from None
     except ValueError:
-        raise NoAnswer("can't be asked: its API URL is no URL") from None
+        raise ProviderUnavailable("can't be asked: its API URL is no URL") from None
     if url.scheme != "https":
-        raise NoAnswer("can't be asked: its API URL doesn't begin with https://")
+        raise ProviderUnavailable("can't be asked: its API URL doesn't begin with https://")
     if url.query or url.fragment or not PATH.match(f"/{url.path}"):
         clause = "can't be asked: its API URL has something after its path, or a path with odd characters"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     name, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         name, port = authority, "443"
@@ -219,10 +219,10 @@ class _Failure:
     """A try that brought nothing.
 
     Attributes:
-        clause: the text of the `NoAnswer` that it will be.
+        clause: the text of the `ProviderUnavailable` that it will be.
         result: as for `OnRequest`.
         retry: whether another try may bring more.
-        transient, remedy: as of the `NoAnswer`.
+        transient, remedy: as of the `ProviderUnavailable`.
     """
 
     clause: str
@@ -282,16 +282,16 @@ class _HostApi:
             outcome = await self._follow(connections, request)
         if isinstance(outcome, _Failure):
             if outcome.result == "timeout":
-                raise TooLate(outcome.clause)
-            raise NoAnswer(outcome.clause, transient=outcome.transient, remedy=outcome.remedy)
+                raise DeadlineExceeded(outcome.clause)
+            raise ProviderUnavailable(outcome.clause, transient=outcome.transient, remedy=outcome.remedy)
         return outcome
 
     def _refuse_while_paused(self) -> None:
         throttle = self._client._throttle
         if seconds := throttle.pauses.remaining(self._host.api_url, self._credential):
-            raise NoAnswer(_limited(seconds), transient=True)
+            raise ProviderUnavailable(_limited(seconds), transient=True)
         if seconds := throttle.failed_logins.remaining(self._host.api_url, self._tenant, self._credential):
-            raise NoAnswer(
+            raise ProviderUnavailable(
                 "was not asked, because it has just refused too many tokens from the same namespace; it may be asked"
                 f" about others from there in {math.ceil(seconds)} s",
                 transient=True,
@@ -317,7 +317,7 @@ class _HostApi:
                 prefix=endpoint.prefix,
                 profile=profile,
             )
-        except NoAnswer as refusal:
+        except ProviderUnavailable as refusal:
             return _failure_of(refusal)
         outcome = await self._with_retry(connections, replace(request, path=path), end, window)
         if isinstance(outcome, _Redirect):
@@ -362,7 +362,7 @@ class _HostApi:
             # Around everything: an answer that drips a byte a second takes no longer than one that doesn't come.
             with scope:
                 return await self._exchange(connections, request, hurried)
-        except NoAnswer as refusal:
+        except ProviderUnavailable as refusal:
             return _failure_of(refusal)
         except Exception as error:
             return _failure(error)
@@ -407,7 +407,7 @@ class _HostApi:
         try:
             body = await _body(exchange, headers, limit)
             value = _decoded(body, headers)
-        except NoAnswer:
+        except ProviderUnavailable:
             if status != 429 and (found := intermediaries.recognise(status, headers, body)) is not None:
                 raise found from None
             # Where a 4xx says nothing readable its status still does, and the provider knows what. Unless it claims
@@ -458,7 +458,7 @@ def _request(
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
         clause = "can't be asked about this credential: it holds characters that HTTP headers can't carry"
-        raise NoAnswer(clause)
+        raise ProviderUnavailable(clause)
     return _Request(method, path, sent, content, from_root, raw)
 
 
@@ -474,7 +474,7 @@ async def _body(exchange: Exchange, headers: Mapping[str, str], limit: int) -> b
     """The decompressed body.
 
     Raises:
-        NoAnswer: it is too large, cut off, or in an encoding that we didn't ask for.
+        ProviderUnavailable: it is too large, cut off, or in an encoding that we didn't ask for.
     """
     decoder = _Decoder(headers.get("content-encoding", "").strip().lower(), limit)
     await exchange.read(decoder.feed)
@@ -485,7 +485,7 @@ async def _beginning(exchange: Exchange, headers: Mapping[str, str], limit: int)
     """The decompressed body; of one that is too large, as much as we are willing to read.
 
     Raises:
-        NoAnswer: it is cut off, or in an encoding that we didn't ask for.
+        ProviderUnavailable: it is cut off, or in an encoding that we didn't ask for.
     """
     decoder = _Decoder(headers.get("content-encoding", "").strip().lower(), limit)
     try:
@@ -495,7 +495,7 @@ async def _beginning(exchange: Exchange, headers: Mapping[str, str], limit: int)
     return decoder.finish()
 
 
-class _TooLarge(NoAnswer):
+class _TooLarge(ProviderUnavailable):
     """A body has more than the limit."""
 
 
@@ -504,7 +504,7 @@ class _Decoder:
 
     def __init__(self, encoding: str, limit: int) -> None:
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise NoAnswer("answered in an encoding that was not asked for")
+            raise ProviderUnavailable("answered in an encoding that was not asked for")
         self._limit = limit
         self._decoded = bytearray()
         self._deflate = encoding == "deflate"
@@ -534,11 +534,11 @@ class _Decoder:
                 return self._inflater.decompress(data, room)
             except zlib.error:
                 pass
-        raise NoAnswer("answered with compressed data that can't be read")
+        raise ProviderUnavailable("answered with compressed data that can't be read")
 
     def finish(self) -> bytes:
         if self._inflater is not None and self._fed and not self._inflater.eof:
-            raise NoAnswer("answered with compressed data that was cut off", transient=True)
+            raise ProviderUnavailable("answered with compressed data that was cut off", transient=True)
         return bytes(self._decoded)
 
 
@@ -548,15 +548,15 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if "json" not in media_type:
         named = media_type if media_type in _NAMED_TYPES else "something else"
-        raise NoAnswer(f"answered with {named} where JSON was expected")
+        raise ProviderUnavailable(f"answered with {named} where JSON was expected")
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
-    raise NoAnswer("answered with JSON that can't be read")
+    raise ProviderUnavailable("answered with JSON that can't be read")
 
 
-def _failure_of(refusal: NoAnswer) -> _Failure:
+def _failure_of(refusal: ProviderUnavailable) -> _Failure:
     return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
 
 

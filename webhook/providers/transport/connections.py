@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import anyio
 import httpcore
 
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 from webhook.providers.transport.fair_queue import Turns
 from webhook.providers.transport.trust import Trust
 
@@ -139,13 +139,13 @@ class Connections:
             tenant: on whose behalf; tenants take turns (see `Turns`).
 
         Raises:
-            NoAnswer: `deadline` (of the loop's clock) came first.
+            ProviderUnavailable: `deadline` (of the loop's clock) came first.
         """
         self._users += 1
         try:
             if not await self._turns.take(tenant, deadline):
                 clause = "was not asked in time, because too many other requests to it are under way"
-                raise NoAnswer(clause, transient=True)
+                raise ProviderUnavailable(clause, transient=True)
             try:
                 yield
             finally:
@@ -175,7 +175,7 @@ class Connections:
             forgiving_cancellation: a cancellation is no sign of a bad connection.
 
         Raises:
-            NoAnswer: there is nobody who may be connected to.
+            ProviderUnavailable: there is nobody who may be connected to.
             Exception: whatever httpcore raises.
         """
         endpoint = self.endpoint

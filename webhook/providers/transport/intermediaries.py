@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 
 LONGEST = 1 << 14
 """Bytes of a page that are looked at. Titles and errors stand at its beginning."""
@@ -22,11 +22,11 @@ _OWN_404 = (
     "(AllowEncodedSlashes NoDecode and nocanon in Apache, proxy_pass without a path in nginx)."
 )
 
-CLIENT_CERTIFICATE = NoAnswer(
+CLIENT_CERTIFICATE = ProviderUnavailable(
     "wants a TLS client certificate, which this webhook does not send", remedy=_NO_CERTIFICATE
 )
 """Also what TLS itself says (RFC 8446, certificate_required)."""
-HANDSHAKE_FAILED = NoAnswer(
+HANDSHAKE_FAILED = ProviderUnavailable(
     "refuses the TLS handshake: it may want a client certificate, or share no cipher with this webhook",
     remedy=_NO_CERTIFICATE,
 )
@@ -176,7 +176,9 @@ PAGES: tuple[Page, ...] = (
 _SIGN_IN = ("<title>sign in", "<title>log in", "<title>login", "<title>single sign-on", 'name="samlrequest"')
 
 
-def recognise(status: int, headers: Mapping[str, str], body: bytes = b"", *, raw: bool = False) -> NoAnswer | None:
+def recognise(
+    status: int, headers: Mapping[str, str], body: bytes = b"", *, raw: bool = False
+) -> ProviderUnavailable | None:
     """Return what a response means that doesn't come from the provider; None for every other one.
 
     Args:
@@ -186,12 +188,14 @@ def recognise(status: int, headers: Mapping[str, str], body: bytes = b"", *, raw
     text = body[:LONGEST].decode("utf-8", "replace").lower()
     page = next((page for page in PAGES if page.matches(status, headers, text)), None)
     if page is not None:
-        return NoAnswer(page.clause, remedy=page.remedy)
+        return ProviderUnavailable(page.clause, remedy=page.remedy)
     if not _is_html(headers):
         return None
     if status < 400 and any(word in text for word in _SIGN_IN):
         clause = "answered with an HTML sign-in page where its API should answer"
-        return NoAnswer(clause, remedy="Check apiUrl of the host, and have API requests pass without that sign-in.")
+        return ProviderUnavailable(
+            clause, remedy="Check apiUrl of the host, and have API requests pass without that sign-in."
+        )
     if status == 404 and not raw and text:
-        return NoAnswer("answered 404 with an HTML page, and not in the words of its API", remedy=_OWN_404)
+        return ProviderUnavailable("answered 404 with an HTML page, and not in the words of its API", remedy=_OWN_404)
     return None

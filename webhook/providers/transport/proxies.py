@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 import anyio
 import httpcore
 
-from webhook.providers.base import NoAnswer
-from webhook.providers.transport.addresses import AddressRefused, CheckedBackend, may_connect
+from webhook.providers.base import ProviderUnavailable
+from webhook.providers.transport.addresses import AddressNotAllowed, CheckedBackend, may_connect
 from webhook.providers.transport.trust import Trust
 
 
-class ProxyRefused(NoAnswer):
+class ProxyRejected(ProviderUnavailable):
     """The proxy is there and won't connect us."""
 
 
@@ -129,18 +129,18 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
         """The stream inside a fresh tunnel to ``host:port``.
 
         Raises:
-            AddressRefused: `host` is itself an address that must not be connected to.
-            ProxyRefused: the proxy won't connect us.
+            AddressNotAllowed: `host` is itself an address that must not be connected to.
+            ProxyRejected: the proxy won't connect us.
             httpcore.ProxyError: the proxy can't be reached, or breaks off.
         """
         try:
             if not may_connect(ip_address(host.strip("[]")), declared=self._declared):
-                raise AddressRefused("is an address that must not be connected to")
+                raise AddressNotAllowed("is an address that must not be connected to")
         except ValueError:
             pass  # a name, which the proxy resolves
         try:
             return await self._tunnel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        except (httpcore.NetworkError, httpcore.ProtocolError, AddressRefused):
+        except (httpcore.NetworkError, httpcore.ProtocolError, AddressNotAllowed):
             # What went wrong with the proxy must not read as if it had gone wrong with the provider.
             raise httpcore.ProxyError from None
 
@@ -164,6 +164,6 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
         connection = httpcore.AsyncHTTP11Connection(url.origin, stream)
         response = await connection.handle_async_request(httpcore.Request("CONNECT", url, headers=headers))
         if not 200 <= response.status <= 299:
-            raise ProxyRefused(f"could not be reached through the proxy, which answered with status {response.status}")
+            raise ProxyRejected(f"could not be reached through the proxy, which answered with status {response.status}")
         tunnel: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
         return tunnel

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urljoin, urlsplit
 
-from webhook.providers.base import NoAnswer, Reply
+from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.hosts import Host
 from webhook.providers.profile import Profile
 from webhook.providers.urls import MalformedUrl, parse_host
@@ -42,7 +42,7 @@ def target(location: str, *, path: str, from_root: bool, authority: str, prefix:
         prefix: the base path of the API, without a slash at the end.
 
     Raises:
-        NoAnswer: the redirect must not be followed.
+        ProviderUnavailable: the redirect must not be followed.
     """
     asked = path if from_root else prefix + path
     moved = _path_on_origin(location, f"https://{authority}{asked}", authority)
@@ -56,13 +56,13 @@ def target(location: str, *, path: str, from_root: bool, authority: str, prefix:
     if rest is None or rest != _rest(moved, base, pattern):
         raise _not_a_repository()
     if moved == path:
-        raise NoAnswer("answered with a redirect that leads back to itself", remedy=REMEDY)
+        raise ProviderUnavailable("answered with a redirect that leads back to itself", remedy=REMEDY)
     return moved
 
 
 def _path_on_origin(location: str, asked: str, authority: str) -> str:
     """The path and query that `location` names on the origin of the URL `asked`."""
-    malformed = NoAnswer("answered with a redirect without a usable address", remedy=REMEDY)
+    malformed = ProviderUnavailable("answered with a redirect without a usable address", remedy=REMEDY)
     if not location or len(location) > LONGEST or not re.fullmatch(r"[!-\[\]-~]+", location) or "#" in location:
         raise malformed
     try:
@@ -74,18 +74,18 @@ def _path_on_origin(location: str, asked: str, authority: str) -> str:
     except (ValueError, MalformedUrl):  # also userinfo, which would be another credential
         raise malformed from None
     if url.scheme == "http":
-        raise NoAnswer("answered with a redirect to plain HTTP, which is not followed", remedy=REMEDY)
+        raise ProviderUnavailable("answered with a redirect to plain HTTP, which is not followed", remedy=REMEDY)
     if url.scheme != "https" or origin != authority:
-        raise NoAnswer("answered with a redirect to another host, which is not followed", remedy=REMEDY)
+        raise ProviderUnavailable("answered with a redirect to another host, which is not followed", remedy=REMEDY)
     path = f"{url.path}?{url.query}" if url.query else url.path
     if not PATH.match(path) or DOT_SEGMENT.search(path):
         raise malformed
     return path
 
 
-def _not_a_repository() -> NoAnswer:
+def _not_a_repository() -> ProviderUnavailable:
     clause = "answered with a redirect to something other than a moved repository, which is not followed"
-    return NoAnswer(clause, remedy=REMEDY)
+    return ProviderUnavailable(clause, remedy=REMEDY)
 
 
 def _rest(path: str, base: str, pattern: re.Pattern[str] | None) -> str | None:

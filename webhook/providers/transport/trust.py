@@ -10,20 +10,20 @@ from typing import Protocol
 
 import certifi
 
-from webhook.providers.base import NoAnswer
+from webhook.providers.base import ProviderUnavailable
 
 PROTOCOLS = ("h2", "http/1.1")
 """What a connection to a provider offers to speak."""
 
 
-class TrustUnusable(NoAnswer):
+class TrustUnavailable(ProviderUnavailable):
     """The certificates to check a host's with can't be had."""
 
     def __init__(self, clause: str) -> None:
         super().__init__(clause)
 
 
-class CaFileUnusable(TrustUnusable):
+class InvalidCaFile(TrustUnavailable):
     """The caFile of a host can't be used.
 
     Attributes:
@@ -42,7 +42,7 @@ class Trust(Protocol):
         """A context to verify hosts with: the same object as long as the authorities are the same.
 
         Raises:
-            TrustUnusable: the authorities can't be read.
+            TrustUnavailable: the authorities can't be read.
         """
         ...
 
@@ -77,7 +77,7 @@ class FileTrust:
         """See `Trust`. One `stat` as long as the file is the same."""
         try:
             return self._newest()
-        except TrustUnusable:
+        except TrustUnavailable:
             if self._context is None:
                 raise
             return self._context  # `app` watches the file and reports it
@@ -90,7 +90,7 @@ class FileTrust:
                 return self._context
             pem = self._path.read_bytes()
         except OSError as error:
-            raise CaFileUnusable("is missing" if isinstance(error, FileNotFoundError) else "can't be read") from None
+            raise InvalidCaFile("is missing" if isinstance(error, FileNotFoundError) else "can't be read") from None
         if self._context is None or pem != self._pem:
             context = context_from_pem(pem)
             context.set_alpn_protocols(PROTOCOLS)
@@ -103,7 +103,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
     """A client's context that believes these authorities alone.
 
     Raises:
-        CaFileUnusable: there is no certificate in it.
+        InvalidCaFile: there is no certificate in it.
     """
     # Not `create_default_context(cadata=…)`: it takes an empty file for "none given" and believes the whole system's.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -111,7 +111,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
         # Comments between certificates may be in any encoding; cadata must be ASCII.
         context.load_verify_locations(cadata=pem.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError):
-        raise CaFileUnusable("holds no PEM certificate, or a broken one") from None
+        raise InvalidCaFile("holds no PEM certificate, or a broken one") from None
     return _settled(context)
 
 
@@ -122,7 +122,7 @@ def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContex
     authorities at all (some minimal images, python.org's macOS builds), certifi's are taken.
 
     Raises:
-        TrustUnusable: what the variables name doesn't exist.
+        TrustUnavailable: what the variables name doesn't exist.
     """
     file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -137,7 +137,7 @@ def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContex
             context.load_verify_locations(cafile=certifi.where())
     except (OSError, ssl.SSLError):
         # Falling back to other authorities would believe more than the operator said.
-        raise TrustUnusable(
+        raise TrustUnavailable(
             "can't be asked, because the certificates that SSL_CERT_FILE or SSL_CERT_DIR name can't be read"
         ) from None
     return _settled(context)
