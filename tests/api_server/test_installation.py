@@ -399,18 +399,6 @@ def test_the_night_s_commands_do_what_the_guide_says(cluster: Cluster, manifests
     wait_until(lambda: not is_refused())
 
 
-def test_a_key_that_is_still_needed_stays_in_the_cluster_too(tmp_path: Path) -> None:
-    """The guide's last two commands, as somebody pastes them: the second waits for the first to succeed."""
-    (command,) = re.findall(r"^git-token-webhook keys retire .*?(?=^```)", GUIDE, re.MULTILINE | re.DOTALL)
-    for name, ends_with in (("git-token-webhook", 2), ("kubectl", 0)):
-        program = tmp_path / name
-        program.write_text(f'#!/bin/sh\necho "$0" >> {tmp_path}/called\nexit {ends_with}\n')
-        program.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
-    subprocess.run(["sh", "-c", command], env=environment, check=False)
-    assert (tmp_path / "called").read_text().splitlines() == [str(tmp_path / "git-token-webhook")]
-
-
 # --- Breaking it ------------------------------------------------------------------------------------------------------
 
 BUNDLE = b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
