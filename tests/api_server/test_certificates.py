@@ -88,7 +88,7 @@ def test_without_the_right_it_says_so(here: Lab) -> None:
     path = kubeconfig_without_rights(here.control_plane, here.names.namespace, here.folder)
     ended = here.run("certs", "ensure", *here.flag, kubeconfig=path)
     assert ended.returncode == 3
-    assert "are not in place: the API server answers 403." in ended.stdout
+    assert "are not ready: the API server answers 403." in ended.stdout
 
 
 # --- Renewed and rolled -----------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_a_roll_by_hand_is_ended_by_the_servers(here: Lab, github: Simulation) -
     begun = here.run("certs", "rotate", "--ca", *here.flag, *here.lifetimes)
     assert begun.returncode == 0, begun.stdout
     assert "Published 2 CAs" in begun.stdout
-    assert "goes on from here in 2s" in begun.stdout
+    assert "continues in 2s" in begun.stdout
     wait_until(lambda: here.serial(server) != before, 30, message="a certificate of the new CA")
     assert server.is_ready()
     assert certificates_in(here.bundle()) == 2
@@ -252,9 +252,9 @@ def test_the_key_ring_is_made_once_and_rotated(here: Lab) -> None:
     running = [here.start("keys", "ensure", "--secret", place) for _ in range(4)]
     ended = [one.wait() for one in running]
     assert [one.returncode for one in ended] == [0] * 4, "".join(one.stdout for one in ended)
-    assert "".join(one.stdout for one in ended).count("Made the Secret") == 1
+    assert "".join(one.stdout for one in ended).count("Created the Secret") == 1
     before = here.place.stored(f"{here.names.name}-keys")
-    assert "stays as it is" in here.run("keys", "ensure", "--secret", place).stdout
+    assert "exists already" in here.run("keys", "ensure", "--secret", place).stdout
     assert here.place.stored(f"{here.names.name}-keys") == before
 
     admin = here.control_plane.kubeconfig()
@@ -268,7 +268,7 @@ def test_the_key_ring_is_made_once_and_rotated(here: Lab) -> None:
     assert [key["state"] for key in listed] == ["active", "waiting"]
     early = here.run("keys", "rotate", "--secret", place, kubeconfig=admin)
     assert early.returncode == 2
-    assert "isn't in use before" in early.stdout
+    assert "is not active before" in early.stdout
 
 
 def test_what_is_shown(here: Lab) -> None:

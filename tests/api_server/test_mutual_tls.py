@@ -129,4 +129,4 @@ def test_a_name_needs_a_ca() -> None:
     flags = ["--tls-cert", "x", "--tls-key", "x", "--client-name", "kube-apiserver"]
     ended = Running(["serve", *flags], Path("/")).wait()
     assert ended.returncode == 2
-    assert "it needs --client-ca" in json.dumps(ended.stdout)
+    assert "--client-name needs --client-ca" in json.dumps(ended.stdout)

@@ -169,7 +169,7 @@ class TestReseal:
             cluster.create(name, {"token": cluster.sealed(token), "note": "kept"})
         result = cluster.reseal()
         assert result.exit_code == 0, result.output
-        assert f"Moved 5 values of 5 Secrets to the key {cluster.kid(NEW)} ({NEW})." in result.output
+        assert f"Resealed 5 values of 5 Secrets with the key {cluster.kid(NEW)} ({NEW})." in result.output
         for name, token in tokens.items():
             assert (cluster.sealed_by(name), cluster.token(name), cluster.value(name, "note")) == (NEW, token, "kept")
             assert token not in result.output
@@ -181,7 +181,7 @@ class TestReseal:
         before = cluster.stored("some")
         result = cluster.reseal()
         assert (result.exit_code, cluster.stored("some")) == (0, before)
-        assert "Nothing to move" in result.output
+        assert "Nothing to reseal" in result.output
 
     def test_a_dry_run_writes_nothing(self, cluster: Cluster) -> None:
         """It names what would be moved, and says by its exit code that there is something."""
@@ -189,7 +189,7 @@ class TestReseal:
         before = cluster.stored("some")
         result = cluster.reseal("-n", cluster.namespace, "--dry-run")
         assert result.exit_code == 1
-        assert f"{cluster.namespace}/some: 1 value\n1 value of 1 Secret would be moved" in result.output
+        assert f"{cluster.namespace}/some: 1 value\n1 value of 1 Secret would be resealed" in result.output
         assert cluster.stored("some") == before
 
     def test_a_terminal_sees_progress_and_a_file_the_rest(self, cluster: Cluster) -> None:
@@ -262,7 +262,7 @@ class TestReseal:
         os.utime(cluster.keys / NEW)
         result = cluster.reseal()
         assert result.exit_code == 0
-        assert f"{NEW} isn't in use before" in result.output
+        assert f"{NEW} is not active before" in result.output
         assert cluster.sealed_by("some") == OLD
 
     def test_who_may_not_write_is_told(self, cluster: Cluster) -> None:
@@ -272,9 +272,9 @@ class TestReseal:
         result = cluster.reseal(user="bob")
         assert result.exit_code == 3
         assert f"{cluster.namespace}/some: the API server answers 403." in result.output
-        assert "Moved nothing to the key" in result.output
+        assert "Resealed nothing with the key" in result.output
         everywhere = cluster.reseal("-A", user="bob")
-        assert (everywhere.exit_code, "can't be listed: the API server answers 403" in everywhere.stderr) == (3, True)
+        assert (everywhere.exit_code, "cannot be listed: the API server answers 403" in everywhere.stderr) == (3, True)
 
     def test_server_side_apply_goes_on_without_a_conflict(self, cluster: Cluster) -> None:
         """We want nothing of the fields that we changed: they stay with those who applied them."""
@@ -334,9 +334,9 @@ class TestReseal:
     def test_wrong_usage_names_what_is_right(self, cluster: Cluster) -> None:
         """Everything is never moved by a slip."""
         for arguments, reason in (
-            (("--dry-run",), "say which Secrets"),
-            (("-A", "-n", cluster.namespace), "say which Secrets"),
-            (("some",), "said as NAMESPACE/NAME"),
+            (("--dry-run",), "name the Secrets"),
+            (("-A", "-n", cluster.namespace), "name the Secrets"),
+            (("some",), "name the Secret as NAMESPACE/NAME"),
             ((f"{cluster.namespace}/absent",), "there is no Secret"),
         ):
             result = cluster.reseal(*arguments)
@@ -421,10 +421,10 @@ class TestUnseal:
         cluster.allow("alice", READ_SECRETS)
         refused = cluster.unseal("one", user="alice")
         assert (refused.exit_code, refused.stdout) == (3, "")
-        assert "can't be written: the API server answers 403" in refused.stderr
+        assert "cannot be written: the API server answers 403" in refused.stderr
         forced = cluster.unseal("one", "--without-event", user="alice")
         assert (forced.exit_code, forced.stdout) == (0, token)
-        assert "can't be written" in forced.stderr
+        assert "cannot be written" in forced.stderr
         assert token not in refused.stderr + forced.stderr
 
     def test_a_key_that_is_the_token_is_not_told(self, cluster: Cluster) -> None:
@@ -439,7 +439,7 @@ class TestUnseal:
         cluster.create("one", {"token": cluster.sealed(new_token())})
         result = cluster.unseal("one", user="bob")
         assert (result.exit_code, result.stdout) == (3, "")
-        assert "can't be read: the API server answers 403" in result.stderr
+        assert "cannot be read: the API server answers 403" in result.stderr
 
     def test_what_there_is_not(self, cluster: Cluster) -> None:
         """No such Secret, no such key, nothing sealed: wrong usage, each with its reason."""
@@ -513,7 +513,7 @@ class TestRingInSecret:
         assert cluster.reseal().exit_code == 0
         assert is_bound(cluster.value("one"))
         assert cluster.token("one") == token
-        assert "Nothing to move" in cluster.reseal().output
+        assert "Nothing to reseal" in cluster.reseal().output
 
 
 class TestRetire:
@@ -543,7 +543,7 @@ class TestRetire:
         """It may be another one than that whose values the key has sealed, and a lost key opens nothing any more."""
         result = cluster.retire(OLD, "--settled")
         assert isinstance(result.exception, ConfigurationError)
-        assert "may be another cluster" in str(result.exception)
+        assert "may be the wrong cluster" in str(result.exception)
         assert (cluster.keys / OLD).exists()
 
     def test_not_a_key_in_use(self, cluster: Cluster) -> None:

@@ -84,7 +84,7 @@ class TestSet:
             timeout=60,
             env={**os.environ, "LC_ALL": locale},
         )
-        assert (result.returncode, result.stderr) == (2, b"git-token-webhook: standard input is no text\n")
+        assert (result.returncode, result.stderr) == (2, b"git-token-webhook: standard input is not text\n")
 
     def test_a_kind_of_host_that_is_none(self, desk: Desk) -> None:
         """Nobody would know where the token belongs."""
@@ -101,7 +101,7 @@ class TestSet:
         """The Secret stays what it was, and its labels and annotations are the new token's."""
         accepted(desk.place.apply(runtime_secret(github.good_token())))
         new = github.good_token()
-        done(desk.set(RUNTIME, new + "\n"), "The token in", "is replaced.", "github.com knows it as a classic token")
+        done(desk.set(RUNTIME, new + "\n"), "The token in", "is replaced.", "github.com accepts it as a classic token")
         assert desk.data(RUNTIME)["password"] == new
         assert desk.place.marks(RUNTIME)["validation"] == "passed"
 
@@ -165,7 +165,7 @@ class TestSet:
     def test_no_token_is_wrong_usage(self, desk: Desk) -> None:
         """Nobody stores an empty token."""
         result = desk.set(USERS, "\n", "--user", "alice")
-        assert (result.returncode, "brings no token" in result.stderr) == (2, True)
+        assert (result.returncode, "standard input is empty" in result.stderr) == (2, True)
 
     def test_a_terminal_doesnt_show_what_is_typed(self, desk: Desk, github: Simulation) -> None:
         """As for any password."""

@@ -14,12 +14,12 @@ from webhook.errors import ConfigurationError
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["-n", "team"], "-n: not with --watch"),
-        (["-A", "-o", "json", "--since", "7d"], "--since, --output: not with --watch"),
-        (["-A", "--applications"], "--applications: not with --watch"),
-        (["-A", "--context", "a", "--context", "b"], "--context: not with --watch"),
+        (["-n", "team"], "-n: not valid with --watch"),
+        (["-A", "-o", "json", "--since", "7d"], "--since, --output: not valid with --watch"),
+        (["-A", "--applications"], "--applications: not valid with --watch"),
+        (["-A", "--context", "a", "--context", "b"], "--context: not valid with --watch"),
         (["-A", "--interval", "never"], "--interval: write a duration"),
-        (["-A", "--interval", "1ms"], "a second at least"),
+        (["-A", "--interval", "1ms"], "at least one second"),
         (["-A", "--lease", "nothing"], "--lease: write NAMESPACE/NAME"),
         (["-A", "--health-listen", "nowhere"], "'nowhere' is no address"),
         (["-A", "--rule", "nonsense"], "there is no rule 'nonsense'"),

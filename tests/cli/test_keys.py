@@ -78,7 +78,7 @@ class TestGenerate:
     def test_a_ring_is_never_overwritten(self, folder: Path) -> None:
         """What its keys have sealed would be lost."""
         before = {file.name: file.read_bytes() for file in folder.iterdir()}
-        assert "isn't empty" in refused("generate", folder)
+        assert "is not empty" in refused("generate", folder)
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
     def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
@@ -104,14 +104,14 @@ class TestRotate:
     def test_the_old_key_is_in_use_until_the_new_one_is_everywhere(self, folder: Path) -> None:
         """It says so, and so does the list."""
         (old,) = keys_of(folder)
-        assert f"Until then {old.name} does" in run("rotate", folder)
+        assert f"Until then {old.name} is active" in run("rotate", folder)
         states = [key["state"] for key in json.loads(run("list", folder, "-o", "json"))]
         assert states == ["active", "waiting"]
 
     def test_one_at_a_time(self, folder: Path) -> None:
         """A replica that starts takes all but the last key for known, so that the one before must be."""
         run("rotate", folder)
-        assert "isn't in use before" in refused("rotate", folder, "--name", "9999")
+        assert "is not active before" in refused("rotate", folder, "--name", "9999")
         assert len(keys_of(folder)) == 2
 
     @pytest.mark.parametrize("name", ["0", "../other", ".hidden", "a b", "x" * 254])
@@ -124,7 +124,7 @@ class TestRotate:
         """No date sorts after this: the user has to choose a name."""
         write_key(tmp_path / "keys", "main")
         make_older(tmp_path / "keys")
-        assert "say --name" in refused("rotate", tmp_path / "keys")
+        assert "set --name" in refused("rotate", tmp_path / "keys")
         run("rotate", tmp_path / "keys", "--name", "main-2")
         assert [file.name for file in keys_of(tmp_path / "keys")] == ["main", "main-2"]
 

@@ -99,10 +99,10 @@ async def test_a_recording_replays(providers: Simulation, config: Path, tmp_path
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "say what to explain"),
-        (("a/b", "--host", "github.com"), "say what to explain"),
+        ((), "name what to explain"),
+        (("a/b", "--host", "github.com"), "name what to explain"),
         (("--host", "github.com", "--kind", "gitlab"), "is declared as github"),
-        (("--host", "git.acme.dev", "--kind", "svn"), "there is no kind svn"),
+        (("--host", "git.acme.dev", "--kind", "svn"), "unknown kind svn"),
     ],
 )
 def test_wrong_usage_is_named(words: tuple[str, ...], says: str, config: Path) -> None:

@@ -65,7 +65,7 @@ def test_it_answers_at_a_glance(open_page: Open) -> None:
     expect(page.locator(".strip a")).to_have_count(4)
     expect(page.locator(".breakdown h2")).to_have_text(["By state", "By provider", "By role"])
     expect(page.locator(".next li")).to_have_count(6)
-    expect(page.get_by_role("img", name="Tokens by month of their end")).to_be_visible()
+    expect(page.get_by_role("img", name="Tokens by month of expiry")).to_be_visible()
 
 
 def test_entries_are_filtered_by_what_is_chosen(open_page: Open) -> None:
@@ -88,14 +88,14 @@ def test_the_end_is_a_filter(open_page: Open) -> None:
     """What ends within a month, and what nobody knows of."""
     found = cluster()
     page = open_page(found)
-    page.get_by_label("Ends").select_option("30")
+    page.get_by_label("Expires").select_option("30")
     soon = [
         one
         for one in found.rows
         if one.expires_at and 0 <= (one.expires_at.date() - found.finished_at.date()).days <= 30
     ]
     expect(status(page)).to_have_text(f"{len(soon)} of 140 entries")
-    page.get_by_label("Ends").select_option("unknown")
+    page.get_by_label("Expires").select_option("unknown")
     expect(status(page)).to_have_text(f"{sum(one.expires_at is None for one in found.rows)} of 140 entries")
 
 
@@ -117,7 +117,7 @@ def test_a_figure_leads_to_its_entries(open_page: Open) -> None:
     expect(page.get_by_label("State")).to_have_value("invalid")
     page.locator(".strip a.warning").click()
     expect(page.get_by_label("State")).to_have_value("")
-    expect(status(page)).to_contain_text(": deserve a look")
+    expect(status(page)).to_contain_text(": have warnings")
 
 
 def test_headings_sort_both_ways(open_page: Open) -> None:
@@ -195,7 +195,7 @@ def test_with_scripts_there_is_one_table_of_entries(open_page: Open) -> None:
 def test_an_incomplete_run_says_so_on_top(open_page: Open) -> None:
     """Before any number."""
     page = open_page(report(problems=("The API server went away.",)))
-    expect(page.get_by_role("heading", name="This run isn’t complete")).to_be_visible()
+    expect(page.get_by_role("heading", name="This run is not complete")).to_be_visible()
     expect(page.get_by_text("The API server went away.")).to_be_visible()
 
 

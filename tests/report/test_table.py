@@ -54,7 +54,7 @@ def test_a_finding_says_what_to_do_and_where() -> None:
     """The way on, after what is wrong."""
     text = shown(report(replace(row(message="It lacks repo."), remedy="https://github.com/settings/tokens/new")))
     assert "It lacks repo." in text
-    assert "→ Make a token that has what is missing" in text
+    assert "→ Create a token with what is missing" in text
     assert "https://github.com/settings/tokens/new" in text
 
 
@@ -70,7 +70,7 @@ def test_who_replaces_a_token_needs_not_write_the_secret_once_more() -> None:
     """The webhook sees it then; of a good one that it has never seen, it isn't self-evident."""
     never = [replace(row(outcome), attested=Attested.NEVER) for outcome in (Outcome.INVALID, Outcome.UNVERIFIED)]
     texts = [shown(report(one)) for one in never]
-    assert ["Write the Secret once more" in text for text in texts] == [False, True]
+    assert ["Write the Secret again" in text for text in texts] == [False, True]
 
 
 def test_a_manifest_is_named_with_its_line() -> None:
@@ -82,7 +82,7 @@ def test_a_manifest_is_named_with_its_line() -> None:
 def test_the_same_token_elsewhere_is_told() -> None:
     """Who replaces it wants to know where else."""
     text = shown(report(*(replace(row(name=f"copy-{number}"), token=1) for number in range(3))))
-    assert text.count("The same token stands in 2 more places.") == 3
+    assert text.count("The same token is in 2 more entries.") == 3
 
 
 def test_what_was_not_looked_at_and_why() -> None:
@@ -97,14 +97,14 @@ def test_what_was_not_looked_at_and_why() -> None:
 def test_an_incomplete_run_says_so() -> None:
     """It must not look like a whole one."""
     text = shown(report(problems=("The API server went away.",)))
-    assert "This run isn't complete" in text
+    assert "This run is not complete" in text
     assert "The API server went away." in text
 
 
 def test_the_summary_says_what_the_webhook_has_not_checked() -> None:
     """Also where the tokens are good."""
     changed = replace(row(Outcome.SUFFICIENT, severity=Severity.WARNING), attested=Attested.CHANGED)
-    assert "Entries: 1 changed behind its back." in shown(report(changed))
+    assert "Entries: 1 changed without the webhook." in shown(report(changed))
 
 
 def test_the_view_of_tokens_says_who_holds_which() -> None:

@@ -1,4 +1,4 @@
-"""``git-token-webhook check`` and ``audit``: what people type, and how it ends."""
+"""The commands ``check`` and ``audit``, with their options, output and exit codes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ View = Literal["findings", "tokens"]
 
 Keys = Annotated[
     Path | None,
-    typer.Option(help="The webhook's key ring, which opens sealed tokens; without, encryption.keysDir of --config."),
+    typer.Option(help="Key ring that opens sealed tokens. Defaults to encryption.keysDir of --config."),
 ]
-Output = Annotated[Format, typer.Option("--output", "-o", help="The form of the report.")]
-OutputFile = Annotated[Path | None, typer.Option(help="Write the report there, and a summary to standard output.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
+OutputFile = Annotated[Path | None, typer.Option(help="File for the report. Standard output gets a summary.")]
 FailOn = Annotated[
     list[str] | None,
     typer.Option(
-        help="What ends with exit code 1, separated by commas: error (what the webhook would refuse), warning, "
+        help="Findings that cause exit code 1, separated by commas: error (the webhook would deny it), warning, "
         "expiring, never-attested, changed, applications, not-looked-at, an outcome such as invalid, or none. "
         "[default: error,applications]"
     ),
@@ -45,26 +45,32 @@ FailOn = Annotated[
 
 
 def _of_watch(name: str, text: str) -> Any:
-    """An option of the audit that has no end; each can be set by the environment as well, as containers like it."""
+    """Return an option of `audit --watch`, which an environment variable can set as well."""
     return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}", rich_help_panel="With --watch")
 
 
-Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Questions to one host at the same time.")]
+Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Concurrent token checks per host.")]
 
 
 def check(
-    paths: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-...", help="Manifests; - reads standard input.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="FILE|DIR|-...", help="Manifest files or folders; - reads standard input.")
+    ],
     config: Config = None,
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace of Secrets that name none.")] = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of Secrets that name none.")] = "",
     keys: Keys = None,
     output: Output = "table",
     output_file: OutputFile = None,
-    view: Annotated[View, typer.Option(help="In the table: what is wrong, or who holds which token.")] = "findings",
+    view: Annotated[
+        View, typer.Option(help="Content of the table: findings, or all tokens with their holders.")
+    ] = "findings",
     fail_on: FailOn = None,
     concurrency: Concurrency = 8,
-    timeout: Annotated[str, typer.Option(help="How long all of it may take; then the rest is unverified.")] = "10m",
+    timeout: Annotated[
+        str, typer.Option(help="Time limit for the run. What is not checked by then is unverified.")
+    ] = "10m",
 ) -> None:
-    """Judge the Secrets in manifests as the webhook would, before anybody applies them."""
+    """Check the Secrets in manifests as the webhook would, before you apply them."""
     from webhook.audit.check import check as run
     from webhook.audit.fail_on import DEFAULT, parse
     from webhook.audit.progress import Shown
@@ -91,68 +97,81 @@ def check(
 
 def audit(
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="The Secrets of a namespace; repeatable.")
+        list[str] | None, typer.Option("--namespace", "-n", help="Namespace to audit; repeatable.")
     ] = None,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
-    selector: Annotated[str, typer.Option("--selector", "-l", help="Only Secrets with these labels.")] = "",
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Audit all namespaces.")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="Label selector for Secrets.")] = "",
     rule: Annotated[
-        list[str] | None, typer.Option(help="Only Secrets that this rule of the configuration matches; repeatable.")
+        list[str] | None,
+        typer.Option(help="Audit only Secrets that this rule of the configuration matches; repeatable."),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Only Secrets written since: a duration such as 7d, or a time such as 2026-11-23T12:00:00Z."),
+        typer.Option(
+            help="Audit only Secrets written since then: a duration such as 7d, or a time such as 2026-11-23T12:00:00Z."
+        ),
     ] = None,
     applications: Annotated[
-        bool, typer.Option("--applications", help="Say which Argo CD Applications would fail to sync, and why.")
+        bool, typer.Option("--applications", help="Also report which Argo CD Applications would fail to sync, and why.")
     ] = False,
     config: Config = None,
     keys: Keys = None,
     output: Output = "table",
     output_file: OutputFile = None,
-    view: Annotated[View, typer.Option(help="In the table: what is wrong, or who holds which token.")] = "findings",
+    view: Annotated[
+        View, typer.Option(help="Content of the table: findings, or all tokens with their holders.")
+    ] = "findings",
     fail_on: FailOn = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Keep there what is found, and go on from what an interrupted audit has left there."),
+        typer.Option(help="Checkpoint file. An interrupted audit continues from it."),
     ] = None,
     concurrency: Concurrency = 8,
     timeout: Annotated[
-        str, typer.Option(help="How long all of it may take, rate limits waited out; then the rest is unverified.")
+        str,
+        typer.Option(
+            help="Time limit for the run, including waits for rate limits. What is not checked by then is unverified."
+        ),
     ] = "2h",
     watch: Annotated[
         bool,
-        _of_watch("WATCH", "Go on for ever: keep reports, Events and metrics of all Secrets up to date; needs -A."),
+        _of_watch(
+            "WATCH", "Run continuously, and keep reports, Events and metrics of all Secrets up to date. Needs -A."
+        ),
     ] = False,
     interval: Annotated[
-        str, _of_watch("INTERVAL", "How often each Secret is judged anew; sooner as its end nears.")
+        str,
+        _of_watch(
+            "INTERVAL", "How often to check each Secret. Checks are more frequent shortly before a token expires."
+        ),
     ] = "6h",
     look_again: Annotated[
-        str, _of_watch("LOOK_AGAIN", "How soon to look again for a kind of reports that isn't there.")
+        str, _of_watch("LOOK_AGAIN", "How often to look for a report API that the cluster does not serve yet.")
     ] = "1m",
     lease: Annotated[
-        str, _of_watch("LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas does so.")
+        str, _of_watch("LEASE", "NAMESPACE/NAME of the Lease that elects the active replica.")
     ] = "git-token-webhook/git-token-webhook-audit",
     lease_duration: Annotated[
-        str, _of_watch("LEASE_DURATION", "How soon another replica takes over from one that has died.")
+        str, _of_watch("LEASE_DURATION", "How soon another replica takes over when the leader fails.")
     ] = "15s",
-    health_listen: Annotated[str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "[::]:8080",
-    log_format: Annotated[
-        Literal["json", "text"], _of_watch("LOG_FORMAT", "One JSON object a line, or text.")
-    ] = "json",
+    health_listen: Annotated[
+        str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")
+    ] = "[::]:8080",
+    log_format: Annotated[Literal["json", "text"], _of_watch("LOG_FORMAT", "Format of log lines.")] = "json",
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], _of_watch("LOG_LEVEL", "Lines below this are left out.")
+        Literal["debug", "info", "warning", "error"], _of_watch("LOG_LEVEL", "Lowest level of log lines.")
     ] = "info",
     kubeconfig: Kubeconfig = None,
     context: Contexts = None,
     as_user: As = None,
 ) -> None:
-    """Judge the credential Secrets that a cluster has, as the webhook would judge them today."""
+    """Check the credential Secrets of a cluster as the webhook would check them today."""
     from webhook.audit.fail_on import DEFAULT, parse
     from webhook.audit.progress import Shown
     from webhook.audit.run import Scope
 
     if bool(namespace) == everywhere:
-        raise ConfigurationError("say which Secrets: -n NAMESPACE or -A")
+        raise ConfigurationError("name the Secrets to audit: -n NAMESPACE or -A")
     words = parse(fail_on or DEFAULT)
     if watch:
         single = {
@@ -173,7 +192,7 @@ def audit(
 
         pace = Pace(_duration("--interval", interval), _duration("--look-again", look_again))
         if min(pace.interval, pace.look_again) < timedelta(seconds=1):
-            raise ConfigurationError("--interval, --look-again: a second at least")
+            raise ConfigurationError("--interval and --look-again must be at least one second")
         run(
             Options(
                 config=config,
@@ -217,7 +236,7 @@ def audit(
             )
         )
     if resume is not None and resume.exists():
-        typer.echo(f"git-token-webhook: Run it again with --resume {resume}, and it goes on from here.", err=True)
+        typer.echo(f"git-token-webhook: To continue from here, run it again with --resume {resume}.", err=True)
     _conclude(report, settings, output, output_file, view, words)
 
 
@@ -242,7 +261,9 @@ async def _audited(
     async with contextlib.AsyncExitStack() as stack:
         record = None
         if resume is not None:
-            kids = sorted(key.kid for key in ring.keys) if ring is not None else []  # they open and vouch for more
+            kids = (
+                sorted(key.kid for key in ring.keys) if ring is not None else []
+            )  # with other keys, other values can be opened and verified
             about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user, kids))
             record = stack.enter_context(Record(resume, about, datetime.now(UTC)))
         clusters: list[Cluster] = []
@@ -265,7 +286,9 @@ async def _audited(
 
 def _refuse_with_watch(given: Iterable[str]) -> None:
     if names := ", ".join(given):
-        raise ConfigurationError(f"{names}: not with --watch, which is about all namespaces of one cluster, for ever")
+        raise ConfigurationError(
+            f"{names}: not valid with --watch, which audits all namespaces of one cluster continuously"
+        )
 
 
 def _lease(text: str) -> tuple[str, str]:
@@ -276,10 +299,10 @@ def _lease(text: str) -> tuple[str, str]:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A moment in the past, as itself or as how long ago it is.
+    """Parse a time in the past, or a duration before now.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: `text` is neither.
     """
     from webhook.settings.model import parse_duration
 
@@ -305,21 +328,22 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def without_applications(settings: Settings) -> Settings:
-    """Settings that don't ask the API server what might be synced."""
+    """Return the settings without the lookup of Argo CD Applications in the cluster."""
     repositories = settings.repositories.model_copy(update={"applications": False})
     return settings.model_copy(update={"repositories": repositories})
 
 
 def ring_of(keys: Path | None, settings: Settings) -> KeyRing | None:
-    """
+    """Return the key ring of `keys`, or of the configuration if its folder exists here.
+
     Raises:
-        ConfigurationError: the folder that the command line names can't be used.
+        ConfigurationError: the folder that the command line names cannot be used.
     """
     from webhook.keyring.files import load_keyring_by_file_times
 
     folder = keys if keys is not None else settings.encryption.keys_dir
     if folder is None or (keys is None and not folder.is_dir()):
-        return None  # the configuration names a folder of the server's, which isn't here
+        return None  # the folder is on the server, not on this machine
     return load_keyring_by_file_times(folder)
 
 
@@ -337,7 +361,7 @@ def _duration(flag: str, text: str) -> timedelta:
 
 
 def _finished(run: Coroutine[Any, Any, Report]) -> Report:
-    """The report, also where somebody doesn't want to wait for the rest of it."""
+    """Run to the end or to the first signal, and return the report."""
 
     async def until_told_to_stop() -> Report:
         task = asyncio.current_task()
@@ -347,8 +371,8 @@ def _finished(run: Coroutine[Any, Any, Report]) -> Report:
 
     try:
         return asyncio.run(until_told_to_stop())
-    except (KeyboardInterrupt, asyncio.CancelledError):  # before there was anything to report, or twice
-        typer.echo("git-token-webhook: It was interrupted.", err=True)
+    except (KeyboardInterrupt, asyncio.CancelledError):  # before the report began, or a second signal
+        typer.echo("git-token-webhook: Interrupted.", err=True)
         raise typer.Exit(3) from None
 
 
@@ -364,7 +388,7 @@ def _conclude(
         with _replaced(file) as stream:
             write(report, output, stream, colors=False, view=view)
         found = fails(report, words, settings.expiry.warn_within)
-        typer.echo(f"{file}: {_counted(len(report.rows), 'entry', 'entries')}{', something found' if found else ''}.")
+        typer.echo(f"{file}: {_counted(len(report.rows), 'entry', 'entries')}{', with findings' if found else ''}.")
     for problem in report.problems if output != "table" or file is not None else ():
         typer.echo(f"git-token-webhook: {problem}", err=True)
     if report.problems:
@@ -383,17 +407,17 @@ def _colors(stream: TextIO) -> bool:
 
 @contextlib.contextmanager
 def _replaced(file: Path) -> Iterator[TextIO]:
-    """The file, written as a whole or not at all.
+    """Open a file for writing, and replace the old one only when the new one is complete.
 
     Raises:
-        ConfigurationError: it can't be written.
+        ConfigurationError: the file cannot be written.
     """
-    if file.exists() and not file.is_file():  # such as /dev/stdout or a pipe, which must stay what they are
+    if file.exists() and not file.is_file():  # /dev/stdout or a pipe cannot be replaced
         try:
             with file.open("w", encoding="utf-8") as stream:
                 yield stream
         except OSError as error:
-            raise ConfigurationError(f"{file}: can't be written: {error.strerror}") from None
+            raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
         return
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -401,6 +425,6 @@ def _replaced(file: Path) -> Iterator[TextIO]:
             yield stream
         beside.replace(file)
     except OSError as error:
-        raise ConfigurationError(f"{file}: can't be written: {error.strerror}") from None
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
     finally:
         beside.unlink(missing_ok=True)

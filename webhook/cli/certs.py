@@ -1,6 +1,6 @@
-"""``git-token-webhook certs``: make certificates for an installation, look at them, and replace them by hand.
+"""The commands ``certs``, which create, show, check and replace the certificates of an installation.
 
-Exit codes as everywhere: 1 where something is wrong with them, 3 where the API server doesn't do its part.
+Exit code 1: something is wrong with the certificates. Exit code 3: a request to the API server failed.
 """
 
 from __future__ import annotations
@@ -21,41 +21,44 @@ if TYPE_CHECKING:
     from webhook.certs.report import Report
     from webhook.certs.steps import Certificates
 
-app = typer.Typer(help="Make, look at and replace the certificates that the API server trusts.", no_args_is_help=True)
+app = typer.Typer(help="Create, show and replace the certificates that the API server trusts.", no_args_is_help=True)
 
 Installation = Annotated[
     str,
     typer.Option(
         metavar="NAMESPACE/NAME",
         envvar=f"{ENVIRONMENT}_INSTALLATION",
-        help="The Service; Secrets, Lease and webhook configurations are called after it.",
+        help="Service of the webhook. Secrets, the Lease and webhook configurations are named after it.",
     ),
 ]
 CaLifetime = Annotated[
     str,
-    typer.Option(envvar=f"{ENVIRONMENT}_CA_LIFETIME", help="How long our own CA holds; replaced after two thirds."),
+    typer.Option(
+        envvar=f"{ENVIRONMENT}_CA_LIFETIME", help="Lifetime of the CA. It is replaced after two thirds of it."
+    ),
 ]
 LeafLifetime = Annotated[
     str,
     typer.Option(
-        envvar=f"{ENVIRONMENT}_LEAF_LIFETIME", help="How long our own certificate holds; replaced after two thirds."
+        envvar=f"{ENVIRONMENT}_LEAF_LIFETIME",
+        help="Lifetime of the serving certificate. It is replaced after two thirds of it.",
     ),
 ]
 Settle = Annotated[
     str,
-    typer.Option(envvar=f"{ENVIRONMENT}_SETTLE", help="How long a new CA is published before a certificate of it."),
+    typer.Option(envvar=f"{ENVIRONMENT}_SETTLE", help="Time between publishing a new CA and using it."),
 ]
-Output = Annotated[Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")]
+Output = Annotated[Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="Output format.")]
 
 DEFAULT_INSTALLATION = "git-token-webhook/git-token-webhook"
 CA_LIFETIME, LEAF_LIFETIME, SETTLE = "365d", "90d", "5m"
 
 
 def lifetimes(ca: str, leaf: str, settle: str) -> Lifetimes:
-    """What these flags say.
+    """Parse the flags of lifetimes.
 
     Raises:
-        ConfigurationError: one is no duration, or they don't go together.
+        ConfigurationError: a value is not a duration, or the values contradict each other.
     """
     from webhook.certs.lifetimes import Lifetimes
     from webhook.settings.model import parse_duration
@@ -75,7 +78,7 @@ def ensure(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Make what is missing, mend what is broken, renew what is due, and publish the CA: again and again is no harm."""
+    """Create or renew the certificates if needed, and publish the CA. Safe to run repeatedly."""
     lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
 
     async def work(certificates: Certificates) -> None:
@@ -83,7 +86,7 @@ def ensure(
         for trouble in rest.troubles:
             typer.echo(f"{trouble[0].upper()}{trouble[1:]}.", err=True)
         if rest.left_alone:
-            return  # whether they are in place is for their owner to say
+            return  # another program owns these certificates
         from webhook.certs.state import shown
 
         typer.echo(f"The certificates of {installation} are in place; the next change is due at {shown(rest.until)}.")
@@ -94,14 +97,14 @@ def ensure(
 @app.command(epilog="Example: git-token-webhook certs rotate --ca")
 def rotate(
     ca: Annotated[
-        bool, typer.Option("--ca", help="The CA as well: published first, and used once it has settled.")
+        bool, typer.Option("--ca", help="Replace the CA as well. It is published first, and used after --settle.")
     ] = False,
     distrust_old: Annotated[
         bool,
         typer.Option(
             "--distrust-old",
-            help="With --ca: at once and without an overlap, because the old CA's key is in wrong hands. "
-            "Writes of credentials are refused until every pod has the new certificate.",
+            help="With --ca: replace it at once and without an overlap, because the old CA's key is compromised. "
+            "Writes of credentials are denied until every pod has the new certificate.",
         ),
     ] = False,
     installation: Installation = DEFAULT_INSTALLATION,
@@ -109,15 +112,15 @@ def rotate(
     leaf_lifetime: LeafLifetime = LEAF_LIFETIME,
     settle: Settle = SETTLE,
     wait: Annotated[
-        bool, typer.Option("--wait", help="With --ca: stay until a certificate of the new CA is there.")
+        bool, typer.Option("--wait", help="With --ca: wait until the serving certificate is from the new CA.")
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Make a new serving certificate now, or begin to replace the CA."""
+    """Create a new serving certificate now, or start to replace the CA."""
     lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
     if not ca and (wait or distrust_old):
-        raise ConfigurationError("--wait and --distrust-old are about the CA: say --ca as well")
+        raise ConfigurationError("--wait and --distrust-old need --ca")
 
     async def work(certificates: Certificates) -> None:
         if distrust_old:
@@ -131,7 +134,7 @@ def rotate(
             await certificates.end_roll(typer.echo)
         else:
             typer.echo(
-                f"A server with --keep-certificates goes on from here in {settle}; without one, run "
+                f"A server with --keep-certificates continues in {settle}. Without one, run "
                 "git-token-webhook certs ensure then."
             )
 
@@ -144,14 +147,14 @@ def show(
     connect: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Also look at what is served there, for example through kubectl port-forward."
+            metavar="HOST:PORT", help="Also check what this address serves, for example through kubectl port-forward."
         ),
     ] = None,
     output: Output = "text",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Show what is served, what the API server trusts, and when it ends."""
+    """Show the serving certificate, the CAs that the API server trusts, and when they expire."""
     report = _reported(installation, connect, kubeconfig, context)
     typer.echo(report.text() if output == "text" else report.dump(output))
 
@@ -159,17 +162,17 @@ def show(
 @app.command(epilog="Example: git-token-webhook certs check --within 14d")
 def check(
     installation: Installation = DEFAULT_INSTALLATION,
-    within: Annotated[str, typer.Option(help="What ends so soon is wrong as well.")] = "0s",
+    within: Annotated[str, typer.Option(help="Also report certificates that expire within this time.")] = "0s",
     connect: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Also look at what is served there, for example through kubectl port-forward."
+            metavar="HOST:PORT", help="Also check what this address serves, for example through kubectl port-forward."
         ),
     ] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Say what is wrong with the certificates, whoever made them; exit code 1 where anything is."""
+    """Check the certificates, also those of other issuers. Exit code 1 means that something is wrong."""
     from webhook.settings.model import parse_duration
 
     try:
@@ -218,20 +221,20 @@ def _with_certificates(
     try:
         asyncio.run(run())
     except ApiError as error:
-        end(f"the certificates of {installation} are not in place: {error}.", code=3)
+        end(f"the certificates of {installation} are not ready: {error}.", code=3)
 
 
 @app.command(
     epilog="Example: git-token-webhook certs generate --dns git-token-webhook.git-token-webhook.svc --out certs/local",
 )
 def generate(
-    out: Annotated[Path, typer.Option(help="Folder that gets ca.crt, ca.key, tls.crt and tls.key.")],
-    dns: Annotated[list[str] | None, typer.Option(help="A DNS name that the API server calls; repeatable.")] = None,
-    ip: Annotated[list[str] | None, typer.Option(help="An IP address that the API server calls; repeatable.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How long the serving certificate holds.")] = 90,
-    force: Annotated[bool, typer.Option("--force", help="Replace certificates that are there already.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for ca.crt, ca.key, tls.crt and tls.key.")],
+    dns: Annotated[list[str] | None, typer.Option(help="DNS name that the API server calls; repeatable.")] = None,
+    ip: Annotated[list[str] | None, typer.Option(help="IP address that the API server calls; repeatable.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Lifetime of the serving certificate in days.")] = 90,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing certificates.")] = False,
 ) -> None:
-    """Make a CA and a serving certificate, and print the caBundle for the webhook configurations."""
+    """Create a CA and a serving certificate, and print the caBundle for the webhook configurations."""
     from webhook.certs.issue import generate_certificates
 
     if not dns and not ip:

@@ -1,4 +1,4 @@
-"""``git-token-webhook explain``: what people type, and how it ends."""
+"""The command ``explain``, with its options, output and exit codes."""
 
 from __future__ import annotations
 
@@ -30,32 +30,35 @@ if TYPE_CHECKING:
 _RUNTIME_LABEL = {ARGOCD_SECRET_TYPE: "repo-creds"}
 _FILES = (".yaml", ".yml", ".json")
 
-Output = Annotated[Literal["tree", "json"], typer.Option("--output", "-o", help="A tree, or a transcript as JSON.")]
+Output = Annotated[
+    Literal["tree", "json"], typer.Option("--output", "-o", help="Output format: a tree, or a transcript as JSON.")
+]
 
 
 def explain(
     target: Annotated[
         str | None,
-        typer.Argument(metavar="FILE|NAMESPACE/NAME", help="A manifest (- reads standard input), or a Secret."),
+        typer.Argument(
+            metavar="FILE|NAMESPACE/NAME", help="Manifest (- reads standard input), or Secret in the cluster."
+        ),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Instead: a host, or HOST/OWNER/REPOSITORY; the token comes on standard input.")
+        str | None,
+        typer.Option(help="HOST or HOST/OWNER/REPOSITORY for a token on standard input, instead of a Secret."),
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="With --host: what runs there, where it isn't declared.")] = None,
-    role: Annotated[Literal["runtime", "user"], typer.Option(help="With --host: what the token is for.")] = "runtime",
-    username: Annotated[str, typer.Option(help="With --host: the user name that is stored with it.")] = "",
+    kind: Annotated[str | None, typer.Option(help="With --host: kind of an undeclared host.")] = None,
+    role: Annotated[Literal["runtime", "user"], typer.Option(help="With --host: role of the token.")] = "runtime",
+    username: Annotated[str, typer.Option(help="With --host: user name of the token.")] = "",
     output: Output = "tree",
-    record: Annotated[
-        Path | None, typer.Option(help="Write a redacted recording there, which tests can replay.")
-    ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of -o json, and end.")] = False,
+    record: Annotated[Path | None, typer.Option(help="File for a redacted recording that tests can replay.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of -o json, and exit.")] = False,
     config: Config = None,
-    keys: Annotated[Path | None, typer.Option(help="The webhook's key ring, which opens sealed tokens.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Key ring that opens sealed tokens.")] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Judge a token and show why: each request, its answer, what that told, and what stayed open."""
+    """Check a token and show why: each request, its response, and what follows from it."""
     from webhook.cli.audit import ring_of, settings_of, without_applications
     from webhook.explain import transcript
 
@@ -63,7 +66,7 @@ def explain(
         typer.echo(json.dumps(transcript.schema(), indent=2))
         return
     if (target is None) == (host is None):
-        raise ConfigurationError("say what to explain: FILE, NAMESPACE/NAME or --host HOST")
+        raise ConfigurationError("name what to explain: FILE, NAMESPACE/NAME or --host HOST")
     settings = without_applications(settings_of(config))
     ring = ring_of(keys, settings)
     if host is not None:
@@ -104,7 +107,7 @@ async def _explain_stored(
         async with await StoredSecrets.connect(kubeconfig, context, as_user=as_user) as secrets:
             stored = await secrets.read(namespace, name)
     except ApiError as error:
-        end(f"{namespace}/{name} can't be read: {error}.", code=3)
+        end(f"{namespace}/{name} cannot be read: {error}.", code=3)
     if stored is None:
         end(f"There is no Secret {namespace}/{name}.", code=3)
     return await _explain(settings, ring, {f"{namespace}/{name}": stored.secret})
@@ -122,7 +125,7 @@ async def _reviewer(settings: Settings, ring: KeyRing | None) -> AsyncIterator[R
 async def _judge(reviewer: Reviewer, settings: Settings, where: str, secret: SecretObject) -> _Found:
     from webhook.explain.transcript import entry
 
-    # Twice: a Bitbucket token may need two rounds, and each may wait for its turn.
+    # Twice: a Bitbucket token may need two rounds, and each may wait in the queue.
     deadline = asyncio.get_running_loop().time() + 2 * settings.limits.decision_timeout.total_seconds()
     standing = await reviewer.judge(secret, deadline)
     if standing.unreadable:
@@ -141,15 +144,15 @@ def _in_file(path: str) -> dict[str, SecretObject]:
             name = document.secret.name or f"{document.secret.generate_name}…"
             secrets[f"{document.where} {name}"] = document.secret
     if not secrets:
-        end(f"{path} holds no Secret.", code=3)
+        end(f"{path} contains no Secret.", code=3)
     return secrets
 
 
 def _with_kind(settings: Settings, host: str, kind: str | None) -> Settings:
-    """The settings, with a host declared that they don't know.
+    """Return the settings with the host declared as this kind.
 
     Raises:
-        ConfigurationError: there is no such kind, or the host is declared as another one.
+        ConfigurationError: the kind does not exist, or the host is declared with another kind.
     """
     from webhook.providers import PROVIDERS
     from webhook.providers.hosts import Kind
@@ -158,7 +161,7 @@ def _with_kind(settings: Settings, host: str, kind: str | None) -> Settings:
     if kind is None:
         return settings
     if Kind(kind) not in PROVIDERS:
-        raise ConfigurationError(f"--kind: there is no kind {kind}; there are {', '.join(PROVIDERS)}")
+        raise ConfigurationError(f"--kind: unknown kind {kind}; valid kinds are {', '.join(PROVIDERS)}")
     name = host.partition("/")[0]
     declared = parse_settings(json.dumps({"providers": [{"host": name, "kind": kind}]})).providers[0]
     known = next((one for one in settings.providers if one.host == declared.host), None)
@@ -170,7 +173,7 @@ def _with_kind(settings: Settings, host: str, kind: str | None) -> Settings:
 
 
 def _made_up(host: str, role: str, username: str) -> SecretObject:
-    """A Secret as people store it, with the token from standard input."""
+    """Return a Secret with the token from standard input."""
     from webhook.cli.tokens import token_from_stdin
     from webhook.subject import SecretObject
 
@@ -202,26 +205,31 @@ def _show(entries: list[Entry], output: str) -> None:
 
 
 def _record(path: Path, asked: list[Asked]) -> None:
-    """Write a recording, and see that it replays to the same findings.
+    """Write a recording, and check that it replays to the same findings.
 
     Raises:
-        ConfigurationError: there isn't exactly one token to record, or the file can't be written.
+        ConfigurationError: there is not exactly one token to record, or the file cannot be written.
     """
     from webhook.providers import PROVIDERS, recordings
 
     if len(asked) != 1:
-        raise ConfigurationError(f"--record: {len(asked)} tokens were sent to a provider; a recording holds one")
+        raise ConfigurationError(
+            f"--record: {len(asked)} tokens were sent to a provider; a recording needs exactly one"
+        )
     (one,) = asked
     data = recordings.dump(one.question, one.answer, datetime.now(UTC))
     try:
         path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{path}: can't be written: {error.strerror}") from None
+        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from None
     recording = recordings.load(data)
     try:
         replayed = asyncio.run(recording.replay(PROVIDERS[one.question.host.kind], datetime.now(UTC)))
     except recordings.Unreplayable as error:
-        end(f"{path} is written, and can't be replayed: {error}.", code=3)
+        end(f"{path} is written, but cannot be replayed: {error}.", code=3)
     outcomes = {role: finding.outcome for role, finding in replayed.findings.items()}
     if outcomes != recording.findings:
-        end(f"{path} is written, and replays to another verdict: what was left out of it mattered.", code=3)
+        end(
+            f"{path} is written, but replays to another verdict, because the redaction removed something relevant.",
+            code=3,
+        )

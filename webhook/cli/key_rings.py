@@ -1,4 +1,4 @@
-"""Where a command takes its key ring from: a folder, or the Secret that servers mount."""
+"""The key ring of a command, from a folder or from the Secret that servers mount."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 RingInSecret = Annotated[
-    str | None, typer.Option("--secret", metavar="NAMESPACE/NAME", help="The key ring: a Secret, instead of a folder.")
+    str | None, typer.Option("--secret", metavar="NAMESPACE/NAME", help="Secret of the key ring, instead of a folder.")
 ]
 
 
@@ -34,16 +34,16 @@ def chosen_ring(
     context: str | None = None,
     as_user: str | None = None,
 ) -> KeyRing:
-    """The key ring of a folder or a Secret, of which one must be named.
+    """Return the key ring of a folder or of a Secret.
 
     Raises:
-        ConfigurationError: none or both are, or the ring can't be used.
-        typer.Exit: the Secret can't be read.
+        ConfigurationError: none or both are named, or the key ring cannot be used.
+        typer.Exit: the Secret cannot be read.
     """
     from webhook.keyring.files import load_keyring_by_file_times
 
     if (folder is None) is (secret is None):
-        raise ConfigurationError("name the key ring: either its folder, or --secret NAMESPACE/NAME")
+        raise ConfigurationError("name the key ring: its folder or --secret NAMESPACE/NAME")
     if folder is not None:
         return load_keyring_by_file_times(folder, activation=activation)
 
@@ -60,10 +60,10 @@ def with_ring_secret(
     context: str | None,
     as_user: str | None,
 ) -> _T:
-    """What `work` returns of the Secret of a key ring.
+    """Return what `work` returns for the Secret of a key ring.
 
     Raises:
-        typer.Exit: it could not be done.
+        typer.Exit: a request to the API server failed.
     """
     import asyncio
 
@@ -80,4 +80,4 @@ def with_ring_secret(
     try:
         return asyncio.run(run())
     except ApiError as error:
-        end(f"the Secret {secret} is as it was: {error}.", code=3)
+        end(f"the Secret {secret} is unchanged: {error}.", code=3)

@@ -1,4 +1,4 @@
-"""``git-token-webhook keys``: make a ring, look at it, add a key to it and take one away. No command shows a key."""
+"""The commands ``keys``, which create key rings, list and add keys, and delete them. No command prints a key."""
 
 from __future__ import annotations
 
@@ -19,32 +19,30 @@ if TYPE_CHECKING:
     from webhook.keyring.ring import KeyRing
     from webhook.keyring.secret import RingSecret
 
-app = typer.Typer(help="Make and look at the keys that sign attestations and seal tokens.", no_args_is_help=True)
+app = typer.Typer(help="Manage the keys that sign attestations and seal tokens.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Argument(help="The key ring: a folder with one file for each key.")]
-FolderOrNone = Annotated[Path | None, typer.Argument(help="The key ring: a folder with one file for each key.")]
-Name = Annotated[str | None, typer.Option(help="Name of the new key's file; today's date without one.")]
-Activation = Annotated[
-    str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
-]
+Folder = Annotated[Path, typer.Argument(help="Folder of the key ring, with one file for each key.")]
+FolderOrNone = Annotated[Path | None, typer.Argument(help="Folder of the key ring, with one file for each key.")]
+Name = Annotated[str | None, typer.Option(help="Name of the new key. Defaults to today's date.")]
+Activation = Annotated[str, typer.Option(help="Age at which a new key becomes active, as in encryption.keyActivation.")]
 
 
 @app.command(epilog="Example: git-token-webhook keys generate keys")
 def generate(folder: Folder, name: Name = None) -> None:
-    """Make a new ring with one key."""
+    """Create a key ring with one key."""
     from webhook.files import write_file
 
     try:
         held = [file for file in folder.iterdir() if not file.name.startswith(".")] if folder.exists() else []
         if held:
-            raise ConfigurationError(f"{folder} isn't empty; to add a key to a ring: git-token-webhook keys rotate")
+            raise ConfigurationError(f"{folder} is not empty; to add a key, run git-token-webhook keys rotate")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys are nobody's to commit
+        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys must not be committed
     except OSError as error:
-        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}") from None
     ring = _add_key(folder, name or f"{datetime.now(UTC):%Y-%m-%d}")
-    typer.echo(f"Wrote key {ring.keys[-1].kid} to {folder / ring.keys[-1].name}. It seals and signs at once.")
-    typer.echo("Keep a copy in a safe place: what a lost key has sealed is lost with it.")
+    typer.echo(f"Wrote key {ring.keys[-1].kid} to {folder / ring.keys[-1].name}. It is active now.")
+    typer.echo("Keep a copy in a safe place: without the key, the tokens that it sealed cannot be opened.")
 
 
 @app.command(epilog="Example: git-token-webhook keys ensure --secret git-token-webhook/git-token-webhook-keys")
@@ -52,24 +50,24 @@ def ensure(
     secret: Annotated[
         str,
         typer.Option(
-            "--secret", metavar="NAMESPACE/NAME", envvar=f"{ENVIRONMENT}_KEYS_SECRET", help="The Secret of the ring."
+            "--secret", metavar="NAMESPACE/NAME", envvar=f"{ENVIRONMENT}_KEYS_SECRET", help="Secret of the key ring."
         ),
     ],
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Make the Secret of a key ring with one key, if there is none; one that is there stays as it is."""
+    """Create the Secret of a key ring with one key, unless it exists."""
 
     async def work(held: RingSecret) -> str | None:
         return await held.ensure(datetime.now(UTC))
 
     name = with_ring_secret(work, secret, kubeconfig, context, as_user)
     if name is None:
-        typer.echo(f"The Secret {secret} is there already, and stays as it is.")
+        typer.echo(f"The Secret {secret} exists already, and is unchanged.")
     else:
-        typer.echo(f"Made the Secret {secret} with the key {name}. It seals and signs at once.")
-        typer.echo("Keep a copy in a safe place: what a lost key has sealed is lost with it.")
+        typer.echo(f"Created the Secret {secret} with the key {name}. It is active now.")
+        typer.echo("Keep a copy in a safe place: without the key, the tokens that it sealed cannot be opened.")
 
 
 @app.command(epilog="Example: git-token-webhook keys rotate --secret git-token-webhook/git-token-webhook-keys")
@@ -82,14 +80,14 @@ def rotate(
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Add a key to a ring, in a folder or a Secret; everything new uses it as soon as every replica can have it."""
+    """Add a key to a key ring in a folder or a Secret. It becomes active when all replicas can have read it."""
     now, needed = datetime.now(UTC), _duration(activation)
     if (chosen := _folder(folder, secret)) is not None:
         last, where, key = _rotated_folder(chosen, name, needed, now)
     else:
         last, where, key = _rotated_secret(str(secret), name, needed, now, kubeconfig, context, as_user)
-    typer.echo(f"Wrote key {key.kid} to {where}. It seals and signs {activation} after a replica has it.")
-    typer.echo(f"Until then {last} does, and whatever that has sealed needs it until it is sealed again.")
+    typer.echo(f"Wrote key {key.kid} to {where}. It becomes active {activation} after a replica has read it.")
+    typer.echo(f"Until then {last} is active. Keep {last} until the tokens that it sealed are sealed again.")
 
 
 def _rotated_folder(folder: Path, name: str | None, activation: timedelta, now: datetime) -> tuple[str, str, Key]:
@@ -121,15 +119,15 @@ def _rotated_secret(
 
 
 def _refuse_early(ring: KeyRing, where: str, now: datetime) -> str:
-    """The name of the last key.
+    """Return the name of the last key.
 
     Raises:
-        ConfigurationError: it isn't in use yet. A replica that starts in between would take it for one that all have.
+        ConfigurationError: it is not active yet. A replica that starts now would assume that all replicas have it.
     """
     last = ring.keys[-1]
     if ring.state(last, now) == "waiting":
         until = f"{ring.active_from(last):%H:%M:%S} UTC"
-        raise ConfigurationError(f"{where}: {last.name} isn't in use before {until}; add the next key after that")
+        raise ConfigurationError(f"{where}: {last.name} is not active before {until}; add the next key after that")
     return last.name
 
 
@@ -138,14 +136,12 @@ def list_keys(
     folder: FolderOrNone = None,
     secret: RingInSecret = None,
     activation: Activation = "3m",
-    output: Annotated[
-        Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="For people, or for programs.")
-    ] = "text",
+    output: Annotated[Literal["text", "json", "yaml"], typer.Option("--output", "-o", help="Output format.")] = "text",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Show which keys a ring has and what each of them does, by the times of their files or of the Secret."""
+    """List the keys of a key ring with their states, by the times of their files or of the Secret."""
     import json
 
     import yaml
@@ -170,24 +166,28 @@ def list_keys(
 def retire(
     where: Annotated[
         list[str],
-        typer.Argument(metavar="[FOLDER] NAME", help="The key ring's folder, unless --secret, and the key that goes."),
+        typer.Argument(
+            metavar="[FOLDER] NAME", help="Folder of the key ring, unless --secret is set, and the key to delete."
+        ),
     ],
     secret: RingInSecret = None,
     settled: Annotated[
         bool,
-        typer.Option("--settled", help="No server has just been started, and none will be before the key is gone."),
+        typer.Option(
+            "--settled", help="Confirm that no server started recently, and that none starts before the key is deleted."
+        ),
     ] = False,
     activation: Activation = "3m",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Delete a key that nothing in the cluster needs any more, from a folder or a Secret."""
+    """Delete a key that no Secret in the cluster needs, from a folder or a Secret."""
     from webhook.tokens.retire import key_to_retire
 
     *folders, name = where
     if len(folders) != (0 if secret is not None else 1):
-        raise ConfigurationError("name the key ring, either by its folder or by --secret NAMESPACE/NAME, and one key")
+        raise ConfigurationError("name the key ring, by its folder or by --secret NAMESPACE/NAME, and one key")
     folder = Path(folders[0]) if folders else None
     now, needed = datetime.now(UTC), _duration(activation)
     ring = chosen_ring(folder, secret, needed, kubeconfig=kubeconfig, context=context, as_user=as_user)
@@ -197,17 +197,19 @@ def retire(
         try:
             (folder / name).unlink()
         except OSError as error:
-            raise ConfigurationError(f"{folder / name}: can't be deleted: {error.strerror}") from None
-        typer.echo(f"Deleted key {key.kid}, {folder / name}. Take it out of the Secret that servers mount as well.")
+            raise ConfigurationError(f"{folder / name}: cannot be deleted: {error.strerror}") from None
+        typer.echo(f"Deleted key {key.kid}, {folder / name}. Remove it from the Secret that servers mount as well.")
         return
 
     async def remove(held: RingSecret) -> None:
         stored = await held.read(needed)
-        key_to_retire(stored.ring, name, now, settled=settled)  # others may have changed the ring meanwhile
+        key_to_retire(stored.ring, name, now, settled=settled)  # another user may have changed the key ring since
         await held.remove(stored, name)
 
     with_ring_secret(remove, str(secret), kubeconfig, context, as_user)
-    typer.echo(f"Deleted key {key.kid}, {name} in the Secret {secret}. Servers forget it when their volume changes.")
+    typer.echo(
+        f"Deleted key {key.kid}, {name} in the Secret {secret}. Servers stop using it when their volume is updated."
+    )
 
 
 def _refuse_needed(
@@ -219,7 +221,7 @@ def _refuse_needed(
     context: str | None,
     as_user: str | None,
 ) -> None:
-    """End the command unless it is certain that no Secret of the cluster needs the key."""
+    """Exit unless no Secret of the cluster needs the key."""
     import asyncio
 
     from webhook.cluster.secrets import ApiError, StoredSecrets
@@ -232,25 +234,31 @@ def _refuse_needed(
     try:
         found = asyncio.run(look())
     except ApiError as error:
-        typer.echo(f"git-token-webhook: {key.name} stays: not all Secrets could be seen: {error}.", err=True)
+        typer.echo(
+            f"git-token-webhook: {key.name} was not deleted, because not all Secrets could be read: {error}.", err=True
+        )
         raise typer.Exit(3) from None
     if found.needing:
-        typer.echo(f"{key.name} stays: values sealed by {key.kid} are in", err=True)
+        typer.echo(f"{key.name} was not deleted, because {key.kid} sealed values in", err=True)
         for place in found.needing:
             typer.echo(f"  {place}", err=True)
-        typer.echo("Move them first: git-token-webhook reseal --all-namespaces", err=True)
+        typer.echo("Seal them again first: git-token-webhook reseal --all-namespaces", err=True)
         raise typer.Exit(1)
     if not found.known:
         raise ConfigurationError(
-            f"{key.name} stays: no Secret of this cluster holds what a key of {where} has sealed or signed, so that "
-            "this may be another cluster than theirs. Say which one by --kubeconfig and --context"
+            f"{key.name} was not deleted: no Secret in this cluster holds a value that a key of {where} sealed or "
+            "signed, so this may be the wrong cluster. Select the cluster with --kubeconfig and --context"
         )
 
 
 def _folder(folder: Path | None, secret: str | None) -> Path | None:
-    """The folder where one is meant; None where it is the Secret."""
+    """Return the folder of the key ring; None if the Secret is named.
+
+    Raises:
+        ConfigurationError: none or both are named.
+    """
     if (folder is None) is (secret is None):
-        raise ConfigurationError("name the key ring: either its folder, or --secret NAMESPACE/NAME")
+        raise ConfigurationError("name the key ring: its folder or --secret NAMESPACE/NAME")
     return folder
 
 
@@ -289,26 +297,29 @@ def _duration(text: str) -> timedelta:
 
 
 def _dated_after(last: str, now: datetime, where: str) -> str:
-    """The date, with the time where that is needed to come after the last key."""
+    """Return a name made of the date, with the time if needed to sort after the last key."""
     for name in (f"{now:%Y-%m-%d}", f"{now:%Y-%m-%dT%H%M%SZ}"):
         if name > last:
             return name
-    raise ConfigurationError(f"{where}: no date comes after {last}, which is the last key by name; say --name")
+    raise ConfigurationError(f"{where}: no date sorts after {last}, the name of the last key; set --name")
 
 
 def _check_name(name: str) -> None:
-    """
+    """Check that the name is valid as a key of a Kubernetes Secret.
+
     Raises:
-        ConfigurationError: no key of a Kubernetes Secret may be called so, and that is where most rings go.
+        ConfigurationError: it is not.
     """
     import re
 
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}", name):
-        raise ConfigurationError(f"--name {name!r} must be letters, digits, '-', '_' and '.', and not begin with '.'")
+        raise ConfigurationError(
+            f"--name {name!r} must consist of letters, digits, '-', '_' and '.', and not begin with '.'"
+        )
 
 
 def _add_key(folder: Path, name: str) -> KeyRing:
-    """Write a new key as the last of its ring, and read it back."""
+    """Write a new key to a key ring, and return the ring as it is read back."""
     import base64
     import secrets
 
@@ -319,12 +330,14 @@ def _add_key(folder: Path, name: str) -> KeyRing:
     path = folder / name
     _check_name(name)
     if path.exists():
-        raise ConfigurationError(f"{path} is there already, and what it has sealed needs it; choose another --name")
+        raise ConfigurationError(f"{path} exists already, and sealed values may need it; choose another --name")
     others = [file.name for file in folder.iterdir() if not file.name.startswith(".")]
     if any(other >= name for other in others):
-        raise ConfigurationError(f"{name} would not be the last key by name, and so never seal; choose another --name")
+        raise ConfigurationError(
+            f"{name} does not sort after all other keys, so it would never become active; choose another --name"
+        )
     try:
         write_file(path, base64.b64encode(secrets.token_bytes(SHORTEST)) + b"\n", mode=0o600)
     except OSError as error:
-        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}") from None
     return load_keyring_by_file_times(folder)

@@ -1,6 +1,6 @@
-"""The commands: the only reader of argv, and the only place that ends the process.
+"""The entry point, which defines the commands, reads `sys.argv` and sets the exit code.
 
-Exit codes: 0 all well, 1 something found, 2 wrong usage or configuration, 3 could not finish.
+Exit codes: 0 success, 1 something was found, 2 wrong usage or configuration, 3 could not finish.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
     from webhook.address import Address
 
 _LONG = re.compile(r"[A-Za-z0-9_-]{16}")
-"""What no token is shorter than."""
+"""No token is shorter."""
 
 app = typer.Typer(
     name="git-token-webhook",
-    help="Refuse Git tokens that can't do their job, at the moment a Kubernetes Secret that holds one is written.",
+    help="Check Git tokens when a Kubernetes Secret is written, and deny invalid and insufficient ones.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # it would print local variables, and those may hold a token
+    pretty_exceptions_enable=False,  # they print local variables, which may hold a token
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_app = typer.Typer(help="Look at configuration files.", no_args_is_help=True)
+config_app = typer.Typer(help="Check configuration files.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
 app.add_typer(keys_app, name="keys")
@@ -61,11 +61,11 @@ app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys ke
 
 
 def main() -> None:
-    """Run a command; as a plugin, under the name by which kubectl calls it."""
-    if _holds_token(sys.argv[1:]):  # no message may repeat it, those about wrong usage included
+    """Run a command. As a kubectl plugin, help texts name it `kubectl git-token`."""
+    if _holds_token(sys.argv[1:]):  # messages about wrong usage would repeat it
         _fail(
-            "What looks like a token stands on this command line, where process lists and the shell's history keep it. "
-            "Revoke it, and send its successor on standard input.",
+            "The command line contains what looks like a token. Process lists and the shell's history expose it. "
+            "Revoke it, and pass a new token on standard input.",
             code=2,
         )
     try:
@@ -77,7 +77,7 @@ def main() -> None:
 def _holds_token(words: list[str]) -> bool:
     if not any(_LONG.search(word) for word in words):
         return False
-    from webhook.providers.token_shapes import name_holds_token  # with all providers, for which `--help` need not wait
+    from webhook.providers.token_shapes import name_holds_token  # slow to import
 
     return any(map(name_holds_token, words))
 
@@ -103,7 +103,7 @@ def _root(
 
 
 def _flag(name: str, text: str) -> Any:
-    """An option of `serve`; each can be set by the environment as well, as containers like it."""
+    """Return an option of `serve`, which an environment variable can set as well."""
     return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}")
 
 
@@ -111,46 +111,50 @@ def _flag(name: str, text: str) -> Any:
 def serve(
     tls_cert: Annotated[Path, _flag("TLS_CERT", "Certificate chain (PEM) of the admission port.")],
     tls_key: Annotated[Path, _flag("TLS_KEY", "Its private key (PEM).")],
-    config: Annotated[Path | None, _flag("CONFIG", "Configuration file (YAML); the defaults without one.")] = None,
+    config: Annotated[
+        Path | None, _flag("CONFIG", "Configuration file (YAML). Without it, the defaults apply.")
+    ] = None,
     client_ca: Annotated[
-        Path | None, _flag("CLIENT_CA", "Serve only clients whose certificate this CA (PEM) signed.")
+        Path | None, _flag("CLIENT_CA", "Serve only clients with a certificate of this CA (PEM).")
     ] = None,
     listen: Annotated[str, _flag("LISTEN", "Address of the admission port.")] = "[::]:9443",
     health_listen: Annotated[str, _flag("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "[::]:8080",
     client_name: Annotated[
         list[str] | None,
-        _flag("CLIENT_NAME", "With --client-ca: serve only a certificate with this common or DNS name; repeatable."),
+        _flag(
+            "CLIENT_NAME", "With --client-ca: serve only certificates with this common name or DNS name; repeatable."
+        ),
     ] = None,
     keep_certificates: Annotated[
         bool,
-        _flag("KEEP_CERTIFICATES", "Renew our own certificates, and keep caBundle right; see certs ensure."),
+        _flag("KEEP_CERTIFICATES", "Renew the certificates, and keep the caBundle up to date; see certs ensure."),
     ] = False,
     installation: InstallationFlag = DEFAULT_INSTALLATION,
     ca_lifetime: CaLifetime = CA_LIFETIME,
     leaf_lifetime: LeafLifetime = LEAF_LIFETIME,
     settle: Settle = SETTLE,
     lease_duration: Annotated[
-        str, _flag("LEASE_DURATION", "How soon another replica keeps the certificates when one has died.")
+        str, _flag("LEASE_DURATION", "How soon another replica takes over the certificates when the leader fails.")
     ] = "15s",
     wait_for_files: Annotated[
-        str, _flag("WAIT_FOR_FILES", "How long the mounted files may be on their way, if they aren't there yet.")
+        str, _flag("WAIT_FOR_FILES", "How long to wait for mounted files that do not exist yet.")
     ] = "0s",
     kubeconfig: Annotated[
         Path | None,
-        _flag("KUBECONFIG", "How to reach the API server from outside a cluster; inside, the ServiceAccount is used."),
+        _flag("KUBECONFIG", "Kubeconfig, for a server outside the cluster. In a pod, the ServiceAccount is used."),
     ] = None,
     shutdown_delay: Annotated[
-        str, _flag("SHUTDOWN_DELAY", "How long to go on serving after SIGTERM, until nobody sends new writes here.")
+        str, _flag("SHUTDOWN_DELAY", "How long to serve new requests after SIGTERM, until the endpoints are updated.")
     ] = "5s",
     shutdown_timeout: Annotated[
-        str, _flag("SHUTDOWN_TIMEOUT", "How long to wait for writes under way after that.")
+        str, _flag("SHUTDOWN_TIMEOUT", "How long to wait for requests in flight after that.")
     ] = "15s",
-    log_format: Annotated[Literal["json", "text"], _flag("LOG_FORMAT", "One JSON object a line, or text.")] = "json",
+    log_format: Annotated[Literal["json", "text"], _flag("LOG_FORMAT", "Format of log lines.")] = "json",
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], _flag("LOG_LEVEL", "Lines below this are left out.")
+        Literal["debug", "info", "warning", "error"], _flag("LOG_LEVEL", "Lowest level of log lines.")
     ] = "info",
 ) -> None:
-    """Answer the API server: POST /mutate and POST /validate over TLS."""
+    """Run the webhook server: POST /mutate and POST /validate over TLS."""
     from webhook.certs.names import Installation
     from webhook.cli.certs import lifetimes
     from webhook.server.app import Keeping, Options, run
@@ -163,7 +167,7 @@ def serve(
         flags = "--shutdown-delay, --shutdown-timeout, --wait-for-files, --lease-duration"
         raise ConfigurationError(f"{flags}: {error}") from None
     if client_name and client_ca is None:
-        raise ConfigurationError("--client-name says whose certificates count: it needs --client-ca, who signs them")
+        raise ConfigurationError("--client-name needs --client-ca, the CA of the client certificates")
     keeping = None
     if keep_certificates:
         lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
@@ -198,12 +202,14 @@ def _address(flag: str, text: str) -> Address:
 
 @app.command(epilog="Example: git-token-webhook demo --serve")
 def demo(
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, and print curl lines to try.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep the server running afterwards, and print curl commands to try.")
+    ] = False,
 ) -> None:
-    """See it work on this machine alone: simulated providers, the real server, real TLS."""
+    """Run a demo on this machine, with simulated providers, the real server and TLS."""
     from webhook.demo import run_demo
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its server and its files go with it, as by Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
     try:
         asyncio.run(run_demo(stay=serve))
     except KeyboardInterrupt:
@@ -216,7 +222,7 @@ def demo(
 def config_check(
     file: Annotated[Path, typer.Argument(help="Configuration file (YAML); - reads standard input.", allow_dash=True)],
 ) -> None:
-    """Say whether a configuration file is right, and what is wrong where it isn't."""
+    """Check a configuration file, and print what is wrong."""
     from webhook.settings.model import load_settings, read_settings
 
     settings = read_settings(sys.stdin, "-") if str(file) == "-" else load_settings(file)

@@ -1,4 +1,4 @@
-"""What commands that work on a cluster have in common: how it is reached, how a Secret is named, how they end."""
+"""Options and helpers that the commands for a cluster share."""
 
 from __future__ import annotations
 
@@ -11,46 +11,44 @@ from webhook.cluster.connect import offered_contexts
 from webhook.errors import ConfigurationError
 
 ENVIRONMENT = "GIT_TOKEN_WEBHOOK"
-"""What the environment variables begin with that set options, as containers like it."""
+"""Prefix of the environment variables that set options."""
 
 Kubeconfig = Annotated[
     Path | None,
-    typer.Option(envvar=f"{ENVIRONMENT}_KUBECONFIG", help="How to reach the API server; as kubectl does without one."),
+    typer.Option(envvar=f"{ENVIRONMENT}_KUBECONFIG", help="Kubeconfig. Without it, kubectl's rules apply."),
 ]
 Context = Annotated[
     str | None,
-    typer.Option(help="The context of the kubeconfig; its current one without one.", autocompletion=offered_contexts),
+    typer.Option(help="Context of the kubeconfig. Defaults to the current one.", autocompletion=offered_contexts),
 ]
 Contexts = Annotated[
     list[str] | None,
     typer.Option(
         "--context",
-        help="A context of the kubeconfig; several make one report of several clusters.",
+        help="Context of the kubeconfig; repeat it for one report on several clusters.",
         autocompletion=offered_contexts,
     ),
 ]
-As = Annotated[str | None, typer.Option("--as", help="Act as this user, as kubectl's --as does.")]
+As = Annotated[str | None, typer.Option("--as", help="User to impersonate, as kubectl's --as.")]
 Config = Annotated[
     Path | None,
-    typer.Option(
-        envvar=f"{ENVIRONMENT}_CONFIG", help="The webhook's configuration file (YAML); the defaults without one."
-    ),
+    typer.Option(envvar=f"{ENVIRONMENT}_CONFIG", help="Configuration file (YAML). Without it, the defaults apply."),
 ]
 
 
 def parse_place(text: str) -> tuple[str, str]:
-    """Namespace and name of ``NAMESPACE/NAME``.
+    """Parse ``NAMESPACE/NAME``.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: `text` has another format.
     """
     namespace, slash, name = text.partition("/")
     if not (namespace and slash and name) or "/" in name:
-        raise ConfigurationError("which Secret is said as NAMESPACE/NAME, such as argocd/repo-creds")
+        raise ConfigurationError("name the Secret as NAMESPACE/NAME, such as argocd/repo-creds")
     return namespace, name
 
 
 def end(message: str, *, code: int) -> NoReturn:
-    """Say why, and end the command."""
+    """Print the message, and exit with the code."""
     typer.echo(f"git-token-webhook: {message}", err=True)
     raise typer.Exit(code)

@@ -1,6 +1,6 @@
-"""``git-token-webhook unseal`` and ``reseal``: what people do with sealed tokens, by their own rights in the cluster.
+"""The commands ``unseal`` and ``reseal``, which work with the user's own permissions in the cluster.
 
-Exit codes as everywhere: 1 where something stays closed or behind, 3 where the API server doesn't do its part.
+Exit code 1: a value could not be opened or sealed again. Exit code 3: a request to the API server failed.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from webhook.settings.model import Settings
     from webhook.tokens.reseal import Moved
 
-Keys = Annotated[Path | None, typer.Option("--keys", help="The key ring: a folder with one file for each key.")]
+Keys = Annotated[Path | None, typer.Option("--keys", help="Folder of the key ring, with one file for each key.")]
 
 
 def unseal(
-    secret: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The Secret.")],
+    secret: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="Secret.")],
     keys: Keys = None,
     ring_secret: RingInSecret = None,
-    key: Annotated[str | None, typer.Argument(help="The key of its data, where several are sealed.")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the token even where people may look on.")] = False,
+    key: Annotated[str | None, typer.Argument(help="Key of the Secret's data, if several values are sealed.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the token to a terminal, too.")] = False,
     without_event: Annotated[
-        bool, typer.Option("--without-event", help="Print the token even where the Event about it can't be written.")
+        bool, typer.Option("--without-event", help="Print the token even if the Event about it cannot be written.")
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Print one sealed token, and write an Event that it was seen and by whom."""
+    """Print a sealed token, and write an Event that says who unsealed it."""
     namespace, name = parse_place(secret)
     if sys.stdout.isatty() and not show:
-        raise ConfigurationError("this would show the token on a terminal; send it to a program, or say --show")
+        raise ConfigurationError("this would print the token to a terminal; pipe it into a program, or set --show")
     ring = chosen_ring(keys, ring_secret, kubeconfig=kubeconfig, context=context, as_user=as_user)
     token = asyncio.run(
         _unsealed(namespace, name, key, ring, kubeconfig, context, as_user, needs_event=not without_event)
     )
-    # Byte for byte, whatever the terminal's or the system's encoding is.
+    # As bytes, independent of the encoding of the terminal or the system.
     sys.stdout.buffer.write(token.encode() + (b"\n" if sys.stdout.isatty() else b""))
     sys.stdout.flush()
 
@@ -70,7 +70,7 @@ async def _unsealed(
         try:
             stored = await secrets.read(namespace, name)
         except ApiError as error:
-            end(f"{namespace}/{name} can't be read: {error}.", code=3)
+            end(f"{namespace}/{name} cannot be read: {error}.", code=3)
         if stored is None:
             raise ConfigurationError(f"there is no Secret {namespace}/{name}")
         try:
@@ -81,38 +81,46 @@ async def _unsealed(
             end(str(error), code=1)
         token = opened.plaintext.get_secret_value()
         if sys.stdout.isatty() and not all(line.isprintable() for line in token.splitlines()):
-            # Whoever may write the Secret could move the cursor, or type.
-            raise ConfigurationError("this value has control characters, which a terminal obeys; send it to a program")
+            # A user who can write the Secret could control the terminal.
+            raise ConfigurationError(
+                "this value has control characters, which a terminal would interpret; pipe it into a program"
+            )
         try:
             await write_event(secrets, stored, key, opened, datetime.now(UTC))
         except ApiError as error:
-            problem = f"The Event that this token was unsealed can't be written: {error}."
+            problem = f"The Event about the unsealed token cannot be written: {error}."
             if needs_event:
-                end(f"{problem} So it isn't shown; to see it all the same, say --without-event.", code=3)
+                end(f"{problem} The token is not printed; to print it anyway, set --without-event.", code=3)
             typer.echo(f"git-token-webhook: {problem}", err=True)
         return token
 
 
 def reseal(
-    secret: Annotated[str | None, typer.Argument(metavar="[NAMESPACE/NAME]", help="One Secret.")] = None,
+    secret: Annotated[str | None, typer.Argument(metavar="[NAMESPACE/NAME]", help="Secret to reseal.")] = None,
     keys: Keys = None,
     ring_secret: RingInSecret = None,
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="All Secrets of a namespace.")] = None,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved, and write nothing.")] = False,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Reseal the Secrets of this namespace.")
+    ] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Reseal all Secrets of the cluster.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be sealed again, and write nothing.")
+    ] = False,
     activation: Annotated[
-        str, typer.Option(help="How long a new key must have been there before it seals: encryption.keyActivation.")
+        str, typer.Option(help="Age at which a new key becomes active, as in encryption.keyActivation.")
     ] = "3m",
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Move what older keys have sealed to the active one, and bind it to its host. Can be stopped, and run again."""
+    """Seal again with the active key what older keys sealed, and bind it to its host. Safe to stop and run again."""
     from webhook.settings.model import load_settings, parse_duration
 
     if [secret is not None, namespace is not None, everywhere].count(True) != 1:
-        raise ConfigurationError("say which Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")
+        raise ConfigurationError("name the Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")
     place = parse_place(secret) if secret is not None else None
     try:
         needed = parse_duration(activation)
@@ -124,7 +132,7 @@ def reseal(
     last, active = ring.keys[-1], ring.active(now)
     if last is not active:
         typer.echo(
-            f"{last.name} isn't in use before {ring.active_from(last):%H:%M:%S} UTC; until then {active.name} seals.",
+            f"{last.name} is not active before {ring.active_from(last):%H:%M:%S} UTC; until then {active.name} is.",
             err=True,
         )
     report = _Report(dry_run=dry_run, key=f"{active.kid} ({active.name})")
@@ -133,7 +141,7 @@ def reseal(
             _resealed(place, namespace, ring, now, report, settings, kubeconfig, context, as_user, dry_run=dry_run)
         )
     except KeyboardInterrupt:
-        report.stop("Stopped. Run it again, and it goes on from here.")
+        report.stop("Stopped. To continue from here, run it again.")
     report.conclude()
 
 
@@ -195,13 +203,13 @@ async def _reseal_each(
                 done += 1
                 progress.update(task, completed=done, total=done + after)
         except KeyNotThere as error:
-            report.stop(f"Nothing more is moved: {error}")
+            report.stop(f"No more values are sealed again: {error}")
         except ApiError as error:
-            report.stop(f"The Secrets can't be listed: {error}. Run it again, and it goes on from here.")
+            report.stop(f"The Secrets cannot be listed: {error}. To continue from here, run it again.")
 
 
 class _Report:
-    """What has been done so far, and how it ends."""
+    """The results of a run, and its exit code."""
 
     def __init__(self, *, dry_run: bool, key: str) -> None:
         self._dry_run = dry_run
@@ -212,7 +220,7 @@ class _Report:
         self._failed = self._found = False
 
     def add(self, moved: Moved) -> None:
-        """Count one Secret; where it comes again, as it was when it was moved."""
+        """Add the result for one Secret. If it occurs twice, the first count holds."""
         place = moved.place
         if moved.values:
             self._found |= self._dry_run
@@ -227,12 +235,12 @@ class _Report:
             self._problems[f"{place}: {moved.failed}."] = None
 
     def stop(self, sentence: str) -> None:
-        """It can't go on."""
+        """Record why the run stopped."""
         self._failed = True
         self._problems[sentence] = None
 
     def conclude(self) -> None:
-        """Say what is wrong, and in a dry run what would be done; sum up, and end the command."""
+        """Print problems and the summary, and exit with the code. A dry run lists what would be done."""
         for problem in self._problems:
             typer.echo(problem, err=True)
         for place, number in self._values.items() if self._dry_run else ():
@@ -240,15 +248,15 @@ class _Report:
         values, secrets = sum(self._values.values()), len(self._values)
         moved = f"{_counted(values, 'value')} of {_counted(secrets, 'Secret')}"
         if not values:
-            nothing = "Moved nothing" if self._problems else "Nothing to move"
-            typer.echo(f"{nothing} to the key {self._key}.")
+            nothing = "Resealed nothing" if self._problems else "Nothing to reseal"
+            typer.echo(f"{nothing} with the key {self._key}.")
         elif self._dry_run:
-            typer.echo(f"{moved} would be moved to the key {self._key}.")
+            typer.echo(f"{moved} would be resealed with the key {self._key}.")
         else:
-            typer.echo(f"Moved {moved} to the key {self._key}.")
+            typer.echo(f"Resealed {moved} with the key {self._key}.")
         if self._signed:
             would = "would be" if self._dry_run else "was" if len(self._signed) == 1 else "were"
-            typer.echo(f"{_counted(len(self._signed), 'attestation')} {would} signed anew.")
+            typer.echo(f"{_counted(len(self._signed), 'attestation')} {would} signed again.")
         code = 3 if self._failed else 1 if self._found else 0
         if code:
             raise typer.Exit(code)

@@ -1,7 +1,7 @@
-"""``git-token-webhook token``: list, replace and delete tokens as the platform's pages do, by a person's own rights.
+"""The commands ``token``, which list, replace and delete tokens with the user's own permissions in the cluster.
 
-Exit codes as everywhere: 1 where the token isn't good enough, 2 where there is no such change, 3 where the API server
-doesn't do its part.
+Exit code 1: the token is not sufficient. Exit code 2: the change is not possible. Exit code 3: a request to the API
+server failed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, replace and delete the tokens of runtimes and users.", no_args_is_help=True)
 
-Secret = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The Secret.")]
-User = Annotated[str | None, typer.Option(help="Whose token, in a Secret that holds one for each user: the user's id.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, ask the API server too, and store nothing.")]
+Secret = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="Secret.")]
+User = Annotated[str | None, typer.Option(help="Id of the user, in a Secret that holds a token for each user.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the token and the permissions, and store nothing.")]
 
 
 def _offered_kinds(incomplete: str) -> list[str]:
@@ -41,25 +41,25 @@ def _offered_kinds(incomplete: str) -> list[str]:
 
 
 _PATIENCE = 30.0
-"""Seconds for the check: a person waits, and no API server does."""
+"""Seconds for the check. No API server waits for it."""
 _LONGEST = 1 << 20
-"""Characters of standard input: no Secret is larger."""
+"""Characters of standard input. No Secret is larger."""
 
 
 @app.command("list", epilog="Example: git-token-webhook token list --all-namespaces")
 def list_tokens(
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="The Secrets of a namespace; repeatable.")
+        list[str] | None, typer.Option("--namespace", "-n", help="Namespace to list; repeatable.")
     ] = None,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All Secrets of the cluster.")] = False,
-    output: Annotated[Format, typer.Option("--output", "-o", help="The form of the list.")] = "table",
-    keys: Annotated[Path | None, typer.Option(help="The key ring, which opens sealed tokens.")] = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
+    output: Annotated[Format, typer.Option("--output", "-o", help="Output format.")] = "table",
+    keys: Annotated[Path | None, typer.Option(help="Key ring that opens sealed tokens.")] = None,
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Say which runtime and which user holds a token, what their providers say of it, and when it ends."""
+    """List the tokens of runtimes and users, with the result of a check and their expiry."""
     audit(
         namespace=namespace,
         everywhere=everywhere,
@@ -77,36 +77,34 @@ def list_tokens(
 @app.command(
     "set",
     epilog="Example: pass show git | git-token-webhook token set platform/git-default-acme --user alice",
-    context_settings={"allow_extra_args": True},  # to say what is wrong with one without repeating it
+    context_settings={"allow_extra_args": True},  # the error must not repeat them
 )
 def set_token(
     ctx: typer.Context,
     secret: Secret,
     user: User = None,
-    url: Annotated[str | None, typer.Option(help="Where the token goes, where that is new.")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of the host, for a new entry.")] = None,
     provider: Annotated[
-        str | None, typer.Option(help="The kind of its host: github, gitlab, …", autocompletion=_offered_kinds)
+        str | None, typer.Option(help="Kind of the host: github, gitlab, …", autocompletion=_offered_kinds)
     ] = None,
-    username: Annotated[str | None, typer.Option(help="The user name that goes with it, where that is new.")] = None,
+    username: Annotated[str | None, typer.Option(help="User name of the token, for a new entry.")] = None,
     without_check: Annotated[
-        bool, typer.Option("--without-check", help="Don't ask the provider from here; the webhook asks all the same.")
+        bool, typer.Option("--without-check", help="Do not check the token here. The webhook still checks it.")
     ] = False,
     dry_run: DryRun = False,
-    keys: Annotated[
-        Path | None, typer.Option(help="The key ring, to keep what a sealed value says besides its token.")
-    ] = None,
+    keys: Annotated[Path | None, typer.Option(help="Key ring, to keep the other fields of a sealed value.")] = None,
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Store the token that standard input brings, once its provider says that it can do its job."""
+    """Check the token on standard input, and store it if it is sufficient."""
     from webhook.tokens.changes import NewToken
 
     if ctx.args:
         raise ConfigurationError(
-            "the token comes on standard input. What stands behind NAMESPACE/NAME isn't repeated here, since it may be "
-            "one: process lists and the shell's history keep it; if so, revoke it, and send its successor"
+            "pass the token on standard input. The argument after NAMESPACE/NAME is not repeated here, because it may "
+            "be a token. If it is one, revoke it: process lists and the shell's history expose it"
         )
     namespace, name = parse_place(secret)
     _known_kind(provider)
@@ -125,7 +123,7 @@ def delete_token(
     context: Context = None,
     as_user: As = None,
 ) -> None:
-    """Take one token away: a user's from its Secret, a runtime's with its Secret."""
+    """Delete a token: a user's from its Secret, a runtime's with its Secret."""
     asyncio.run(_delete(*parse_place(secret), user, config, kubeconfig, context, as_user, dry_run=dry_run))
 
 
@@ -184,18 +182,19 @@ async def _delete(
     else:
         whose = f"{user}'s token" if user is not None else "The token"
         typer.echo(f"{whose} {done} deleted from {where}.")
-    typer.echo("It works until it is revoked where it was made.", err=True)
+    typer.echo("The token is valid until it is revoked at its provider.", err=True)
 
 
 def _known_kind(provider: str | None) -> None:
-    """
+    """Check that the kind of host exists.
+
     Raises:
-        ConfigurationError: there is no such kind of host.
+        ConfigurationError: it does not.
     """
     from webhook.providers import PROVIDERS
 
     if provider is not None and provider not in PROVIDERS:
-        raise ConfigurationError(f"--provider: that is no kind of host; there are {', '.join(PROVIDERS)}")
+        raise ConfigurationError(f"--provider: unknown kind of host; valid kinds are {', '.join(PROVIDERS)}")
 
 
 @asynccontextmanager
@@ -210,7 +209,7 @@ async def _writer(
     from webhook.tokens.writer import TokenWriter
 
     settings = load_settings(config)
-    # Sealing is the webhook's: what is judged here is still in plain text.
+    # The webhook seals the token; here it is in plain text.
     plain = settings.encryption.model_copy(update={"mode": "annotate"})
     settings = settings.model_copy(update={"encryption": plain})
     opened = load_keyring_by_file_times(keys) if keys is not None else None
@@ -224,7 +223,7 @@ async def _writer(
 
 @contextmanager
 def _explained(where: str) -> Iterator[None]:
-    """Ends the command with what stands in its way, and the exit code that says whose matter it is."""
+    """Exit with a message and the exit code for each kind of error."""
     from webhook.cluster.secrets import ApiError
     from webhook.credentials.entries import Undecodable
     from webhook.tokens.changes import NotPossible
@@ -245,43 +244,43 @@ def _explained(where: str) -> Iterator[None]:
 
 
 def _hindrance(error: ApiError, where: str) -> str:
-    """What the API server's answer means here, a whole sentence."""
+    """Return what the API server's response means here, as a sentence."""
     namespace = where.partition("/")[0]
     if error.status == 403:
         return f"{error}: this account lacks the verb get on secrets in namespace {namespace}."
     if error.status == 404:
-        return f"{error}: there is no namespace {namespace}, or no such Secret any more."
+        return f"{error}: there is no namespace {namespace}, or the Secret was deleted."
     return f"{error}."
 
 
 def token_from_stdin() -> SecretStr:
-    """The token, without the line's end that programs put after it.
+    """Return the token on standard input, without the line break at its end.
 
     Raises:
-        ConfigurationError: there is none, or more than one line.
+        ConfigurationError: it is empty, has several lines, or is not text.
     """
     if sys.stdin.isatty():
         text: str = typer.prompt("Token", hide_input=True, err=True)
     else:
         try:
             text = sys.stdin.read(_LONGEST)
-            text.encode()  # some locales let through what is no text, as lone surrogates
+            text.encode()  # some locales decode invalid bytes as lone surrogates
         except UnicodeError:
-            raise ConfigurationError("standard input is no text") from None
+            raise ConfigurationError("standard input is not text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
-        raise ConfigurationError("standard input brings no token; it belongs there, where no history has it")
+        raise ConfigurationError("standard input is empty; pass the token there, so that no shell history keeps it")
     if "\n" in text or "\r" in text:
-        raise ConfigurationError("standard input brings more than one line; send the token alone")
+        raise ConfigurationError("standard input has more than one line; pass only the token")
     return SecretStr(text)
 
 
 def _told(verdict: Verdict | None) -> str:
-    """What the provider said of a good token, as a sentence after another one."""
+    """Return what the provider reports about a sufficient token, as a sentence with a space before it."""
     if verdict is None or verdict.cause is not None or not verdict.judged.host_name:
         return ""
     facts = verdict.judged.facts
     owner = f" of {facts.account}" if facts.account else ""
     holds = f" with {join(facts.holds)}" if facts.holds else ""
     until = f", until {day(facts.expires_at)}" if facts.expires_at is not None else ""
-    return f" {verdict.judged.host_name} knows it as a {facts.described}{owner}{holds}{until}."
+    return f" {verdict.judged.host_name} accepts it as a {facts.described}{owner}{holds}{until}."

@@ -1,1 +1,1 @@
-"""What was found in many Secrets, and the forms in which people and programs read it; nothing of how it was found."""
+"""The report of `check` and `audit`, and its output formats."""

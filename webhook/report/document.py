@@ -1,7 +1,7 @@
-"""A report as JSON and as YAML: the same document, described by ``report.schema.json`` beside this file.
+"""Reports as JSON and YAML, as described by ``report.schema.json``.
 
-Keys are there in every document, with null where nothing is known; later versions may add keys, and only a new
-`VERSION` changes or takes away one.
+Every key is always present, with null if the value is unknown. Releases may add keys; only a new `VERSION` changes or
+removes one.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ def write_json(report: Report, stream: TextIO) -> None:
 
 def write_yaml(report: Report, stream: TextIO) -> None:
     """Write the document as YAML, in ASCII."""
-    # A token number would be an alias where a list occurs twice; nobody expects those in data.
+    # Without aliases for lists that occur twice, which few readers expect in data.
     yaml.dump(document(report), stream, Dumper=_Plain, sort_keys=False, width=120)
 
 
-class _Plain(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # ten times as fast, where it is
+class _Plain(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # ten times as fast, if available
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of what `document` returns."""
+    """Return the JSON Schema of the document."""
     loaded: dict[str, Any] = json.loads(files("webhook.report").joinpath("report.schema.json").read_text("utf-8"))
     return loaded
 
 
 def document(report: Report) -> dict[str, Any]:
-    """All of a report in JSON's own types, the worst entries first."""
+    """Return a report as JSON types, the worst entries first."""
     return {
         "version": VERSION,
         "generator": f"git-token-webhook {__version__}",
@@ -73,7 +73,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339, in UTC, to the second."""
+    """Return the time as RFC 3339 in UTC, without fractions of seconds."""
     return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 

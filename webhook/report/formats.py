@@ -1,4 +1,4 @@
-"""The forms in which a report can be read."""
+"""The output formats of a report."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _WRITERS: dict[Format, str] = {
 
 
 def write(report: Report, format: Format, stream: TextIO, *, colors: bool, view: View = "findings") -> None:
-    """Write a whole report.
+    """Write a report.
 
-    All but the table is ASCII, whatever the report holds, so that no encoding of `stream` can break it.
+    All formats except the table are ASCII, so that they do not depend on the encoding of `stream`.
 
     Args:
-        stream: where to; a table asks it how wide it is, where it is a terminal.
-        colors: for a table, whether it may have colours; whoever calls knows of terminals and ``NO_COLOR``.
-        view: for a table, what is wrong (`findings`), or who holds which token (`tokens`). Other formats hold both.
+        stream: the destination; a table adapts to its width if it is a terminal.
+        colors: whether a table has colours. The caller decides by the terminal and ``NO_COLOR``.
+        view: the content of a table: `findings`, or all `tokens`. Other formats contain both.
     """
     if format == "table":
         from webhook.report.table import write_table

@@ -1,8 +1,8 @@
-"""A report as JUnit XML: a test case for each entry, for CI servers that show such files.
+"""Reports as JUnit XML for CI servers, with a test case for each entry.
 
-What the webhook would refuse is a failure; what nobody could tell, where that is refused, and what kept the run from
-being complete, are errors; what wasn't checked is skipped. There is no standard: elements and attributes are those
-that Jenkins, GitLab and GitHub's actions read, in the order of Jenkins' XML schema.
+A failure is an entry that the webhook would deny. An error is an entry that it would deny as unverified, or a reason
+why the run is not complete. An entry that was not checked is skipped. There is no standard: elements and attributes are
+those that Jenkins, GitLab and GitHub's actions read, in the order of Jenkins' XML schema.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def write_junit(report: Report, stream: TextIO) -> None:
             **counts,
             "skipped": str(results["skipped"]),
             "time": seconds,
-            "timestamp": timestamp(report.started_at).removesuffix("Z"),  # that its schema allows no zone
+            "timestamp": timestamp(report.started_at).removesuffix("Z"),  # the schema allows no time zone
         },
     )
     suite.extend(cases)
@@ -87,5 +87,5 @@ def _problem(problem: str, number: int) -> ET.Element:
 def _element(tag: str, attributes: dict[str, str], text: str = "") -> ET.Element:
     element = ET.Element(tag, {name: shown(value) for name, value in attributes.items()})
     if text:
-        element.text = text  # its lines have been through `shown`, which also leaves nothing that XML can't hold
+        element.text = text  # `shown` has escaped the characters that XML does not allow
     return element

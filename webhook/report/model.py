@@ -1,7 +1,7 @@
-"""A report: one row for each token entry that was looked at, and what was not looked at and why.
+"""The report model, with a row for each token entry and a list of what could not be checked.
 
-Frozen values without I/O. Nothing here holds a token, a part of one, or a digest of one: whatever stands in these
-fields may be printed, written to a file, or put on a page.
+Frozen values without I/O. No field holds a token, a part of one, or a digest of one, so that every field may be printed
+or written to a file.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from webhook.providers.findings import Outcome
 
 
 class Severity(StrEnum):
-    """How bad a row is, the worst first; in SARIF's words."""
+    """The severity of a row in SARIF's terms, the worst first."""
 
     ERROR = "error"
-    """The webhook would refuse it: insufficient, invalid, blocked, malformed, or unverified where that is denied."""
+    """The webhook would deny it: insufficient, invalid, blocked, malformed, or unverified if that is denied."""
     WARNING = "warning"
-    """It is let in with something to say: expires soon, unverified or unsupported where that is allowed, …"""
+    """The webhook would allow it with a warning: it expires soon, is unverified or unsupported, …"""
     NOTE = "note"
-    """Not judged, and that on purpose: skipped."""
+    """It is not checked, on purpose: skipped."""
     NONE = "none"
-    """All is well."""
+    """It is valid and sufficient."""
 
 
 class Attested(StrEnum):
-    """What the Secret's own attestation says of an entry (DESIGN.md, "Attestation")."""
+    """What the Secret's attestation says about an entry (docs/explanation/attestation.md)."""
 
     YES = "attested"
-    """The webhook has checked this entry as it is now."""
+    """The webhook checked this entry as it is now."""
     NEVER = "never"
-    """There is none: the Secret was written without the webhook."""
+    """The Secret has no attestation: it was written without the webhook."""
     CHANGED = "changed"
-    """There is one, and the entry isn't what it speaks of: it was changed behind the webhook's back."""
+    """The entry differs from the attested one: it was changed without the webhook."""
     UNTRUSTED = "untrusted"
-    """There is one that no key of ours has signed, or that was signed for another Secret."""
+    """No key of the key ring signed the attestation, or it is for another Secret."""
     UNKNOWN = ""
-    """Not looked at: there is no key ring, or it is a manifest."""
+    """Not verified: there is no key ring, or the entry is in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry stands.
+    """The location of an entry.
 
     Attributes:
-        cluster: the kubeconfig's context, where a report is about several; else empty.
-        namespace: empty in a manifest that names none.
-        name: of the Secret, or its ``generateName`` with a star after it.
-        field: of the entry: ``data.password``; ``data`` where it is about the Secret as a whole.
-        file: of a manifest as it was given; ``-`` for standard input; empty in a cluster.
-        line: of the entry in `file`, counted from 1; None in a cluster.
+        cluster: the kubeconfig's context if the report covers several clusters; else empty.
+        namespace: empty in a manifest without a namespace.
+        name: the name of the Secret, or its ``generateName`` followed by a star.
+        field: the field of the entry, such as ``data.password``; ``data`` for the Secret as a whole.
+        file: the path of the manifest as given; ``-`` for standard input; empty in a cluster.
+        line: the line of the entry in `file`, counted from 1; None in a cluster.
     """
 
     namespace: str
@@ -64,31 +64,30 @@ class Place:
 
     @property
     def secret(self) -> str:
-        """``NAMESPACE/NAME``, after the cluster where there are several."""
+        """``NAMESPACE/NAME``, with the cluster before it if the report covers several."""
         return "/".join(part for part in (self.cluster, self.namespace, self.name) if part)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry and what is known of it.
+    """One entry with its result.
 
     Attributes:
         roles: `runtime`, `user`, or both.
-        rules: the names of those that match the Secret.
-        user: the platform's user that a user token belongs to, where that is known; empty for runtime tokens.
-        outcome: the worst of all roles.
-        outcomes: by role.
-        message: what is wrong, and where the provider says so what to do, whole sentences without the field before
-            them; empty where nothing is.
-        todo: those sentences at the end of `message` that say what to do; empty where there are none.
-        warnings: whole sentences about what stops nothing.
-        remedy: a link where a better token is made; empty where there is none.
-        provider: the kind of host; empty where it isn't known.
-        short_lived: it lives for hours by nature, so that its end is no news.
-        token: which of the report's distinct tokens it is, ``1`` for the first; by it rows with the same token are
-            seen to belong together. None where no token could be read. It means nothing outside of this report.
-        validated_at: when the provider was really asked; None where nobody was.
-        applications: ``NAMESPACE/NAME`` of Argo CD Applications that sync with this credential, where they were read.
+        rules: the names of the rules that match the Secret.
+        user: the platform's user that a user token belongs to, if known; empty for runtime tokens.
+        outcome: the worst outcome of all roles.
+        outcomes: the outcomes by role.
+        message: what is wrong and what to do, as whole sentences without the field; empty if nothing is wrong.
+        todo: the sentences at the end of `message` that say what to do; may be empty.
+        warnings: whole sentences that cause no denial.
+        remedy: a link to the page that creates a better token; may be empty.
+        provider: the kind of host; empty if unknown.
+        short_lived: the token lives for hours by design, so its expiry is not reported.
+        token: the number of the token among the report's distinct tokens, from 1; rows with the same token have the
+            same number. None if no token could be read. Numbers have no meaning outside the report.
+        validated_at: when the provider was asked; None if it was not asked.
+        applications: ``NAMESPACE/NAME`` of Argo CD Applications that sync with this credential, if they were read.
     """
 
     place: Place
@@ -118,13 +117,13 @@ class Row:
 
     @property
     def finding(self) -> str:
-        """What is wrong, for whoever says apart from it what to do."""
+        """`message` without `todo`."""
         return self.message.removesuffix(self.todo).rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class NotLookedAt:
-    """Something that may hold tokens and couldn't be judged: a SealedSecret, a SOPS file, a Secret we may not read.
+    """Something that may hold tokens but could not be checked: a SealedSecret, a SOPS file, an unreadable Secret.
 
     Attributes:
         why: a whole sentence.
@@ -137,13 +136,13 @@ class NotLookedAt:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationRow:
-    """An Argo CD Application or ApplicationSet and one repository that it syncs from.
+    """An Argo CD Application or ApplicationSet with one repository that it syncs from.
 
     Attributes:
         kind: `Application` or `ApplicationSet`.
-        credential: the place of the credential that Argo CD uses for it; None where it has none.
-        would_sync: None where that isn't known.
-        message: why it would not, or isn't known: a whole sentence; empty where it would.
+        credential: the location of the credential that Argo CD uses for it; None if it has none.
+        would_sync: None if unknown.
+        message: why it would not sync or why that is unknown, as a whole sentence; empty if it would.
     """
 
     kind: str
@@ -158,16 +157,16 @@ class ApplicationRow:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of one run.
+    """The results of one run.
 
     Attributes:
         command: `check` or `audit`.
-        sources: what was looked at: contexts or files.
-        secrets: how many credential Secrets were judged.
-        passed_over: what was there and is none of ours, by what it is: ``{"Secret": 12, "Deployment": 3}``.
-        tokens: how many distinct ones there are.
-        asked: how many questions went to providers: one for each distinct token, host and requirement.
-        problems: why the run isn't complete: whole sentences; empty where it is.
+        sources: the contexts or files that were checked.
+        secrets: the number of checked credential Secrets.
+        passed_over: the number of ignored objects by kind: ``{"Secret": 12, "Deployment": 3}``.
+        tokens: the number of distinct tokens.
+        asked: the number of checks at providers, one for each distinct token, host and requirement.
+        problems: why the run is not complete, as whole sentences; empty if it is complete.
     """
 
     command: str
@@ -185,5 +184,5 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Everything that was to be looked at was."""
+        """Whether everything in scope was checked."""
         return not self.problems

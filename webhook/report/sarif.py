@@ -1,6 +1,6 @@
-"""A report as SARIF 2.1.0, which code scanning and editors read: a rule for each outcome, a result for each finding.
+"""Reports as SARIF 2.1.0 for code scanning and editors, with a rule for each outcome and a result for each finding.
 
-Entries that are all right are no results. Source: OASIS, Static Analysis Results Interchange Format (SARIF) 2.1.0.
+Entries without findings are not results. Source: OASIS, Static Analysis Results Interchange Format (SARIF) 2.1.0.
 """
 
 from __future__ import annotations
@@ -24,47 +24,48 @@ _RULES: dict[Outcome, tuple[str, str, str]] = {
     Outcome.INSUFFICIENT: (
         "error",
         "A Git token lacks something that its role needs",
-        "Its provider accepts it. Make one that has what is missing, and put it in the place of this one.",
+        "Its provider accepts it. Create a token with what is missing, and replace this one with it.",
     ),
     Outcome.INVALID: (
         "error",
-        "A Git token is refused by its provider",
-        "It is wrong, revoked or expired. Make a new one, and put it in the place of this one.",
+        "A Git token is invalid",
+        "It is wrong, revoked or expired. Create a new token, and replace this one with it.",
     ),
     Outcome.BLOCKED: (
         "error",
-        "A Git token is valid, and something else stops it",
-        "For example single sign-on, a token policy, an IP allow list or a suspension. Lift that, or use another one.",
+        "A Git token is valid but blocked",
+        "Causes are single sign-on, a token policy, an IP allow list or a suspension. Remove the block, or replace the "
+        "token.",
     ),
     Outcome.UNVERIFIED: (
         "warning",
-        "Of a Git token nothing is known: there was no answer that means anything",
-        "It is neither known to be good nor bad. The message says what has to change, or that a retry may pass.",
+        "A Git token could not be verified",
+        "It may be valid or invalid. The message says what to change, or whether to retry.",
     ),
     Outcome.UNSUPPORTED: (
         "warning",
-        "Nothing about this Git credential can be checked",
-        "For example an SSH key or a cloud identity. See for yourself that it works.",
+        "A Git credential is of a kind that cannot be checked",
+        "Examples are an SSH key or a cloud identity. Verify yourself that it works.",
     ),
     Outcome.UNKNOWN_HOST: (
         "warning",
-        "A Git token is for a host that isn't known, so nobody was asked",
+        "A Git token is for a host that is not declared, so it was not checked",
         "Declare the host under providers: in the configuration, or correct the URL.",
     ),
     Outcome.MALFORMED: (
         "error",
-        "What should hold a Git token can't be read",
-        "Write it anew, in a form that can be read.",
+        "A value that should hold a Git token is malformed",
+        "Write it again in a valid format.",
     ),
     Outcome.SKIPPED: (
         "note",
-        "A Git token isn't checked, because somebody who may say so has said so",
-        "Take the skip away once it is no longer needed.",
+        "A Git token is not checked, because a permitted skip flag applies",
+        "Remove the skip when it is no longer needed.",
     ),
     Outcome.SUFFICIENT: (
         "warning",
-        "A Git token can do its job, and there is something to know about it",
-        "For example that it expires soon, or that the webhook has never checked it.",
+        "A Git token is sufficient, but has a warning",
+        "Examples are that it expires soon, or that the webhook never checked it.",
     ),
 }
 _INDEX = {outcome: index for index, outcome in enumerate(_RULES)}
@@ -173,7 +174,7 @@ def _location(place: Place) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """A relative URI, as code scanning wants them, where the file was given so; standard input has none of its own."""
+    """Return a relative URI for a relative path, as code scanning expects, and ``stdin`` for standard input."""
     if file == "-":
         return "stdin"
     path = PurePath(file).as_posix()
@@ -184,12 +185,12 @@ def _uri(file: str) -> str:
 
 
 def _fingerprint(row: Row) -> str:
-    """By which a later run's finding is known to be the same one: its place and outcome, and nothing of the token."""
+    """Return a fingerprint of location and outcome, so that later runs find the same finding. The token is no part."""
     place = row.place
     parts = (place.file, place.cluster, place.namespace, place.name, place.field, row.outcome.value, *row.roles)
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _message(text: str) -> dict[str, str]:
-    """A message in which nothing is a placeholder (3.11.5) or a link (3.11.6), whatever a Secret or provider says."""
+    """Return a message with placeholders (3.11.5) and links (3.11.6) escaped."""
     return {"text": shown(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")}

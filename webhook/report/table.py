@@ -1,7 +1,7 @@
-"""A report for people at a terminal: what is wrong by Secret, the worst first, or who holds which token.
+"""Reports as a table, with the findings by Secret or all tokens.
 
-Everything that comes from a Secret or a provider goes through `shown`, so that it can't move a cursor or draw a colour.
-Piped, each finding stands on lines of its own that nothing wraps, for grep.
+Text from Secrets and providers goes through `shown`, which escapes control characters. In a pipe, lines are not
+wrapped, so that grep works.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from webhook.text import day, join
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan", Severity.NONE: "green"}
 _WIDEST = 1 << 20
-"""Columns of what is no terminal: nothing is ever this wide, so nothing is wrapped."""
+"""Columns if the output is not a terminal: more than any line has, so nothing is wrapped."""
 _CELL = 120
-"""Characters of one cell; a table of tokens has ten of them on a line."""
+"""Characters of one cell; the table of tokens has up to ten cells in a line."""
 
 
 def write_table(report: Report, stream: TextIO, *, colors: bool, view: Literal["findings", "tokens"]) -> None:
-    """Write the report for people; see `webhook.report.formats.write`."""
+    """Write the report as a table; see `webhook.report.formats.write`."""
     page = _Page(stream, colors=colors)
     if view == "tokens":
         _tokens(report, page)
@@ -44,7 +44,7 @@ def write_table(report: Report, stream: TextIO, *, colors: bool, view: Literal["
 
 
 class _Page:
-    """Where lines go: wrapped to a terminal's width, whole into a pipe."""
+    """The output, with lines wrapped to the width of a terminal, and not wrapped in a pipe."""
 
     def __init__(self, stream: TextIO, *, colors: bool) -> None:
         wide = stream.isatty()
@@ -62,11 +62,11 @@ class _Page:
         self._encoding = stream.encoding or "utf-8"
 
     def line(self, text: str = "", style: str = "", *, indent: int = 0, mark: str = "") -> None:
-        """One paragraph; `mark` stands before its first line."""
+        """Write a paragraph, with `mark` before its first line."""
         self.spans((text, style), indent=indent, mark=(mark, style))
 
     def spans(self, *spans: tuple[str, str], indent: int = 0, mark: tuple[str, str] = ("", "")) -> None:
-        """One paragraph of differently styled parts."""
+        """Write a paragraph with several styles."""
         text = Text.assemble(*((self._encodable(part), style) for part, style in spans))
         first = Text(" " * indent) + Text(self._encodable(mark[0]), mark[1])
         room = self._console.width - len(first)
@@ -77,7 +77,7 @@ class _Page:
             self._console.print(before + line, soft_wrap=True)
 
     def table(self, columns: list[str], rows: Iterable[list[list[tuple[str, str]]]]) -> None:
-        """Columns below their names; each cell is lines with their style. A terminal folds what is too wide."""
+        """Write a table; each cell is a list of lines with their styles. On a terminal, wide cells are folded."""
         table = Table(box=SIMPLE_HEAD if self.wraps else None, pad_edge=False, header_style="bold")
         for column in columns:
             table.add_column(column, overflow="fold", no_wrap=not self.wraps)
@@ -95,7 +95,7 @@ class _Page:
         return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
 
-# --- what is wrong, by Secret ---
+# --- findings by Secret ---
 
 
 def _findings(report: Report, page: _Page) -> None:
@@ -109,7 +109,7 @@ def _findings(report: Report, page: _Page) -> None:
 
 
 def _by_secret(rows: list[Row]) -> Iterator[tuple[Place, list[Row]]]:
-    """Secrets in the order of the worst that is in each, with their rows."""
+    """Yield Secrets with their rows, the Secret with the worst row first."""
 
     def secret(row: Row) -> tuple[str, str, str, str]:
         return row.place.file, row.place.cluster, row.place.namespace, row.place.name
@@ -127,7 +127,7 @@ def _line_of(place: Place) -> str:
     return f"  line {place.line}" if place.line else ""
 
 
-def _finding(row: Row, page: _Page, now: datetime, elsewhere: int) -> None:
+def _finding(row: Row, page: _Page, now: datetime, others: int) -> None:
     style = _STYLES[row.severity]
     page.spans(
         (row.outcome.value if row.outcome is not Outcome.SUFFICIENT else "sufficient, but", style),
@@ -140,9 +140,9 @@ def _finding(row: Row, page: _Page, now: datetime, elsewhere: int) -> None:
         if sentence:
             page.line(shown(sentence), indent=6)
     if row.skip_reason and row.skip_reason not in row.message:
-        page.line(f"Not checked, because of {shown(row.skip_reason)}.", indent=6)
-    if elsewhere:
-        page.line(f"The same token stands in {elsewhere} more {_plural('place', elsewhere)}.", "dim", indent=6)
+        page.line(f"Not checked because of {shown(row.skip_reason)}.", indent=6)
+    if others:
+        page.line(f"The same token is in {others} more {'entry' if others == 1 else 'entries'}.", "dim", indent=6)
     if row.applications:
         page.line(f"Argo CD Applications use it: {shown(join(row.applications))}.", indent=6)
     todo = advice(row, now)
@@ -162,7 +162,7 @@ def _about(row: Row) -> str:
     return " · ".join(part for part in parts if part)
 
 
-# --- who holds which token ---
+# --- all tokens ---
 
 
 def _tokens(report: Report, page: _Page) -> None:
@@ -176,7 +176,7 @@ def _tokens(report: Report, page: _Page) -> None:
 
 
 def _folded(row: Row, report: Report) -> list[list[tuple[str, str]]]:
-    """Cells of two lines, for a terminal."""
+    """Return cells of up to three lines, for a terminal."""
     return [
         [(holder(row), "bold"), (_where(row.place), "dim"), (row.place.field, "dim")],
         [_state(row)],
@@ -187,7 +187,7 @@ def _folded(row: Row, report: Report) -> list[list[tuple[str, str]]]:
 
 
 def _flat(row: Row, report: Report) -> list[list[tuple[str, str]]]:
-    """Cells of one line, for other programs."""
+    """Return cells of one line, for other programs."""
     return [
         [(_where(row.place), "")],
         [(row.place.field, "")],
@@ -210,18 +210,18 @@ def _expiry(row: Row, now: datetime) -> tuple[str, str]:
         return "", ""
     left = (row.expires_at.date() - now.date()).days
     if row.expires_at <= now:
-        return f"{day(row.expires_at)} (ended)", "red"
+        return f"{day(row.expires_at)} (expired)", "red"
     return f"{day(row.expires_at)} (in {left} {_plural('day', left)})", "yellow" if left <= 30 else ""
 
 
-# --- what stands beside it ---
+# --- the other sections ---
 
 
 def _applications(report: Report, page: _Page) -> None:
     rows = [row for row in report.applications if row.would_sync is not True]
     if not rows:
         return
-    page.line("Applications of Argo CD that would not sync, or of which it isn't known", "bold")
+    page.line("Argo CD Applications that would not sync, or whose state is unknown", "bold")
     for row in sorted(rows, key=lambda row: (row.would_sync is None, row.cluster, row.namespace, row.name)):
         name = "/".join(part for part in (row.cluster, row.namespace, row.name) if part)
         mark = ("✗ ", "bold red") if row.would_sync is False else ("? ", "yellow")
@@ -234,7 +234,7 @@ def _applications(report: Report, page: _Page) -> None:
 def _not_looked_at(report: Report, page: _Page) -> None:
     if not report.not_looked_at:
         return
-    page.line("Not looked at", "bold")
+    page.line("Not checked", "bold")
     for item in report.not_looked_at:
         place = item.place
         page.spans(
@@ -247,7 +247,7 @@ def _not_looked_at(report: Report, page: _Page) -> None:
 def _problems(report: Report, page: _Page) -> None:
     if report.complete:
         return
-    page.line("This run isn't complete", "bold red")
+    page.line("This run is not complete", "bold red")
     for problem in report.problems:
         page.line(shown(problem), indent=2, mark="✗ ")
     page.line()
@@ -263,7 +263,7 @@ def _summary(report: Report, page: _Page) -> None:
     counted = [
         f"{report.secrets} {_plural('Secret', report.secrets)}",
         f"{report.tokens} {_plural('token', report.tokens)}",
-        f"{report.asked} {_plural('question', report.asked)} to providers",
+        f"{report.asked} {_plural('check', report.asked)} at providers",
     ]
     spans: list[tuple[str, str]] = [(join(counted), "bold")]
     separator = ": "
@@ -272,20 +272,20 @@ def _summary(report: Report, page: _Page) -> None:
         separator = ", "
     page.spans(*spans, (".", ""))
     attested = Counter(row.attested for row in report.rows)
-    doubtful = [
+    unattested = [
         f"{attested[word]} {text}"
         for word, text in (
             (Attested.NEVER, "never checked by the webhook"),
-            (Attested.CHANGED, "changed behind its back"),
-            (Attested.UNTRUSTED, "with an attestation that isn't ours"),
+            (Attested.CHANGED, "changed without the webhook"),
+            (Attested.UNTRUSTED, "with an untrusted attestation"),
         )
         if attested[word]
     ]
-    if doubtful:
-        page.line(f"Entries: {join(doubtful)}.")
+    if unattested:
+        page.line(f"Entries: {join(unattested)}.")
     if report.passed_over:
-        passed = join(f"{shown(what)} ({count})" for what, count in report.passed_over.items())
-        page.line(f"Passed over, as none of ours: {passed}.", "dim")
+        ignored = join(f"{shown(what)} ({count})" for what, count in report.passed_over.items())
+        page.line(f"Ignored as out of scope: {ignored}.", "dim")
 
 
 def _plural(word: str, count: int) -> str:

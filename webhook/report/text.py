@@ -1,15 +1,15 @@
-"""Text of a report before a person, a terminal or an XML parser meets it."""
+"""Escaping of text in reports."""
 
 from __future__ import annotations
 
 _LONGEST = 4_000
-"""Characters of one text that are shown: more than any sentence of ours; the rest is nobody's to read on a screen."""
+"""Characters of one text that are shown, which is more than any message has."""
 
 
 def shown(text: str, limit: int = _LONGEST) -> str:
-    r"""What of `text` may be shown: printable characters as they are, all others as escapes, ``\x1b`` for example.
+    r"""Return `text` with all unprintable characters as escapes, such as ``\x1b``, cut to `limit` characters.
 
-    Controls of a terminal, changes of the writing direction, line breaks and lone surrogates are seen, and do nothing.
+    Control characters, changes of the writing direction, line breaks and lone surrogates become visible and harmless.
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     if cut.isprintable():
@@ -18,7 +18,7 @@ def shown(text: str, limit: int = _LONGEST) -> str:
 
 
 def whole(text: str) -> str:
-    """`text` as Unicode that every parser reads: lone surrogates, which stand for nothing, are replaced."""
+    """Return `text` with lone surrogates replaced, so that every parser reads it."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,8 +1,8 @@
-"""A report as one page of HTML that needs nothing from elsewhere, and may fetch nothing from there.
+"""Reports as one self-contained HTML page that fetches nothing.
 
-``page.html``, ``page.css`` and ``page.js`` are put together with what was found: as figures, as a table for browsers
-without scripts, and as JSON, out of which the script makes a table to filter, sort and search. Only this style and this
-script may run: the page's Content-Security-Policy names both by their hashes.
+The page combines ``page.html``, ``page.css`` and ``page.js`` with the results: figures, a table for browsers without
+JavaScript, and JSON for the script, which renders a table to filter, sort and search. The Content-Security-Policy of the
+page allows only this style and this script, by their hashes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from webhook.text import join
 
 
 def write_html(report: Report, stream: TextIO) -> None:
-    """Write the page, in ASCII: whatever else there is stands as character references."""
+    """Write the page in ASCII, with all other characters as references."""
     folder = files("webhook.report.page")
     style, script, page = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js", "html"))
     text = Template(page).substitute(
@@ -61,7 +61,7 @@ def _hash(text: str) -> str:
 
 
 def _json_in_html(value: Any) -> str:
-    """JSON in which no browser can see the end of a script, or the beginning of a comment."""
+    """Return JSON that cannot end the script element or start a comment."""
     text = json.dumps(value, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -84,6 +84,6 @@ def _run(report: Report) -> str:
         report.command.capitalize(),
         shown(join(report.sources), 200),
         f"{report.started_at.day} {report.started_at:%B %Y, %H:%M} UTC",
-        f"{report.asked:,} question{'' if report.asked == 1 else 's'} to providers",
+        f"{report.asked:,} check{'' if report.asked == 1 else 's'} at providers",
     ]
     return " · ".join(part for part in parts if part)

@@ -1,6 +1,6 @@
-"""Every entry: as data for the page's script, and as a table for browsers without one.
+"""The entries of a page, as data for the script and as a table for browsers without JavaScript.
 
-What is shown went through `shown` before: on a page, too, a text could change its direction or hide in white space.
+Text goes through `shown`, because on a page, too, it could change the writing direction or hide in white space.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from webhook.report.text import shown
 from webhook.text import day
 
 _ATTESTED = {
-    Attested.YES: "checked by the webhook as it is",
+    Attested.YES: "checked by the webhook",
     Attested.NEVER: "never checked by the webhook",
-    Attested.CHANGED: "changed since the webhook has checked it",
-    Attested.UNTRUSTED: "carries an attestation that isn't ours",
+    Attested.CHANGED: "changed without the webhook",
+    Attested.UNTRUSTED: "has an untrusted attestation",
     Attested.UNKNOWN: "",
 }
-HEADINGS = ("State", "Secret", "Held by", "Token", "Ends", "What was found, and what to do")
+HEADINGS = ("State", "Secret", "Held by", "Token", "Expires", "Finding and advice")
 COLUMNS = (
     '<colgroup><col class="c-state"><col class="c-secret"><col class="c-holder"><col class="c-token">'
     '<col class="c-ends"><col></colgroup>'
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def data(report: Report) -> dict[str, Any]:
-    """What the script needs, the worst entries first."""
+    """Return the data for the script, the worst entries first."""
     shared = Counter(row.token for row in report.rows if row.token is not None)
     return {
         "now": timestamp(report.finished_at),
@@ -50,7 +50,7 @@ def _entry(row: Row, now: datetime, shared: Counter[int]) -> dict[str, Any]:
         "Rules": shown(", ".join(row.rules)),
         "Skipped because of": shown(row.skip_reason),
         "Attestation": _ATTESTED[row.attested],
-        "Asked": f"{row.validated_at:%Y-%m-%d %H:%M} UTC" if row.validated_at else "",
+        "Checked": f"{row.validated_at:%Y-%m-%d %H:%M} UTC" if row.validated_at else "",
         "Same token": f"in {more} more {'entry' if more == 1 else 'entries'}" if more else "",
         "Applications": shown(", ".join(row.applications)),
     }
@@ -77,13 +77,13 @@ def _entry(row: Row, now: datetime, shared: Counter[int]) -> dict[str, Any]:
 
 
 def _without_link(text: str, address: str) -> str:
-    """What to do, without the address that it ends with: a link stands after it."""
-    said = text.rstrip(".").removesuffix(f": {address}")
-    return f"{said}." if address and said != text.rstrip(".") else text
+    """Return the advice without the address at its end, because a link follows it."""
+    shortened = text.rstrip(".").removesuffix(f": {address}")
+    return f"{shortened}." if address and shortened != text.rstrip(".") else text
 
 
 def static_table(report: Report) -> str:
-    """All entries as a table that needs no script."""
+    """Return all entries as a table for browsers without JavaScript."""
     head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
     shared = Counter(row.token for row in report.rows if row.token is not None)
     entries = (_entry(row, report.finished_at, shared) for row in sorted(report.rows, key=rank))

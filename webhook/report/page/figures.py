@@ -1,4 +1,4 @@
-"""What is seen at a glance: how many tokens there are of each sort, and when they end."""
+"""The figures of a page: numbers of tokens, and a timeline of their expiry."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from webhook.text import day
 SOON = timedelta(days=30)
 _MONTHS = 12
 _NEXT = 6
-"""Tokens that are named beside the timeline."""
+"""Tokens that the list beside the timeline names."""
 _MOST_BARS = 9
 
 _STRIP = (
-    (Severity.ERROR, "would be refused"),
-    (Severity.WARNING, "deserve a look"),
-    (Severity.NOTE, "not checked, on purpose"),
-    (Severity.NONE, "all well"),
+    (Severity.ERROR, "would be denied"),
+    (Severity.WARNING, "have warnings"),
+    (Severity.NOTE, "skipped"),
+    (Severity.NONE, "sufficient"),
 )
 
 
 def strip(report: Report) -> str:
-    """How many tokens there are of each severity."""
+    """Return the numbers of tokens by severity."""
     counts = Counter(row.severity for row in of_tokens(report))
     cells = "".join(
         f'<li><a class="{severity}" href="#severity={severity}"><b>{counts[severity]:,}</b> {label}</a></li>'
@@ -42,15 +42,16 @@ def strip(report: Report) -> str:
 def _counting(report: Report) -> str:
     unread = sum(row.token is None for row in report.rows)
     also = (
-        f" {unread:,} from which no token could be read {'is' if unread == 1 else 'are'} counted as well."
+        f" {unread:,} {'entry' if unread == 1 else 'entries'} without a readable token also "
+        f"{'counts' if unread == 1 else 'count'}."
         if unread
         else ""
     )
-    return f"A token that stands in several places is counted once, as the worst of them.{also}"
+    return f"A token in several entries counts once, with its worst result.{also}"
 
 
 def breakdowns(report: Report) -> str:
-    """Bars by state, provider and role."""
+    """Return bars by state, provider and role."""
     rows = of_tokens(report)
     states = Counter(row.outcome.value for row in rows)
     both = Counter((row.outcome.value, row.severity.value) for row in rows)
@@ -78,7 +79,7 @@ def _bars(
 
 
 def _to(field: str, text: str) -> str:
-    """A link to the entries of which `field` is `text`, in the form that the page's data has."""
+    """Return a link to the entries whose `field` is `text`."""
     return escape("#" + urlencode({field: shown(text)}))
 
 
@@ -90,18 +91,18 @@ def _bar(count: int, total: int, kind: str) -> str:
     )
 
 
-# --- what ends when ---
+# --- expiry ---
 
 
 def timeline(report: Report) -> str:
-    """Tokens by the month in which they end, and those that end next by name."""
+    """Return a chart of the tokens by month of expiry, and a list of those that expire next."""
     rows = [row for row in of_tokens(report) if row.expires_at is not None]
     unknown = len(of_tokens(report)) - len(rows)
     if not rows:
-        return f'<p class="quiet">Of none of these tokens is it known when it ends ({unknown:,}).</p>'
+        return f'<p class="quiet">No expiry is known for these tokens ({unknown:,}).</p>'
     return (
         f'<figure>{_chart(rows, report.finished_at)}<figcaption class="quiet">'
-        f"Tokens by the month in which they end. Of {unknown:,} more it isn't known, or they never end."
+        f"Tokens by month of expiry. {unknown:,} more do not expire, or their expiry is unknown."
         f"</figcaption></figure>{_next(rows, report.finished_at)}"
     )
 
@@ -109,8 +110,8 @@ def timeline(report: Report) -> str:
 def _chart(rows: list[Row], now: datetime) -> str:
     ends = [row.expires_at for row in rows if row.expires_at is not None]
     months = _months(now.date())
-    ended = sum(end <= now for end in ends)
-    columns: list[tuple[str, int, int]] = [("ended", ended, 0)]  # label, how many, how many of them soon
+    expired = sum(end <= now for end in ends)
+    columns: list[tuple[str, int, int]] = [("expired", expired, 0)]  # label, number, number that expires soon
     for first, after in pairwise(months):
         within = [end for end in ends if end > now and first <= end.date() < after]
         label = f"{first:%b}" if first.month > 1 else f"{first:%b} {first:%y}"
@@ -136,17 +137,17 @@ def _chart(rows: list[Row], now: datetime) -> str:
         if count:
             parts.append(f'<text class="value" x="{middle}" y="{base - tall - 6:.1f}">{count:,}</text>')
         parts.append(f'<text x="{middle}" y="{base + 18}">{label}</text>')
-    said = "; ".join(f"{label} {count}" for label, count, _ in columns if count)
+    described = "; ".join(f"{label} {count}" for label, count, _ in columns if count)
     right = width * len(columns)
     return (
         f'<svg class="chart" role="img" viewBox="0 -16 {right} {base + 44}" '
-        f'aria-label="Tokens by month of their end: {said}">'
+        f'aria-label="Tokens by month of expiry: {described}">'
         f'<line x1="0" x2="{right}" y1="{base}" y2="{base}"/>{"".join(parts)}</svg>'
     )
 
 
 def _months(today: date) -> list[date]:
-    """The first day of this month and of those that follow, one more than are shown."""
+    """Return the first days of this month and of the next ones, one more than the chart shows."""
     start = today.year * 12 + today.month - 1
     return [date((start + more) // 12, (start + more) % 12 + 1, 1) for more in range(_MONTHS + 1)]
 
@@ -163,7 +164,7 @@ def _next(rows: list[Row], now: datetime) -> str:
         f"<small>{escape(shown(row.host, 80))} \u00b7 {escape(left(end, now))}</small></span></li>"
         for end, _, row in coming[:_NEXT]
     )
-    return f'<div class="next"><h3>Next to end</h3><ol>{items}</ol></div>'
+    return f'<div class="next"><h3>Next to expire</h3><ol>{items}</ol></div>'
 
 
 def _named(row: Row) -> str:
@@ -171,8 +172,8 @@ def _named(row: Row) -> str:
 
 
 def left(end: datetime, now: datetime) -> str:
-    """How long a token still lives, for people."""
+    """Return the remaining lifetime of a token in words."""
     days = (end.date() - now.date()).days
     if end <= now:
-        return "ended"
+        return "expired"
     return "today" if days < 1 else "tomorrow" if days < 2 else f"in {days} days"

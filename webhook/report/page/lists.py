@@ -1,4 +1,4 @@
-"""What a page says besides the entries: Applications, what was not looked at, what went wrong."""
+"""The sections of a page besides the entries: problems, Applications, and what was not checked."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from webhook.report.model import ApplicationRow, Place, Report
 from webhook.report.text import shown
 from webhook.text import join
 
-_WOULD_SYNC = {True: ("none", "would sync"), False: ("error", "would not sync"), None: ("warning", "not known")}
+_WOULD_SYNC = {True: ("none", "would sync"), False: ("error", "would not sync"), None: ("warning", "unknown")}
 
 
 def problems(report: Report) -> str:
-    """Why the run isn't complete; nothing where it is."""
+    """Return why the run is not complete; empty if it is."""
     if report.complete:
         return ""
     items = "".join(f"<li>{escape(shown(problem))}</li>" for problem in report.problems)
-    return f'<section class="incomplete"><h2>This run isn’t complete</h2><ul>{items}</ul></section>'
+    return f'<section class="incomplete"><h2>This run is not complete</h2><ul>{items}</ul></section>'
 
 
 def applications(report: Report) -> str:
-    """Argo CD's Applications, the ones that would not sync first."""
+    """Return Argo CD's Applications, first those that would not sync."""
     if not report.applications:
         return ""
     order = (False, None, True)
@@ -28,7 +28,7 @@ def applications(report: Report) -> str:
         report.applications, key=lambda row: (order.index(row.would_sync), row.cluster, row.namespace, row.name)
     )
     return (
-        f"<section><h2>Applications of Argo CD</h2>"
+        f"<section><h2>Argo CD Applications</h2>"
         f"{_table(('State', 'Application', 'Repository', 'Why'), [_application(row) for row in rows])}</section>"
     )
 
@@ -41,15 +41,15 @@ def _application(row: ApplicationRow) -> tuple[str, list[str]]:
 
 
 def not_looked_at(report: Report) -> str:
-    """What may hold tokens and could not be judged, and what was passed over."""
+    """Return what may hold tokens but could not be checked, and what was ignored."""
     parts = []
     if report.not_looked_at:
         rows = [("note", [_where(item.place), item.what, item.why]) for item in report.not_looked_at]
         parts.append(_table(("Where", "What", "Why"), rows))
     if report.passed_over:
-        passed = join(f"{shown(what)} ({count:,})" for what, count in report.passed_over.items())
-        parts.append(f'<p class="quiet">Passed over, as none of ours: {escape(passed)}.</p>')
-    return f"<section><h2>Not looked at</h2>{''.join(parts)}</section>" if parts else ""
+        ignored = join(f"{shown(what)} ({count:,})" for what, count in report.passed_over.items())
+        parts.append(f'<p class="quiet">Ignored as out of scope: {escape(ignored)}.</p>')
+    return f"<section><h2>Not checked</h2>{''.join(parts)}</section>" if parts else ""
 
 
 def _where(place: Place) -> str:

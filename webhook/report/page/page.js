@@ -1,7 +1,7 @@
 "use strict";
 
-// The table of entries: filtered, sorted and searched here, drawn a page at a time. What is asked for stands in the
-// address after #, so that it can be kept and sent. Texts only ever become text nodes.
+// Filters, sorts and searches the table of entries, and renders one page of it. The address after # holds the view, so
+// that users can bookmark and share it. Text only becomes text nodes.
 (() => {
   const SIZE = 50;
   const DAY = 86_400_000;
@@ -28,13 +28,13 @@
     ].join("\n").toLowerCase();
   });
 
-  // --- which entries ---
+  // --- selection ---
 
   const endsWithin = (entry, wanted) => {
     if (wanted === "unknown") return entry.days === null;
     if (entry.days === null) return false;
-    if (wanted === "ended") return entry.left === "ended";
-    return entry.left !== "ended" && entry.days <= Number(wanted);
+    if (wanted === "ended") return entry.left === "expired";
+    return entry.left !== "expired" && entry.days <= Number(wanted);
   };
 
   const find = () => {
@@ -47,16 +47,16 @@
       && (!role.value || entry.roles.includes(role.value))
       && (!ends.value || endsWithin(entry, ends.value))
       && words.every((word) => entry.text.includes(word)));
-    const way = descending ? -1 : 1;
+    const direction = descending ? -1 : 1;
     const compare = {
-      rank: (a, b) => way * (a.rank - b.rank),
-      // What ends at no known time stands last, whichever way.
-      ends: (a, b) => (a.days === null) - (b.days === null) || way * (a.days - b.days) || a.rank - b.rank,
-    }[sort] ?? ((a, b) => way * (a[sort] < b[sort] ? -1 : a[sort] > b[sort] ? 1 : 0) || a.rank - b.rank);
+      rank: (a, b) => direction * (a.rank - b.rank),
+      // Entries without a known expiry are last in both directions.
+      ends: (a, b) => (a.days === null) - (b.days === null) || direction * (a.days - b.days) || a.rank - b.rank,
+    }[sort] ?? ((a, b) => direction * (a[sort] < b[sort] ? -1 : a[sort] > b[sort] ? 1 : 0) || a.rank - b.rank);
     found.sort(compare);
   };
 
-  // --- how they look ---
+  // --- rendering ---
 
   const make = (tag, className, text) => {
     const element = document.createElement(tag);
@@ -79,19 +79,19 @@
     cell(row, entry.holder);
     cell(row, entry.account, entry.host, entry.kind);
     const ends = cell(row, entry.ends, entry.left);
-    if (entry.left === "ended") ends.className = "ended";
+    if (entry.left === "expired") ends.className = "ended";
     else if (entry.days !== null && entry.days <= 30) ends.className = "ends-soon";
-    const told = cell(row, "");
-    for (const sentence of [entry.message, ...entry.warnings]) if (sentence) told.append(make("p", "", sentence));
+    const finding = cell(row, "");
+    for (const sentence of [entry.message, ...entry.warnings]) if (sentence) finding.append(make("p", "", sentence));
     if (entry.advice || entry.link) {
       const todo = make("p", "todo", entry.advice ? `${entry.advice} ` : "");
       if (entry.link) {
-        const link = make("a", "", "Where to make one");
+        const link = make("a", "", "Create a token");
         link.href = entry.link;
         link.rel = "noreferrer noopener";
         todo.append(link);
       }
-      told.append(todo);
+      finding.append(todo);
     }
     const more = Object.entries(entry.more);
     if (more.length) {
@@ -101,7 +101,7 @@
       const list = make("dl");
       for (const [name, text] of more) list.append(make("dt", "", name), make("dd", "", text));
       details.append(summary, list);
-      told.append(details);
+      finding.append(details);
     }
     return row;
   };
@@ -162,7 +162,7 @@
     remember();
   };
 
-  // --- what people do ---
+  // --- controls ---
 
   const offer = (select, every, values) => {
     select.append(new Option(every, ""), ...[...new Set(values)].sort().map((value) => new Option(value, value)));
@@ -212,7 +212,7 @@
     render();
     byId("entries").scrollIntoView();
   });
-  // Paper has no pages to turn: all that match is printed.
+  // A printed page contains all matching entries.
   addEventListener("beforeprint", () => show(0, found.length));
   addEventListener("afterprint", render);
 
