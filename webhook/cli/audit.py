@@ -154,9 +154,7 @@ def audit(
     lease_duration: Annotated[
         str, _of_watch("LEASE_DURATION", "How soon another replica takes over when the leader fails.")
     ] = "15s",
-    health_listen: Annotated[
-        str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")
-    ] = "[::]:8080",
+    health_listen: Annotated[str, _of_watch("HEALTH_LISTEN", "Address of /livez, /readyz and /metrics.")] = "[::]:8080",
     log_format: Annotated[Literal["json", "text"], _of_watch("LOG_FORMAT", "Format of log lines.")] = "json",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _of_watch("LOG_LEVEL", "Lowest level of log lines.")

@@ -1,8 +1,8 @@
 """Reports as one self-contained HTML page that fetches nothing.
 
 The page combines ``page.html``, ``page.css`` and ``page.js`` with the results: figures, a table for browsers without
-JavaScript, and JSON for the script, which renders a table to filter, sort and search. The Content-Security-Policy of the
-page allows only this style and this script, by their hashes.
+JavaScript, and JSON for the script, which renders a table to filter, sort and search. A Content-Security-Policy allows
+only this style and this script, by their hashes.
 """
 
 from __future__ import annotations
