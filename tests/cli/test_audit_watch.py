@@ -21,7 +21,7 @@ from webhook.errors import ConfigurationError
         (["-A", "--interval", "never"], "--interval: write a duration"),
         (["-A", "--interval", "1ms"], "at least one second"),
         (["-A", "--lease", "nothing"], "--lease: write NAMESPACE/NAME"),
-        (["-A", "--health-listen", "nowhere"], "'nowhere' is no address"),
+        (["-A", "--health-listen", "nowhere"], "'nowhere' is not an address"),
         (["-A", "--rule", "nonsense"], "there is no rule 'nonsense'"),
     ],
 )
