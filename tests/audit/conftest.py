@@ -13,7 +13,7 @@ import pytest
 
 from tests.api_server.webhook_process import Simulation
 from webhook.audit.check import check
-from webhook.audit.progress import Shown
+from webhook.audit.progress import ProgressDisplay
 from webhook.keyring.ring import KeyRing
 from webhook.report.model import Report
 from webhook.settings.model import parse_settings
@@ -46,7 +46,9 @@ class Checker:
         """What is found in these files, or in the whole folder."""
         configuration = parse_settings(json.dumps({"providers": self.github.settings(), **settings}))
         places = list(paths) or [str(self.folder)]
-        return await check(places, io.StringIO(stdin), configuration, ring=ring, seconds=seconds, progress=Shown())
+        return await check(
+            places, io.StringIO(stdin), configuration, ring=ring, seconds=seconds, progress=ProgressDisplay()
+        )
 
 
 @pytest.fixture

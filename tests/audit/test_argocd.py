@@ -142,14 +142,14 @@ async def test_one_that_lacks_what_reading_needs(github: Simulation) -> None:
         (
             credentials(("a", "repo-creds", {"url": GITHUB, "sshPrivateKey": "x"})),
             f"{GITHUB}/acme/apps",
-            "Its credential is an SSH key, so that it can't be checked.",
+            "Its credential is an SSH key, which cannot be checked.",
         ),
         (
             credentials(("a", "repo-creds", {"url": "https://git.nowhere.dev", **TOKEN})),
             "https://git.nowhere.dev/a/b",
-            "git.nowhere.dev is no Git host that this webhook knows; nobody was asked.",
+            "git.nowhere.dev is not a declared Git host, so its credential was not checked.",
         ),
-        (credentials(), "nonsense", "Its repository's URL has no scheme"),
+        (credentials(), "nonsense", "The URL of its repository has no scheme"),
     ],
 )
 async def test_what_nobody_can_say_is_not_said(github: Simulation, known: Credentials, url: str, message: str) -> None:

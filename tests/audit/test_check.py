@@ -116,7 +116,7 @@ async def test_the_same_secret_twice(checker: Checker) -> None:
     report = await checker.check("-", stdin=f"{manifest(token)}---\n{manifest(token)}")
     assert [row.warnings for row in report.rows] == [
         (),
-        ("The same Secret stands in -:1 as well; whichever is applied last counts.",),
+        ("-:1 contains the same Secret. The last one that is applied counts.",),
     ]
 
 
@@ -177,7 +177,7 @@ async def test_a_host_that_says_nothing_is_not_asked_thousands_of_times(checker:
     report = await checker.check("-", stdin=text)
     assert [row.outcome for row in report.rows] == [Outcome.UNVERIFIED] * 60
     assert 32 <= report.asked < 60
-    assert any("was not asked, because it left the" in row.message for row in report.rows)
+    assert any("was not asked, because it did not answer the last" in row.message for row in report.rows)
 
 
 async def test_a_few_that_say_nothing_keep_nobody_from_asking(checker: Checker) -> None:
@@ -288,5 +288,5 @@ def test_no_form_shows_a_token_wherever_it_stands(checker: Checker) -> None:
 
 def test_it_starts_without_what_it_does_not_need() -> None:
     """Nothing of a cluster's client is loaded for files."""
-    code = "import sys; import webhook.cli.audit, webhook.audit.checking; sys.exit('kubernetes' in sys.modules)"
+    code = "import sys; import webhook.cli.audit, webhook.audit.check; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -93,7 +93,7 @@ def test_any_other_file_is_left_alone(tmp_path: Path, content: str) -> None:
     if not content:
         assert found_again(path).secrets == {}
         return
-    with pytest.raises(ConfigurationError, match="isn't a file that an audit has left"):
+    with pytest.raises(ConfigurationError, match="is not a checkpoint of an audit"):
         Record(path, "run", NOW)
     assert path.read_text() == content
 
@@ -102,7 +102,7 @@ def test_another_audits_file_is_refused(tmp_path: Path) -> None:
     """By another configuration, the same token may be judged otherwise."""
     path = tmp_path / "state"
     left_behind(path)
-    with pytest.raises(ConfigurationError, match="is of an audit of something else"):
+    with pytest.raises(ConfigurationError, match="is the checkpoint of an audit with another scope"):
         Record(path, "another", NOW)
 
 
@@ -129,21 +129,21 @@ def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "state"
     left_behind(path)
     path.chmod(0o666)
-    with pytest.raises(ConfigurationError, match="others may write into it"):
+    with pytest.raises(ConfigurationError, match="other users can write to it"):
         found_again(path)
 
 
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """Nobody waits for what may come through it."""
     os.mkfifo(tmp_path / "state")
-    with pytest.raises(ConfigurationError, match="is no ordinary file"):
+    with pytest.raises(ConfigurationError, match="is not a regular file"):
         found_again(tmp_path / "state")
 
 
 def test_two_audits_at_once_don_t_share_it(tmp_path: Path) -> None:
     """Each would write between the other's lines."""
     path = tmp_path / "state"
-    with Record(path, "run", NOW), pytest.raises(ConfigurationError, match="another audit is using it"):
+    with Record(path, "run", NOW), pytest.raises(ConfigurationError, match="another audit uses it"):
         found_again(path)
     found_again(path)
 

@@ -111,11 +111,11 @@ def test_a_broken_document_leaves_the_others() -> None:
     [
         ("{T: *T}", "isn't valid YAML"),
         (SECRET.replace("VALUE", '"T'), "isn't valid YAML"),
-        (SECRET + "  token: T\n", "same key twice in stringData"),
-        (SECRET + "kind: T\n", "same key twice"),
-        (SECRET.replace("VALUE", "12345"), "has a value in stringData that is no text; write it in quotes"),
-        (SECRET.replace("VALUE", "[T]"), "has a value in stringData that is no text"),
-        (SECRET.replace("stringData:", "data: T\nx:"), "has a data that is no mapping"),
+        (SECRET + "  token: T\n", "duplicate key in stringData"),
+        (SECRET + "kind: T\n", "duplicate key"),
+        (SECRET.replace("VALUE", "12345"), "has a value in stringData that is not a string; write it in quotes"),
+        (SECRET.replace("VALUE", "[T]"), "has a value in stringData that is not a string"),
+        (SECRET.replace("stringData:", "data: T\nx:"), "has a data that is not a mapping"),
     ],
 )
 def test_what_is_wrong_is_named_and_not_quoted(text: str, why: str) -> None:
@@ -144,7 +144,7 @@ def test_folders_are_searched_but_for_hidden_ones(tmp_path: Path) -> None:
 
 def test_a_file_that_is_missing(tmp_path: Path) -> None:
     """A slip of the pen isn't taken for a file in which all is well."""
-    with pytest.raises(ConfigurationError, match=r"absent\.yaml: there is no such file or folder"):
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml: no such file or folder"):
         list(read([str(tmp_path / "absent.yaml")], io.StringIO(), ""))
 
 
@@ -249,7 +249,7 @@ def test_blank_lines_and_comments_are_nothing() -> None:
 def test_what_is_nested_too_deep_is_broken(text: str) -> None:
     """It is named, and the document after it is read; composing it would end the process."""
     (broken,) = documents(text)
-    assert broken == Broken(broken.where, "is nested deeper than any manifest")
+    assert broken == Broken(broken.where, "is nested too deeply")
     assert isinstance(documents(f"---\n{text}\n---\n{SECRET}")[1], SecretManifest)
 
 
@@ -291,7 +291,7 @@ def test_merge_keys_that_multiply_themselves() -> None:
 def test_standard_input_that_is_no_text() -> None:
     """It is named as a file is; a mark of the byte order is none of the text."""
     stream = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x00"), encoding="utf-8")
-    assert list(read(["-"], stream)) == [Broken(Where("-", 1), "is no text in UTF-8")]
+    assert list(read(["-"], stream)) == [Broken(Where("-", 1), "is not UTF-8 text")]
     assert secret("\ufeff" + SECRET).where.line == 1
 
 
@@ -299,7 +299,7 @@ def test_standard_input_that_brings_nothing() -> None:
     """What should write it may have failed; a comment is something."""
     (broken,) = documents(" \n")
     assert isinstance(broken, Broken)
-    assert broken.why.startswith("brings nothing at all")
+    assert broken.why.startswith("is empty")
     assert documents("# nothing to see\n") == []
 
 

@@ -1,9 +1,7 @@
-"""The judgement of the admission webhook on what is there already: manifests (`check`) and a cluster (`audit`).
+"""Checks of existing Secrets, in manifests (`check`) and in clusters (`audit`), with the code of the webhook.
 
-commands    what people type, and how it ends
-checking    the story of a check          auditing   the story of an audit
-  manifests   files, line by line           listing    a cluster's Secrets, page by page
-  encrypted   what nobody can look into     resuming   what an interrupted audit has found
-                                            syncing    which Applications would fail to sync
-both judge by `judging`, ask by `asking`, and make `rows` of what they learn
+check       the run of `check`             run         the run of `audit`
+  manifests   Secrets in YAML and JSON       checkpoint  the results of an interrupted audit
+  unreadable  Secrets that only exist later  argocd      Applications that would fail to sync
+Both use `selecting`, `questions`, `retries`, `rows`, `progress` and `fail_on`. `watch/` is the continuous audit.
 """

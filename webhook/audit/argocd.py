@@ -1,9 +1,9 @@
-"""Which Applications would fail to sync, and why: each repository with the credential that Argo CD itself would use.
+"""Argo CD Applications that would fail to sync, with the credentials that Argo CD would use.
 
-Argo CD looks in its own namespace: first for a ``repository`` Secret of this very URL, of the Application's project
-before one of none; where that brings no credential, for the ``repo-creds`` Secret with the longest URL that the
-repository's begins with (Argo CD: util/db/repository.go GetRepository, util/db/repository_secrets.go
-getRepositorySecret and getRepositoryCredentialIndex). URLs are compared as `normalized` makes them.
+Argo CD searches its own namespace. A ``repository`` Secret with the same URL comes first, and one of the Application's
+project before one without a project. If that holds no credential, Argo CD uses the ``repo-creds`` Secret with the
+longest URL that is a prefix of the repository's (Argo CD: util/db/repository.go GetRepository,
+util/db/repository_secrets.go getRepositorySecret and getRepositoryCredentialIndex). `normalized` URLs are compared.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from webhook.settings.model import Rule, Settings
 from webhook.subject import SecretObject
 
 ARGOCD_TYPES = ("repository", "repo-creds")
-"""Of the label by which Argo CD knows its Secrets: those that it reads repositories with."""
+"""Values of Argo CD's label for Secrets with which it reads repositories."""
 
 _SSH = re.compile(r"(ssh://)?([^/:]*?)@[^@]+\Z")
-# What reading needs, whatever else a role is for. GitHub's own judgement of a repository counts what that is.
+# What reading needs, independent of the role. For GitHub, the check of the repository decides.
 _READING: dict[Kind, Requirement] = {
     Kind("github"): Requirement(),
     Kind("gitlab"): Requirement(("read_repository", "read_api")),
@@ -48,8 +48,8 @@ _READING: dict[Kind, Requirement] = {
     Kind("bitbucket-server"): Requirement(permissions=(("repository", Level.READ),)),
     Kind("gitea"): Requirement(("read:repository",)),
 }
-# Where what is lacking certainly keeps Git from reading. Elsewhere perhaps anybody may read the repository, or it is
-# only for our own questions that something lacks.
+# Kinds for which a missing permission always prevents reading. With others the repository may be public, or the
+# permission is only missing for the check.
 _CERTAIN = frozenset({Kind("github")})
 _RULES = {
     kind: Rule(name=f"argocd-{kind}", role=Role.RUNTIME, labels={ARGOCD_SECRET_TYPE: kind}) for kind in ARGOCD_TYPES
@@ -57,12 +57,12 @@ _RULES = {
 
 
 def is_argocds(secret: SecretObject) -> bool:
-    """Whether Argo CD may read a repository with it."""
+    """Whether Argo CD reads repositories with this Secret."""
     return secret.labels.get(ARGOCD_SECRET_TYPE) in ARGOCD_TYPES
 
 
 def normalized(url: str) -> str:
-    """A URL as Argo CD compares it (Argo CD: util/git/git.go NormalizeGitURL)."""
+    """Return a URL in the form that Argo CD compares (Argo CD: util/git/git.go NormalizeGitURL)."""
     text = url.strip().lower()
     if _SSH.match(text) and not text.startswith("ssh://"):
         text = f"ssh://{text.replace(':', '/', 1)}"
@@ -74,8 +74,10 @@ class Credential:
     """One of Argo CD's Secrets.
 
     Attributes:
-        url: normalised; what it is for.
-        entries: what it holds; empty where it holds no credential.
+        exact: whether it is for one repository, not for all with a prefix.
+        url: the normalized URL that it is for.
+        entries: its entries; empty if it holds no credential.
+        unreadable: why it cannot be read, as a sentence; empty if it can.
     """
 
     secret: SecretObject = field(repr=False)
@@ -88,7 +90,7 @@ class Credential:
 
     @classmethod
     def of(cls, secret: SecretObject, cluster: str) -> Credential:
-        """What a Secret says."""
+        """Read a Secret."""
         kind = secret.labels[ARGOCD_SECRET_TYPE]
         entries: tuple[Entry, ...] = ()
         unreadable = ""
@@ -102,25 +104,27 @@ class Credential:
 
 
 class Credentials:
-    """All of Argo CD's Secrets that were found in a cluster, by namespace."""
+    """Argo CD's Secrets of a cluster, by namespace."""
 
     def __init__(self, cluster: str = "") -> None:
         self._cluster = cluster
         self._by_namespace: defaultdict[str, dict[str, Credential]] = defaultdict(dict)
 
     def add(self, secret: SecretObject) -> None:
-        """One more."""
+        """Add a Secret."""
         self._by_namespace[secret.namespace][secret.name] = Credential.of(secret, self._cluster)
 
     def home(self, namespace: str) -> str | None:
-        """The namespace of the Argo CD that syncs the Applications of this one: itself, if there is one in it, else
-        the only one that there is. None where that can't be told."""
+        """Return the namespace of the Argo CD that syncs the Applications of `namespace`.
+
+        This is `namespace` if it has an Argo CD, else that of the cluster's only Argo CD. None if there are several.
+        """
         if namespace in self._by_namespace or not self._by_namespace:
             return namespace
         return next(iter(self._by_namespace)) if len(self._by_namespace) == 1 else None
 
     def used_for(self, repository: str, project: str, home: str) -> Credential | None:
-        """The one that Argo CD uses for a repository; None where it has none."""
+        """Return the credential that Argo CD uses for a repository; None if it has none."""
         wanted = normalized(repository)
         there = [credential for _, credential in sorted(self._by_namespace.get(home, {}).items())]
         exact = [credential for credential in there if credential.exact and credential.url == wanted]
@@ -134,7 +138,7 @@ class Credentials:
 
 
 class Syncs:
-    """Says of each Application whether it would sync, asking once for each repository and credential."""
+    """Finds out whether Applications would sync, with one check for each repository and credential."""
 
     def __init__(self, settings: Settings, asker: SupportsInspect, clock: Callable[[], datetime]) -> None:
         self._settings = settings
@@ -145,7 +149,7 @@ class Syncs:
     async def rows(
         self, syncers: Iterable[Syncer], credentials: Credentials, cluster: str, deadline: float
     ) -> list[ApplicationRow]:
-        """One for each Application or ApplicationSet and each repository of it."""
+        """Return a row for each Application or ApplicationSet and each of its repositories."""
         wanted = [(syncer, url) for syncer in syncers for url in _repositories(syncer)]
         return list(
             await asyncio.gather(*(self._row(syncer, url, credentials, cluster, deadline) for syncer, url in wanted))
@@ -164,42 +168,42 @@ class Syncs:
         try:
             repository = parse_git_url(url)
         except MalformedUrl as error:
-            return row(None, f"Its repository's URL {error}.")
+            return row(None, f"The URL of its repository {error}.")
         if not repository.uses_token:
-            return row(None, "It is synced without a token, which can't be checked.")
+            return row(None, "It syncs without a token, which cannot be checked.")
         home = credentials.home(syncer.namespace)
         if home is None:
-            return row(None, "Which of the Argo CDs of this cluster syncs it isn't known.")
+            return row(None, "The cluster has several Argo CDs, and it is unknown which of them syncs it.")
         used = credentials.used_for(url, syncer.spec.project, home)
         if used is None:
-            return row(None, "Argo CD has no credential for it, and so reads it only if anybody may.")
+            return row(None, "Argo CD has no credential for it, so it syncs only if the repository is public.")
         if used.unreadable:
-            return row(False, f"Its credential can't be read: {used.unreadable}", used)
+            return row(False, f"Its credential cannot be read: {used.unreadable}", used)
         if not used.entries:
-            return row(None, "Its credential holds nothing, so that Argo CD reads it only if anybody may.", used)
+            return row(None, "Its credential is empty, so it syncs only if the repository is public.", used)
         entry = used.entries[0]
         content = entry.content
         match content:
             case Malformed():
                 return row(False, f"Its credential {content.why}.", used)
             case Unsupported():
-                return row(None, f"Its credential is {content.what}, so that it can't be checked.", used)
+                return row(None, f"Its credential is {content.what}, which cannot be checked.", used)
             case External():
-                return row(None, f"Its credential {content.how}, so that it can't be checked.", used)
+                return row(None, f"Its credential {content.how}, so it cannot be checked.", used)
         target = resolve(content, self._hosts, self._settings.defaults.user_host)
         match target:
             case Malformed():
                 return row(False, f"Its {target.key or 'credential'} {target.why}.", used)
             case Unsupported():
-                return row(None, f"Its credential is {target.what}, so that it can't be checked.", used)
+                return row(None, f"Its credential is {target.what}, which cannot be checked.", used)
             case UnknownHost():
-                return row(None, f"{target.name} is no Git host that this webhook knows; nobody was asked.", used)
+                return row(None, f"{target.name} is not a declared Git host, so its credential was not checked.", used)
         if target.host.name != repository.host or target.host.kind not in _READING:
-            return row(None, "Its credential is for another host than its repository; nobody was asked.", used)
-        # Asked for as one among others: of the repository that a URL names, more than reading might be asked.
+            return row(None, "Its credential is for another host than its repository, so it was not checked.", used)
+        # Check the repository as one of several: for the repository of the URL, more than read access may be required.
         named = [segment.lower() for segment in target.path]
         above = [segment.lower() for segment in repository.path[: len(named)]]
-        # Of a URL that ends inside a name, only what comes before that name can be asked about.
+        # If the URL ends inside a name, only the path before that name can be checked.
         path = target.path if named == above and len(named) < len(repository.path) else target.path[:-1]
         at = replace(target, path=path, open_ended=False)
         would_sync, message = await self._reads(entry, at, repository.path, deadline)
@@ -208,7 +212,7 @@ class Syncs:
     async def _reads(
         self, entry: Entry, target: Target, repository: tuple[str, ...], deadline: float
     ) -> tuple[bool | None, str]:
-        """Whether a credential reads a repository; None where that isn't known; and why it doesn't, or isn't."""
+        """Return whether a credential can read a repository, None if unknown, and the reason if it is not True."""
         host, content = target.host, entry.content
         if not isinstance(content, Checkable):
             return None, ""
@@ -226,13 +230,12 @@ class Syncs:
             case Outcome.INSUFFICIENT if host.kind in _CERTAIN:
                 return False, message
             case _ if answer.unseen:
-                return False, f"{host.name} shows nothing of {need.name} to this {answer.facts.described}."
+                return False, f"{host.name} does not show {need.name} to this {answer.facts.described}."
             case _:
                 return None, message
 
 
 def _repositories(syncer: Syncer) -> list[str]:
-    """Its Git repositories, each once. What an ApplicationSet only knows once it has generated stands in the
-    Applications that it has made."""
+    """Return the distinct Git repositories. Generated ones of an ApplicationSet are in its Applications."""
     urls = [source.repo_url for source in sources_of(syncer.spec) if not source.chart]
     return [url for url in dict.fromkeys((*urls, *syncer.generators)) if url and "{{" not in url]

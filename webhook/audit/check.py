@@ -1,4 +1,4 @@
-"""The story of a check: every Secret of some manifests, judged before anybody applies them."""
+"""The run of `check`, which checks the Secrets in manifests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from webhook.audit.manifests import Broken, Document, Manifest, SecretManifest, Template, Where, read
-from webhook.audit.progress import Shown
+from webhook.audit.progress import ProgressDisplay
 from webhook.audit.questions import AT_ONCE, asking
 from webhook.audit.retries import ask_again, is_open
 from webhook.audit.rows import Rows, place_of
@@ -22,14 +22,14 @@ from webhook.review.reviewer import Reviewer
 from webhook.settings.model import Settings
 
 _IN_FLIGHT = 64
-"""Secrets that are judged at the same time."""
-_INTERRUPTED = "It was interrupted before everything was looked at."
+"""Secrets that are checked at the same time."""
+_INTERRUPTED = "The run was interrupted before everything was checked."
 _TEMPLATE = "It is a template; check what it renders: helm template … | git-token-webhook check -."
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What the manifests hold, before anybody is asked."""
+class _Content:
+    """The content of the manifests, before any check."""
 
     selection: Selection
     secrets: list[SecretManifest] = field(default_factory=list)
@@ -75,36 +75,36 @@ async def check(
     ring: KeyRing | None = None,
     at_once: int = AT_ONCE,
     seconds: float,
-    progress: Shown,
+    progress: ProgressDisplay,
 ) -> Report:
-    """Judge what these files and folders hold. Interrupted, it tells what it knows until then.
+    """Check these files and folders. If cancelled, return a report on what was checked until then.
 
     Args:
-        namespace: of Secrets that name none.
-        ring: opens what the webhook has sealed.
-        at_once: questions to one host at the same time.
-        seconds: how long all of it may take; what isn't answered by then is unverified.
+        namespace: the namespace of Secrets that name none.
+        ring: the key ring that opens sealed values.
+        at_once: concurrent checks per host.
+        seconds: the time limit; what is not checked by then is unverified.
 
     Raises:
-        ConfigurationError: there is no such file, or it can't be read.
+        ConfigurationError: a file does not exist or cannot be read.
     """
-    started, seen = datetime.now(UTC), _Seen(Selection(settings.all_rules))
+    started, content = datetime.now(UTC), _Content(Selection(settings.all_rules))
     for document in read(paths, stdin, namespace):
-        seen.add(document, namespace)
+        content.add(document, namespace)
     rows: dict[int, list[Row]] = {}
     deadline = asyncio.get_running_loop().time() + seconds
-    async with asking(settings, at_once=at_once, on_problem=seen.problems.append) as questions:
+    async with asking(settings, at_once=at_once, on_problem=content.problems.append) as questions:
         reviewer = Reviewer(settings, questions, ring=(lambda: ring) if ring is not None else None)
         maker, turns = Rows(settings, questions), asyncio.Semaphore(_IN_FLIGHT)
 
         async def judge(number: int) -> None:
             async with turns:
-                manifest = seen.secrets[number]
+                manifest = content.secrets[number]
                 standing = await reviewer.judge(manifest.secret, deadline)
                 if standing.match:
                     rows[number] = maker.of_manifest(standing, manifest)
-                else:  # which only its URL could tell
-                    seen.passed_over["Secret"] += 1
+                else:  # its URL matches no rule
+                    content.passed_over["Secret"] += 1
                 progress.judged()
 
         def still_open() -> list[int]:
@@ -115,39 +115,39 @@ async def check(
             progress.found(len(numbers))
             await asyncio.gather(*map(judge, numbers))
 
-        progress.found(len(seen.secrets))
+        progress.found(len(content.secrets))
         try:
-            await asyncio.gather(*map(judge, range(len(seen.secrets))))
+            await asyncio.gather(*map(judge, range(len(content.secrets))))
             await ask_again(questions, lambda: bool(still_open()), again, deadline=deadline, waiting=progress.waiting)
         except asyncio.CancelledError:
-            seen.problems.append(_INTERRUPTED)
+            content.problems.append(_INTERRUPTED)
         return Report(
             "check",
             started,
             datetime.now(UTC),
             tuple(paths),
-            _told_twice(seen.secrets, rows),
-            tuple(seen.hidden),
+            _ordered_rows(content.secrets, rows),
+            tuple(content.hidden),
             secrets=len(rows),
-            passed_over=dict(seen.passed_over),
+            passed_over=dict(content.passed_over),
             tokens=questions.tokens,
             asked=questions.asked,
-            problems=tuple(seen.problems),
+            problems=tuple(content.problems),
         )
 
 
-def _told_twice(secrets: list[SecretManifest], rows: Mapping[int, list[Row]]) -> tuple[Row, ...]:
-    """All rows in the order of the files, and with a warning those of a Secret that an earlier document holds, too."""
+def _ordered_rows(secrets: list[SecretManifest], rows: Mapping[int, list[Row]]) -> tuple[Row, ...]:
+    """Return all rows in the order of the files, with a warning if an earlier document contains the same Secret."""
     first: dict[tuple[str, str], SecretManifest] = {}
-    told: list[Row] = []
+    ordered: list[Row] = []
     for number in sorted(rows):
         manifest = secrets[number]
         secret = manifest.secret
         earlier = first.setdefault((secret.namespace, secret.name), manifest) if secret.name else manifest
         for row in rows[number]:
             if earlier is not manifest:
-                warning = f"The same Secret stands in {earlier.where} as well; whichever is applied last counts."
+                warning = f"{earlier.where} contains the same Secret. The last one that is applied counts."
                 severity = Severity.WARNING if row.severity in (Severity.NONE, Severity.NOTE) else row.severity
                 row = replace(row, warnings=(*row.warnings, warning), severity=severity)
-            told.append(row)
-    return tuple(told)
+            ordered.append(row)
+    return tuple(ordered)

@@ -1,8 +1,7 @@
-"""What an interrupted audit has found, in a file, so that another one can go on from there.
+"""Checkpoint files, from which an interrupted audit continues.
 
-The file holds rows of a report and what providers answered, under the numbers that the report gives to tokens: nothing
-of a token, and nothing that somebody could try tokens against. Which token has which number the next run learns from
-the cluster: it reads one Secret that holds it.
+The file holds rows of the report and responses of providers under the report's token numbers. It holds no part of a
+token, and nothing against which tokens could be tried. The next run reads a Secret with the token to learn its number.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from webhook.errors import ConfigurationError
 from webhook.report.model import Row
 
 OLDEST = timedelta(days=1)
-"""What was found before that is looked at anew."""
+"""Age of a checkpoint after which its results are discarded."""
 _VERSION = 1
 
 
 class Head(msgspec.Struct, tag="audit", frozen=True):
-    """What the file is about.
+    """The first line, which identifies the audit.
 
     Attributes:
-        run: a digest of the settings, and of what is looked at.
+        run: a digest of the settings and the scope.
     """
 
     version: int
@@ -45,13 +44,13 @@ class Head(msgspec.Struct, tag="audit", frozen=True):
 
 
 class Answered(msgspec.Struct, tag="answer", frozen=True):
-    """What a provider told."""
+    """A response of a provider."""
 
     told: Told
 
 
 class Judged(msgspec.Struct, tag="secret", frozen=True):
-    """A Secret that is done with, as it was in this version."""
+    """The result for one version of a Secret."""
 
     cluster: str
     uid: str
@@ -66,18 +65,18 @@ _Line = Head | Answered | Judged
 
 @dataclass(slots=True)
 class Earlier:
-    """What an earlier run has found."""
+    """The results of an earlier run."""
 
     secrets: dict[tuple[str, str], Judged] = field(default_factory=dict)
     answers: dict[int, list[Told]] = field(default_factory=lambda: defaultdict(list))
 
     def still_holds(self, cluster: str, uid: str, version: str) -> Judged | None:
-        """What was found of a Secret, if it is still the same."""
+        """Return the result for a Secret if its version is the same."""
         found = self.secrets.get((cluster, uid))
         return found if found is not None and found.version == version else None
 
     def holders(self) -> dict[int, list[tuple[Judged, Row]]]:
-        """Who holds which token, by its number."""
+        """Return the Secrets and rows that hold each token, by its number."""
         held: defaultdict[int, list[tuple[Judged, Row]]] = defaultdict(list)
         for secret in self.secrets.values():
             for row in secret.rows:
@@ -87,26 +86,26 @@ class Earlier:
 
 
 def digest(parts: Iterable[object]) -> str:
-    """Of what a run is about: two with different settings must not take each other's findings for their own."""
+    """Return a digest of a run's settings and scope, so that a run never uses a checkpoint of another one."""
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
 
 
 class Record:
-    """The file, while a run lasts. Use as a context manager."""
+    """The open file of a run. Use it as a context manager."""
 
     def __init__(self, path: Path, run: str, now: datetime) -> None:
-        """Read what is there, and go on writing behind it.
+        """Open the file, read its results, and prepare to append to it.
 
         Raises:
-            ConfigurationError: it can't be used, or is of another audit.
+            ConfigurationError: the file cannot be used, or is from another audit.
         """
         self.path = path
         self.earlier = Earlier()
         try:
-            # Neither through a link, which leads where somebody else wants, nor into a pipe.
+            # Not through a link, which another user may have set, and not into a pipe.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_APPEND, 0o600)
         except OSError as error:
-            why = "is a symbolic link" if error.errno == errno.ELOOP else f"can't be used: {error.strerror}"
+            why = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be used: {error.strerror}"
             raise ConfigurationError(f"{path}: {why}") from None
         self._stream = os.fdopen(descriptor, "a", encoding="utf-8")
         try:
@@ -115,7 +114,7 @@ class Record:
             os.ftruncate(descriptor, kept)
         except OSError as error:
             self._stream.close()
-            raise ConfigurationError(f"{path}: can't be used: {error.strerror}") from None
+            raise ConfigurationError(f"{path}: cannot be used: {error.strerror}") from None
         except ConfigurationError:
             self._stream.close()
             raise
@@ -123,15 +122,15 @@ class Record:
             self._write(Head(_VERSION, run, now))
 
     def answered(self, told: Told) -> None:
-        """A provider has told something."""
+        """Write a response of a provider."""
         self._write(Answered(told))
 
     def judged(self, secret: Judged) -> None:
-        """A Secret is done with."""
+        """Write the result for a Secret."""
         self._write(secret)
 
     def remove(self) -> None:
-        """Everything is done with, and the file has no more use."""
+        """Delete the file, because the audit is complete."""
         self._stream.close()
         self.path.unlink(missing_ok=True)
 
@@ -144,47 +143,49 @@ class Record:
         self._stream.close()
 
     def _take(self, descriptor: int) -> None:
-        """Have the file for ourselves: what others write there, this run would believe.
+        """Lock the file, and check that no other user can write to it.
 
         Raises:
-            ConfigurationError: that can't be.
+            ConfigurationError: the file is not safe to use, or another audit uses it.
         """
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigurationError(f"{self.path}: is no ordinary file")
+            raise ConfigurationError(f"{self.path}: is not a regular file")
         if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ConfigurationError(f"{self.path}: others may write into it, so that nothing in it can be believed")
+            raise ConfigurationError(f"{self.path}: other users can write to it, so its content cannot be trusted")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigurationError(f"{self.path}: another audit is using it") from None
+            raise ConfigurationError(f"{self.path}: another audit uses it") from None
 
     def _write(self, line: _Line) -> None:
         self._stream.write(msgspec.json.encode(line).decode() + "\n")
-        self._stream.flush()  # whoever kills this process shall not lose what it knows
+        self._stream.flush()  # a killed process must not lose results
 
     def _read(self, run: str, now: datetime) -> int:
-        """How many bytes of the file are good: its last line may be half of one."""
+        """Read the results, and return the number of valid bytes. The last line may be incomplete."""
         with os.fdopen(os.dup(self._stream.fileno()), "rb") as stream:
             stream.seek(0)
             content = stream.read()
-        good = 0
+        valid = 0
         for number, line in enumerate(content.splitlines(keepends=True)):
             try:
                 found = msgspec.json.decode(line, type=_Line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 found = None
             if number == 0 and not isinstance(found, Head):
-                raise ConfigurationError(f"{self.path}: isn't a file that an audit has left")
+                raise ConfigurationError(f"{self.path}: is not a checkpoint of an audit")
             if found is None or not line.endswith(b"\n"):
                 break
             if isinstance(found, Head) and (found.run, found.version) != (run, _VERSION):
-                raise ConfigurationError(f"{self.path}: is of an audit of something else, or by another configuration")
+                raise ConfigurationError(
+                    f"{self.path}: is the checkpoint of an audit with another scope or configuration"
+                )
             if isinstance(found, Head) and found.started_at < now - OLDEST:
                 return 0
-            good += len(line)
+            valid += len(line)
             self._keep(found)
-        return good
+        return valid
 
     def _keep(self, line: _Line) -> None:
         if isinstance(line, Answered):

@@ -1,4 +1,4 @@
-"""What in a report makes a command end with 1."""
+"""The findings of a report that cause exit code 1 (`--fail-on`)."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from webhook.providers.findings import Outcome
 from webhook.report.model import Attested, Report, Row, Severity
 
 DEFAULT = ("error", "applications")
-_BEHIND_THE_BACK = (Attested.CHANGED, Attested.UNTRUSTED)
+_UNATTESTED_CHANGE = (Attested.CHANGED, Attested.UNTRUSTED)
 
 _OF_ROWS: dict[str, Callable[[Row], bool]] = {
     "error": lambda row: row.severity is Severity.ERROR,
     "warning": lambda row: row.severity in (Severity.ERROR, Severity.WARNING),
     "never-attested": lambda row: row.attested is Attested.NEVER,
-    "changed": lambda row: row.attested in _BEHIND_THE_BACK,
+    "changed": lambda row: row.attested in _UNATTESTED_CHANGE,
 }
 _OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.SUFFICIENT)
 WORDS = (*_OF_ROWS, *_OUTCOMES, "expiring", "applications", "not-looked-at", "none")
-"""All that ``--fail-on`` takes."""
+"""The values of ``--fail-on``."""
 
 
 def parse(given: Iterable[str]) -> frozenset[str]:
-    """The words of one or several ``--fail-on``.
+    """Parse the values of one or several ``--fail-on``.
 
     Raises:
-        ConfigurationError: one of them is none.
+        ConfigurationError: a value is invalid.
     """
     words = [word.strip() for text in given for word in text.split(",") if word.strip()]
     for word in words:
         if word not in WORDS:
-            raise ConfigurationError(f"--fail-on: {word[:60]!r} is none of {', '.join(WORDS)}")
+            raise ConfigurationError(f"--fail-on: unknown value {word[:60]!r}; valid values are {', '.join(WORDS)}")
     if "none" in words and len(set(words)) > 1:
-        raise ConfigurationError("--fail-on: none stands alone")
+        raise ConfigurationError("--fail-on: none cannot be combined with other values")
     return frozenset(words)
 
 
 def fails(report: Report, words: frozenset[str], warn_within: timedelta) -> bool:
-    """Whether something of that was found.
+    """Whether the report has a finding that `words` select.
 
     Args:
-        warn_within: how soon a token ends that is expiring.
+        warn_within: the remaining lifetime below which a token is expiring.
     """
     tests = [test for word, test in _OF_ROWS.items() if word in words]
     if any(test(row) for row in report.rows for test in tests):

@@ -1,7 +1,6 @@
-"""Manifests as people keep them: YAML and JSON, several documents in a file, lists, folders, standard input.
+"""Secrets and other objects in manifests: YAML and JSON, several documents in a file, lists, folders, standard input.
 
-Each Secret comes with the lines that its entries stand in. What is wrong with a document is told without quoting it:
-it may hold a token.
+Each Secret has the line numbers of its entries. Messages never quote a document, because it may hold a token.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ from webhook.subject import SecretObject
 
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-"""Of the files that a folder is searched for."""
+"""Suffixes of the files that are read in folders."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST_LIST = 8
 _DEEPEST = 500
-"""Collections inside of each other: CustomResourceDefinitions have about 50, and composing is a recursion in C, which
-tens of thousands of them would end together with this process."""
+"""Nested collections. CustomResourceDefinitions have about 50 levels. The recursion of the C parser crashes the process
+at tens of thousands of levels."""
 _LARGEST = 64 << 20
-"""Bytes of one file: what is larger is no manifest that anybody has written."""
+"""Bytes of one file, which is more than any manifest has."""
 _SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _BLANK = re.compile(r"\s*")
 _STRING = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
-# A kind, and a group with its version: only such text is repeated.
+# A kind, or a group with its version. Messages repeat no other text.
 _PLAIN = re.compile(r"[A-Za-z0-9./-]{1,128}\Z")
 
 
@@ -54,10 +53,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object of Kubernetes, as far as it is looked at.
+    """A Kubernetes object.
 
     Attributes:
-        node: its YAML, for those who know what its kind means.
+        node: its YAML.
     """
 
     where: Where
@@ -68,20 +67,20 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class SecretManifest:
-    """A Secret, and where its parts stand."""
+    """A Secret with the lines of its entries."""
 
     where: Where
     secret: SecretObject
-    lines: Mapping[str, int] = field(repr=False)  # a key may be a token, by a slip
+    lines: Mapping[str, int] = field(repr=False)  # a key may be a token, by mistake
 
     def line(self, key: str) -> int:
-        """Where the value of a key of `data` stands; of none, where the Secret begins."""
+        """Return the line of a key of `data`; the first line of the Secret if there is no such key."""
         return self.lines.get(key, self.where.line)
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A document that can't be read; `why` is a clause that stands after its place."""
+    """A document that cannot be read; `why` is a clause that follows its location."""
 
     where: Where
     why: str
@@ -89,7 +88,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A document that becomes YAML only once somebody renders it."""
+    """A document that has to be rendered before it is YAML."""
 
     where: Where
 
@@ -98,13 +97,13 @@ Document = Manifest | SecretManifest | Broken | Template
 
 
 def read(paths: list[str], stdin: TextIO, namespace: str = "") -> Iterator[Document]:
-    """All that these files and folders hold.
+    """Yield the documents of these files and folders.
 
     Args:
-        namespace: of Secrets that name none.
+        namespace: the namespace of Secrets that name none.
 
     Raises:
-        ConfigurationError: there is no such file, or it can't be read.
+        ConfigurationError: a file does not exist or cannot be read.
     """
     for file, text in _texts(paths, stdin):
         if isinstance(text, Broken):
@@ -122,7 +121,7 @@ def _texts(paths: list[str], stdin: TextIO) -> Iterator[tuple[str, str | Broken]
             continue
         path = Path(given)
         if not path.exists():
-            raise ConfigurationError(f"{given}: there is no such file or folder")
+            raise ConfigurationError(f"{given}: no such file or folder")
         for file in _files(path) if path.is_dir() else [path]:
             if str(file) in seen:
                 continue
@@ -131,15 +130,15 @@ def _texts(paths: list[str], stdin: TextIO) -> Iterator[tuple[str, str | Broken]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What a folder holds, in order. Hidden folders hold no manifests, and links may lead in circles."""
+    """Yield the manifests of a folder in order. Skip hidden folders, and links, which may form cycles."""
     for current, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found = (Path(current, name) for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES)
-        yield from (file for file in found if not (file.is_fifo() or file.is_socket()))  # nobody may write into those
+        yield from (file for file in found if not (file.is_fifo() or file.is_socket()))  # reading those may block
 
 
 def _unreadable(error: OSError) -> None:
-    raise ConfigurationError(f"{error.filename}: can't be read: {error.strerror}") from None
+    raise ConfigurationError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
 def _text_of(file: Path) -> str | Broken:
@@ -147,32 +146,32 @@ def _text_of(file: Path) -> str | Broken:
         with file.open(encoding="utf-8-sig") as stream:
             return _text_from(stream, str(file))
     except OSError as error:
-        raise ConfigurationError(f"{file}: can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _text_of_stdin(stdin: TextIO) -> str | Broken:
-    """What a program before us writes; where that is nothing at all it has failed, and nobody else may notice."""
+    """Return standard input. Empty input is an error, because the program that writes it may have failed."""
     found = _text_from(stdin, STDIN)
     if isinstance(found, Broken):
         return found
     if not found.strip():
-        return Broken(Where(STDIN, 1), "brings nothing at all; see whether what should write it has failed")
+        return Broken(Where(STDIN, 1), "is empty; check whether the program that writes it has failed")
     return found.removeprefix("\ufeff")
 
 
 def _text_from(stream: TextIO, name: str) -> str | Broken:
-    """All of it; a device or a pipe may never end, so no more than may be."""
+    """Return the content up to the limit, because a device or a pipe may be endless."""
     try:
         text = stream.read(_LARGEST + 1)
     except UnicodeDecodeError:
-        return Broken(Where(name, 1), "is no text in UTF-8")
+        return Broken(Where(name, 1), "is not UTF-8 text")
     if len(text) > _LARGEST:
         return Broken(Where(name, 1), f"is larger than {_LARGEST >> 20} MiB, which no manifest is")
     return text
 
 
 def _documents(text: str) -> Iterator[tuple[int, str]]:
-    """Each document with its first line, apart from the others: a broken one says nothing of those after it."""
+    """Yield each document with its first line. A broken document does not affect the ones after it."""
     if (objects := _json_objects(text)) is not None:
         yield from objects
         return
@@ -186,12 +185,12 @@ def _documents(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_nothing(text: str) -> bool:
-    """Whether there are only blank lines, comments and directives."""
+    """Whether the text has only blank lines, comments and directives."""
     return all(not line.strip() or line.lstrip().startswith(("#", "%")) for line in text.split("\n"))
 
 
 def _json_objects(text: str) -> list[tuple[int, str]] | None:
-    """The objects of a JSON text or of several behind each other, as jq writes them; None where it is no JSON."""
+    """Return the objects of one or several JSON texts, as jq writes them; None if the text is not JSON."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     decoder, objects, place, line = json.JSONDecoder(), list[tuple[int, str]](), 0, 1
@@ -204,7 +203,7 @@ def _json_objects(text: str) -> list[tuple[int, str]] | None:
             _, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             return None
-        # YAML allows no tabs between its tokens, and JSON none inside of a string.
+        # YAML allows no tabs between tokens, and JSON no tabs in strings.
         objects.append((line, text[place:end].replace("\t", " ")))
         line += text.count("\n", place, end)
         place = end
@@ -214,7 +213,7 @@ def _json_objects(text: str) -> list[tuple[int, str]] | None:
 def _read_document(file: str, first_line: int, text: str, namespace: str) -> Iterator[Document]:
     try:
         if (deep := _too_deep(text)) is not None:
-            yield Broken(Where(file, first_line + deep), "is nested deeper than any manifest")
+            yield Broken(Where(file, first_line + deep), "is nested too deeply")
             return
         node = yaml.compose(text, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -225,7 +224,7 @@ def _read_document(file: str, first_line: int, text: str, namespace: str) -> Ite
     seen: set[int] = set()
     if isinstance(node, yaml.MappingNode):
         yield from _objects(node, file, first_line, namespace, 0, seen)
-    elif isinstance(node, yaml.SequenceNode):  # JSON as kubectl never writes it, though tools do
+    elif isinstance(node, yaml.SequenceNode):  # a JSON array, which some tools write
         for item in node.value:
             if isinstance(item, yaml.MappingNode):
                 yield from _objects(item, file, first_line, namespace, 0, seen)
@@ -234,8 +233,7 @@ def _read_document(file: str, first_line: int, text: str, namespace: str) -> Ite
 
 
 def _too_deep(text: str) -> int | None:
-    """The line, counted from 0, where collections begin to be nested deeper than anybody means; None where they
-    aren't."""
+    """Return the line, counted from 0, where the nesting exceeds the limit; None if it does not."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -248,7 +246,7 @@ def _too_deep(text: str) -> int | None:
 
 
 def _reason(error: Exception) -> str:
-    """libyaml's scanner and parser say what is wrong in constant words; all others may quote the document."""
+    """Return the reason of libyaml's scanner or parser, which never quote the document; other errors may."""
     if _LOADER is not yaml.SafeLoader and type(error) in (yaml.scanner.ScannerError, yaml.parser.ParserError):
         return f" ({error.problem})" if isinstance(error, yaml.MarkedYAMLError) and error.problem else ""
     return ""
@@ -261,18 +259,18 @@ def _where(file: str, first_line: int, node: yaml.Node) -> Where:
 def _objects(
     node: yaml.MappingNode, file: str, first_line: int, namespace: str, depth: int, seen: set[int]
 ) -> Iterator[Manifest | SecretManifest | Broken]:
-    if id(node) in seen:  # an alias of what was looked at already: in a few lines they make a list of a billion
+    if id(node) in seen:  # an alias; a few lines of aliases can expand to a billion items
         return
     seen.add(id(node))
     where = _where(file, first_line, node)
     if (twice := _stands_twice(node)) is not None:
-        yield Broken(_where(file, first_line, twice), "has the same key twice, of which only one counts")
+        yield Broken(_where(file, first_line, twice), "has a duplicate key")
         return
     kind, version = _plain(node, "kind"), _plain(node, "apiVersion")
     items = child(node, "items")
     if kind.endswith("List") and isinstance(items, yaml.SequenceNode):
         if depth == _DEEPEST_LIST:
-            yield Broken(where, "has lists inside of lists, deeper than anybody means")
+            yield Broken(where, "has lists that are nested too deeply")
             return
         for item in items.value:
             if isinstance(item, yaml.MappingNode):
@@ -287,7 +285,7 @@ def _objects(
 
 
 class _Wrong(Exception):
-    """The API server would not take it; the text is a clause without any value."""
+    """The API server would reject the Secret; the text is a clause without any value of it."""
 
     def __init__(self, node: yaml.Node, why: str) -> None:
         super().__init__(why)
@@ -321,7 +319,7 @@ def _secret(node: yaml.MappingNode, file: str, first_line: int, namespace: str) 
 
 
 def _base64(value: str) -> str:
-    """As Go reads it, which passes over line breaks."""
+    """Return the value without line breaks, which Go's decoder ignores."""
     return value.replace("\n", "").replace("\r", "")
 
 
@@ -330,38 +328,40 @@ def _encoded(value: str) -> str:
 
 
 def _texts_of(node: yaml.MappingNode, section: str) -> dict[str, str]:
-    """
+    """Return a mapping of strings.
+
     Raises:
-        _Wrong: a value is no text.
+        _Wrong: a value is not a string.
     """
     found: dict[str, str] = {}
     for key, value in _pairs(node):
         if not isinstance(value, yaml.ScalarNode) or value.tag not in (_STRING, _NULL):
-            raise _Wrong(value, f"has a value in {section} that is no text; write it in quotes")
+            raise _Wrong(value, f"has a value in {section} that is not a string; write it in quotes")
         found[key.value] = "" if value.tag == _NULL else value.value
     return found
 
 
 def _mapping(node: yaml.MappingNode, key: str) -> yaml.MappingNode:
-    """
+    """Return a field that is a mapping, empty if it is missing or null.
+
     Raises:
-        _Wrong: it is something else.
+        _Wrong: it is something else, or its keys are not distinct strings.
     """
     found = child(node, key)
     if found is None or (isinstance(found, yaml.ScalarNode) and found.tag == _NULL):
         return yaml.MappingNode("", [])
     if not isinstance(found, yaml.MappingNode):
-        raise _Wrong(found, f"has a {key} that is no mapping")
+        raise _Wrong(found, f"has a {key} that is not a mapping")
     if not all(isinstance(name, yaml.ScalarNode) for name, _ in _pairs(found)):
-        raise _Wrong(found, f"has a key in {key} that is no text")
+        raise _Wrong(found, f"has a key in {key} that is not a string")
     if (twice := _stands_twice(found)) is not None:
-        raise _Wrong(twice, f"has the same key twice in {key}, of which only one counts")
+        raise _Wrong(twice, f"has a duplicate key in {key}")
     return found
 
 
 def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
-    """Keys with their values, also those that ``<<`` brings in from mappings elsewhere, of which the first counts
-    (https://yaml.org/type/merge.html); kubectl reads them so."""
+    """Return keys with values, including those that ``<<`` merges, of which the first counts
+    (https://yaml.org/type/merge.html). kubectl merges them the same way."""
     if not any(key.tag == _MERGE for key, _ in node.value):
         return list(node.value)
     found: dict[object, tuple[yaml.Node, yaml.Node]] = {}

@@ -1,4 +1,4 @@
-"""How far a run is, for who sits at a terminal: on standard error, and gone when it ends."""
+"""The progress display of a run, on standard error, which disappears at the end."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Shown:
-    """A line for what is listed, where something is, and one for what is judged, with an estimate of what is left."""
+class ProgressDisplay:
+    """A line for listed Secrets and one for checked ones, with an estimate of the remaining time."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -42,27 +42,27 @@ class Shown:
         self._progress.stop()
 
     def listed(self, done: int, remaining: int, where: str) -> None:
-        """So many Secrets were listed, and as far as the API server says, so many come after them."""
+        """Show how many Secrets are listed, and how many remain according to the API server."""
         if self._listing is None:
             self._listing = self._progress.add_task("Secrets listed", total=None, note="")
         self._progress.update(self._listing, completed=done, total=done + remaining, note=where)
 
     def found(self, number: int = 1) -> None:
-        """So many more are to be judged."""
+        """Add Secrets to check."""
         self._found += number
         self._progress.update(self._judging, total=self._found)
 
     def judged(self) -> None:
-        """One more is."""
+        """Count one checked Secret."""
         self._judged += 1
         self._progress.update(self._judging, completed=self._judged, total=self._found, note="")
 
     def waiting(self, seconds: float) -> None:
-        """Nothing happens for so long, because hosts want that."""
+        """Show that the run waits for a provider's rate limit."""
         minutes, rest = divmod(math.ceil(seconds), 60)
         self._progress.update(self._judging, note=f"waiting {minutes}:{rest:02} for a provider's rate limit")
         if self._progress.disable:
             self._progress.console.print(
-                f"git-token-webhook: A provider asks to wait for {minutes}:{rest:02} (minutes:seconds); waiting.",
+                f"git-token-webhook: Waiting {minutes}:{rest:02} (minutes:seconds) for a provider's rate limit.",
                 highlight=False,
             )

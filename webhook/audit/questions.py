@@ -1,4 +1,4 @@
-"""The questions of one run: each asked once, not too many of one host at a time, and counted."""
+"""The checks of one run at providers, deduplicated, counted, and limited per host."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from webhook.review.attestation import requirement_digest
 from webhook.settings.model import Settings
 
 AT_ONCE = 8
-"""Questions to one host at the same time: a report has time, and others ask the host as well."""
+"""Concurrent checks per host. A report is not urgent, and other clients use the host as well."""
 MOST_ANSWERS = 1 << 20
-"""Answers that one run remembers, each of which takes about a kilobyte."""
+"""Answers in the cache of one run, about a kilobyte each."""
 
 MOST_SILENT = 16
-"""Questions in a row that a host may leave without an answer before nobody asks it any more: each takes seconds, and
-thousands of them would take hours to learn nothing."""
+"""Consecutive unanswered questions after which a host is not asked again. Each takes seconds, so thousands would take
+hours without a result."""
 
-# Where any user name goes with a token, so that two Secrets with different ones still hold the same (GitHub docs:
-# "Using a personal access token on the command line").
+# Kinds that accept any user name with a token, so that Secrets with different user names can hold the same token
+# (GitHub docs: "Using a personal access token on the command line").
 _ANY_USERNAME = frozenset({Kind("github")})
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer, for a later run.
+    """A provider's answer, for a later run.
 
     Attributes:
-        token: the number of the token that it is about.
-        question: a digest of what was asked about it, in which nothing of the token is.
+        token: the number of the token.
+        question: a digest of the question without the token.
     """
 
     token: int
@@ -63,7 +63,7 @@ class Told:
 
 
 class Questions:
-    """Asks providers for one run. It is an `inspection.SupportsInspect`."""
+    """Asks providers for one run. Implements `inspector.Asker`."""
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class Questions:
     ) -> None:
         """
         Args:
-            patience: seconds for one question, once it is its turn.
-            on_answer: told of each answer that a provider has given now.
-            most_silent: questions in a row without an answer, after which a host isn't asked until
+            patience: seconds for one question, without the time in the queue.
+            on_answer: called with each new answer of a provider.
+            most_silent: consecutive unanswered questions after which a host is not asked until
                 `forget_unverified`.
         """
         self._inspector = inspector
@@ -94,21 +94,21 @@ class Questions:
         self._earlier: dict[tuple[int, str], Told] = {}
         self._last = 0
         self.asked = 0
-        """How many questions went to providers in this run."""
+        """The number of questions to providers in this run."""
 
     async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
-        """See `Inspector.inspect`. Waiting for one's turn doesn't count."""
+        """See `Inspector.inspect`. Time in the queue does not count."""
         credential = question.credential
         if question.host.kind in _ANY_USERNAME and isinstance(credential, TokenCredential):
             auth = credential.git_auth and replace(credential.git_auth, username="")
             question = replace(question, credential=replace(credential, username=None, git_auth=auth))
-        number, stated = self.number(credential), _stated(question)
-        if (told := self._earlier.get((number, stated))) is not None:
+        number, asked = self.number(credential), _question_digest(question)
+        if (told := self._earlier.get((number, asked))) is not None:
             return InspectionResult(told.answer, told.checked_at, cached=True)
         async with self._turns[question.host.name]:
             paused, host = self._is_paused(question), question.host.api_url
             if self._silent[host] >= self._most_silent:
-                reason = f"was not asked, because it left the {self._silent[host]} questions before without an answer"
+                reason = f"was not asked, because it did not answer the last {self._silent[host]} questions"
                 silence = same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=True))
                 return InspectionResult(silence, datetime.now(UTC))
             end = asyncio.get_running_loop().time() + self._patience
@@ -116,11 +116,11 @@ class Questions:
         if not (found.cached or found.coalesced or paused):
             self.asked += 1
             self._silent[host] = self._silent[host] + 1 if _is_silence(found.answer) else 0
-            self._on_answer(Told(number, stated, found.answer, found.checked_at))
+            self._on_answer(Told(number, asked, found.answer, found.checked_at))
         return found
 
     def number(self, credential: Credential) -> int:
-        """Which of the run's distinct tokens it is, from 1."""
+        """Return the number of the token among the run's distinct tokens, from 1."""
         key = self._digest(credential)
         if key not in self._numbers:
             self._last += 1
@@ -129,24 +129,24 @@ class Questions:
 
     @property
     def tokens(self) -> int:
-        """How many distinct ones there were."""
+        """The number of distinct tokens."""
         return len(self._numbers)
 
     def recall(self, credential: Credential, number: int, told: list[Told]) -> None:
-        """Know again a token that an earlier run has asked about."""
+        """Restore the number and the answers of a token from an earlier run."""
         self._numbers[self._digest(credential)] = number
         self._earlier |= {(number, one.question): one for one in told}
 
     def begin_after(self, number: int) -> None:
-        """Give new tokens higher numbers than these, which an earlier run has given."""
+        """Number new tokens from `number` + 1, after those of an earlier run."""
         self._last = max(self._last, number)
 
     def pause(self) -> float:
-        """Seconds until every host that wants us to wait may be asked again; 0 for now."""
+        """Return the seconds until no host is rate limited any more; 0 if none is."""
         return max(self._throttle.pauses.longest(), self._throttle.failed_logins.longest())
 
     def forget_unverified(self) -> None:
-        """Ask again where there was no answer that means anything."""
+        """Forget unverified answers, so that the next questions go to the provider."""
         self._silent.clear()
         self._inspector.forget_unverified()
 
@@ -164,18 +164,18 @@ class Questions:
 
 
 def _is_silence(answer: Answer) -> bool:
-    """Whether nothing at all was learnt, not even about the token."""
+    """Whether the answer says nothing, not even about the token."""
     return answer.facts == Facts() and all(found.outcome is Outcome.UNVERIFIED for found in answer.findings.values())
 
 
-def _stated(question: Question) -> str:
-    """A digest of what is asked, apart from the credential."""
+def _question_digest(question: Question) -> str:
+    """Return a digest of a question without the credential."""
     needs = [[list(need.path), need.access, need.certain] for need in question.repositories]
     roles = sorted(requirement_digest(question, role) for role in question.requirements)
-    stated: list[object] = [question.host.name, list(question.path), question.open_ended, roles, needs]
+    parts: list[object] = [question.host.name, list(question.path), question.open_ended, roles, needs]
     if isinstance(question.credential, TokenCredential) and (auth := question.credential.git_auth) is not None:
-        stated += [auth.scheme, auth.username]
-    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()
+        parts += [auth.scheme, auth.username]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @asynccontextmanager
@@ -189,13 +189,13 @@ async def asking(
     lifetime: Callable[[Answer], float] | None = None,
     evidence: bool = False,
 ) -> AsyncIterator[Questions]:
-    """Questions by these settings, with connections of their own.
+    """Open connections to providers for the questions of a run.
 
     Args:
-        at_once: how many go to one host at the same time.
-        on_problem: told of what went wrong in this program, a whole sentence.
-        on_request: told of each request to a provider: the kind of host, how it ended, and how long it took.
-        lifetime: for how many seconds an answer is used again; always, without.
+        at_once: concurrent questions per host.
+        on_problem: called with a sentence when this program has a bug.
+        on_request: called for each request to a provider, with the kind of host, the result and the seconds.
+        lifetime: the seconds for which an answer is cached; without it, for the whole run.
         evidence: see `Inspector`.
     """
     limits, throttle = settings.limits, HostThrottle()
@@ -222,7 +222,7 @@ async def asking(
                 patience=patience,
                 at_once=at_once,
                 on_answer=on_answer,
-                most_silent=MOST_SILENT if lifetime is None else math.inf,  # who asks for ever has time
+                most_silent=MOST_SILENT if lifetime is None else math.inf,  # a continuous audit retries later
             )
         finally:
             await inspector.aclose()

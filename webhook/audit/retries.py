@@ -1,4 +1,4 @@
-"""What was not answered is asked again at the end: once for silence, and as often as a host only wants us to wait."""
+"""Retries at the end of a run: once after no answer, and repeatedly after rate limits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from webhook.audit.questions import Questions
 from webhook.providers.findings import Outcome
 from webhook.report.model import Row
 
-_BREATH = 1.0
-"""Seconds before silence is asked again: most of what goes wrong for a moment is over by then."""
+_DELAY = 1.0
+"""Seconds before a retry, after which most short failures are over."""
 
 
 def is_open(rows: Iterable[Row]) -> bool:
-    """Whether asking again may tell more."""
+    """Whether a row is unverified, so that a retry may help."""
     return any(Outcome.UNVERIFIED in row.outcomes.values() for row in rows)
 
 
@@ -27,12 +27,12 @@ async def ask_again(
     deadline: float,
     waiting: Callable[[float], None],
 ) -> None:
-    """Ask again while it may help.
+    """Retry while it may help.
 
     Args:
-        again: judges anew all that is still open.
-        deadline: when the run ends, by the event loop's clock; nobody waits beyond it.
-        waiting: told for how many seconds nothing happens, because hosts want that.
+        again: checks everything that is still open.
+        deadline: the end of the run on the event loop's clock.
+        waiting: called with the seconds of a wait for a rate limit.
     """
     for attempt in count(1):
         pause = questions.pause()
@@ -42,6 +42,6 @@ async def ask_again(
             return
         if pause:
             waiting(pause)
-        await asyncio.sleep(max(pause, _BREATH))
+        await asyncio.sleep(max(pause, _DELAY))
         questions.forget_unverified()
         await again()

@@ -1,4 +1,4 @@
-"""From what is known of a Secret to the rows of a report."""
+"""The rows of a report, from the result for a Secret."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _WORST_FIRST = (
 _TOKEN_KEYS = frozenset({"token", "password", "accessToken", "bearerToken"})
 _NOT_ATTESTED = {
     Attested.NEVER: "The webhook has never checked it.",
-    Attested.CHANGED: "It isn't what the webhook has checked: it was changed behind its back.",
-    Attested.UNTRUSTED: "Its attestation is none of ours.",
+    Attested.CHANGED: "It differs from what the webhook checked: it was changed without the webhook.",
+    Attested.UNTRUSTED: "Its attestation is not valid for this Secret and key ring.",
 }
-_UNSEALED = "It is stored in plain text, although the configuration has users' tokens sealed; write it once more."
+_UNSEALED = "It is stored in plain text, but the configuration seals users' tokens. Write the Secret again."
 
 
 def place_of(secret: SecretObject, cluster: str = "") -> Place:
-    """Where a Secret of a cluster stands."""
+    """Return the location of a Secret."""
     return Place(_shown(secret.namespace), _shown(secret.name or f"{secret.generate_name}*"), cluster=cluster)
 
 
@@ -52,32 +52,32 @@ def _shown(name: str) -> str:
 
 
 class Rows:
-    """Makes them, for one run."""
+    """Creates the rows of one run."""
 
     def __init__(self, settings: Settings, questions: Questions, ring: KeyRing | None = None) -> None:
         """
         Args:
-            ring: the webhook's own, which recognises its attestations.
+            ring: the webhook's key ring, which verifies attestations.
         """
         self._settings = settings
         self._questions = questions
         self._ring = ring
 
     def of_manifest(self, standing: Standing, manifest: SecretManifest) -> list[Row]:
-        """Of a Secret that isn't in a cluster yet, so that nobody can have attested it."""
+        """Return the rows of a Secret in a manifest, which has no attestation yet."""
         where, place = manifest.where, place_of(manifest.secret)
 
         def locate(key: str, field: str) -> Place:
             return replace(place, field=field, file=where.file, line=manifest.line(key))
 
-        # To be sealed is what becomes of them on their way into the cluster.
+        # The webhook seals its tokens when it is applied.
         return self._rows(replace(standing, unsealed=frozenset()), locate, lambda entry: Attested.UNKNOWN)
 
     def of_stored(self, standing: Standing, secret: SecretObject, cluster: str, now: datetime) -> list[Row]:
-        """Of a Secret in a cluster.
+        """Return the rows of a Secret in a cluster.
 
         Args:
-            cluster: its name, where the report is about several.
+            cluster: the name of the cluster if the report covers several; else empty.
         """
         place = place_of(secret, cluster)
         attested = attested_by(secret, standing.match.roles, self._ring, now)
@@ -155,13 +155,13 @@ def _rules(standing: Standing) -> tuple[str, ...]:
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """The worst of several; nothing at all is well."""
+    """Return the worst outcome; sufficient if there is none."""
     return min(outcomes, key=_WORST_FIRST.index, default=Outcome.SUFFICIENT)
 
 
 def _severity(outcomes: Collection[Outcome], warnings: list[str], settings: Settings) -> Severity:
     bad = {outcome for outcome in outcomes if outcome not in (Outcome.SUFFICIENT, Outcome.SKIPPED)}
-    # As if `mode` were `enforce`: before somebody enforces, this is what they want to know.
+    # As with `mode: enforce`, because an audit prepares for it.
     if any(settings.own_effect(outcome) == "deny" for outcome in bad):
         return Severity.ERROR
     if bad or warnings:
@@ -170,13 +170,13 @@ def _severity(outcomes: Collection[Outcome], warnings: list[str], settings: Sett
 
 
 def _todo(judged: Judged, message: str) -> str:
-    """The sentences at the end of `message` that say what to do."""
+    """Return the sentences at the end of `message` that say what to do."""
     remedies = (judged.remedy, *(finding.remedy for finding in judged.findings.values()))
     return next((remedy for remedy in remedies if remedy and message.endswith(remedy)), "")
 
 
 def _user(entry: Entry, roles: tuple[str, ...]) -> str:
-    """Whose token it is, where the Secret holds one entry a user."""
+    """Return the user of a token if the Secret holds one entry for each user."""
     of_a_user = Role.USER in roles and entry.key and entry.key not in _TOKEN_KEYS and not entry.hidden
     return entry.key if of_a_user and isinstance(entry.content, Checkable) else ""
 
@@ -184,10 +184,10 @@ def _user(entry: Entry, roles: tuple[str, ...]) -> str:
 def attested_by(
     secret: SecretObject, roles: Iterable[Role], ring: KeyRing | None, now: datetime
 ) -> Callable[[Entry], Attested]:
-    """What a stored Secret's attestation says of its entries; without keys, whether there is one.
+    """Return a function for the state of each entry by the Secret's attestation.
 
     Args:
-        ring: the webhook's own; None where whoever asks doesn't have it.
+        ring: the webhook's key ring; without it, only a missing attestation is detected.
     """
     text = secret.annotations.get(ATTESTATION)
     if text is None or ring is None:

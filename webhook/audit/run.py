@@ -1,7 +1,7 @@
-"""The story of an audit: every credential Secret of some clusters, judged as the webhook would judge it today.
+"""The run of `audit`, which checks the credential Secrets of clusters.
 
-Secrets are listed without their data; of those that a rule matches the data is read, judged and forgotten. What nobody
-could say is asked again at the end. Whatever stops an audit, it tells what it has found until then.
+Secrets are listed without their data. The data of Secrets that a rule matches is read, checked and dropped. Unverified
+tokens are retried at the end. An interrupted audit reports what it found until then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from webhook.audit.argocd import Credentials, Syncs, is_argocds
 from webhook.audit.checkpoint import Earlier, Judged, Record
-from webhook.audit.progress import Shown
+from webhook.audit.progress import ProgressDisplay
 from webhook.audit.questions import Questions
 from webhook.audit.retries import ask_again, is_open
 from webhook.audit.rows import Rows, place_of
@@ -36,23 +36,23 @@ from webhook.subject import Requester, SecretObject
 from webhook.text import join
 
 _IN_FLIGHT = 32
-"""Secrets that are read and judged at the same time: each may have a megabyte."""
+"""Secrets that are read and checked at the same time. Each may have a megabyte."""
 _MOST_NAMES = 20
 _MOST_TRIES = 3
-_INTERRUPTED = "It was interrupted before everything was looked at."
-_OVERDUE = "The time that --timeout gives was over before everything was asked."
+_INTERRUPTED = "The run was interrupted before everything was checked."
+_OVERDUE = "The time limit of --timeout passed before everything was checked."
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is looked at.
+    """The scope of an audit.
 
     Attributes:
-        namespaces: empty for all.
-        selector: for labels of Secrets, as kubectl takes it.
-        rules: only Secrets that one of these rules matches; empty for all.
-        since: only Secrets that were written after that.
-        applications: say which Argo CD Applications would sync.
+        namespaces: the namespaces; empty for all.
+        selector: a label selector for Secrets, in kubectl's syntax.
+        rules: the rules of which one must match; empty for all.
+        since: the time after which a Secret must be written.
+        applications: whether to report Argo CD Applications that would fail to sync.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -64,11 +64,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One that is audited.
+    """A cluster to audit.
 
     Attributes:
-        label: its name in the report, where that is about several; else empty.
-        source: what it is called where the report says what was looked at.
+        label: its name in rows if the report covers several clusters; else empty.
+        source: its name in the report's list of sources.
     """
 
     secrets: StoredSecrets
@@ -77,7 +77,7 @@ class Cluster:
 
 
 class AsAuditor:
-    """The API server as an audit asks it: nobody knows any more who has set a Secret's own skip annotation."""
+    """The API server in an audit, which cannot know who set the skip annotation of a Secret."""
 
     def __init__(self, cluster: KubernetesCluster) -> None:
         self._cluster = cluster
@@ -92,12 +92,12 @@ class AsAuditor:
         return await self._cluster.synced_repositories()
 
     async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
-        raise Unavailable("an audit doesn't know who has set it")
+        raise Unavailable("an audit cannot know who set it")
 
 
 @dataclass(slots=True)
 class _Found:
-    """What is known of one Secret; its rows are replaced where it is asked about again."""
+    """The result for one Secret; a retry replaces its rows."""
 
     namespace: str
     name: str
@@ -105,8 +105,8 @@ class _Found:
 
 
 @dataclass(slots=True)
-class _Progressing:
-    """One cluster, while it is looked at."""
+class _ClusterRun:
+    """The state of the audit of one cluster."""
 
     cluster: Cluster
     listing: Listing
@@ -118,7 +118,7 @@ class _Progressing:
     applications: list[ApplicationRow] = field(default_factory=list)
 
     def about(self, sentence: str) -> str:
-        """The sentence, with the cluster that it is about where there are several."""
+        """Return the sentence, with the cluster before it if the report covers several."""
         return f"{self.cluster.label}: {sentence}" if self.cluster.label else sentence
 
 
@@ -133,15 +133,15 @@ class Audit:
         *,
         ring: KeyRing | None,
         record: Record | None,
-        progress: Shown,
+        progress: ProgressDisplay,
         seconds: float,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """
         Args:
-            ring: the webhook's keys, which open what it has sealed and recognise its attestations.
-            record: where findings are kept for another run, and those of an earlier one are.
-            seconds: how long all of it may take; what isn't answered by then is unverified.
+            ring: the webhook's key ring, which opens sealed values and verifies attestations.
+            record: the checkpoint file with earlier results, to which results are written.
+            seconds: the time limit; what is not checked by then is unverified.
         """
         self._settings = settings
         self._scope = scope
@@ -156,21 +156,21 @@ class Audit:
         wanted = [rule for rule in settings.all_rules if not scope.rules or rule.name in scope.rules]
         self._selection = Selection(wanted)
         self._turns = asyncio.Semaphore(_IN_FLIGHT)
-        self._clusters: list[_Progressing] = []
+        self._clusters: list[_ClusterRun] = []
         self._problems: dict[str, None] = {}
         self._forbidden: dict[tuple[str, str], None] = {}
         self._listed = 0
         self._started = clock()
 
     def problem(self, sentence: str) -> None:
-        """Something keeps the report from being complete."""
+        """Add a reason why the report is not complete."""
         self._problems[sentence] = None
 
     async def run(self, clusters: Iterable[Cluster]) -> Report:
-        """Look at all of them. Interrupted, it ends with what it knows.
+        """Audit the clusters. If cancelled, return a report on what was checked until then.
 
         Raises:
-            ConfigurationError: the API server doesn't understand the selector.
+            ConfigurationError: the API server rejects the selector.
         """
         try:
             for cluster in clusters:
@@ -193,7 +193,7 @@ class Audit:
 
     async def _look_at(self, cluster: Cluster) -> None:
         client, ring = cluster.secrets.client, self._ring
-        one = _Progressing(
+        one = _ClusterRun(
             cluster,
             Listing(client, selector=self._scope.selector),
             Reviewer(
@@ -210,38 +210,38 @@ class Audit:
             await self._look_into(one, namespace)
         self._tell_forbidden(one)
 
-    async def _look_into(self, one: _Progressing, namespace: str | None) -> None:
-        """A namespace, or the whole cluster: at once, or where that isn't allowed, one namespace after the other."""
+    async def _look_into(self, one: _ClusterRun, namespace: str | None) -> None:
+        """Audit a namespace or the cluster. If the cluster cannot be listed, audit each namespace."""
         try:
             await self._look_through(one, namespace)
         except ApiError as error:
             if error.status == 400 and self._scope.selector:
                 raise ConfigurationError(
-                    "--selector: the API server doesn't understand it; write it as for kubectl, such as team=atlas"
+                    "--selector: the API server rejects it; use kubectl's syntax, such as team=atlas"
                 ) from None
             if error.status != 403:
                 where = f" of namespace {namespace}" if namespace else ""
-                self.problem(one.about(f"The Secrets{where} can't be listed: {error}."))
+                self.problem(one.about(f"The Secrets{where} cannot be listed: {error}."))
             elif namespace is not None:
                 self._forbidden[one.cluster.label, namespace] = None
             else:
                 await self._look_into_each(one)
 
-    async def _look_into_each(self, one: _Progressing) -> None:
+    async def _look_into_each(self, one: _ClusterRun) -> None:
         try:
             names = await one.listing.namespaces()
         except ApiError:
             self.problem(
                 one.about(
-                    "This account may list neither the Secrets of all namespaces nor the namespaces. Give it the verbs "
-                    "get and list on secrets in the cluster, or name those namespaces with -n where it has them."
+                    "This account can list neither the Secrets of all namespaces nor the namespaces. Grant it the "
+                    "verbs get and list on secrets in the cluster, or use -n for the namespaces where it has them."
                 )
             )
             return
         for name in names:
             await self._look_into(one, name)
 
-    def _tell_forbidden(self, one: _Progressing) -> None:
+    def _tell_forbidden(self, one: _ClusterRun) -> None:
         names = [namespace for label, namespace in self._forbidden if label == one.cluster.label]
         if not names:
             return
@@ -255,8 +255,8 @@ class Audit:
             )
         )
 
-    async def _look_through(self, one: _Progressing, namespace: str | None) -> None:
-        """List the Secrets of a namespace, or of the cluster, and judge each that matters."""
+    async def _look_through(self, one: _ClusterRun, namespace: str | None) -> None:
+        """List the Secrets of a namespace or the cluster, and check those in scope."""
         seen, failure = Counter[str](), None
         async with asyncio.TaskGroup() as tasks:
             try:
@@ -264,7 +264,7 @@ class Audit:
                     if page.anew:
                         seen.clear()
                     await self._look_at_page(one, page, seen, tasks)
-            except ApiError as error:  # what is under way shall come to its end
+            except ApiError as error:  # checks in flight are finished first
                 failure = error
         one.passed_over += seen
         if failure is not None:
@@ -272,21 +272,21 @@ class Audit:
         if namespace is not None and not seen and not one.found and not await one.listing.is_namespace(namespace):
             self.problem(one.about(f"There is no namespace {namespace}."))
 
-    async def _look_at_page(self, one: _Progressing, page: Page, seen: Counter[str], tasks: asyncio.TaskGroup) -> None:
+    async def _look_at_page(self, one: _ClusterRun, page: Page, seen: Counter[str], tasks: asyncio.TaskGroup) -> None:
         for listed in page.secrets:
-            if listed.uid in one.found:  # the list began anew
+            if listed.uid in one.found:  # the listing was restarted
                 continue
             if (what := self._passed_over(listed)) is not None:
                 seen[what] += 1
                 continue
             self._progress.found()
-            await self._turns.acquire()  # no more pages before there is room for what they bring
+            await self._turns.acquire()  # limits the pages in memory
             tasks.create_task(self._take(one, listed))
         self._listed += len(page.secrets)
         self._progress.listed(self._listed, page.remaining, one.cluster.label)
 
     def _passed_over(self, listed: Listed) -> str | None:
-        """What a Secret is that isn't looked at; None of one that is."""
+        """Return what a Secret out of scope is; None if it is in scope."""
         argocds = self._scope.applications and is_argocds(listed.secret)
         if not (argocds or self._selection.may_match(listed.secret)):
             return "Secret"
@@ -294,7 +294,7 @@ class Audit:
             return "Secret that was written before"
         return None
 
-    async def _take(self, one: _Progressing, listed: Listed) -> None:
+    async def _take(self, one: _ClusterRun, listed: Listed) -> None:
         try:
             known = self._earlier.still_holds(one.cluster.label, listed.uid, listed.version)
             needed = self._scope.applications and is_argocds(listed.secret)
@@ -306,13 +306,13 @@ class Audit:
             self._turns.release()
             self._progress.judged()
 
-    def _keep(self, one: _Progressing, uid: str, known: Judged) -> None:
+    def _keep(self, one: _ClusterRun, uid: str, known: Judged) -> None:
         one.found[uid] = _Found(known.namespace, known.name, list(known.rows))
 
-    async def _judge(self, one: _Progressing, namespace: str, name: str, uid: str) -> None:
+    async def _judge(self, one: _ClusterRun, namespace: str, name: str, uid: str) -> None:
         stored = await self._read(one, namespace, name, uid)
         if stored is None:
-            one.found.pop(uid, None)  # whatever was found of it before
+            one.found.pop(uid, None)  # drop earlier results
             return
         secret = stored.secret
         if self._scope.applications and is_argocds(secret):
@@ -327,24 +327,24 @@ class Audit:
         if self._record is not None and not is_open(rows):
             self._record.judged(Judged(one.cluster.label, uid, stored.version, namespace, name, tuple(rows)))
 
-    async def _read(self, one: _Progressing, namespace: str, name: str, uid: str) -> Stored | None:
-        """The Secret with its data; None where it is gone, or can't be read, which the report says."""
+    async def _read(self, one: _ClusterRun, namespace: str, name: str, uid: str) -> Stored | None:
+        """Return the Secret with its data; None if it was deleted, or cannot be read, which is reported."""
         try:
             stored = await one.cluster.secrets.read(namespace, name)
         except ApiError as error:
             if error.status == 403:
                 self._forbidden[one.cluster.label, namespace] = None
             else:
-                self.problem(one.about(f"The Secret {namespace}/{name} can't be read: {error}."))
+                self.problem(one.about(f"The Secret {namespace}/{name} cannot be read: {error}."))
             place = place_of(SecretObject(namespace, name), one.cluster.label)
-            one.left_out[uid] = NotLookedAt(place, "Secret", f"It can't be read: {error}.")
+            one.left_out[uid] = NotLookedAt(place, "Secret", f"It cannot be read: {error}.")
             return None
         return stored
 
     async def _again(self) -> None:
-        """Read and judge anew what is still unverified."""
+        """Read and check again what is unverified."""
 
-        async def one_more(one: _Progressing, uid: str, found: _Found) -> None:
+        async def one_more(one: _ClusterRun, uid: str, found: _Found) -> None:
             async with self._turns:
                 await self._judge(one, found.namespace, found.name, uid)
             self._progress.judged()
@@ -356,8 +356,8 @@ class Audit:
                         self._progress.found()
                         tasks.create_task(one_more(one, uid, found))
 
-    async def _recall_tokens(self, one: _Progressing) -> None:
-        """Learn which token has which number in what an earlier run has found, from a Secret that holds it still."""
+    async def _recall_tokens(self, one: _ClusterRun) -> None:
+        """Restore the token numbers of an earlier run from Secrets that still hold the tokens."""
         holders = self._earlier.holders()
         self._questions.begin_after(max(holders, default=0))
 
@@ -375,7 +375,7 @@ class Audit:
             for number, held in here.items():
                 tasks.create_task(recall(number, held))
 
-    async def _recall(self, one: _Progressing, number: int, known: Judged, row: Row) -> bool:
+    async def _recall(self, one: _ClusterRun, number: int, known: Judged, row: Row) -> bool:
         try:
             stored = await one.cluster.secrets.read(known.namespace, known.name)
         except ApiError:
@@ -392,7 +392,7 @@ class Audit:
                 return True
         return False
 
-    async def _look_at_applications(self, one: _Progressing) -> None:
+    async def _look_at_applications(self, one: _ClusterRun) -> None:
         syncs = Syncs(self._settings, self._questions, self._clock)
         label = one.cluster.label
         for namespace in self._scope.namespaces or (None,):
@@ -401,7 +401,7 @@ class Audit:
             except ApiError as error:
                 lacking = " (this account lacks the verb list on applications and applicationsets of argoproj.io)"
                 why = f"{error}{lacking if error.status == 403 else ''}"
-                self.problem(one.about(f"Argo CD's Applications can't be listed: {why}."))
+                self.problem(one.about(f"Argo CD's Applications cannot be listed: {why}."))
                 return
             one.applications += await syncs.rows(syncers, one.credentials, label, self._deadline)
 
@@ -430,7 +430,7 @@ class Audit:
 
 
 def _by_credential(applications: Iterable[ApplicationRow]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The names of Applications by the namespace and name of the Secret that they are synced with."""
+    """Return the names of Applications by the namespace and name of the Secret that they sync with."""
     used: dict[tuple[str, str], dict[str, None]] = {}
     for row in applications:
         if row.credential is not None:

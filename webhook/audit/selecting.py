@@ -1,4 +1,4 @@
-"""Which Secrets are worth reading: told by name, namespace and labels, before anybody has seen their data."""
+"""The selection of Secrets whose data must be read, by name, namespace and labels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from webhook.subject import SecretObject
 
 
 class Selection:
-    """The rules that a run goes by."""
+    """The rules of a run."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        # Whether a URL matches only the data tells.
+        # URLs are part of the data.
         self._rules = tuple(rule.model_copy(update={"urls": ()}) for rule in rules)
 
     def may_match(self, secret: SecretObject) -> bool:
-        """Whether its data must be read to know that a rule matches, or is all that is left to read."""
+        """Whether a rule matches, or may match depending on the data."""
         return bool(classify(secret, self._rules))

@@ -1,4 +1,4 @@
-"""Manifests that become a Secret somewhere else, out of what nobody can look into here."""
+"""Manifests of Secrets whose values cannot be read: encrypted, external or generated ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from webhook.subject import SecretObject
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A Secret that can't be checked.
+    """A Secret that cannot be checked.
 
     Attributes:
-        what: it is, in a word or two.
-        why: it can't be checked, a whole sentence.
-        secret: what it will be, as far as that is written there; None where nothing of it can be read.
+        what: its kind, in a word or two.
+        why: the reason, as a whole sentence.
+        secret: the name and labels of the resulting Secret; None if they cannot be read.
     """
 
     what: str
@@ -26,31 +26,31 @@ class Hidden:
 
 
 def look(manifest: Manifest, namespace: str = "") -> Hidden | None:
-    """What a manifest hides, or None where it hides nothing."""
+    """Return the Secret that a manifest hides, or None if it hides none."""
     node, group = manifest.node, manifest.api_version.partition("/")[0]
     if child(node, "sops") is not None:
         whole = not manifest.kind or text(node, "metadata", "name").startswith("ENC[")
         if not whole and manifest.kind != "Secret":
             return None
-        why = "SOPS has encrypted it; check it decrypted: sops --decrypt FILE | git-token-webhook check -."
+        why = "SOPS has encrypted it. Check the decrypted file: sops --decrypt FILE | git-token-webhook check -."
         return Hidden("SOPS file", why, None if whole else _made(node, "metadata", namespace=namespace))
     if (group, manifest.kind) == ("bitnami.com", "SealedSecret"):
-        why = "Only its controller can open it; `git-token-webhook audit` checks the Secret that it becomes."
+        why = "Only its controller can decrypt it. `git-token-webhook audit` checks the resulting Secret."
         made = _made(node, "spec.template.metadata", "metadata", namespace=namespace)
         return Hidden("SealedSecret", why, made)
     if group == "external-secrets.io" and manifest.kind in ("ExternalSecret", "ClusterExternalSecret"):
-        why = "Its values are kept elsewhere; `git-token-webhook audit` checks the Secret that it becomes."
+        why = "Its values are in an external store. `git-token-webhook audit` checks the resulting Secret."
         spec = "spec.externalSecretSpec" if manifest.kind == "ClusterExternalSecret" else "spec"
         made = _made(node, f"{spec}.target.template.metadata", f"{spec}.target", "metadata", namespace=namespace)
         return Hidden(manifest.kind, why, made)
     if group == "kustomize.config.k8s.io" and child(node, "secretGenerator") is not None:
-        why = "kustomize makes its Secrets; check what it builds: kustomize build | git-token-webhook check -."
+        why = "kustomize generates its Secrets. Check its output: kustomize build | git-token-webhook check -."
         return Hidden("secretGenerator", why, None)
     return None
 
 
 def _made(node: yaml.Node, *places: str, namespace: str) -> SecretObject:
-    """The Secret's name and labels: the first that is found, in the order in which controllers look."""
+    """Return the Secret with the first name and labels that are found, in the order that controllers use."""
     paths = [place.split(".") for place in places]
     names = [text(node, *path, "name") for path in paths]
     labels = next((found for path in paths if (found := texts(node, *path, "labels"))), {})

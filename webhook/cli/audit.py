@@ -19,7 +19,7 @@ from webhook.cli.options import ENVIRONMENT, As, Config, Contexts, Kubeconfig, p
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from webhook.audit.progress import Shown
+    from webhook.audit.progress import ProgressDisplay
     from webhook.audit.run import Scope
     from webhook.keyring.ring import KeyRing
     from webhook.report.model import Report
@@ -73,13 +73,13 @@ def check(
     """Check the Secrets in manifests as the webhook would, before you apply them."""
     from webhook.audit.check import check as run
     from webhook.audit.fail_on import DEFAULT, parse
-    from webhook.audit.progress import Shown
+    from webhook.audit.progress import ProgressDisplay
 
     words = parse(fail_on or DEFAULT)
     settings, ring = settings_of(config), None
     ring = ring_of(keys, settings)
     seconds = _seconds("--timeout", timeout)
-    with Shown() as progress:
+    with ProgressDisplay() as progress:
         report = _finished(
             run(
                 paths,
@@ -165,7 +165,7 @@ def audit(
 ) -> None:
     """Check the credential Secrets of a cluster as the webhook would check them today."""
     from webhook.audit.fail_on import DEFAULT, parse
-    from webhook.audit.progress import Shown
+    from webhook.audit.progress import ProgressDisplay
     from webhook.audit.run import Scope
 
     if bool(namespace) == everywhere:
@@ -218,7 +218,7 @@ def audit(
             raise ConfigurationError(f"--rule: there is no rule {name!r}; there are {', '.join(known)}")
     scope = Scope(tuple(dict.fromkeys(namespace or ())), selector, tuple(rule or ()), _moment(since), applications)
     contexts = tuple(dict.fromkeys(context or ()))
-    with Shown() as progress:
+    with ProgressDisplay() as progress:
         report = _finished(
             _audited(
                 without_applications(settings) if applications else settings,
@@ -249,7 +249,7 @@ async def _audited(
     resume: Path | None,
     at_once: int,
     seconds: float,
-    progress: Shown,
+    progress: ProgressDisplay,
 ) -> Report:
     from webhook.audit.checkpoint import Record, digest
     from webhook.audit.questions import asking
