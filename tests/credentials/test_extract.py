@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -1226,3 +1227,20 @@ def test_repr_never_holds_a_value(data: dict[str, str]) -> None:
     entries = user(dict(data))
     for value in data.values():
         assert value not in repr(entries)
+
+
+def test_extraction_takes_linear_time() -> None:
+    """A Secret with many keys delays other reviews no more than its size does."""
+
+    def cpu_seconds(keys: int) -> float:
+        data = {
+            f"user-{number:06}": base64.b64encode(f"token-{number:020}".encode()).decode() for number in range(keys)
+        }
+        secret = SecretObject("platform", "git-default-users", data=data)
+        begun = time.process_time()
+        assert len(entries_of(secret)) == keys
+        return time.process_time() - begun
+
+    cpu_seconds(100)
+    small, large = (min(cpu_seconds(keys) for _ in range(3)) for keys in (2_000, 16_000))
+    assert large / small < 24  # 8 where it is linear, 64 where it is quadratic

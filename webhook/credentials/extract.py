@@ -400,7 +400,7 @@ def _user_entries(values: Values) -> Iterable[Entry]:
         return [common]
     if not named:
         return [Entry("", Malformed("holds no token; put it under token"))]
-    own = _own_keys(values)
+    own = frozenset(_own_keys(values))
     return [_user_entry(key, values, common) if key in own else _extra_entry(key, values, common) for key in named]
 
 

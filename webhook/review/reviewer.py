@@ -308,7 +308,8 @@ class Reviewer:
         if not match.roles - exemptions.skips.keys():
             return None
         most = self._settings.limits.tokens_per_write
-        tokens = sum(isinstance(entry.content, Checkable) for entry in changed.values())
+        # Malformed ones cost no request, and still a sentence each: tens of thousands would delay other reviews.
+        tokens = sum(isinstance(entry.content, Checkable | Malformed) for entry in changed.values())
         if tokens <= most:
             return None
         return (
