@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import jsonpatch
@@ -372,6 +372,9 @@ def as_applied(values: Mapping[str, str], how: str) -> str:
 async def stored(server: ServerProcess, write: dict[str, Any], responses: list[httpx.Response]) -> dict[str, Any]:
     """What the API server would store, or have stored had it been allowed: the object as `/mutate` leaves it."""
     answer = await server.review("mutate", write)
+    if answer.status_code == 400:  # a key longer than Kubernetes allows, which the API server would not send
+        responses.append(answer)
+        return cast("dict[str, Any]", write["request"]["object"])
     patch = answer.json()["response"].get("patch")
     secret: dict[str, Any] = write["request"]["object"]
     if patch:
@@ -414,7 +417,7 @@ async def test_no_output_holds_a_token_that_is_sealed(
             annotations = {LAST_APPLIED: as_applied(values, how)}
             write = review(values, name=USER, labels={"a": "b"}, annotations=annotations)
             before = await stored(server, write, responses)
-            if not responses[-1].json()["response"]["allowed"]:
+            if responses[-1].status_code == 400 or not responses[-1].json()["response"]["allowed"]:
                 continue
             admitted += 1
             assert not found_in({"stored": shown_by(before)}, [token, other])

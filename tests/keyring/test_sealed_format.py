@@ -24,7 +24,7 @@ from tests.keyring.rings import key_text, write_key
 from webhook.keyring.jwe import Place, seal
 from webhook.keyring.key import derive_key, parse_key
 
-CONSUMERS = Path(__file__).parent / "consumers"
+CONSUMERS = Path(__file__).parent.parent / "third_party" / "consumers"
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "sealed-format.md").read_text()
 
 

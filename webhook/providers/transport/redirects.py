@@ -29,7 +29,7 @@ PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*\Z")
 DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:[/?]|\Z)")
 _API_SUFFIX = re.compile(r"/(?:api/v[0-9]+|2\.0)\Z")
 # What Git asks first, below the URL of a repository (gitprotocol-http).
-_GIT = re.compile(r"/[^?]*?(?:\.git)?(?=/info/refs\?service=git-(?:upload|receive)-pack\Z)")
+_GIT_REQUESTS = ("/info/refs?service=git-upload-pack", "/info/refs?service=git-receive-pack")
 
 
 def target(location: str, *, path: str, from_root: bool, authority: str, prefix: str, profile: Profile) -> str:
@@ -51,9 +51,11 @@ def target(location: str, *, path: str, from_root: bool, authority: str, prefix:
             raise _not_a_repository()
         moved = moved.removeprefix(prefix)
     base = _API_SUFFIX.sub("", prefix) + "/" if from_root else "/"
-    pattern = _GIT if from_root else profile.repository_path
-    rest = _rest(path, base, pattern)
-    if rest is None or rest != _rest(moved, base, pattern):
+    if from_root:
+        rest, moved_rest = _git_request(path, base), _git_request(moved, base)
+    else:
+        rest, moved_rest = (_rest(one, base, profile.repository_path) for one in (path, moved))
+    if rest is None or rest != moved_rest:
         raise _not_a_repository()
     if moved == path:
         raise ProviderUnavailable("answered with a redirect that leads back to itself", remedy=REMEDY)
@@ -86,6 +88,16 @@ def _path_on_origin(location: str, asked: str, authority: str) -> str:
 def _not_a_repository() -> ProviderUnavailable:
     clause = "answered with a redirect to something other than a moved repository, which is not followed"
     return ProviderUnavailable(clause, remedy=REMEDY)
+
+
+def _git_request(path: str, base: str) -> str | None:
+    """What Git asks of the repository in `path`; None where it is another request."""
+    if not path.startswith(base):
+        return None
+    asked = next((one for one in _GIT_REQUESTS if path.endswith(one)), None)
+    if asked is None or len(path) < len(base) + len(asked) or "?" in path.removesuffix(asked):
+        return None
+    return asked
 
 
 def _rest(path: str, base: str, pattern: re.Pattern[str] | None) -> str | None:
