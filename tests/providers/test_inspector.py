@@ -434,8 +434,8 @@ async def test_the_end_of_the_process_ends_all_flights() -> None:
     caller = asyncio.create_task(bench.inspect())
     await asyncio.sleep(0.01)
     await bench.inspector.aclose()
-    assert finding(await caller).reason == "was not asked to the end, because this process ends"
-    assert finding(await bench.inspect()).reason == "is not asked, because this process ends"
+    assert finding(await caller).reason == "was not asked completely, because this process is shutting down"
+    assert finding(await bench.inspect()).reason == "was not asked, because this process is shutting down"
     assert not bench.inspector._flights
 
 
@@ -483,7 +483,7 @@ async def test_a_kind_that_nobody_checks_is_unsupported() -> None:
     """Until its provider is written."""
     bench = Bench(judged(Outcome.SUFFICIENT))
     question = replace(QUESTION, host=Host("gitlab.com", Kind("gitlab"), "https://gitlab.com/api/v4"))
-    expected = Finding(Outcome.UNSUPPORTED, reason="is a gitlab host, which this version can't check")
+    expected = Finding(Outcome.UNSUPPORTED, reason="is a gitlab host, which this version cannot check")
     assert finding(await bench.inspect(question)) == expected
     assert not bench.provider.asked
 

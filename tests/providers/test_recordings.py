@@ -74,7 +74,7 @@ async def test_a_made_up_recording_replays() -> None:
 async def test_an_answer_that_is_missing_is_named() -> None:
     """The provider's code has changed, or something was left out."""
     recording = recordings.load(replayable(exchanges=[]))
-    with pytest.raises(recordings.Unreplayable, match="it lacks the answer to GET /user"):
+    with pytest.raises(recordings.Unreplayable, match="it has no response to GET /user"):
         await recording.replay(PROVIDERS[Kind("github")], datetime.now(UTC))
 
 

@@ -474,7 +474,7 @@ async def test_a_kind_that_this_version_can_not_check_is_unsupported(desk: Desk)
     """In a sentence whose subject is the host."""
     secret = runtime(make_token("b", "ATATT"), url="https://bitbucket.org/acme")
     (warning,) = allowed(await desk.decide(make_subject(secret))).warnings
-    assert warning.startswith("data.password: bitbucket.org is a bitbucket host, which this version can't check")
+    assert warning.startswith("data.password: bitbucket.org is a bitbucket host, which this version cannot check")
 
 
 async def test_the_audit_log_says_what_was_found(desk: Desk) -> None:

@@ -48,7 +48,7 @@ ASSUMPTIONS = (
     Assumption(
         "github-permission-before-content",
         Kind("github"),
-        "GitHub refuses a write for want of a permission (403) before it looks at the request's content (422).",
+        "GitHub rejects a write that lacks a permission (403) before it validates the content of the request (422).",
         "No recording of a fine-grained token shows the order.",
         "webhook.providers.github.proofs",
         lambda one: _asks(one, "POST|PUT|PATCH", r"/(repos|repositories)/") and one.status == 422,
@@ -56,8 +56,8 @@ ASSUMPTIONS = (
     Assumption(
         "github-webhooks-permission",
         Kind("github"),
-        "The permission Webhooks is called repository_hooks in X-Accepted-GitHub-Permissions.",
-        "It is seen in one public report.",
+        "The permission Webhooks is named repository_hooks in X-Accepted-GitHub-Permissions.",
+        "It is known from one public report.",
         "webhook.providers.github.proofs",
         lambda one: (
             _asks(one, "GET|POST|PATCH", r"/.*/hooks") and _header(one, "x-accepted-github-permissions") is not None
@@ -71,14 +71,14 @@ ASSUMPTIONS = (
         "gitlab-granular-scopes",
         Kind("gitlab"),
         "A fine-grained token lists its permissions as granular_scopes of /personal_access_tokens/self or of its id.",
-        "The field is in GitLab's source, and no recording shows it.",
+        "The field is in GitLab's source; no recording shows it.",
         "webhook.providers.gitlab.granular",
         lambda one: isinstance(one.body, Mapping) and "granular_scopes" in one.body,
     ),
     Assumption(
         "gitlab-list-filters",
         Kind("gitlab"),
-        "GitLab honours min_access_level, id_after and id_before in the list of projects.",
+        "GitLab supports min_access_level, id_after and id_before in the list of projects.",
         "It is documented since 13; an older GitLab ignores them.",
         "webhook.providers.gitlab.access",
         lambda one: _asks(one, "GET", r"/projects\?min_access_level") and one.status == 200,
@@ -98,7 +98,7 @@ ASSUMPTIONS = (
     Assumption(
         "bitbucket-server-401-names-the-account",
         Kind("bitbucket-server"),
-        "A 401 for want of a permission names who signed in (X-AUSERNAME), one for a bad token doesn't.",
+        "A 401 for a missing permission names the account (X-AUSERNAME); a 401 for an invalid token does not.",
         "The 401 was recorded without credentials only.",
         "webhook.providers.bitbucket_server.replies",
         lambda one: one.status == 401,
@@ -106,16 +106,16 @@ ASSUMPTIONS = (
     Assumption(
         "bitbucket-server-bad-token-at-open-endpoint",
         Kind("bitbucket-server"),
-        "A bad token is refused at application-properties, or answered as if nobody had signed in.",
-        "No recording shows which of both.",
+        "An invalid token is rejected at application-properties, or treated as anonymous.",
+        "No recording shows which of the two.",
         "webhook.providers.bitbucket_server.replies",
         lambda one: _asks(one, "GET", r".*/application-properties") and not _header(one, "x-ausername"),
     ),
     Assumption(
         "gitea-scope-before-content",
         Kind("gitea"),
-        "Gitea looks at a token's scopes before the request's content, so that 404 and 422 prove the scope.",
-        "It is in the source of Gitea and Forgejo, and no recording shows it for every version.",
+        "Gitea checks the scopes of a token before the content of the request, so 404 and 422 prove the scope.",
+        "It is in the source of Gitea and Forgejo; recordings do not cover every version.",
         "webhook.providers.gitea",
         lambda one: _asks(one, "POST", r"/repos/-/-/hooks") and one.status in (404, 422),
     ),

@@ -82,7 +82,7 @@ async def outcomes_until(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> l
         await asyncio.gather(*tasks, return_exceptions=True)
     returned: list[_T | ProviderUnavailable] = []
     for task in tasks:
-        late = DeadlineExceeded("was not asked to the end, because time was over")
+        late = DeadlineExceeded("did not answer before the deadline")
         returned.append(late if task.cancelled() else _answer(task))
     return returned
 

@@ -164,7 +164,7 @@ class Inspector:
             return InspectionResult(known.answer, known.checked_at, cached=True)
         provider = self._providers.get(question.host.kind)
         if provider is None:
-            reason = f"is a {question.host.kind} host, which this version can't check"
+            reason = f"is a {question.host.kind} host, which this version cannot check"
             answer = same_for_all(question, Finding(Outcome.UNSUPPORTED, reason=reason))
             return InspectionResult(answer, self._clock())
 
@@ -173,7 +173,7 @@ class Inspector:
         coalesced = flight is not None
         if flight is None:
             if self._closed:
-                return self._too_late(question, "is not asked, because this process ends")
+                return self._too_late(question, "was not asked, because this process is shutting down")
             if deadline <= asyncio.get_running_loop().time():
                 return self._too_late(question, "was not asked, because no time was left")
             flight = self._begin(key, question, provider, deadline)
@@ -184,7 +184,9 @@ class Inspector:
             answer = _unverified(question, "did not answer in time", transient=True)
             return InspectionResult(answer, self._clock(), coalesced=coalesced, seconds=seconds)
         if flight.cancelled():
-            answer = _unverified(question, "was not asked to the end, because this process ends", transient=True)
+            answer = _unverified(
+                question, "was not asked completely, because this process is shutting down", transient=True
+            )
             return InspectionResult(answer, self._clock(), coalesced=coalesced, seconds=seconds)
         known = flight.result()
         return InspectionResult(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)

@@ -10,15 +10,15 @@ import re
 _SERVICES = (
     (
         re.compile(r"(?:ssh\.)?dev\.azure\.com|[a-z0-9-]+\.visualstudio\.com"),
-        "a token for Azure DevOps, which tells nobody what a token may do",
+        "a token for Azure DevOps, which has no API that reports what a token may do",
     ),
     (
         re.compile(r"git-codecommit(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?"),
-        "a Git credential for AWS CodeCommit, which opens nothing but Git",
+        "a Git credential for AWS CodeCommit, which is valid only for Git",
     ),
     (
         re.compile(r"source\.developers\.google\.com"),
-        "a credential for Google Cloud Source Repositories, which opens nothing but Git",
+        "a credential for Google Cloud Source Repositories, which is valid only for Git",
     ),
 )
 # Azure DevOps itself gives out https://ORGANISATION@dev.azure.com/ORGANISATION/My%20project/_git/REPOSITORY.

@@ -73,7 +73,7 @@ class Replay:
         found = next((one for one in self.exchanges if (one.method, _without_chance(one.path)) == asked), None)
         if found is None:
             self.missing.append(f"{method} {path}")
-            raise ProviderUnavailable("was not asked this when it was recorded")
+            raise ProviderUnavailable("was not sent this request in the recording")
         self.exchanges.remove(found)
         if found.status is None:
             raise DeadlineExceeded(found.failure) if found.transient else ProviderUnavailable(found.failure)
@@ -169,7 +169,7 @@ class Recording:
             finding = Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient)
             answer = same_for_all(self.question, finding)
         if api.missing:
-            raise Unreplayable(f"it lacks the answer to {api.missing[0]}")
+            raise Unreplayable(f"it has no response to {api.missing[0]}")
         return replace(answer, evidence=recorder.exchanges)
 
 
@@ -180,7 +180,7 @@ def load(data: Mapping[str, Any]) -> Recording:
         Unreplayable: it is none.
     """
     if data.get("format") != FORMAT:
-        raise Unreplayable(f"its format isn't {FORMAT}")
+        raise Unreplayable(f"its format is not {FORMAT}")
     try:
         host = data["host"]
         question = Question(
@@ -198,7 +198,7 @@ def load(data: Mapping[str, Any]) -> Recording:
             datetime.fromisoformat(data["recorded"]),
         )
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-        raise Unreplayable(f"something in it is missing or of another type ({type(error).__name__})") from None
+        raise Unreplayable(f"a field is missing or has the wrong type ({type(error).__name__})") from None
 
 
 def _credential(form: Mapping[str, Any]) -> Credential:

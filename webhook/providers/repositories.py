@@ -87,7 +87,7 @@ def _doubted(question: Question, answer: Answer, doubtful: Answer) -> Answer:
     own, other = answer.findings.get(Role.RUNTIME), doubtful.findings.get(Role.RUNTIME)
     warnings = dict.fromkeys((*answer.facts.warnings, *doubtful.facts.warnings))
     if own is not None and other is not None and own.outcome is Outcome.SUFFICIENT and other != own:
-        what = other.reason or f"says that this token also needs {join(other.lacks)} elsewhere"
+        what = other.reason or f"says that this token also needs {join(other.lacks)} for other repositories"
         warnings[f"{question.host.name} {what}; {_PERHAPS}."] = None
     facts = replace(answer.facts, warnings=tuple(warnings))
     return replace(answer, facts=facts, complete=answer.complete and doubtful.complete)

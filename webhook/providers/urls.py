@@ -92,12 +92,12 @@ def read_git_url(text: str) -> GitUrl:
         return _parse_scp_like(text)
     scheme = scheme.lower()
     if scheme not in _SCHEMES:
-        raise MalformedUrl("has a scheme that Git can't use with a token (https:// is needed)")
+        raise MalformedUrl("has a scheme that Git cannot use with a token (https:// is needed)")
     authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
     remainder = rest[len(authority) :]
     # In USER:PASS/WORD@HOST and HOST?@OTHER, a person or an old program sees another host than parsers do.
     if "@" in remainder and (":" in authority or not remainder.startswith("/")):
-        raise MalformedUrl("has an @ behind what may be a user name, a password or a host")
+        raise MalformedUrl("has an @ after what may be a user name, a password or a host")
     _, userinfo, name = authority.rpartition("@")
     if scheme in _SSH:  # git@ is usual there
         scheme, userinfo = "ssh", ""
@@ -111,7 +111,7 @@ def _fault(remainder: str, *, has_userinfo: bool) -> str:
     """Say what is wrong with a URL beside its host; empty where nothing is."""
     try:
         if "?" in remainder or "#" in remainder:
-            raise MalformedUrl("has a query or a fragment, which the URL of a repository doesn't have")
+            raise MalformedUrl("has a query or a fragment, which the URL of a repository does not have")
         if has_userinfo:
             raise MalformedUrl(_HAS_USERINFO)
         _segments(remainder)
@@ -133,7 +133,7 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
     if "@" in text:
         raise MalformedUrl(_HAS_USERINFO)
     if "/" in text:
-        raise MalformedUrl("is more than a host")
+        raise MalformedUrl("contains more than a host")
     if "%" in text:
         raise MalformedUrl("has an encoded or scoped host; write the host name itself")
     name, port = _split_port(text)
@@ -145,9 +145,9 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
         if not name:
             raise MalformedUrl("names no host")
         if len(name) > 253 or not all(_LABEL.match(label) for label in name.split(".")):
-            raise MalformedUrl("names a host that is no valid DNS name")
+            raise MalformedUrl("names a host that is not a valid DNS name")
         if _NUMBER.match(name.rpartition(".")[2]) and not _is_ipv4(name):
-            raise MalformedUrl("names a host by a number that programs read in different ways")
+            raise MalformedUrl("names a host by a number that programs interpret differently")
         canonical = ALIASES.get(name, name)
     if port is None or port == _DEFAULT_PORT.get(scheme):
         return canonical
@@ -158,14 +158,14 @@ def _split_port(text: str) -> tuple[str, int | None]:
     if text.startswith("["):
         literal, bracket, rest = text.partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise MalformedUrl("names a host that is no valid IPv6 address")
+            raise MalformedUrl("names a host that is not a valid IPv6 address")
         name, separator, port = literal + "]", rest[:1], rest[1:]
     else:
         name, separator, port = text.partition(":")
     if not separator or not port:  # "host:" is "host" (RFC 3986, 3.2.3)
         return name, None
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-        raise MalformedUrl("has a port that is no number between 1 and 65535")
+        raise MalformedUrl("has a port that is not a number between 1 and 65535")
     return name, int(port)
 
 
@@ -185,7 +185,7 @@ def _ipv6_literal(text: str) -> str:
 
 
 def _malformed_ipv6() -> NoReturn:
-    raise MalformedUrl("names a host that is no valid IPv6 address") from None
+    raise MalformedUrl("names a host that is not a valid IPv6 address") from None
 
 
 def _parse_scp_like(text: str) -> GitUrl:
@@ -194,7 +194,7 @@ def _parse_scp_like(text: str) -> GitUrl:
         raise MalformedUrl("has no scheme; write https:// before the host")
     match = _SCP_LIKE.match(text)
     if match is None:
-        raise MalformedUrl("is no URL of a Git repository")
+        raise MalformedUrl("is not the URL of a Git repository")
     host = parse_host(match["host"], scheme="ssh")
     fault = _fault(f"/{match['path']}", has_userinfo=False)
     return GitUrl("ssh", host, () if fault else _segments(match["path"]), fault=fault)
@@ -206,9 +206,9 @@ def _refuse_odd_characters(text: str) -> None:
     if not text:
         raise MalformedUrl("is empty")
     if not text.isascii():
-        raise MalformedUrl("has characters outside ASCII, which may look like others")
+        raise MalformedUrl("has non-ASCII characters, which may look like other characters")
     if "\\" in text:
-        raise MalformedUrl("has a backslash, which programs read in different ways")
+        raise MalformedUrl("has a backslash, which programs interpret differently")
     raise MalformedUrl("has a space, a line break or another control character")
 
 

@@ -68,7 +68,7 @@ class Vocabulary:
         self._refuse_absent(self.granular, "granular permission")
         name = " ".join(name.split())
         if self.granular is None or not self.granular.fullmatch(name):
-            raise ValueError(f"{name[:60]!r} is no name of a granular permission, such as 'Code: Push'")
+            raise ValueError(f"{name[:60]!r} is not the name of a granular permission, such as 'Code: Push'")
         return name
 
     def _known(self, name: str, names: Collection[str], what: str) -> str:
@@ -93,7 +93,7 @@ class Vocabulary:
             )
             if there
         ]
-        raise ValueError(f"its tokens have no {what}s; what they need is stated as {' or '.join(stated)}")
+        raise ValueError(f"its tokens have no {what}s; state what they need as {' or '.join(stated)}")
 
 
 def with_implied(scopes: Iterable[str], implied: Mapping[str, Iterable[str]]) -> frozenset[str]:

@@ -32,16 +32,16 @@ from webhook.simulator.faults import (
         (Cut(after_bytes=5), "closed the connection"),
         (Html(), "text/html where JSON was expected"),
         (ContentType(), "text/plain where JSON was expected"),
-        (Truncated(), "JSON that can't be read"),
-        (Oversized(megabytes=2), "more than we are willing to read"),
+        (Truncated(), "invalid JSON"),
+        (Oversized(megabytes=2), "a body that is too large"),
         (Redirect(to="https://elsewhere.example/"), "redirect"),
         (StripHeaders(), "which scopes this token has"),
         (StripHeaders(names=["X-OAuth-Scopes", "X-Credential-Type"]), "which scopes this token has"),
         (Status(status=404), "which scopes this token has"),
         (Status(status=403, body="<html>", content_type="text/html"), "which scopes this token has"),
         (Status(status=409), "answers 409"),
-        (RateLimited(retry_after=7), "may be asked again in 7 s"),
-        (RateLimited(), "may be asked again in 60 s"),
+        (RateLimited(retry_after=7), "retry in 7 s"),
+        (RateLimited(), "retry in 60 s"),
     ],
 )
 async def test_no_answer_is_no_verdict(desk: Desk, effect: AnyEffect, says: str) -> None:
@@ -63,7 +63,7 @@ async def test_a_wait_that_is_told_as_a_date_is_understood(desk: Desk) -> None:
     """`Retry-After` comes in both forms."""
     desk.world.retry_after_as_date = True
     desk.simulator.faults.add(RateLimited(retry_after=600))
-    with pytest.raises(ProviderUnavailable, match=r"may be asked again in (59\d|600) s"):
+    with pytest.raises(ProviderUnavailable, match=r"retry in (59\d|600) s"):
         await desk.find("good-runtime")
 
 

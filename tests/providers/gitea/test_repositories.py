@@ -36,7 +36,7 @@ async def test_the_repository_is_found_however_it_is_written(desk: Desk, path: s
 async def test_a_gitea_below_a_path_is_found_there(desk: Desk) -> None:
     """Its repositories and its pages are below that path as well."""
     below = replace(desk.host, api_url=desk.host.api_url.replace("/api/v1", "/git/api/v1"))
-    with pytest.raises(ProviderUnavailable, match="not in the words of its API") as caught:
+    with pytest.raises(ProviderUnavailable, match="instead of an API response") as caught:
         await desk.inspect("gitea-all", "git/acme/apps", host=below)
     assert "apiUrl of the host, which may lack a path" in caught.value.remedy
     assert "GET /git/repos/acme/apps" in desk.asked()

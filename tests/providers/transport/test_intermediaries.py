@@ -99,7 +99,7 @@ def test_a_sign_in_page_is_named(title: str) -> None:
 def test_no_provider_answers_404_in_html(text: str) -> None:
     """A proxy that decodes %2F, or a wrong apiUrl: it is not the provider's word about a repository."""
     found = recognise(404, HTML, text.encode())
-    assert found is not None and "not in the words of its API" in str(found) and "%2F" in found.remedy
+    assert found is not None and "instead of an API response" in str(found) and "%2F" in found.remedy
     assert recognise(404, HTML, text.encode(), raw=True) is None
 
 
@@ -210,7 +210,7 @@ def wanting_certificate(context: ssl.SSLContext) -> Iterator[int]:
     ("version", "says"),
     [
         (ssl.TLSVersion.TLSv1_2, "it may want a client certificate"),
-        (ssl.TLSVersion.TLSv1_3, "wants a TLS client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "requires a TLS client certificate"),
     ],
 )
 async def test_a_server_that_wants_a_client_certificate_is_named(

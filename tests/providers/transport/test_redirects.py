@@ -180,7 +180,7 @@ def test_the_warning_names_the_new_address() -> None:
     moved = Reply(200, {}, None, moved="/repositories/12")
     assert redirects.warnings(HOST, "acme/old", moved, "acme/new") == (
         "git.acme.dev says that acme/old was renamed or moved to acme/new; update its address, because the redirect "
-        "ends as soon as another repository takes the old one.",
+        "ends as soon as another repository uses the old address.",
     )
     assert "was renamed or moved; update" in redirects.warnings(HOST, "acme/old", moved)[0]
 

@@ -185,7 +185,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         allowed = [address for address in dict.fromkeys(found) if may_connect(address, declared=self._declared)]
         if not allowed:
             raise AddressNotAllowed(
-                "resolves to an address that must not be connected to (link-local, multicast or metadata)"
+                "resolves to an address that is not allowed (link-local, multicast or metadata)"
                 if self._declared
                 else "resolves to a private or reserved address, which only a host declared under providers: may have"
             )

@@ -155,7 +155,7 @@ class ProviderClient:
         try:
             proxy = proxy_for(endpoint.host, endpoint.port, self._environment)
         except UnusableProxy as error:
-            raise ProviderUnavailable(f"can't be asked: {error}") from None
+            raise ProviderUnavailable(f"cannot be asked: {error}") from None
         backend: httpcore.AsyncNetworkBackend
         if proxy is not None:
             backend = TunnelBackend(proxy, self._proxy_trust, declared=host.declared)
@@ -190,13 +190,13 @@ def _endpoint(host: Host) -> Endpoint:
         url = urlsplit(host.api_url)
         authority = parse_host(url.netloc)
     except MalformedUrl as error:
-        raise ProviderUnavailable(f"can't be asked: its API URL {error}") from None
+        raise ProviderUnavailable(f"cannot be asked: its API URL {error}") from None
     except ValueError:
-        raise ProviderUnavailable("can't be asked: its API URL is no URL") from None
+        raise ProviderUnavailable("cannot be asked: its API URL is not a valid URL") from None
     if url.scheme != "https":
-        raise ProviderUnavailable("can't be asked: its API URL doesn't begin with https://")
+        raise ProviderUnavailable("cannot be asked: its API URL does not begin with https://")
     if url.query or url.fragment or not PATH.match(f"/{url.path}"):
-        clause = "can't be asked: its API URL has something after its path, or a path with odd characters"
+        clause = "cannot be asked: its API URL has a query or a fragment, or invalid characters in its path"
         raise ProviderUnavailable(clause)
     name, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
@@ -292,8 +292,8 @@ class _HostApi:
             raise ProviderUnavailable(_limited(seconds), transient=True)
         if seconds := throttle.failed_logins.remaining(self._host.api_url, self._tenant, self._credential):
             raise ProviderUnavailable(
-                "was not asked, because it has just refused too many tokens from the same namespace; it may be asked"
-                f" about others from there in {math.ceil(seconds)} s",
+                "was not asked, because it has just rejected too many tokens of the same namespace; other tokens of this"
+                f" namespace can be checked in {math.ceil(seconds)} s",
                 transient=True,
             )
 
@@ -321,7 +321,7 @@ class _HostApi:
             return _failure_of(refusal)
         outcome = await self._with_retry(connections, replace(request, path=path), end, window)
         if isinstance(outcome, _Redirect):
-            return _Failure("answered with a redirect that leads to another redirect", remedy=redirects.REMEDY)
+            return _Failure("answered with a redirect to another redirect", remedy=redirects.REMEDY)
         return replace(outcome, moved=path) if isinstance(outcome, Reply) else outcome
 
     async def _with_retry(self, connections: Connections, request: _Request, end: float, window: float) -> _Outcome:
@@ -396,7 +396,7 @@ class _HostApi:
                 f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES, transient=transient
             )
         if not 200 <= status <= 499:
-            return _Failure("answered with a status that means nothing")
+            return _Failure("answered with an unexpected status")
         limit = self._client._limits.response_bytes
         if raw:
             beginning = await _beginning(exchange, headers, limit)
@@ -433,7 +433,7 @@ class _HostApi:
 
 
 def _limited(seconds: float) -> str:
-    return f"limits our requests; it may be asked again in {math.ceil(seconds)} s"
+    return f"limits our requests; retry in {math.ceil(seconds)} s"
 
 
 def _request(
@@ -457,7 +457,7 @@ def _request(
     if content is not None or method in {"POST", "PUT", "PATCH"}:
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
-        clause = "can't be asked about this credential: it holds characters that HTTP headers can't carry"
+        clause = "cannot be asked about this credential: it contains characters that HTTP headers cannot carry"
         raise ProviderUnavailable(clause)
     return _Request(method, path, sent, content, from_root, raw)
 
@@ -504,7 +504,7 @@ class _Decoder:
 
     def __init__(self, encoding: str, limit: int) -> None:
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise ProviderUnavailable("answered in an encoding that was not asked for")
+            raise ProviderUnavailable("answered in a content encoding that was not requested")
         self._limit = limit
         self._decoded = bytearray()
         self._deflate = encoding == "deflate"
@@ -520,7 +520,7 @@ class _Decoder:
         self._decoded += data if self._inflater is None else self._inflate(data, room)
         self._fed = self._fed or bool(data)
         if len(self._decoded) > self._limit:
-            raise _TooLarge("answered with more than we are willing to read")
+            raise _TooLarge("answered with a body that is too large")
 
     def _inflate(self, data: bytes, room: int) -> bytes:
         assert self._inflater is not None  # noqa: S101 - for the type checker
@@ -534,7 +534,7 @@ class _Decoder:
                 return self._inflater.decompress(data, room)
             except zlib.error:
                 pass
-        raise ProviderUnavailable("answered with compressed data that can't be read")
+        raise ProviderUnavailable("answered with invalid compressed data")
 
     def finish(self) -> bytes:
         if self._inflater is not None and self._fed and not self._inflater.eof:
@@ -553,7 +553,7 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
-    raise ProviderUnavailable("answered with JSON that can't be read")
+    raise ProviderUnavailable("answered with invalid JSON")
 
 
 def _failure_of(refusal: ProviderUnavailable) -> _Failure:
@@ -570,30 +570,28 @@ def _connection_failure(clause: str) -> _Failure:
 FAILURES: Mapping[type[BaseException], _Failure] = {
     httpcore.TimeoutException: _Failure("did not answer in time", "timeout", transient=True),
     httpcore.NetworkError: _connection_failure("closed the connection"),
-    httpcore.ConnectError: _connection_failure("could not be connected to"),
-    httpcore.ProtocolError: _connection_failure("broke the rules of HTTP"),
+    httpcore.ConnectError: _connection_failure("did not accept a connection"),
+    httpcore.ProtocolError: _connection_failure("violated the HTTP protocol"),
     httpcore.RemoteProtocolError: _connection_failure("closed the connection before its answer was complete"),
-    httpcore.ProxyError: _connection_failure("could not be reached, because the proxy could not"),
+    httpcore.ProxyError: _connection_failure("could not be reached, because the proxy could not be reached"),
     httpcore.ConnectionNotAvailable: _connection_failure("closed the connection"),
-    httpcore.UnsupportedProtocol: _Failure("can't be asked over this protocol"),
+    httpcore.UnsupportedProtocol: _Failure("cannot be asked over this protocol"),
     # httpcore lets these through when a connection breaks while HTTP/2 writes to it.
     anyio.EndOfStream: _connection_failure("closed the connection"),
     anyio.BrokenResourceError: _connection_failure("closed the connection"),
     anyio.ClosedResourceError: _connection_failure("closed the connection"),
-    h2.exceptions.H2Error: _connection_failure("broke the rules of HTTP"),
-    ssl.SSLError: _Failure(
-        "does not speak TLS as it should", remedy="Check that its API URL names a port that speaks HTTPS."
-    ),
+    h2.exceptions.H2Error: _connection_failure("violated the HTTP protocol"),
+    ssl.SSLError: _Failure("does not speak valid TLS", remedy="Check that its API URL names a port that speaks HTTPS."),
     ssl.SSLCertVerificationError: _Failure(
-        "has a TLS certificate that can't be verified",
-        remedy="Set caFile of the host under providers: to the authority that signed it, or have it replaced.",
+        "has a TLS certificate that cannot be verified",
+        remedy="Set caFile of the host under providers: to the certificate authority that signed it, or replace the certificate.",
     ),
     ConnectionError: _connection_failure("closed the connection"),
     ConnectionRefusedError: _connection_failure("refused the connection"),
     TimeoutError: _Failure("did not answer in time", "timeout", transient=True),
-    OSError: _connection_failure("could not be connected to"),
+    OSError: _connection_failure("did not accept a connection"),
     socket.gaierror: _Failure("could not be found (DNS)"),
-    UnicodeError: _Failure("has a name that DNS does not allow", remedy="Correct the host's name."),
+    UnicodeError: _Failure("has a name that DNS does not allow", remedy="Correct the name of the host."),
 }
 # OpenSSL's names of the alert certificate_required: of TLS 1.3, and of servers that send it in earlier versions.
 _CERTIFICATE_REQUIRED = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_CERTIFICATE_REQUIRED"})
@@ -603,10 +601,10 @@ _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NON
 _CERTIFICATE_PROBLEMS = {
     9: "it is not valid yet",
     10: "it has expired",
-    18: "nobody but itself vouches for it",
-    19: "an unknown authority signed it",
-    20: "an unknown authority signed it",
-    21: "an unknown authority signed it",
+    18: "it is self-signed",
+    19: "it is signed by an unknown authority",
+    20: "it is signed by an unknown authority",
+    21: "it is signed by an unknown authority",
     23: "it was revoked",
     62: "it is for another name",
     64: "it is for another address",
@@ -632,7 +630,7 @@ def _failure(error: Exception) -> _Failure:
         return replace(failure, clause=f"{failure.clause} ({problem})")
     if isinstance(cause, socket.gaierror):  # nobody could be asked, or there is no such name
         if cause.errno in _NO_SUCH_NAME:
-            return replace(failure, remedy="Correct the host's name, or the DNS that this webhook uses.")
+            return replace(failure, remedy="Correct the name of the host, or the DNS configuration of this webhook.")
         return replace(failure, retry=cause.errno == socket.EAI_AGAIN, transient=True)
     return failure
 

@@ -144,7 +144,7 @@ class Connections:
         self._users += 1
         try:
             if not await self._turns.take(tenant, deadline):
-                clause = "was not asked in time, because too many other requests to it are under way"
+                clause = "was not asked in time, because too many other requests to it are in progress"
                 raise ProviderUnavailable(clause, transient=True)
             try:
                 yield

@@ -16,18 +16,20 @@ LONGEST = 1 << 14
 """Bytes of a page that are looked at. Titles and errors stand at its beginning."""
 
 _EXEMPT = "Exempt API requests, or the address of this webhook, from it."
-_NO_CERTIFICATE = "Have the API answer this webhook without one, or set apiUrl of the host to an address that does."
+_NO_CERTIFICATE = (
+    "Configure the API to accept this webhook without one, or set apiUrl of the host to an address that does."
+)
 _OWN_404 = (
-    "Check apiUrl of the host, which may lack a path, and that the proxy passes %2F in a path as it is "
+    "Check apiUrl of the host, which may lack a path, and that the proxy passes %2F in a path unchanged "
     "(AllowEncodedSlashes NoDecode and nocanon in Apache, proxy_pass without a path in nginx)."
 )
 
 CLIENT_CERTIFICATE = ProviderUnavailable(
-    "wants a TLS client certificate, which this webhook does not send", remedy=_NO_CERTIFICATE
+    "requires a TLS client certificate, which this webhook does not send", remedy=_NO_CERTIFICATE
 )
 """Also what TLS itself says (RFC 8446, certificate_required)."""
 HANDSHAKE_FAILED = ProviderUnavailable(
-    "refuses the TLS handshake: it may want a client certificate, or share no cipher with this webhook",
+    "rejects the TLS handshake: it may require a client certificate, or share no cipher with this webhook",
     remedy=_NO_CERTIFICATE,
 )
 """Before TLS 1.3 there is no other alert for a missing certificate (RFC 5246, 7.4.6)."""
@@ -118,7 +120,7 @@ PAGES: tuple[Page, ...] = (
         header="x-amzn-waf-action",
     ),
     Page(
-        "answered with an HTML page of Imperva that blocks requests of programs",
+        "answered with an HTML page of Imperva that blocks automated requests",
         _EXEMPT,
         "docs.imperva.com: Cloud WAF error pages and codes",
         words=("incapsula incident id",),
@@ -130,8 +132,8 @@ PAGES: tuple[Page, ...] = (
         header="x-goog-iap-generated-response",
     ),
     Page(
-        "could not be reached, because the proxy Squid answered with an HTML page of its own",
-        "Have the proxy let this webhook reach the host.",
+        "could not be reached, because the proxy Squid answered with its own HTML page",
+        "Configure the proxy to allow this webhook to reach the host.",
         "squid-cache: src/errorpage.cc, X-Squid-Error",
         header="x-squid-error",
     ),
@@ -157,14 +159,14 @@ PAGES: tuple[Page, ...] = (
         words=("cannot perform post-handshake authentication",),
     ),
     Page(
-        "answered 404 with an HTML page of Apache, and not in the words of its API",
+        "answered 404 with an HTML page of Apache, instead of an API response",
         _OWN_404,
         "gitlabhq/gitlabhq#8924; Apache: modules/http/http_protocol.c, get_canned_error_string",
         statuses=(404,),
         words=("<title>404 not found</title>", "the requested url", "was not found on this server."),
     ),
     Page(
-        "answered 404 with an HTML page of nginx, and not in the words of its API",
+        "answered 404 with an HTML page of nginx, instead of an API response",
         _OWN_404,
         "nginx: src/http/ngx_http_special_response.c, ngx_http_error_404_page",
         statuses=(404,),
@@ -192,10 +194,10 @@ def recognise(
     if not _is_html(headers):
         return None
     if status < 400 and any(word in text for word in _SIGN_IN):
-        clause = "answered with an HTML sign-in page where its API should answer"
+        clause = "answered with an HTML sign-in page instead of an API response"
         return ProviderUnavailable(
-            clause, remedy="Check apiUrl of the host, and have API requests pass without that sign-in."
+            clause, remedy="Check apiUrl of the host, and exempt API requests from that sign-in."
         )
     if status == 404 and not raw and text:
-        return ProviderUnavailable("answered 404 with an HTML page, and not in the words of its API", remedy=_OWN_404)
+        return ProviderUnavailable("answered 404 with an HTML page, instead of an API response", remedy=_OWN_404)
     return None

@@ -60,7 +60,7 @@ def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> Proxy | N
         url = urlsplit(value if "://" in value else f"http://{value}")
         proxy_port = url.port
     except ValueError:
-        raise UnusableProxy(f"{name} is no valid URL") from None
+        raise UnusableProxy(f"{name} is not a valid URL") from None
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise UnusableProxy(f"{name} must be a URL that begins with http:// or https://")
     secure = url.scheme == "https"
@@ -135,7 +135,7 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
         """
         try:
             if not may_connect(ip_address(host.strip("[]")), declared=self._declared):
-                raise AddressNotAllowed("is an address that must not be connected to")
+                raise AddressNotAllowed("is an address that is not allowed")
         except ValueError:
             pass  # a name, which the proxy resolves
         try:

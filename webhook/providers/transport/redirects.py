@@ -22,7 +22,9 @@ FOLLOWED = frozenset({301, 302, 307, 308})
 LONGEST = 2048
 """Characters of a ``Location``. A repository's path has at most a few hundred, in every provider."""
 
-REMEDY = "Correct the address in the Secret or the host's apiUrl, or have what redirects let API requests pass."
+REMEDY = (
+    "Correct the address in the Secret or the host's apiUrl, or configure the redirecting server to pass API requests."
+)
 
 PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*\Z")
 """A percent-encoded path with its query."""
@@ -58,13 +60,13 @@ def target(location: str, *, path: str, from_root: bool, authority: str, prefix:
     if rest is None or rest != moved_rest:
         raise _not_a_repository()
     if moved == path:
-        raise ProviderUnavailable("answered with a redirect that leads back to itself", remedy=REMEDY)
+        raise ProviderUnavailable("answered with a redirect to the same address", remedy=REMEDY)
     return moved
 
 
 def _path_on_origin(location: str, asked: str, authority: str) -> str:
     """The path and query that `location` names on the origin of the URL `asked`."""
-    malformed = ProviderUnavailable("answered with a redirect without a usable address", remedy=REMEDY)
+    malformed = ProviderUnavailable("answered with a redirect without a valid address", remedy=REMEDY)
     if not location or len(location) > LONGEST or not re.fullmatch(r"[!-\[\]-~]+", location) or "#" in location:
         raise malformed
     try:
@@ -121,5 +123,5 @@ def warnings(host: Host, name: str, reply: object, new: str = "") -> tuple[str, 
     to = f" to {new}" if new else ""
     return (
         f"{host.name} says that {name} was renamed or moved{to}; update its address, because the redirect ends as soon "
-        "as another repository takes the old one.",
+        "as another repository uses the old address.",
     )

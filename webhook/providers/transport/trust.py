@@ -31,7 +31,7 @@ class InvalidCaFile(TrustUnavailable):
     """
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"can't be asked, because the caFile configured for it {problem}")
+        super().__init__(f"cannot be asked, because the caFile configured for it {problem}")
         self.problem = problem
 
 
@@ -90,7 +90,9 @@ class FileTrust:
                 return self._context
             pem = self._path.read_bytes()
         except OSError as error:
-            raise InvalidCaFile("is missing" if isinstance(error, FileNotFoundError) else "can't be read") from None
+            raise InvalidCaFile(
+                "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
+            ) from None
         if self._context is None or pem != self._pem:
             context = context_from_pem(pem)
             context.set_alpn_protocols(PROTOCOLS)
@@ -111,7 +113,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
         # Comments between certificates may be in any encoding; cadata must be ASCII.
         context.load_verify_locations(cadata=pem.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError):
-        raise InvalidCaFile("holds no PEM certificate, or a broken one") from None
+        raise InvalidCaFile("contains no valid PEM certificate") from None
     return _settled(context)
 
 
@@ -138,7 +140,7 @@ def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContex
     except (OSError, ssl.SSLError):
         # Falling back to other authorities would believe more than the operator said.
         raise TrustUnavailable(
-            "can't be asked, because the certificates that SSL_CERT_FILE or SSL_CERT_DIR name can't be read"
+            "cannot be asked, because the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read"
         ) from None
     return _settled(context)
 
