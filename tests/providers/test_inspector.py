@@ -423,7 +423,7 @@ async def test_a_provider_that_ignores_time_is_stopped() -> None:
     assert not bench.bugs
 
 
-async def test_the_end_of_the_process_ends_all_flights() -> None:
+async def test_the_end_of_the_process_ends_all_in_flight() -> None:
     """Their callers get a word, nobody new is asked, and nothing is left behind."""
 
     async def judge(question: Question) -> Answer:
@@ -436,7 +436,7 @@ async def test_the_end_of_the_process_ends_all_flights() -> None:
     await bench.inspector.aclose()
     assert finding(await caller).reason == "was not asked completely, because this process is shutting down"
     assert finding(await bench.inspect()).reason == "was not asked, because this process is shutting down"
-    assert not bench.inspector._flights
+    assert not bench.inspector._in_flight
 
 
 # What is no answer.
@@ -501,7 +501,7 @@ async def test_exceptions_of_flights_are_never_left_unretrieved(
     await bench.inspect(seconds=0.01)
     await asyncio.sleep(0.1)
     gc.collect()
-    assert not bench.inspector._flights
+    assert not bench.inspector._in_flight
     assert not caplog.records
     assert not recwarn.list
 

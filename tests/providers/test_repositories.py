@@ -32,7 +32,7 @@ def question(*needs: RepositoryNeed, roles: Sequence[Role] = (Role.RUNTIME,)) ->
 
 
 def added(
-    fates: Mapping[str, Access],
+    accesses: Mapping[str, Access],
     own: Finding = GOOD,
     user: Finding | None = None,
     *,
@@ -40,9 +40,9 @@ def added(
 ) -> Answer:
     findings = {Role.RUNTIME: own} if user is None else {Role.RUNTIME: own, Role.USER: user}
     answer = Answer(findings, Facts("classic"), remedy="Make one.")
-    told = [(need(name), fate) for name, fate in fates.items()]
-    told += [(replace(need(name), certain=False), fate) for name, fate in (perhaps or {}).items()]
-    return repositories.merge(answer, question(*(one for one, _ in told)), told)
+    grouped = [(need(name), access) for name, access in accesses.items()]
+    grouped += [(replace(need(name), certain=False), access) for name, access in (perhaps or {}).items()]
+    return repositories.merge(answer, question(*(one for one, _ in grouped)), grouped)
 
 
 class Clock:
@@ -72,8 +72,8 @@ async def test_all_repositories_are_asked_for_at_once() -> None:
         await begun.wait()
         return wanted.name
 
-    learnt = await repositories.probe(question(need("a/b"), need("c/d")), Clock(10), ask)
-    assert [(one.name, said) for one, said in learnt] == [("a/b", "a/b"), ("c/d", "c/d")]
+    results = await repositories.probe(question(need("a/b"), need("c/d")), Clock(10), ask)
+    assert [(one.name, said) for one, said in results] == [("a/b", "a/b"), ("c/d", "c/d")]
 
 
 async def test_what_takes_too_long_is_left_out() -> None:
@@ -83,9 +83,9 @@ async def test_what_takes_too_long_is_left_out() -> None:
         await asyncio.sleep(60 if wanted.name == "a/slow" else 0)
         return "seen"
 
-    learnt = dict(await repositories.probe(question(need("a/slow"), need("a/fast")), Clock(0.3), ask))
-    assert learnt[need("a/fast")] == "seen"
-    assert isinstance(learnt[need("a/slow")], DeadlineExceeded)
+    results = dict(await repositories.probe(question(need("a/slow"), need("a/fast")), Clock(0.3), ask))
+    assert results[need("a/fast")] == "seen"
+    assert isinstance(results[need("a/slow")], DeadlineExceeded)
 
 
 async def test_silence_is_learnt_and_an_error_is_raised() -> None:
@@ -96,8 +96,8 @@ async def test_silence_is_learnt_and_an_error_is_raised() -> None:
             raise ProviderUnavailable("answered with status 503")
         raise ZeroDivisionError
 
-    ((_, silence),) = await repositories.probe(question(need("a/silent")), Clock(10), ask)
-    assert str(silence) == "answered with status 503"
+    ((_, error),) = await repositories.probe(question(need("a/silent")), Clock(10), ask)
+    assert str(error) == "answered with status 503"
     with pytest.raises(ZeroDivisionError):
         await repositories.probe(question(need("a/other")), Clock(10), ask)
 
@@ -176,14 +176,14 @@ def test_a_better_token_for_another_role_stays_the_remedy() -> None:
 
 def test_what_is_perhaps_another_credentials_is_a_warning() -> None:
     """Never a verdict; those that share a reason are named together, and those that are certain are judged as ever."""
-    fates: dict[str, Access] = {"a/b": READ_ONLY, "c/d": READ_ONLY, "e/f": None}
-    answer = added({"x/y": None}, perhaps=fates)
+    accesses: dict[str, Access] = {"a/b": READ_ONLY, "c/d": READ_ONLY, "e/f": None}
+    answer = added({"x/y": None}, perhaps=accesses)
     assert (answer.findings, answer.remedy, answer.complete) == ({Role.RUNTIME: GOOD}, "Make one.", True)
     assert answer.facts.warnings == (
         "github.com says that octocat may not push to a/b and c/d; Argo CD syncs from there, with this token unless "
         "another credential's URL is longer.",
     )
-    denied = added({"x/y": HIDDEN}, perhaps=fates)
+    denied = added({"x/y": HIDDEN}, perhaps=accesses)
     assert denied.findings[Role.RUNTIME] == Finding(Outcome.UNVERIFIED, reason="says 404 for x/y")
     assert denied.facts.warnings == ()
 

@@ -77,7 +77,7 @@ class TestServing:
     @pytest.mark.parametrize(
         ("change", "problem"),
         [
-            (lambda file: file.write_text("no certificate"), "holds no PEM certificate"),
+            (lambda file: file.write_text("no certificate"), "contains no valid PEM certificate"),
             (lambda file: file.unlink(), "is missing"),
         ],
     )

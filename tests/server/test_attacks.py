@@ -45,7 +45,7 @@ from webhook.metrics import Metrics
 from webhook.providers.base import Api
 from webhook.providers.findings import Answer, Question
 from webhook.providers.github.keys import load_app_key
-from webhook.providers.transport.limits import MOST_REFUSED
+from webhook.providers.transport.limits import MAX_REJECTED
 from webhook.server.app import Engine, Lasting
 from webhook.settings.model import Settings, parse_settings
 from webhook.subject import SecretObject
@@ -294,7 +294,7 @@ async def test_wrong_tokens_of_one_namespace_are_not_sent_without_end(tmp_path: 
         noisy = denied(await create(engine, "noisy", tokens_of("wrong", 200)))
         untried = [cause for cause in noisy.causes if "too many tokens from the same namespace" in cause.message]
         assert len(untried) == 200 - len(site.requests)
-        assert MOST_REFUSED <= len(site.requests) < MOST_REFUSED + 16
+        assert MAX_REJECTED <= len(site.requests) < MAX_REJECTED + 16
         (cause,) = denied(await create(engine, "quiet", tokens_of("wrong", 1))).causes
         assert "wrong, revoked or expired" in cause.message
         assert isinstance(await create(engine, "quiet", tokens_of("good", 1)), Allow)

@@ -33,12 +33,12 @@ async def outcomes(*calls: Coroutine[Any, Any, _T]) -> list[_T | ProviderUnavail
     """
     tasks = [asyncio.ensure_future(call) for call in calls]
     await asyncio.gather(*tasks, return_exceptions=True)
-    return [_answer(task) for task in tasks]
+    return [_outcome(task) for task in tasks]
 
 
-def _answer(task: asyncio.Task[_T]) -> _T | ProviderUnavailable:
-    silence = task.exception()
-    return silence if isinstance(silence, ProviderUnavailable) else task.result()
+def _outcome(task: asyncio.Task[_T]) -> _T | ProviderUnavailable:
+    error = task.exception()
+    return error if isinstance(error, ProviderUnavailable) else task.result()
 
 
 async def gather_pair(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) -> tuple[_T, _S]:
@@ -56,8 +56,8 @@ async def outcome_of(call: Coroutine[Any, Any, _T]) -> _T | ProviderUnavailable:
     """What it returns, or why it brought nothing: for a request without which there is an answer all the same."""
     try:
         return await call
-    except ProviderUnavailable as silence:
-        return silence
+    except ProviderUnavailable as error:
+        return error
 
 
 async def outcomes_until(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> list[_T | ProviderUnavailable]:
@@ -83,7 +83,7 @@ async def outcomes_until(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> l
     returned: list[_T | ProviderUnavailable] = []
     for task in tasks:
         late = DeadlineExceeded("did not answer before the deadline")
-        returned.append(late if task.cancelled() else _answer(task))
+        returned.append(late if task.cancelled() else _outcome(task))
     return returned
 
 

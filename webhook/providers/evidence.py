@@ -15,11 +15,11 @@ from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.findings import Exchange, GitHubAppCredential, Question
 from webhook.providers.text import shows_secret
 
-MOST_EXCHANGES = 200
+MAX_EXCHANGES = 200
 """Exchanges of one inspection that are kept. An App with 1,000 installations takes about 20."""
-_LONGEST_TEXT = 500
-_MOST_ITEMS = 100
-_DEEPEST = 6
+_MAX_TEXT = 500
+_MAX_ITEMS = 100
+_MAX_DEPTH = 6
 _REDACTED = "redacted"
 
 HEADERS = frozenset(
@@ -55,7 +55,7 @@ FIELDS = frozenset(
     "suspended_at token type url user user_id username values version visibility workspace".split()
 )
 """The fields of a body that are kept, at any depth."""
-_NAMES_OF_RIGHTS = "permissions"
+_PERMISSIONS = "permissions"
 """Whatever this object has is a right and its level."""
 _EMAIL = re.compile(r"[^\s@]{1,100}@[^\s@]{1,100}")
 
@@ -114,7 +114,7 @@ class Recorder:
         return tuple(self._exchanges[number] for number in sorted(self._exchanges))
 
     def _keep(self, number: int, exchange: Exchange) -> None:
-        if len(self._exchanges) < MOST_EXCHANGES:
+        if len(self._exchanges) < MAX_EXCHANGES:
             self._exchanges[number] = exchange
 
 
@@ -127,7 +127,7 @@ def secret_of(question: Question) -> str:
 
 def redacted_text(text: str, secret: str) -> str:
     """Return a text as it may be shown: printable ASCII of bounded length, without the secret and without addresses."""
-    text = text[:_LONGEST_TEXT]
+    text = text[:_MAX_TEXT]
     if shows_secret(text, secret):
         return _REDACTED
     printable = "".join(character if " " <= character <= "~" else "?" for character in text)
@@ -145,14 +145,14 @@ def redacted(value: object, secret: str, *, depth: int = 0, rights: bool = False
             return value
         case str():
             return redacted_text(value, secret)
-        case list() if depth < _DEEPEST:
-            return [redacted(item, secret, depth=depth + 1) for item in value[:_MOST_ITEMS]]
-        case dict() if depth < _DEEPEST:
+        case list() if depth < _MAX_DEPTH:
+            return [redacted(item, secret, depth=depth + 1) for item in value[:_MAX_ITEMS]]
+        case dict() if depth < _MAX_DEPTH:
             return {
                 name: _REDACTED
                 if name == "token"
-                else redacted(item, secret, depth=depth + 1, rights=name == _NAMES_OF_RIGHTS)
-                for name, item in list(value.items())[:_MOST_ITEMS]
+                else redacted(item, secret, depth=depth + 1, rights=name == _PERMISSIONS)
+                for name, item in list(value.items())[:_MAX_ITEMS]
                 if name in FIELDS or (rights and re.fullmatch(r"[a-z_]{1,60}", name))
             }
         case _:

@@ -1,7 +1,7 @@
 """One question to a provider: remembered for a while, asked once however many want to know, answered in time.
 
 A Secret is judged by two calls (mutating, validating), storage conflicts and replays repeat them, and a GitOps tool
-writes a hundred Secrets with one token at once. None of that may cost the provider's patience more than one inspection.
+writes a hundred Secrets with one token at once. None of that may cost the provider's timeout more than one inspection.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from webhook.providers.findings import Answer, Credential, Finding, GitHubAppCre
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Requirement
 
-LONGEST_BAD_NEWS = 10.0
+MAX_NEGATIVE_TTL = 10.0
 """Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
-_USUAL_ANSWER = 4096
+_TYPICAL_ANSWER_BYTES = 4096
 """Bytes that the cache has for each of its entries. An answer usually takes half of it; fewer fit of larger ones."""
 _GRACE = 0.25
 """Seconds that a provider has to say itself that time is over, which it does with better words."""
@@ -36,7 +36,7 @@ _REPORT_BUG = "Report this to the maintainers of git-token-webhook."
 _PACKAGE = Path(__file__).parent
 
 
-class Apis(Protocol):
+class ApiClient(Protocol):
     """Where the API of a host comes from; `providers.http.ProviderClient` is it."""
 
     def api(
@@ -90,13 +90,13 @@ class SupportsInspect(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CacheEntry:
     answer: Answer
     checked_at: datetime
 
 
 class Inspector:
-    """Asks providers, behind a cache of verdicts and a single flight for each question.
+    """Asks providers, behind a cache of verdicts and a single task for each question.
 
     Verdicts are kept in memory only, under digests that are keyed with a key of this process: neither a token nor
     a hash that somebody could try tokens against is in them.
@@ -105,7 +105,7 @@ class Inspector:
     def __init__(
         self,
         providers: Mapping[Kind, Provider],
-        client: Apis,
+        client: ApiClient,
         *,
         cache_ttl: float = 60.0,
         cache_entries: int = 4096,
@@ -123,14 +123,14 @@ class Inspector:
             providers: who answers for which kind of host.
             client: gives each inspection its API.
             cache_ttl: seconds that a sufficient answer is remembered; 0 remembers nothing. A refusal is remembered for
-                a sixth of that, `LONGEST_BAD_NEWS` at most; what could not be verified never is.
+                a sixth of that, `MAX_NEGATIVE_TTL` at most; what could not be verified never is.
             cache_entries: how many answers are remembered; those longest unused go first.
             decision_timeout: seconds that one inspection may take, whoever waits for it.
             digest_key: what digests are made with; a fresh one where nobody else must come to the same ones.
             clock: the time of day, for people and for the expiry of tokens.
             monotonic: seconds, for how long answers are remembered.
             on_error: told of exceptions that providers should not raise.
-            lasting: remember every answer as long as there is room, refusals and silence too, until
+            lasting: remember every answer as long as there is room, refusals and error too, until
                 `forget_unverified`: for a report, which asks once however long it takes.
             lifetime: for how many seconds an answer is remembered, instead of all that.
             evidence: keep with each answer what was asked and answered, see `Answer.evidence`.
@@ -145,10 +145,10 @@ class Inspector:
         self._own_lifetime = lifetime if not lasting else lambda answer: math.inf
         self._evidence = evidence
         self._secret = digest_key or secrets.token_bytes(32)
-        self._known: ExpiringCache[_Known] = ExpiringCache(
-            entries=cache_entries, size=cache_entries * _USUAL_ANSWER, size_of=_size_of, clock=monotonic
+        self._cache: ExpiringCache[_CacheEntry] = ExpiringCache(
+            entries=cache_entries, size=cache_entries * _TYPICAL_ANSWER_BYTES, size_of=_size_of, clock=monotonic
         )
-        self._flights: dict[bytes, asyncio.Task[_Known]] = {}
+        self._in_flight: dict[bytes, asyncio.Task[_CacheEntry]] = {}
         self._closed = False
 
     async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
@@ -160,8 +160,8 @@ class Inspector:
                 not the inspection, which others may be waiting for.
         """
         key = self._key(question)
-        if (known := self._known.get(key)) is not None:
-            return InspectionResult(known.answer, known.checked_at, cached=True)
+        if (entry := self._cache.get(key)) is not None:
+            return InspectionResult(entry.answer, entry.checked_at, cached=True)
         provider = self._providers.get(question.host.kind)
         if provider is None:
             reason = f"is a {question.host.kind} host, which this version cannot check"
@@ -169,45 +169,45 @@ class Inspector:
             return InspectionResult(answer, self._clock())
 
         started = self._monotonic()
-        flight = self._flights.get(key)
-        coalesced = flight is not None
-        if flight is None:
+        task = self._in_flight.get(key)
+        coalesced = task is not None
+        if task is None:
             if self._closed:
-                return self._too_late(question, "was not asked, because this process is shutting down")
+                return self._not_asked(question, "was not asked, because this process is shutting down")
             if deadline <= asyncio.get_running_loop().time():
-                return self._too_late(question, "was not asked, because no time was left")
-            flight = self._begin(key, question, provider, deadline)
-        # Neither this caller's end nor its cancellation reaches the flight, as it would if it were awaited itself.
-        await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+                return self._not_asked(question, "was not asked, because no time was left")
+            task = self._start(key, question, provider, deadline)
+        # Neither this caller's end nor its cancellation reaches the task, as it would if it were awaited itself.
+        await asyncio.wait({task}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
         seconds = self._monotonic() - started
-        if not flight.done():
+        if not task.done():
             answer = _unverified(question, "did not answer in time", transient=True)
             return InspectionResult(answer, self._clock(), coalesced=coalesced, seconds=seconds)
-        if flight.cancelled():
+        if task.cancelled():
             answer = _unverified(
                 question, "was not asked completely, because this process is shutting down", transient=True
             )
             return InspectionResult(answer, self._clock(), coalesced=coalesced, seconds=seconds)
-        known = flight.result()
-        return InspectionResult(known.answer, known.checked_at, coalesced=coalesced, seconds=seconds)
+        entry = task.result()
+        return InspectionResult(entry.answer, entry.checked_at, coalesced=coalesced, seconds=seconds)
 
     def digest(self, question: Question) -> bytes:
-        """A keyed digest of a question's credential at its host, by which the same one is known again."""
+        """A keyed digest of a question's credential at its host, by which the same one is entry again."""
         return self._credential_digest(question)
 
     def forget_unverified(self) -> None:
         """Ask again where there was no answer that means anything."""
-        self._known.forget(lambda known: is_inconclusive(known.answer))
+        self._cache.forget(lambda entry: is_inconclusive(entry.answer))
 
     async def aclose(self) -> None:
         """End all inspections under way, and begin no more."""
         self._closed = True
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        tasks = list(self._in_flight.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _too_late(self, question: Question, reason: str) -> InspectionResult:
+    def _not_asked(self, question: Question, reason: str) -> InspectionResult:
         return InspectionResult(_unverified(question, reason, transient=True), self._clock())
 
     # The cache.
@@ -221,27 +221,27 @@ class Inspector:
         outcomes = {finding.outcome for finding in answer.findings.values()}
         lifetime = self._ttl
         if not outcomes <= {Outcome.SUFFICIENT, Outcome.UNSUPPORTED}:
-            lifetime = min(self._ttl / 6, LONGEST_BAD_NEWS)
+            lifetime = min(self._ttl / 6, MAX_NEGATIVE_TTL)
         if answer.facts.expires_at is not None:
             lifetime = min(lifetime, (answer.facts.expires_at - self._clock()).total_seconds())
         return lifetime
 
-    # The flight.
+    # The task.
 
-    def _begin(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> asyncio.Task[_Known]:
-        flight = asyncio.create_task(self._fly(key, question, provider, needed_by), name="inspection")
-        self._flights[key] = flight
-        flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        return flight
+    def _start(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> asyncio.Task[_CacheEntry]:
+        task = asyncio.create_task(self._inspect(key, question, provider, needed_by), name="inspection")
+        self._in_flight[key] = task
+        task.add_done_callback(lambda _: self._in_flight.pop(key, None))
+        return task
 
-    async def _fly(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> _Known:
+    async def _inspect(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> _CacheEntry:
         checked_at = self._clock()
-        answer = await self._ask(question, provider, needed_by)
-        known = _Known(answer, checked_at)
-        self._known.put(key, known, self._lifetime(answer))
-        return known
+        answer = await self._call_and_record(question, provider, needed_by)
+        entry = _CacheEntry(answer, checked_at)
+        self._cache.put(key, entry, self._lifetime(answer))
+        return entry
 
-    async def _ask(self, question: Question, provider: Provider, needed_by: float) -> Answer:
+    async def _call_and_record(self, question: Question, provider: Provider, needed_by: float) -> Answer:
         recorder: Recorder | None = None
 
         def recorded(api: Api) -> Api:
@@ -249,30 +249,32 @@ class Inspector:
             recorder = Recorder(api, secret_of(question))
             return recorder
 
-        answer = await self._ask_api(question, provider, needed_by, recorded if self._evidence else lambda api: api)
+        answer = await self._call_provider(
+            question, provider, needed_by, recorded if self._evidence else lambda api: api
+        )
         return answer if recorder is None else replace(answer, evidence=recorder.exchanges)
 
-    async def _ask_api(
+    async def _call_provider(
         self, question: Question, provider: Provider, needed_by: float, wrap: Callable[[Api], Api]
     ) -> Answer:
         deadline = asyncio.get_running_loop().time() + self._decision_timeout
         api = self._client.api(
             question.host, provider, self._credential_digest(question), deadline, min(needed_by, deadline)
         )
-        patience = asyncio.timeout_at(deadline + _GRACE)
+        timeout = asyncio.timeout_at(deadline + _GRACE)
         try:
-            async with patience:
+            async with timeout:
                 answer = await provider.inspect(question, wrap(api))
             if not question.requirements.keys() <= answer.findings.keys():
                 raise LookupError
             if answer.facts.account:
                 self._client.note_account(question.host, self._credential_digest(question), answer.facts.account)
-        except ProviderUnavailable as silence:
-            return _unverified(question, str(silence), transient=silence.transient, remedy=silence.remedy)
+        except ProviderUnavailable as error:
+            return _unverified(question, str(error), transient=error.transient, remedy=error.remedy)
         except Exception as error:
-            if isinstance(error, TimeoutError) and patience.expired():
+            if isinstance(error, TimeoutError) and timeout.expired():
                 return _unverified(question, f"did not answer within {self._decision_timeout:g} s", transient=True)
-            self._on_error(Bug(type(error).__name__, _where(error)))
+            self._on_error(Bug(type(error).__name__, _location_of(error)))
             reason = f"could not be asked, because of an error in this program ({type(error).__name__})"
             return _unverified(question, reason, remedy=_REPORT_BUG)
         return answer
@@ -281,7 +283,9 @@ class Inspector:
 
     def _key(self, question: Question) -> bytes:
         host = question.host
-        requirements = [(role.value, _stated(question.requirements[role])) for role in sorted(question.requirements)]
+        requirements = [
+            (role.value, _requirement_text(question.requirements[role])) for role in sorted(question.requirements)
+        ]
         needs = [(need.access.value, need.certain, need.path) for need in question.repositories]
         credential = (*_fields(question.credential), *_git_auth(question.credential))
         path = (question.path, question.open_ended)
@@ -296,9 +300,9 @@ class Inspector:
         return hashlib.blake2b(repr(parts).encode(), key=self._secret, digest_size=32).digest()
 
 
-def _size_of(known: _Known) -> int:
+def _size_of(entry: _CacheEntry) -> int:
     # An object of Python for each text, which is written with a name of its field or two.
-    return 2 * len(repr(known.answer))
+    return 2 * len(repr(entry.answer))
 
 
 def _fields(credential: Credential) -> tuple[str | None, ...]:
@@ -315,7 +319,7 @@ def _git_auth(credential: Credential) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _stated(requirement: Requirement) -> str:
+def _requirement_text(requirement: Requirement) -> str:
     return repr(requirement)
 
 
@@ -328,7 +332,7 @@ def _unverified(question: Question, reason: str, *, transient: bool = False, rem
     return same_for_all(question, Finding(Outcome.UNVERIFIED, reason=reason, transient=transient, remedy=remedy))
 
 
-def _where(error: BaseException) -> str:
+def _location_of(error: BaseException) -> str:
     """The innermost place of ours on the way of `error`: code of ours, which holds no secret."""
     ours = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)

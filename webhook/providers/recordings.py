@@ -41,7 +41,7 @@ FORMAT = "git-token-webhook/recording/v1"
 _PREFIXES = tuple(prefix for provider in PROVIDERS.values() for prefix in provider.profile.token_prefixes)
 _USERNAMES = frozenset({"", "oauth2", "x-token-auth", "x-access-token", "x-bitbucket-api-token-auth"})
 """User names that stand for a kind of token and not for a person."""
-_CHANCE = re.compile("(?<=git-token-webhook-)[0-9a-f]{8,64}")
+_RANDOM_PART = re.compile("(?<=git-token-webhook-)[0-9a-f]{8,64}")
 _DAY = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
 
 
@@ -69,8 +69,8 @@ class Replay:
         raw: bool = False,
     ) -> Reply:
         """Return the next recorded answer to this request."""
-        asked = (method, _without_chance(path))
-        found = next((one for one in self.exchanges if (one.method, _without_chance(one.path)) == asked), None)
+        asked = (method, _without_random(path))
+        found = next((one for one in self.exchanges if (one.method, _without_random(one.path)) == asked), None)
         if found is None:
             self.missing.append(f"{method} {path}")
             raise ProviderUnavailable("was not sent this request in the recording")
@@ -83,9 +83,9 @@ class Replay:
         )
 
 
-def _without_chance(path: str) -> str:
+def _without_random(path: str) -> str:
     """A path without what is made by chance each time: the names of what a probe for writing would make."""
-    return _CHANCE.sub("", path)
+    return _RANDOM_PART.sub("", path)
 
 
 def _shifted(value: Any, shift: timedelta) -> Any:
@@ -138,7 +138,7 @@ def _username(name: str | None) -> str | None:
     """A user name's form: people put tokens there, and e-mail addresses are nobody's business."""
     if name is None or name in _USERNAMES:
         return name
-    return "somebody@example.invalid" if "@" in name else "somebody"
+    return "user@example.invalid" if "@" in name else "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,8 @@ class Recording:
         recorder = Recorder(api, secret_of(self.question))
         try:
             answer = await provider.inspect(self.question, recorder)
-        except ProviderUnavailable as silence:
-            finding = Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient)
+        except ProviderUnavailable as error:
+            finding = Finding(Outcome.UNVERIFIED, reason=str(error), transient=error.transient)
             answer = same_for_all(self.question, finding)
         if api.missing:
             raise Unreplayable(f"it has no response to {api.missing[0]}")

@@ -41,7 +41,7 @@ class NoAccess:
 
 
 Access = NoAccess | ProviderUnavailable | None
-"""What became of one repository: why it isn't reached, why nothing was learnt, or None where the token reaches it."""
+"""What became of one repository: why it isn't reached, why nothing was results, or None where the token reaches it."""
 
 
 async def probe(
@@ -53,22 +53,22 @@ async def probe(
         ask: one request (or several in one round) about one repository.
     """
     needs = question.repositories
-    learnt = await outcomes_until(api.needed_by, *(ask(need) for need in needs))
-    return list(zip(needs, learnt, strict=True))
+    results = await outcomes_until(api.needed_by, *(ask(need) for need in needs))
+    return list(zip(needs, results, strict=True))
 
 
-def merge(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
+def merge(answer: Answer, question: Question, accesses: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
     """The answer with what its runtime finding owes to these repositories.
 
     What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first. For a
     repository that is perhaps none of the token's there is a warning and no verdict.
     """
-    unseen = tuple(need.name for need, fate in fates if isinstance(fate, NoAccess) and fate.unseen)
+    unseen = tuple(need.name for need, access in accesses if isinstance(access, NoAccess) and access.unseen)
     if Role.RUNTIME in answer.findings:
         answer = replace(answer, unseen=unseen)
-    answer = _add(answer, question, [(need, fate) for need, fate in fates if need.certain])
-    doubtful = [(need, fate) for need, fate in fates if not need.certain]
-    return _doubted(question, answer, _add(answer, question, doubtful)) if doubtful else answer
+    answer = _merge(answer, question, [(need, access) for need, access in accesses if need.certain])
+    uncertain = [(need, access) for need, access in accesses if not need.certain]
+    return _with_warnings(question, answer, _merge(answer, question, uncertain)) if uncertain else answer
 
 
 def with_uncertain(question: Question, judge: Callable[[Question], Answer]) -> Answer:
@@ -79,32 +79,32 @@ def with_uncertain(question: Question, judge: Callable[[Question], Answer]) -> A
     """
     sure = tuple(need for need in question.repositories if need.certain)
     answer = judge(replace(question, repositories=sure))
-    return answer if sure == question.repositories else _doubted(question, answer, judge(question))
+    return answer if sure == question.repositories else _with_warnings(question, answer, judge(question))
 
 
-def _doubted(question: Question, answer: Answer, doubtful: Answer) -> Answer:
+def _with_warnings(question: Question, answer: Answer, uncertain: Answer) -> Answer:
     """The answer with a warning of what is worse in another one, which counts repositories that are perhaps needed."""
-    own, other = answer.findings.get(Role.RUNTIME), doubtful.findings.get(Role.RUNTIME)
-    warnings = dict.fromkeys((*answer.facts.warnings, *doubtful.facts.warnings))
+    own, other = answer.findings.get(Role.RUNTIME), uncertain.findings.get(Role.RUNTIME)
+    warnings = dict.fromkeys((*answer.facts.warnings, *uncertain.facts.warnings))
     if own is not None and other is not None and own.outcome is Outcome.SUFFICIENT and other != own:
         what = other.reason or f"says that this token also needs {join(other.lacks)} for other repositories"
-        warnings[f"{question.host.name} {what}; {_PERHAPS}."] = None
+        warnings[f"{question.host.name} {what}; {_MAYBE_USED}."] = None
     facts = replace(answer.facts, warnings=tuple(warnings))
-    return replace(answer, facts=facts, complete=answer.complete and doubtful.complete)
+    return replace(answer, facts=facts, complete=answer.complete and uncertain.complete)
 
 
-_PERHAPS = "Argo CD syncs from there, with this token unless another credential's URL is longer"
+_MAYBE_USED = "Argo CD syncs from there, with this token unless another credential's URL is longer"
 
 
-def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
+def _merge(answer: Answer, question: Question, accesses: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
     own = answer.findings.get(Role.RUNTIME)
     if own is None:
         return answer
-    late = [need.name for need, fate in fates if isinstance(fate, DeadlineExceeded)]
-    problems = [(need, problem) for need, fate in fates if (problem := _problem(fate)) is not None]
+    late = [need.name for need, access in accesses if isinstance(access, DeadlineExceeded)]
+    problems = [(need, problem) for need, access in accesses if (problem := _problem(access)) is not None]
     about_itself = own.outcome is not Outcome.SUFFICIENT and (own.lacks or own.outcome not in _WORST_FIRST)
     if problems and not about_itself:
-        answer = _with(answer, own, _grouped(problems))
+        answer = _with_problems(answer, own, _grouped(problems))
     if late:
         warning = f"There was no time to ask {question.host.name} whether this token reaches {join(late)}."
         facts = replace(answer.facts, warnings=(*answer.facts.warnings, warning))
@@ -112,15 +112,15 @@ def _add(answer: Answer, question: Question, fates: Sequence[tuple[RepositoryNee
     return answer
 
 
-def _problem(fate: Access) -> NoAccess | None:
-    if isinstance(fate, DeadlineExceeded):
+def _problem(access: Access) -> NoAccess | None:
+    if isinstance(access, DeadlineExceeded):
         return None
-    return unverified_access(fate) if isinstance(fate, ProviderUnavailable) else fate
+    return unverified_access(access) if isinstance(access, ProviderUnavailable) else access
 
 
-def unverified_access(silence: ProviderUnavailable) -> NoAccess:
+def unverified_access(error: ProviderUnavailable) -> NoAccess:
     """What it means that a request about a repository brought nothing."""
-    return NoAccess(Outcome.UNVERIFIED, f"{silence} when asked for {{}}", silence.remedy, transient=silence.transient)
+    return NoAccess(Outcome.UNVERIFIED, f"{error} when asked for {{}}", error.remedy, transient=error.transient)
 
 
 def _grouped(problems: Iterable[tuple[RepositoryNeed, NoAccess]]) -> list[NoAccess]:
@@ -131,11 +131,11 @@ def _grouped(problems: Iterable[tuple[RepositoryNeed, NoAccess]]) -> list[NoAcce
         key = (problem.outcome, problem.reason)
         names.setdefault(key, {})[need.name] = None
         first.setdefault(key, problem)
-    told = [replace(one, reason=one.reason.replace("{}", join(names[key]))) for key, one in first.items()]
-    return sorted(told, key=lambda one: _WORST_FIRST.index(one.outcome))
+    grouped = [replace(one, reason=one.reason.replace("{}", join(names[key]))) for key, one in first.items()]
+    return sorted(grouped, key=lambda one: _WORST_FIRST.index(one.outcome))
 
 
-def _with(answer: Answer, own: Finding, problems: list[NoAccess]) -> Answer:
+def _with_problems(answer: Answer, own: Finding, problems: list[NoAccess]) -> Answer:
     worst, remedy = problems[0].outcome, problems[0].remedy
     transient = all(problem.transient for problem in problems)
     reasons = [problem.reason for problem in problems]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:/@+~,'()\[\]-]+\Z")
 _PART = 8
 """Characters of a secret that count as a part of it."""
-_LONGEST = 1000
+_MAX_LENGTH = 1000
 """Characters beyond which a text is looked into no further: it is no name."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -26,7 +26,7 @@ def plain(text: object, *, secret: str, limit: int = 100) -> str:
     Returns:
         The text; empty where it is no string, or has anything but the ASCII characters of names and scopes.
     """
-    if not isinstance(text, str) or len(text) > _LONGEST or not _PLAIN.match(text):
+    if not isinstance(text, str) or len(text) > _MAX_LENGTH or not _PLAIN.match(text):
         return ""
     if shows_secret(text, secret):
         return ""

@@ -86,7 +86,7 @@ def read_git_url(text: str) -> GitUrl:
     Raises:
         MalformedUrl: Git can't use it, or programs may read different hosts from it.
     """
-    _refuse_odd_characters(text)
+    _check_characters(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
         return _parse_scp_like(text)
@@ -129,7 +129,7 @@ def parse_host(text: str, *, scheme: str = "https") -> str:
     Raises:
         MalformedUrl: it is no host name, IP address or port.
     """
-    _refuse_odd_characters(text)
+    _check_characters(text)
     if "@" in text:
         raise MalformedUrl(_HAS_USERINFO)
     if "/" in text:
@@ -200,7 +200,7 @@ def _parse_scp_like(text: str) -> GitUrl:
     return GitUrl("ssh", host, () if fault else _segments(match["path"]), fault=fault)
 
 
-def _refuse_odd_characters(text: str) -> None:
+def _check_characters(text: str) -> None:
     if _PLAIN.fullmatch(text):
         return
     if not text:

@@ -37,7 +37,7 @@ class Vocabulary:
         Raises:
             ValueError: there is none, with the nearest that there is.
         """
-        return self._known(name, self.scopes, "scope")
+        return self._canonical(name, self.scopes, "scope")
 
     def permission(self, name: str, level: Level) -> str:
         """The provider's own spelling of a permission that can have `level`.
@@ -45,7 +45,7 @@ class Vocabulary:
         Raises:
             ValueError: there is none, or it has no such level.
         """
-        known = self._known(name.lower().replace(" ", "_"), self.permissions, "permission")
+        known = self._canonical(name.lower().replace(" ", "_"), self.permissions, "permission")
         levels = self.permissions[known]
         if level not in levels:
             raise ValueError(f"the permission {known} has only the level {' or '.join(levels)}")
@@ -57,7 +57,7 @@ class Vocabulary:
         Raises:
             ValueError: there is none, with the nearest that there is.
         """
-        return self.levels[self._known(name.upper().replace(" ", "_"), self.levels, "level")]
+        return self.levels[self._canonical(name.upper().replace(" ", "_"), self.levels, "level")]
 
     def granular_permission(self, name: str) -> str:
         """A fine-grained permission's name, in the usual spacing.
@@ -65,14 +65,14 @@ class Vocabulary:
         Raises:
             ValueError: it doesn't look like one.
         """
-        self._refuse_absent(self.granular, "granular permission")
+        self._require_any(self.granular, "granular permission")
         name = " ".join(name.split())
         if self.granular is None or not self.granular.fullmatch(name):
             raise ValueError(f"{name[:60]!r} is not the name of a granular permission, such as 'Code: Push'")
         return name
 
-    def _known(self, name: str, names: Collection[str], what: str) -> str:
-        self._refuse_absent(names, what)
+    def _canonical(self, name: str, names: Collection[str], what: str) -> str:
+        self._require_any(names, what)
         name = self.aliases.get(name, name)
         if name in names:
             return name
@@ -80,7 +80,7 @@ class Vocabulary:
         suggestion = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(names))}"
         raise ValueError(f"there is no {what} {name[:60]!r}; {suggestion}")
 
-    def _refuse_absent(self, names: object, what: str) -> None:
+    def _require_any(self, names: object, what: str) -> None:
         if names:
             return
         stated = [

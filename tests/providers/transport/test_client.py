@@ -24,7 +24,7 @@ from webhook.providers.base import Api, Provider, ProviderUnavailable, RateLimit
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.transport import client as transport
 from webhook.providers.transport.client import USER_AGENT, OnRequest, ProviderClient
-from webhook.providers.transport.limits import MOST_REFUSED, HostThrottle, Limits, current_tenant
+from webhook.providers.transport.limits import MAX_REJECTED, HostThrottle, Limits, current_tenant
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -595,13 +595,13 @@ async def test_many_refused_tokens_of_one_tenant_stop_that_tenant_alone(authorit
             return (await api.send("GET", f"/{token}", headers={})).status
 
         assert await send("noisy", "good-and-known") == 200
-        for number in range(MOST_REFUSED):
+        for number in range(MAX_REJECTED):
             assert await send("noisy", f"wrong-{number}") == 401
-        with pytest.raises(ProviderUnavailable, match=r"too many tokens from the same namespace; .* in (59|60) s"):
+        with pytest.raises(ProviderUnavailable, match=r"too many tokens of the same namespace; .* in (59|60) s"):
             await send("noisy", "one-more")
         assert await send("noisy", "good-and-known") == 200
         assert await send("quiet", "wrong") == 401
-        assert len(site.requests) == MOST_REFUSED + 3
+        assert len(site.requests) == MAX_REJECTED + 3
 
 
 async def test_a_burst_of_wrong_tokens_is_not_sent_to_its_end(authority: Authority) -> None:
@@ -614,7 +614,7 @@ async def test_a_burst_of_wrong_tokens_is_not_sent_to_its_end(authority: Authori
     async with https(handler, authority.server_context()) as site, make_client(limits) as client:
         apis = [ask(client, authority.host(site.port), digest=str(number).encode()) for number in range(300)]
         await asyncio.gather(*(api.send("GET", "/", headers={}) for api in apis), return_exceptions=True)
-        assert MOST_REFUSED <= len(site.requests) < MOST_REFUSED + 4
+        assert MAX_REJECTED <= len(site.requests) < MAX_REJECTED + 4
 
 
 async def test_what_one_client_was_told_the_next_one_knows(authority: Authority) -> None:
@@ -877,12 +877,12 @@ async def test_plain_http_is_not_spoken(authority: Authority) -> None:
         with pytest.raises(ProviderUnavailable, match=r"TLS|closed|answer"):
             await ask(client, authority.host(site.port)).send("GET", "/", headers=HEADERS)
         plain = Host(NAME, Kind("github"), f"http://{NAME}:{site.port}", authority.file, declared=True)
-        with pytest.raises(ProviderUnavailable, match="doesn't begin with https://"):
+        with pytest.raises(ProviderUnavailable, match="does not begin with https://"):
             await ask(client, plain).send("GET", "/", headers=HEADERS)
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(None, "is missing"), (b"", "holds no PEM certificate"), (b"\xff garbage", "holds no PEM")]
+    ("content", "problem"), [(None, "does not exist"), (b"", "contains no valid PEM certificate"), (b"\xff garbage", "contains no valid PEM")]
 )
 async def test_a_ca_file_that_cannot_be_used_is_named(
     content: bytes | None, problem: str, authority: Authority, tmp_path: Path
@@ -947,7 +947,7 @@ async def test_the_systems_authorities_are_those_of_ssl_cert_file(authority: Aut
 async def test_a_missing_ssl_cert_file_is_no_reason_to_believe_more(variable: str, tmp_path: Path) -> None:
     """The operator meant to believe less than the system does."""
     async with make_client(environment={variable: str(tmp_path / "missing")}) as client:
-        with pytest.raises(ProviderUnavailable, match="SSL_CERT_FILE or SSL_CERT_DIR name can't be read"):
+        with pytest.raises(ProviderUnavailable, match="SSL_CERT_FILE or SSL_CERT_DIR name cannot be read"):
             await ask(client, Host(NAME, Kind("github"), f"https://{NAME}:1", declared=True)).send(
                 "GET", "/", headers={}
             )

@@ -1,25 +1,25 @@
-"""Turns at a host: how many there are, and whose is the next."""
+"""The order in which waiting requests of tenants get slots."""
 
 from __future__ import annotations
 
 import asyncio
 
-from webhook.providers.transport.fair_queue import Turns
+from webhook.providers.transport.fair_queue import FairQueue
 
 
 def soon(seconds: float = 5.0) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-async def begun(turns: Turns, *tenants: str) -> tuple[list[asyncio.Task[None]], list[str]]:
+async def begun(queue: FairQueue, *tenants: str) -> tuple[list[asyncio.Task[None]], list[str]]:
     """Each of these waits for a turn; who has had one is written into the list."""
     order: list[str] = []
 
     async def one(tenant: str) -> None:
-        assert await turns.take(tenant, soon())
+        assert await queue.acquire(tenant, soon())
         order.append(tenant)
         await asyncio.sleep(0)
-        turns.give_back()
+        queue.release()
 
     tasks = [asyncio.create_task(one(tenant)) for tenant in tenants]
     await asyncio.sleep(0)
@@ -28,44 +28,44 @@ async def begun(turns: Turns, *tenants: str) -> tuple[list[asyncio.Task[None]], 
 
 async def test_tenants_take_turns_round_robin() -> None:
     """Each has one before any has its second; within one, who came first is first."""
-    turns = Turns(1)
-    await turns.take("other", soon())
-    tasks, order = await begun(turns, "a", "a", "a", "a", "b", "c", "b")
-    turns.give_back()
+    queue = FairQueue(1)
+    await queue.acquire("other", soon())
+    tasks, order = await begun(queue, "a", "a", "a", "a", "b", "c", "b")
+    queue.release()
     await asyncio.gather(*tasks)
     assert order == ["a", "b", "c", "a", "b", "a", "a"]
 
 
 async def test_no_more_than_the_limit() -> None:
     """The next one waits, until one is given back."""
-    turns = Turns(2)
-    assert await turns.take("a", soon())
-    assert await turns.take("a", soon())
-    assert not await turns.take("a", soon(0.01))
-    turns.give_back()
-    assert await turns.take("b", soon())
+    queue = FairQueue(2)
+    assert await queue.acquire("a", soon())
+    assert await queue.acquire("a", soon())
+    assert not await queue.acquire("a", soon(0.01))
+    queue.release()
+    assert await queue.acquire("b", soon())
 
 
 async def test_who_goes_away_takes_nobodys_turn() -> None:
     """Cancelled or out of time, before or in the very moment of the turn; none is lost."""
-    turns = Turns(1)
-    await turns.take("a", soon())
-    leaving, _ = await begun(turns, "b", "b")
-    late = asyncio.create_task(turns.take("c", soon(0)))
-    staying, order = await begun(turns, "d")
+    queue = FairQueue(1)
+    await queue.acquire("a", soon())
+    leaving, _ = await begun(queue, "b", "b")
+    late = asyncio.create_task(queue.acquire("c", soon(0)))
+    staying, order = await begun(queue, "d")
     leaving[0].cancel()
     assert not await late
-    turns.give_back()  # it is the second b's now, and he goes away before he knows of it
+    queue.release()  # it is the second b's now, and he goes away before he knows of it
     leaving[1].cancel()
     await asyncio.gather(*staying)
     assert order == ["d"]
-    assert await turns.take("e", soon(0.01))
+    assert await queue.acquire("e", soon(0.01))
 
 
 async def test_requests_whose_time_is_over_are_forgotten() -> None:
     """A provider that never answers gives no turn back for a long time, while more and more requests come."""
-    turns = Turns(1)
-    await turns.take("a", soon())
-    late = [turns.take(f"tenant-{number % 7}", soon(0.01)) for number in range(100)]
+    queue = FairQueue(1)
+    await queue.acquire("a", soon())
+    late = [queue.acquire(f"tenant-{number % 7}", soon(0.01)) for number in range(100)]
     assert not any(await asyncio.gather(*late))
-    assert not turns._waiting
+    assert not queue._waiting

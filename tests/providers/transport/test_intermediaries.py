@@ -209,7 +209,7 @@ def wanting_certificate(context: ssl.SSLContext) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        (ssl.TLSVersion.TLSv1_2, "it may want a client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "it may require a client certificate"),
         (ssl.TLSVersion.TLSv1_3, "requires a TLS client certificate"),
     ],
 )

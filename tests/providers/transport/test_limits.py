@@ -6,13 +6,13 @@ import pytest
 
 from webhook.providers.transport.limits import (
     ACCEPTED_FOR,
-    LONGEST_HOST_PAUSE,
-    LONGEST_PAUSE,
-    MOST_ACCEPTED,
-    MOST_PAUSES,
-    MOST_REFUSALS,
-    MOST_REFUSED,
-    REFUSED_WITHIN,
+    MAX_ACCEPTED,
+    MAX_HOST_PAUSE,
+    MAX_PAUSE,
+    MAX_PAUSES,
+    MAX_REJECTED,
+    MAX_REJECTIONS,
+    REJECTED_WITHIN,
     FailedLogins,
     Pauses,
 )
@@ -115,14 +115,14 @@ def test_a_host_is_paused_for_five_minutes_at_most(pauses: Pauses, clock: Clock)
     """Then one request shows whether the limit still holds, and two accounts must hear it once more."""
     hear(pauses, "a", b"one", 3600)
     hear(pauses, "b", b"two", 3600)
-    assert pauses.remaining("github.com", b"other") == LONGEST_HOST_PAUSE == 300
-    clock.now += LONGEST_HOST_PAUSE
+    assert pauses.remaining("github.com", b"other") == MAX_HOST_PAUSE == 300
+    clock.now += MAX_HOST_PAUSE
     assert pauses.remaining("github.com", b"other") == 0
     assert pauses.remaining("github.com", b"one") == 3300
     hear(pauses, "c", b"three", 3600)
     assert pauses.remaining("github.com", b"other") == 0
     hear(pauses, "d", b"four", 3600)
-    assert pauses.remaining("github.com", b"other") == LONGEST_HOST_PAUSE
+    assert pauses.remaining("github.com", b"other") == MAX_HOST_PAUSE
 
 
 def test_a_limit_of_the_account_alone_pauses_no_host(pauses: Pauses) -> None:
@@ -140,7 +140,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one(pauses: Pauses) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"), [(-5, 1), (0, 1), (math.inf, LONGEST_PAUSE), (math.nan, LONGEST_PAUSE), (1e9, LONGEST_PAUSE)]
+    ("asked", "got"), [(-5, 1), (0, 1), (math.inf, MAX_PAUSE), (math.nan, MAX_PAUSE), (1e9, MAX_PAUSE)]
 )
 def test_a_pause_has_bounds(pauses: Pauses, asked: float, got: float) -> None:
     """A provider's clock that is wrong must not silence us for a year."""
@@ -153,9 +153,9 @@ def test_pauses_do_not_fill_the_memory(pauses: Pauses) -> None:
     for number in range(30_000):
         hear(pauses, f"tenant-{number}", str(number).encode(), host=f"{number}.ghe.com" + "x" * 1000)
         pauses.note_account("github.com", str(number).encode(), f"account-{number}")
-    assert len(pauses) <= 3 * MOST_PAUSES
+    assert len(pauses) <= 3 * MAX_PAUSES
     assert pauses.remaining("github.com", b"long") == 3000
-    assert all(len(key) == 16 for key in (*pauses._ends, *pauses._witnesses, *pauses._accounts))
+    assert all(len(key) == 16 for key in (*pauses._ends, *pauses._reports, *pauses._accounts))
 
 
 def test_pauses_that_are_over_are_dropped(pauses: Pauses, clock: Clock) -> None:
@@ -181,11 +181,11 @@ def refuse(logins: FailedLogins, clock: Clock, times: int, *, seconds: float = 0
 
 def test_too_many_refusals_end_when_the_oldest_is_old(logins: FailedLogins, clock: Clock) -> None:
     """The wait is told to the second, and one further refusal after it begins the next."""
-    refuse(logins, clock, MOST_REFUSED - 1, seconds=0.5)
+    refuse(logins, clock, MAX_REJECTED - 1, seconds=0.5)
     assert logins.remaining("github.com", "noisy", b"new") == 0
     refuse(logins, clock, 1, first=1000)
     wait = logins.remaining("github.com", "noisy", b"new")
-    assert wait == REFUSED_WITHIN - 0.5 * (MOST_REFUSED - 1)
+    assert wait == REJECTED_WITHIN - 0.5 * (MAX_REJECTED - 1)
     clock.now += wait
     assert logins.remaining("github.com", "noisy", b"new") == 0
     refuse(logins, clock, 1, first=2000)
@@ -194,14 +194,14 @@ def test_too_many_refusals_end_when_the_oldest_is_old(logins: FailedLogins, cloc
 
 def test_one_wrong_credential_counts_once(logins: FailedLogins, clock: Clock) -> None:
     """However many requests an inspection makes with it: a tenant with one wrong token can try a better one."""
-    for _ in range(5 * MOST_REFUSED):
+    for _ in range(5 * MAX_REJECTED):
         refuse(logins, clock, 1)
     assert logins.remaining("github.com", "noisy", b"new") == 0
 
 
 def test_refusals_are_about_one_tenant_at_one_host(logins: FailedLogins, clock: Clock) -> None:
     """Others go on."""
-    refuse(logins, clock, MOST_REFUSED)
+    refuse(logins, clock, MAX_REJECTED)
     assert logins.remaining("github.com", "noisy", b"new") > 0
     assert logins.remaining("github.com", "quiet", b"new") == 0
     assert logins.remaining("git.acme.dev", "noisy", b"new") == 0
@@ -210,7 +210,7 @@ def test_refusals_are_about_one_tenant_at_one_host(logins: FailedLogins, clock: 
 def test_a_credential_that_was_accepted_goes_on_until_it_is_refused(logins: FailedLogins, clock: Clock) -> None:
     """Wrong tokens beside it don't stop a good one, whoever brings it; revoked, it is as any other."""
     logins.note("github.com", "noisy", b"good", 200)
-    refuse(logins, clock, MOST_REFUSED)
+    refuse(logins, clock, MAX_REJECTED)
     assert logins.remaining("github.com", "noisy", b"good") == 0
     logins.note("github.com", "noisy", b"good", 401)
     assert logins.remaining("github.com", "noisy", b"good") > 0
@@ -218,7 +218,7 @@ def test_a_credential_that_was_accepted_goes_on_until_it_is_refused(logins: Fail
 
 def test_a_refusal_before_success_does_not_count(logins: FailedLogins, clock: Clock) -> None:
     """Some credentials can only be tried in one way after the other."""
-    for number in range(2 * MOST_REFUSED):
+    for number in range(2 * MAX_REJECTED):
         for status in (401, 200):
             logins.note("github.com", "busy", str(number).encode(), status)
     assert logins.remaining("github.com", "busy", b"new") == 0
@@ -227,7 +227,7 @@ def test_a_refusal_before_success_does_not_count(logins: FailedLogins, clock: Cl
 @pytest.mark.parametrize("status", [403, 404, 422])
 def test_other_refusals_say_nothing_about_the_credential(logins: FailedLogins, status: int) -> None:
     """GitHub's "too many login attempts" is a 403, and no proof of a good token."""
-    for number in range(2 * MOST_REFUSED):
+    for number in range(2 * MAX_REJECTED):
         logins.note("github.com", "a", str(number).encode(), status)
     assert logins.remaining("github.com", "a", b"new") == 0
     assert not logins._accepted
@@ -238,14 +238,14 @@ def test_failed_logins_do_not_fill_the_memory(logins: FailedLogins) -> None:
     for number in range(40_000):
         logins.note("github.com", f"tenant-{number // 50}" + "x" * 1000, str(number).encode(), 401)
         logins.note("github.com", "one", f"good-{number}".encode(), 200)
-    assert len(logins) <= MOST_REFUSALS + MOST_ACCEPTED
-    assert sum(map(len, logins._by_tenant.values())) == len(logins._refused)
+    assert len(logins) <= MAX_REJECTIONS + MAX_ACCEPTED
+    assert sum(map(len, logins._by_tenant.values())) == len(logins._rejected)
     assert all(len(key) == 16 for key in (*logins._accepted, *logins._by_tenant))
 
 
 def test_failed_logins_expire(logins: FailedLogins, clock: Clock) -> None:
     """The next one drops what no longer counts."""
-    refuse(logins, clock, MOST_REFUSED)
+    refuse(logins, clock, MAX_REJECTED)
     logins.note("github.com", "noisy", b"good", 200)
     clock.now += ACCEPTED_FOR
     logins.note("github.com", "other", b"wrong", 401)
@@ -258,5 +258,5 @@ def test_an_acceptance_expires(logins: FailedLogins, clock: Clock) -> None:
     """A token that was good an hour ago may have been revoked since."""
     logins.note("github.com", "noisy", b"good", 200)
     clock.now += ACCEPTED_FOR
-    refuse(logins, clock, MOST_REFUSED)
+    refuse(logins, clock, MAX_REJECTED)
     assert logins.remaining("github.com", "noisy", b"good") > 0

@@ -23,7 +23,7 @@ Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried beside one that hasn't answered yet (RFC 8305, section 5)."""
-_MOST_ADDRESSES = 8
+_MAX_ADDRESSES = 8
 
 # The tables are written out instead of asking `ipaddress` for `is_global`: its answer changed between patch releases
 # of Python (gh-113171), and for IPv6 it calls global what isn't known to be private.
@@ -181,7 +181,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             AddressNotAllowed: there are some, and none may be connected to.
             httpcore.ConnectError: there is none.
         """
-        found = [literal] if (literal := _literal(host)) else await self._look_up(host)
+        found = [literal] if (literal := _literal(host)) else await self._resolve_name(host)
         allowed = [address for address in dict.fromkeys(found) if may_connect(address, declared=self._declared)]
         if not allowed:
             raise AddressNotAllowed(
@@ -189,9 +189,9 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
                 if self._declared
                 else "resolves to a private or reserved address, which only a host declared under providers: may have"
             )
-        return _families_in_turn(allowed)[:_MOST_ADDRESSES]
+        return _interleave_families(allowed)[:_MAX_ADDRESSES]
 
-    async def _look_up(self, host: str) -> list[Address]:
+    async def _resolve_name(self, host: str) -> list[Address]:
         # The dot keeps the resolver from trying the cluster's search domains first: with ndots:5, "github.com" would
         # else be the Service "github" of a Namespace "com", for whoever may create that. A declared host may be meant
         # that way, as in "gitlab.tools.svc".
@@ -246,7 +246,7 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-def _families_in_turn(addresses: Sequence[Address]) -> list[Address]:
+def _interleave_families(addresses: Sequence[Address]) -> list[Address]:
     """IPv6, IPv4, IPv6, … or the other way round, as the first one is (RFC 8305, section 4)."""
     preferred = [address for address in addresses if address.version == addresses[0].version]
     others = [address for address in addresses if address.version != addresses[0].version]

@@ -1,17 +1,17 @@
-"""Ask providers over HTTPS: one client for the process, one error map, no cookie.
+"""The HTTPS client for all providers.
 
-`ProviderClient` is made once and holds the connections; `ProviderClient.api` is what one inspection sees of it.
-One request goes down this ladder, each step adding one concern::
+`ProviderClient` is created once and holds the connections; `ProviderClient.api` returns the API for one inspection.
+Each method that handles a request adds one concern::
 
-    _HostApi.send     what is sent; who asked us to wait; how many at once
-    ._follow          time; the redirect of a renamed repository
-    ._with_retry      a second try where that can help
-    ._attempt         one try: every exception becomes a `_Failure`, every try is reported
+    _HostApi.send     the request; pauses after rate limits; the concurrency limit
+    ._follow          the deadline; the redirect of a renamed repository
+    ._with_retry      a second attempt where it can help
+    ._attempt         one attempt: every exception becomes a `_Failure`, every attempt is reported
     ._exchange        one response: status, size, encoding, JSON, rate limit
 
-It is built on httpcore and not on httpx, which keeps cookies: a session that a provider opened for one tenant's
-token would be sent along with the next one's. Credentials are in headers alone, and headers are in no URL, log line,
-`repr` or exception of ours.
+It is built on httpcore and not on httpx, which keeps cookies: a session that a provider opened for the token of one
+tenant would be sent with the token of the next. Credentials are only in headers, and headers never appear in a URL, log
+line, `repr` or exception.
 """
 
 from __future__ import annotations
@@ -55,30 +55,30 @@ T = TypeVar("T")
 USER_AGENT = f"git-token-webhook/{__version__}"
 
 RETRY_NEEDS = 0.3
-"""Seconds that must be left for a second try: less than a TLS handshake and a request take across an ocean."""
-_BACKOFF = (0.05, 0.15)  # seconds, at random in between, so that those who failed together don't return together
+"""Seconds that must be left for a second attempt: a TLS handshake and a request between continents take longer."""
+_BACKOFF = (0.05, 0.15)  # seconds, chosen at random, so that requests that failed together are not repeated together
 _RETRIED_STATUSES = frozenset({502, 503, 504})
-# Not implemented, an HTTP version that isn't spoken, and a network that wants a sign-in (RFC 9110, RFC 6585).
-_LASTING_STATUSES = frozenset({501, 505, 511})
-_DEFAULT_PAUSE = 60.0  # what GitHub tells clients to wait when it doesn't say how long
-_MOST_HOSTS = 64  # any name below .ghe.com is a host, so users decide how many there are
+# Not Implemented, HTTP Version Not Supported, Network Authentication Required (RFC 9110, RFC 6585).
+_PERMANENT_STATUSES = frozenset({501, 505, 511})
+_DEFAULT_PAUSE = 60.0  # what GitHub documents for a limit without a duration
+_MAX_HOSTS = 64  # every name below .ghe.com is a host, so users control the number
 
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
-_REDIRECT_BODY = 1 << 16  # bytes; their pages have a few hundred
+_REDIRECT_BODY = 1 << 16  # bytes; pages of redirects have a few hundred
 _NAMED_TYPES = frozenset({"text/html", "text/plain", "application/xml", "text/xml"})
 
 
 OnRequest = Callable[[Kind, str, float], None]
-"""Told of every try of a request: the host's kind; how it ended (``2xx``, ``3xx``, ``4xx``, ``5xx``, ``timeout``,
-``error``, ``rate_limited``, or ``retry`` for a failure that is tried again); how many seconds it took."""
+"""Called after every attempt with the kind of the host, the result (``2xx``, ``3xx``, ``4xx``, ``5xx``, ``timeout``,
+``error``, ``rate_limited``, or ``retry`` for a failure that is retried) and the duration in seconds."""
 
 
 class ProviderClient:
     """The connections of this process to all providers.
 
-    A host's name is resolved here and only checked addresses are connected to (see `addresses`). Where the
-    environment names a proxy, the proxy resolves the name, and the check of addresses is the proxy's; the
-    credential goes only through the TLS tunnel inside it (see `proxies`).
+    The client resolves host names itself and connects only to allowed addresses (see `addresses`). Where the
+    environment names a proxy, the proxy resolves the name and has to check addresses; the credential is sent only
+    through the TLS tunnel inside it (see `proxies`).
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class ProviderClient:
     ) -> None:
         """
         Args:
-            throttle: what another client before this one was told about asking less.
+            throttle: the rate limits that a previous client has seen.
         """
         self._limits = limits or Limits()
         self._on_request = on_request
         self._environment = environment
         self._resolve = resolve
         self._system_trust = SystemTrust(environment)
-        # A proxy is asked by HTTP/1.1, so it must not be offered anything else.
+        # A proxy is used over HTTP/1.1, so nothing else must be offered.
         self._proxy_trust = SystemTrust(environment, ["http/1.1"])
         self._hosts: OrderedDict[Host, Connections] = OrderedDict()
         self._background: set[asyncio.Task[Any]] = set()
@@ -107,11 +107,11 @@ class ProviderClient:
 
     async def __aenter__(self) -> Self:
         _quiet_libraries()
-        # Reading the system's authorities takes tens of milliseconds, which no request should have to wait for.
+        # Reading the system's authorities takes tens of milliseconds, for which no request should wait.
         try:
             await asyncio.to_thread(self._system_trust.context)
         except TrustUnavailable:
-            pass  # whoever needs them is told
+            pass  # requests that need them fail with this error
         return self
 
     async def __aexit__(
@@ -126,26 +126,26 @@ class ProviderClient:
     def api(
         self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
     ) -> Api:
-        """What one inspection sees.
+        """Return the API of a host for one inspection.
 
         Args:
-            host: whose API is asked; requests go below its `api_url` and nowhere else.
-            provider: recognises the host's rate limits.
-            credential_digest: keyed; requests that the provider limits for one credential pause for that one.
-            deadline: when every request must be over, by the running loop's `time()`.
-            needed_by: see `Api.needed_by`; the deadline where absent.
+            host: the host; requests are sent only below its `api_url`.
+            provider: recognises the rate limits of the host.
+            credential_digest: keyed; rate limits of one credential pause only its requests.
+            deadline: when every request must have ended, by the running loop's `time()`.
+            needed_by: see `Api.needed_by`; defaults to the deadline.
         """
         return _HostApi(self, host, provider, credential_digest, deadline, deadline if needed_by is None else needed_by)
 
     def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
-        """Remember whose a credential is: two of one account don't speak for a whole host (see `limits.Pauses`)."""
+        """Remember the account of a credential; see `limits.Pauses` for why it matters."""
         self._throttle.pauses.note_account(host.api_url, credential_digest, account)
 
     def _connections(self, host: Host) -> Connections:
-        """The host's connections, made when first needed; to be used at once, while they are the newest.
+        """Return the connection pool of the host, created on first use. Use it at once: it may be evicted later.
 
         Raises:
-            ProviderUnavailable: its API has no address that we could use.
+            ProviderUnavailable: its API URL or its proxy is not valid.
         """
         if (connections := self._hosts.get(host)) is not None:
             self._hosts.move_to_end(host)
@@ -162,19 +162,19 @@ class ProviderClient:
         else:
             backend = CheckedBackend(declared=host.declared, resolve=self._resolve)
         connections = Connections(endpoint, trust, backend, concurrency=self._limits.concurrency)
-        self._forget_hosts()
+        self._evict_hosts()
         self._hosts[host] = connections
         return connections
 
-    def _forget_hosts(self) -> None:
-        surplus = len(self._hosts) + 1 - _MOST_HOSTS
+    def _evict_hosts(self) -> None:
+        surplus = len(self._hosts) + 1 - _MAX_HOSTS
         for host, connections in list(self._hosts.items()) if surplus > 0 else ():
             if surplus > 0 and not connections.in_use:
                 self._start(self._hosts.pop(host).aclose())
                 surplus -= 1
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin `work` in a task that no cancelled caller takes along."""
+        """Run `work` in a task that continues when the caller is cancelled."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -216,13 +216,13 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A try that brought nothing.
+    """A failed attempt.
 
     Attributes:
-        clause: the text of the `ProviderUnavailable` that it will be.
-        result: as for `OnRequest`.
-        retry: whether another try may bring more.
-        transient, remedy: as of the `ProviderUnavailable`.
+        clause: the text of the resulting `ProviderUnavailable`.
+        result: see `OnRequest`.
+        retry: whether another attempt can succeed.
+        transient, remedy: see `ProviderUnavailable`.
     """
 
     clause: str
@@ -234,7 +234,7 @@ class _Failure:
 
 @dataclass(frozen=True, slots=True)
 class _Redirect:
-    """An answer that leads to another address."""
+    """A redirect to another address."""
 
     location: str = field(repr=False)
     result: str = "3xx"
@@ -273,12 +273,12 @@ class _HostApi:
         from_root: bool = False,
         raw: bool = False,
     ) -> Reply:
-        """See `base.Api.send`. No request of ours changes anything at a provider, so each may be sent twice."""
+        """See `base.Api.send`. No request changes anything at a provider, so each can be sent twice."""
         request = _request(method, path, headers, json, from_root, raw)
-        self._refuse_while_paused()
+        self._raise_while_paused()
         connections = self._client._connections(self._host)
-        async with connections.turn(self._tenant, self._deadline):
-            self._refuse_while_paused()  # while this one waited for its turn, another may have been told to wait
+        async with connections.slot(self._tenant, self._deadline):
+            self._raise_while_paused()  # another request may have hit a rate limit meanwhile
             outcome = await self._follow(connections, request)
         if isinstance(outcome, _Failure):
             if outcome.result == "timeout":
@@ -286,19 +286,19 @@ class _HostApi:
             raise ProviderUnavailable(outcome.clause, transient=outcome.transient, remedy=outcome.remedy)
         return outcome
 
-    def _refuse_while_paused(self) -> None:
+    def _raise_while_paused(self) -> None:
         throttle = self._client._throttle
         if seconds := throttle.pauses.remaining(self._host.api_url, self._credential):
             raise ProviderUnavailable(_limited(seconds), transient=True)
         if seconds := throttle.failed_logins.remaining(self._host.api_url, self._tenant, self._credential):
             raise ProviderUnavailable(
-                "was not asked, because it has just rejected too many tokens of the same namespace; other tokens of this"
-                f" namespace can be checked in {math.ceil(seconds)} s",
+                "was not asked, because it has just rejected too many tokens of the same namespace; other tokens of"
+                f" this namespace can be checked in {math.ceil(seconds)} s",
                 transient=True,
             )
 
     async def _follow(self, connections: Connections, request: _Request) -> Reply | _Failure:
-        """What the request brings, or the one that its answer redirects to; both take no longer than one may."""
+        """Send the request and follow one redirect, together within the timeout of one request."""
         now = asyncio.get_running_loop().time
         window = min(self._client._limits.provider_timeout, self._deadline - now())
         if window <= 0:
@@ -317,8 +317,8 @@ class _HostApi:
                 prefix=endpoint.prefix,
                 profile=profile,
             )
-        except ProviderUnavailable as refusal:
-            return _failure_of(refusal)
+        except ProviderUnavailable as error:
+            return _failure_of(error)
         outcome = await self._with_retry(connections, replace(request, path=path), end, window)
         if isinstance(outcome, _Redirect):
             return _Failure("answered with a redirect to another redirect", remedy=redirects.REMEDY)
@@ -328,7 +328,7 @@ class _HostApi:
         now = asyncio.get_running_loop().time
         started = time.monotonic()
         outcome = await self._attempt(connections, request, end, window)
-        backoff = random.uniform(*_BACKOFF)  # noqa: S311 - nobody gains by guessing it
+        backoff = random.uniform(*_BACKOFF)  # noqa: S311 - not a secret
         if not (isinstance(outcome, _Failure) and outcome.retry and end - now() >= backoff + RETRY_NEEDS):
             self._report(outcome, started)
             return outcome
@@ -344,7 +344,7 @@ class _HostApi:
         self._client._report(self._host.kind, result, started)
 
     async def _attempt(self, connections: Connections, request: _Request, end: float, window: float) -> _Outcome:
-        """One try, in a task of its own, which ends by its scope alone (see `Connections`)."""
+        """Make one attempt in a separate task, which only its scope can cancel (see `Connections`)."""
         scope = anyio.CancelScope(deadline=end)
         task = self._client._start(self._within(scope, connections, request, window))
         try:
@@ -356,14 +356,14 @@ class _HostApi:
     async def _within(
         self, scope: anyio.CancelScope, connections: Connections, request: _Request, window: float
     ) -> _Outcome:
-        # A caller with little time left learns nothing about the connection when time is over.
+        # A timeout says nothing about the connection when the caller had little time left.
         hurried = window < self._client._limits.provider_timeout / 2
         try:
-            # Around everything: an answer that drips a byte a second takes no longer than one that doesn't come.
+            # The scope covers the whole response, so that a slow body cannot exceed the timeout.
             with scope:
                 return await self._exchange(connections, request, hurried)
-        except ProviderUnavailable as refusal:
-            return _failure_of(refusal)
+        except ProviderUnavailable as error:
+            return _failure_of(error)
         except Exception as error:
             return _failure(error)
         return _Failure(f"did not answer within {round(window, 1):g} s", "timeout")
@@ -378,20 +378,20 @@ class _HostApi:
             forgiving_cancellation=hurried,
         )
         async with sent as exchange:
-            outcome = await self._judge(exchange, raw=request.raw)
+            outcome = await self._read_response(exchange, raw=request.raw)
         return self._limited(outcome) if isinstance(outcome, Reply) else outcome
 
-    async def _judge(self, exchange: Exchange, *, raw: bool) -> _Outcome:
+    async def _read_response(self, exchange: Exchange, *, raw: bool) -> _Outcome:
         status, headers = exchange.response.status, _headers_of(exchange.response)
         if status in redirects.FOLLOWED:
-            await _beginning(exchange, {}, _REDIRECT_BODY)  # so that the connection can be used for what follows
+            await _beginning(exchange, {}, _REDIRECT_BODY)  # so that the connection can be reused
             return _Redirect(headers.get("location", ""))
         if 300 <= status <= 399:
             return _Failure("answered with a redirect, which is not followed", "3xx", remedy=redirects.REMEDY)
         if (found := intermediaries.recognise(status, headers)) is not None and status != 429:
             raise found
         if status >= 500:
-            transient = status not in _LASTING_STATUSES
+            transient = status not in _PERMANENT_STATUSES
             return _Failure(
                 f"answered with status {status}", "5xx", retry=status in _RETRIED_STATUSES, transient=transient
             )
@@ -410,8 +410,8 @@ class _HostApi:
         except ProviderUnavailable:
             if status != 429 and (found := intermediaries.recognise(status, headers, body)) is not None:
                 raise found from None
-            # Where a 4xx says nothing readable its status still does, and the provider knows what. Unless it claims
-            # to be JSON: then we would ignore what the provider did say.
+            # The status of a 4xx without a readable body is still meaningful to the provider's code. A body that claims
+            # to be JSON must be readable, because it may say more than the status.
             if status < 400 or (status != 429 and "json" in headers.get("content-type", "")):
                 raise
             value = None
@@ -444,10 +444,10 @@ def _request(
     from_root: bool = False,
     raw: bool = False,
 ) -> _Request:
-    # Providers encode what they put into a path. Should one forget it, what a user wrote into a URL must not choose
-    # another path, and a token must not choose other headers.
+    # Providers encode what they put into a path. If one forgets it, a user's URL must not select another path, and a
+    # token must not add headers.
     if not PATH.match(path) or DOT_SEGMENT.search(path):
-        raise ValueError("a provider made a path that isn't percent-encoded or has dot segments")
+        raise ValueError("a provider made a path that is not percent-encoded or has dot segments")
     content = None if json is None else msgspec.json.encode(json)
     sent = {name.lower(): value for name, value in headers.items()}
     sent.setdefault("accept", "application/json")
@@ -471,10 +471,10 @@ def _headers_of(response: httpcore.Response) -> dict[str, str]:
 
 
 async def _body(exchange: Exchange, headers: Mapping[str, str], limit: int) -> bytes:
-    """The decompressed body.
+    """Return the decompressed body.
 
     Raises:
-        ProviderUnavailable: it is too large, cut off, or in an encoding that we didn't ask for.
+        ProviderUnavailable: it is too large, cut off, or in an encoding that was not requested.
     """
     decoder = _Decoder(headers.get("content-encoding", "").strip().lower(), limit)
     await exchange.read(decoder.feed)
@@ -482,10 +482,10 @@ async def _body(exchange: Exchange, headers: Mapping[str, str], limit: int) -> b
 
 
 async def _beginning(exchange: Exchange, headers: Mapping[str, str], limit: int) -> bytes:
-    """The decompressed body; of one that is too large, as much as we are willing to read.
+    """Return the decompressed body, truncated to the limit.
 
     Raises:
-        ProviderUnavailable: it is cut off, or in an encoding that we didn't ask for.
+        ProviderUnavailable: it is cut off, or in an encoding that was not requested.
     """
     decoder = _Decoder(headers.get("content-encoding", "").strip().lower(), limit)
     try:
@@ -496,11 +496,11 @@ async def _beginning(exchange: Exchange, headers: Mapping[str, str], limit: int)
 
 
 class _TooLarge(ProviderUnavailable):
-    """A body has more than the limit."""
+    """A body exceeds the limit."""
 
 
 class _Decoder:
-    """Decompresses up to a limit: a few kilobytes of gzip can be gigabytes of zeros."""
+    """Decompresses up to a limit, because a few kilobytes of gzip can expand to gigabytes."""
 
     def __init__(self, encoding: str, limit: int) -> None:
         if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
@@ -528,7 +528,7 @@ class _Decoder:
             return self._inflater.decompress(data, room)
         except zlib.error:
             pass
-        if self._deflate and not self._fed:  # some servers send deflate without zlib's frame (RFC 9110, 8.4.1.2)
+        if self._deflate and not self._fed:  # some servers send deflate without the zlib header (RFC 9110, 8.4.1.2)
             self._inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
             try:
                 return self._inflater.decompress(data, room)
@@ -556,17 +556,17 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
     raise ProviderUnavailable("answered with invalid JSON")
 
 
-def _failure_of(refusal: ProviderUnavailable) -> _Failure:
-    return _Failure(str(refusal), transient=refusal.transient, remedy=refusal.remedy)
+def _failure_of(error: ProviderUnavailable) -> _Failure:
+    return _Failure(str(error), transient=error.transient, remedy=error.remedy)
 
 
 def _connection_failure(clause: str) -> _Failure:
-    """A failure of one connection: the next one may work, now or later."""
+    """Return a failure of one connection, which a retry can resolve."""
     return _Failure(clause, retry=True, transient=True)
 
 
-# What went wrong, for people; and whether another try may help, which needs a failure that is about one connection.
-# The most specific class wins.
+# The message for each exception, and whether a retry can help (only for failures of one connection). The most specific
+# class wins.
 FAILURES: Mapping[type[BaseException], _Failure] = {
     httpcore.TimeoutException: _Failure("did not answer in time", "timeout", transient=True),
     httpcore.NetworkError: _connection_failure("closed the connection"),
@@ -576,7 +576,7 @@ FAILURES: Mapping[type[BaseException], _Failure] = {
     httpcore.ProxyError: _connection_failure("could not be reached, because the proxy could not be reached"),
     httpcore.ConnectionNotAvailable: _connection_failure("closed the connection"),
     httpcore.UnsupportedProtocol: _Failure("cannot be asked over this protocol"),
-    # httpcore lets these through when a connection breaks while HTTP/2 writes to it.
+    # httpcore does not map these when a connection breaks during an HTTP/2 write.
     anyio.EndOfStream: _connection_failure("closed the connection"),
     anyio.BrokenResourceError: _connection_failure("closed the connection"),
     anyio.ClosedResourceError: _connection_failure("closed the connection"),
@@ -584,7 +584,7 @@ FAILURES: Mapping[type[BaseException], _Failure] = {
     ssl.SSLError: _Failure("does not speak valid TLS", remedy="Check that its API URL names a port that speaks HTTPS."),
     ssl.SSLCertVerificationError: _Failure(
         "has a TLS certificate that cannot be verified",
-        remedy="Set caFile of the host under providers: to the certificate authority that signed it, or replace the certificate.",
+        remedy="Set caFile of the host under providers: to the authority that signed it, or replace the certificate.",
     ),
     ConnectionError: _connection_failure("closed the connection"),
     ConnectionRefusedError: _connection_failure("refused the connection"),
@@ -593,7 +593,7 @@ FAILURES: Mapping[type[BaseException], _Failure] = {
     socket.gaierror: _Failure("could not be found (DNS)"),
     UnicodeError: _Failure("has a name that DNS does not allow", remedy="Correct the name of the host."),
 }
-# OpenSSL's names of the alert certificate_required: of TLS 1.3, and of servers that send it in earlier versions.
+# OpenSSL's names of the alert certificate_required, in TLS 1.3 and from servers that send it in earlier versions.
 _CERTIFICATE_REQUIRED = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_CERTIFICATE_REQUIRED"})
 _HANDSHAKE_FAILED = frozenset({"SSLV3_ALERT_HANDSHAKE_FAILURE", "SSL/TLS_ALERT_HANDSHAKE_FAILURE"})
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
@@ -612,10 +612,10 @@ _CERTIFICATE_PROBLEMS = {
 
 
 def _failure(error: Exception) -> _Failure:
-    """What `error` means: the innermost exception that the table knows says most."""
+    """Return the failure for `error`, from its innermost cause that the table contains."""
     known = [link for link in _causes(error) if _known(link) is not None]
     if not known:
-        # httpcore under HTTP/2 has raised KeyError and others of that kind; a provider can't be blamed for them.
+        # httpcore has raised KeyError and similar errors over HTTP/2; they are not the provider's fault.
         clause = f"could not be asked, because of an error in this program ({type(error).__name__})"
         return _Failure(clause, transient=True)
     cause = known[-1]
@@ -628,7 +628,7 @@ def _failure(error: Exception) -> _Failure:
         problem := _CERTIFICATE_PROBLEMS.get(getattr(cause, "verify_code", 0))
     ):
         return replace(failure, clause=f"{failure.clause} ({problem})")
-    if isinstance(cause, socket.gaierror):  # nobody could be asked, or there is no such name
+    if isinstance(cause, socket.gaierror):  # no such name, or DNS is unavailable
         if cause.errno in _NO_SUCH_NAME:
             return replace(failure, remedy="Correct the name of the host, or the DNS configuration of this webhook.")
         return replace(failure, retry=cause.errno == socket.EAI_AGAIN, transient=True)
@@ -640,7 +640,7 @@ def _known(error: BaseException) -> _Failure | None:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """`error` and what it was made of, innermost last. httpcore cuts the chain and keeps the cause as argument."""
+    """Return `error` and its causes, innermost last. httpcore breaks the chain and keeps the cause as an argument."""
     links: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in links:
@@ -651,7 +651,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _quiet_libraries() -> None:
-    """Let no library below us log: at debug level httpcore and hpack write whole requests, headers and all."""
+    """Silence the HTTP libraries: at debug level, httpcore and hpack log whole requests with their headers."""
     for name in ("httpcore", "httpx", "h2", "hpack", "h11"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)

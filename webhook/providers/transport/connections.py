@@ -1,8 +1,8 @@
-"""The connections to one host: shared, renewed when something about them changed, closed when idle.
+"""The connection pool of one host.
 
-httpcore's connections, without httpcore's pool: that one looks at all connections and all requests whenever one of
-either changes, queues every request behind the first connection while it doesn't know what the host speaks, and has
-a queue of its own where ours (`Connections.turn`) already waits with a deadline.
+It uses httpcore's connections without httpcore's pool. That pool scans all connections and requests on every change,
+queues every request behind the first connection until the protocol is known, and has its own queue in addition to ours
+(`Connections.slot`), which waits with a deadline.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import anyio
 import httpcore
 
 from webhook.providers.base import ProviderUnavailable
-from webhook.providers.transport.fair_queue import Turns
+from webhook.providers.transport.fair_queue import FairQueue
 from webhook.providers.transport.trust import Trust
 
 KEEPALIVE = 30.0
-"""Seconds that an unused connection is kept. NAT gateways forget silent ones after 4 minutes and more."""
+"""Seconds that an unused connection is kept. NAT gateways drop idle ones after 4 minutes or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an API begins.
+    """The address of an API.
 
     Attributes:
         host: a name, or an address without brackets.
-        authority: the same as the ``Host`` header says it.
-        prefix: the path before every path, without a slash at the end.
+        authority: the value of the ``Host`` header.
+        prefix: the base path, without a trailing slash.
     """
 
     host: str
@@ -41,21 +41,21 @@ class Endpoint:
 
 
 class Exchange:
-    """One response whose body is still to be read."""
+    """One response, whose body has not been read yet."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self.response = response
         self.complete = False
 
     async def read(self, sink: Callable[[bytes], None]) -> None:
-        """Give the body to `sink`, piece by piece as it comes."""
+        """Pass the body to `sink`, chunk by chunk."""
         async for chunk in self.response.aiter_stream():
             sink(chunk)
         self.complete = True
 
 
 class _Connection:
-    """One connection, which several requests may share if it speaks HTTP/2."""
+    """One connection; requests share it when it uses HTTP/2."""
 
     def __init__(
         self, http: httpcore.AsyncHTTP11Connection | httpcore.AsyncHTTP2Connection, context: ssl.SSLContext
@@ -69,7 +69,7 @@ class _Connection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a further request may be sent over it."""
+        """Whether another request can be sent over it."""
         return not self._distrusted and self._http.is_available() and not self._http.has_expired()
 
     @asynccontextmanager
@@ -88,7 +88,7 @@ class _Connection:
                 await self.aclose()
 
     async def distrust(self) -> None:
-        """Send nothing more over it; it closes when the requests on it are over."""
+        """Stop using it for new requests; it closes when its current requests end."""
         self._distrusted = True
         if not self._users:
             await self.aclose()
@@ -101,10 +101,10 @@ class _Connection:
 
 
 class Connections:
-    """Sends requests to one endpoint, a limited number at a time, by HTTP/2 where it is offered.
+    """Sends requests to one endpoint, a limited number at a time, over HTTP/2 where the server offers it.
 
-    Requests must be ended by an anyio scope and not by `asyncio.Task.cancel`, which breaks through the shields that
-    httpcore has around its clean-up, and leaves sockets behind.
+    Requests must be cancelled by an anyio scope and not by `asyncio.Task.cancel`, which ignores the shields around
+    httpcore's cleanup and leaks sockets.
     """
 
     def __init__(
@@ -118,38 +118,38 @@ class Connections:
         self.endpoint = endpoint
         self._trust = trust
         self._backend = backend
-        self._turns = Turns(concurrency)
+        self._queue = FairQueue(concurrency)
         self._users = 0
         self._context: ssl.SSLContext | None = None
-        self._idle: list[_Connection] = []  # of HTTP/1.1, the one used last at the end
+        self._idle: list[_Connection] = []  # HTTP/1.1, the most recently used last
         self._shared: _Connection | None = None
         self._speaks_http2: bool | None = None
         self._opening = asyncio.Lock()
 
     @property
     def in_use(self) -> bool:
-        """Whether anybody is sending a request or waiting for a turn."""
+        """Whether a request is in progress or waiting."""
         return self._users > 0
 
     @asynccontextmanager
-    async def turn(self, tenant: str, deadline: float) -> AsyncIterator[None]:
-        """Wait until fewer requests than the limit are under way.
+    async def slot(self, tenant: str, deadline: float) -> AsyncIterator[None]:
+        """Wait until fewer requests than the limit are in progress.
 
         Args:
-            tenant: on whose behalf; tenants take turns (see `Turns`).
+            tenant: the tenant that the request is for (see `FairQueue`).
 
         Raises:
-            ProviderUnavailable: `deadline` (of the loop's clock) came first.
+            ProviderUnavailable: `deadline` (of the loop's clock) passed first.
         """
         self._users += 1
         try:
-            if not await self._turns.take(tenant, deadline):
+            if not await self._queue.acquire(tenant, deadline):
                 clause = "was not asked in time, because too many other requests to it are in progress"
                 raise ProviderUnavailable(clause, transient=True)
             try:
                 yield
             finally:
-                self._turns.give_back()
+                self._queue.release()
         finally:
             self._users -= 1
 
@@ -166,17 +166,16 @@ class Connections:
     ) -> AsyncIterator[Exchange]:
         """Send one request.
 
-        Where that fails, or the body isn't read to its end, nothing more is sent over the same connection. One whose
-        other end is gone looks no different from a slow one; and over HTTP/2 a body left unread goes on
-        filling the window that all requests share.
+        If it fails, or the body is not read completely, the connection is not used again. A connection whose peer is
+        gone looks like a slow one, and over HTTP/2 an unread body fills the flow-control window of all requests.
 
         Args:
-            from_root: the path is a whole one, and not what follows the endpoint's prefix.
-            forgiving_cancellation: a cancellation is no sign of a bad connection.
+            from_root: the path is absolute and not relative to the prefix of the endpoint.
+            forgiving_cancellation: a cancellation does not mean that the connection is bad.
 
         Raises:
-            ProviderUnavailable: there is nobody who may be connected to.
-            Exception: whatever httpcore raises.
+            ProviderUnavailable: no address of the host is allowed.
+            Exception: any exception of httpcore.
         """
         endpoint = self.endpoint
         target = path if from_root else endpoint.prefix + path
@@ -204,9 +203,9 @@ class Connections:
                 await connection.distrust()
 
     async def _connection(self) -> _Connection:
-        """A connection to send the next request over: kept, shared or new."""
+        """Return a connection for the next request: an idle, a shared or a new one."""
         context = self._trust.context()
-        if context is not self._context:  # other authorities: who was believed may not be believed now
+        if context is not self._context:  # the authorities changed, so earlier verifications may not hold
             await self._drop_all()
             self._context = context
         while self._idle:
@@ -217,7 +216,7 @@ class Connections:
             return shared
         if self._is_known_to_speak_http1():
             return await self._open(context)
-        # One after the other, so that a hundred requests to a host that speaks HTTP/2 don't open a hundred connections.
+        # One at a time, so that a hundred requests to an HTTP/2 host do not open a hundred connections.
         async with self._opening:
             if (shared := self._usable_shared()) is not None:
                 return shared
@@ -237,7 +236,7 @@ class Connections:
         try:
             stream = await stream.start_tls(context, endpoint.host)
         except BaseException:
-            # httpcore closes the stream when the handshake fails, and not when it is cancelled.
+            # httpcore closes the stream when the handshake fails, but not when it is cancelled.
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
             raise
@@ -254,7 +253,7 @@ class Connections:
         return connection
 
     async def _keep(self, connection: _Connection) -> None:
-        """Keep `connection` for the next request, and close those that have lain idle for too long."""
+        """Keep `connection` for the next request, and close connections that were idle for too long."""
         if connection.is_usable and connection.context is self._context:
             self._idle.append(connection)
         else:
@@ -268,7 +267,7 @@ class Connections:
         await _distrust([*idle, *([shared] if shared is not None else [])])
 
     async def aclose(self) -> None:
-        """Close all connections that no request is using; the others close with their requests."""
+        """Close all idle connections; the others close when their requests end."""
         await self._drop_all()
 
 

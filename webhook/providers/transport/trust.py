@@ -114,7 +114,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
         context.load_verify_locations(cadata=pem.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError):
         raise InvalidCaFile("contains no valid PEM certificate") from None
-    return _settled(context)
+    return _with_common_settings(context)
 
 
 def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
@@ -142,7 +142,7 @@ def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContex
         raise TrustUnavailable(
             "cannot be asked, because the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read"
         ) from None
-    return _settled(context)
+    return _with_common_settings(context)
 
 
 def _system_has_authorities() -> bool:
@@ -150,7 +150,7 @@ def _system_has_authorities() -> bool:
     return paths.cafile is not None or (paths.capath is not None and any(os.scandir(paths.capath)))
 
 
-def _settled(context: ssl.SSLContext) -> ssl.SSLContext:
+def _with_common_settings(context: ssl.SSLContext) -> ssl.SSLContext:
     """The same rules on every Python: 3.13 became stricter than browsers, Go and curl, which people test with."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate authority in the file is enough
