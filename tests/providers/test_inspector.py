@@ -315,7 +315,7 @@ async def test_no_key_holds_the_token_or_a_hash_that_can_be_tried() -> None:
     one, two = Bench(judged(Outcome.SUFFICIENT)), Bench(judged(Outcome.SUFFICIENT))
     await one.inspect()
     await two.inspect()
-    keys = [next(iter(bench.inspector._known._cache)) for bench in (one, two)]
+    keys = [next(iter(bench.inspector._cache._cache)) for bench in (one, two)]
     assert keys[0] != keys[1]
     assert all(len(key) == 32 for key in keys)
     assert one.client.digests != two.client.digests

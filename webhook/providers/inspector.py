@@ -33,7 +33,7 @@ _TYPICAL_ANSWER_BYTES = 4096
 _GRACE = 0.25
 """Seconds that a provider has to say itself that time is over, which it does with better words."""
 _REPORT_BUG = "Report this to the maintainers of git-token-webhook."
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 class ApiClient(Protocol):

@@ -882,7 +882,8 @@ async def test_plain_http_is_not_spoken(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(None, "does not exist"), (b"", "contains no valid PEM certificate"), (b"\xff garbage", "contains no valid PEM")]
+    ("content", "problem"),
+    [(None, "does not exist"), (b"", "contains no valid PEM certificate"), (b"\xff garbage", "contains no valid PEM")],
 )
 async def test_a_ca_file_that_cannot_be_used_is_named(
     content: bytes | None, problem: str, authority: Authority, tmp_path: Path
