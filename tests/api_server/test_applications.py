@@ -80,7 +80,7 @@ def test_a_repository_of_an_application_that_is_out_of_reach_is_a_warning(place:
     accepted(place.create(application("both", "https://github.com/acme/apps", "https://github.com/other/missing")))
     accepted(place.create(application("chart", "https://github.com/acme/charts", chart="web")))
     warnings = accepted(place.create(runtime_secret(token, url="https://github.com/acme")))
-    assert "github.com says 404 for acme/nothing: " in warnings
+    assert "github.com answers 404 for acme/nothing: " in warnings
     assert PERHAPS in warnings
     for name in ("acme/apps", "other/missing", "acme/charts"):
         assert name not in warnings

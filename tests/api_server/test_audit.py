@@ -463,6 +463,6 @@ def test_which_applications_would_fail_to_sync(crowd: Crowd) -> None:
     assert found["good"]["credential"]["name"] == "host"
     assert found["bad"]["wouldSync"] is False
     assert found["bad"]["credential"]["name"] == "website"
-    assert "refuses this classic token" in found["bad"]["message"]
+    assert "rejects this classic token" in found["bad"]["message"]
     (entry,) = run.report["entries"]
     assert (entry["name"], entry["applications"]) == ("host", ["argocd/good"])

@@ -123,7 +123,7 @@ def test_a_runtime_token_must_reach_the_configured_repositories(demanding: Insta
     place = demanding.new_namespace()
     url = f"{OWN_GITLAB}/acme"
     message = refused(place.create(runtime_secret(github.known_token("own-gitlab-bare"), url=url)))
-    assert "gitlab.acme.dev says that alice may not push to web/settings, as is needed." in message
+    assert "gitlab.acme.dev says that alice cannot push to web/settings, which is required." in message
     assert "web/site" not in message
     assert "shared-configuration" not in message
     accepted(place.create(runtime_secret(github.known_token("own-gitlab-good-runtime"), url=url)))

@@ -124,7 +124,7 @@ async def test_a_token_that_is_refused(github: Simulation) -> None:
     known = credentials(("acme", "repo-creds", {"url": GITHUB, "password": token}))
     (row,) = await rows(github, known, application(f"{GITHUB}/acme/apps"))
     assert row.would_sync is False
-    assert "refuses this classic token" in row.message
+    assert "rejects this classic token" in row.message
 
 
 async def test_one_that_lacks_what_reading_needs(github: Simulation) -> None:

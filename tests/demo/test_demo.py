@@ -24,11 +24,11 @@ EXPECTED = {
     "A fine-grained token without webhooks": ("refused", "also needs Webhooks: write"),
     "A good classic token that an organisation's SSO keeps out": ("refused", "single sign-on"),
     "A service account's token, for a whole group": ("stored", "token-type=service-account"),
-    "A project's token, as a runtime's": ("refused", "which reaches one project only"),
+    "A project's token, as a runtime's": ("refused", "which reaches only one project"),
     "One that has expired": ("refused", "has expired"),
     "A good one on a GitLab of one's own, and repositories that a runtime must reach": (
         "refused",
-        "may not push to web/settings and web/site, as is needed",
+        "cannot push to web/settings and web/site, which is required",
     ),
     "An API token with its e-mail": ("stored", "which works for the API of bitbucket.org and fails for Git"),
     "A repository access token": ("stored", "can't hold account and team, so that this one was judged without"),

@@ -136,7 +136,7 @@ async def test_a_list_with_an_odd_row_is_no_verdict(desk: Desk, row: str) -> Non
     """Nothing is known of that installation."""
     good = '{"id": 3001, "account": {"login": "acme"}, "permissions": {}}'
     desk.simulator.faults.add(Status(status=200, body=f"[{good}, {row}]"), path=".*/app/installations")
-    with pytest.raises(ProviderUnavailable, match="granted"):
+    with pytest.raises(ProviderUnavailable, match="permissions of each"):
         await desk.inspect(own_credentials(desk, "good-app"))
 
 
@@ -200,14 +200,14 @@ async def test_an_installation_of_nobody_or_another_is_invalid(desk: Desk, insta
     """An App that isn't installed there can give no access."""
     finding = await desk.find(own_credentials(desk, "uninstalled-app", installation=installation), REPOSITORY)
     assert finding.outcome is Outcome.INVALID
-    assert "knows no installation" in finding.reason
+    assert "has no installation" in finding.reason
 
 
 async def test_a_removed_installation_is_invalid_beside_another(desk: Desk) -> None:
     """That another installation of the App reaches the repository doesn't bring the named one back."""
     finding = await desk.find(own_credentials(desk, "good-app", installation="999"), REPOSITORY)
     assert finding.outcome is Outcome.INVALID
-    assert "knows no installation 999" in finding.reason
+    assert "has no installation 999" in finding.reason
 
 
 async def test_another_apps_key_is_invalid(desk: Desk) -> None:

@@ -112,7 +112,7 @@ async def test_an_account_that_may_only_read_is_named_with_each_repository(desk:
     """The remedy is in the first repository's settings."""
     answer = await desk.inspect("reader-classic", "", writes=(SHARED, EMPTY), reads=(APPS,))
     assert denial(answer) == (
-        "github.com says that reader may not push to acme/shared-configuration and acme/empty. "
+        "github.com says that reader cannot push to acme/shared-configuration and acme/empty. "
         "Give reader that role: https://github.com/acme/shared-configuration/settings/access"
     )
 
@@ -121,7 +121,7 @@ async def test_nobody_can_push_to_what_is_archived(desk: Desk) -> None:
     """To read it is possible still."""
     answer = await desk.inspect("good-classic", "", writes=(ARCHIVED,))
     assert denial(answer) == (
-        "github.com says that nobody can push to acme/attic (archived). "
+        "github.com says that no one can push to acme/attic (archived). "
         "Unarchive it: https://github.com/acme/attic/settings"
     )
 
@@ -131,8 +131,8 @@ async def test_an_organisation_that_refuses_good_tokens_blocks(desk: Desk) -> No
     answer = await desk.inspect("good-classic", APPS, writes=("strict-corp/apps",), reads=("sso-corp/apps",))
     finding = runtime(answer)
     assert finding.outcome is Outcome.BLOCKED
-    assert "strict-corp forbids classic tokens, and so keeps it from strict-corp/apps" in finding.reason
-    assert "single sign-on, and so keeps it from sso-corp/apps" in finding.reason
+    assert "strict-corp forbids classic tokens, which denies it access to strict-corp/apps" in finding.reason
+    assert "single sign-on, which denies it access to sso-corp/apps" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ async def test_a_scope_that_suffices_there_is_needed(
     assert runtime(answer).outcome is outcome
     if outcome is Outcome.INSUFFICIENT:
         assert denial(answer).startswith(
-            "github.com says that this classic token lacks public_repo, without which nobody may push to acme/website."
+            "github.com says that this classic token lacks public_repo, without which it cannot push to acme/website."
         )
         assert answer.remedy.endswith(f"scopes={scope},public_repo")
 
@@ -206,7 +206,9 @@ async def test_what_was_not_selected_is_not_seen(desk: Desk, name: str) -> None:
     """Which GitHub says as it says that something doesn't exist; what is public is read all the same."""
     finding = runtime(await desk.inspect(name, APPS, writes=(SHARED,), reads=(EMPTY, PUBLIC)))
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "says 404 for acme/shared-configuration and acme/empty: either not there" in finding.reason
+    assert (
+        "answers 404 for acme/shared-configuration and acme/empty: either there is no such repository" in finding.reason
+    )
     assert PUBLIC not in finding.reason
 
 
@@ -245,7 +247,7 @@ async def test_a_role_that_is_too_low_is_no_lack_of_the_token(desk: Desk) -> Non
     needs = Requirement(permissions=(("contents", Level.READ), ("metadata", Level.READ)))
     answer = await desk.inspect("reader-fine-grained", APPS, needs=needs, writes=(SHARED,))
     assert denial(answer) == (
-        "github.com says that reader may not push to acme/shared-configuration. "
+        "github.com says that reader cannot push to acme/shared-configuration. "
         "Give reader that role: https://github.com/acme/shared-configuration/settings/access"
     )
 
@@ -262,7 +264,7 @@ async def test_an_installation_has_no_role_that_could_be_too_low(desk: Desk) -> 
 async def test_what_is_archived_takes_no_push_of_any_token(desk: Desk, name: str) -> None:
     """The token isn't to blame."""
     finding = runtime(await desk.inspect(name, APPS, writes=(ARCHIVED,)))
-    assert finding == Finding(Outcome.INSUFFICIENT, reason="says that nobody can push to acme/attic (archived)")
+    assert finding == Finding(Outcome.INSUFFICIENT, reason="says that no one can push to acme/attic (archived)")
 
 
 async def test_an_address_that_is_kept_out_blocks_there(desk: Desk) -> None:
@@ -270,7 +272,7 @@ async def test_an_address_that_is_kept_out_blocks_there(desk: Desk) -> None:
     desk.world.tokens["walled-fine-grained"].resource_owner = "acme"
     finding = runtime(await desk.inspect("walled-fine-grained", APPS, reads=("walled-corp/apps",)))
     assert finding.outcome is Outcome.BLOCKED
-    assert "keeps it from walled-corp/apps" in finding.reason
+    assert "denies it access to walled-corp/apps" in finding.reason
 
 
 async def test_what_nobody_knows_stays_open(desk: Desk) -> None:
@@ -278,7 +280,7 @@ async def test_what_nobody_knows_stays_open(desk: Desk) -> None:
     desk.simulator.faults.add(Status(status=418, body="{}"), path=".*/shared-configuration/commits")
     finding = runtime(await desk.inspect("good-fine-grained", APPS, reads=(SHARED,)))
     assert finding.reason == (
-        "leaves open whether this fine-grained token of octocat has Contents: read for acme/shared-configuration "
+        "does not show whether this fine-grained token of octocat has Contents: read for acme/shared-configuration "
         "(GitHub answers 418)"
     )
 
@@ -290,7 +292,7 @@ async def test_repositories_count_where_there_is_nothing_else_to_probe(desk: Des
     finding = runtime(await desk.inspect("good-fine-grained", "acme", writes=(ARCHIVED,)))
     assert finding.outcome is Outcome.INSUFFICIENT
     assert "no private repository of acme" in finding.reason
-    assert "nobody can push to acme/attic" in finding.reason
+    assert "no one can push to acme/attic" in finding.reason
 
 
 # --- an App's own credentials ---------------------------------------------------------------------------------------
@@ -313,9 +315,9 @@ async def test_what_was_not_selected_is_certain_for_an_app(desk: Desk, installat
     credential = own_credentials(desk, "selected-app", installation=installation)
     answer = await desk.inspect(credential, APPS, writes=(SHARED, PUBLIC), reads=(PUBLIC,))
     assert denial(answer) == (
-        "github.com says that what was selected for this GitHub App selected-app doesn't include "
-        "acme/shared-configuration and acme/website. Change the App's permissions or repositories, and have the change "
-        "accepted where it is installed: https://github.com/apps/selected-app"
+        "github.com says that the repositories selected for this GitHub App selected-app do not include "
+        "acme/shared-configuration and acme/website. Change the App's permissions or repositories, and accept the "
+        "change in the account where it is installed: https://github.com/apps/selected-app"
     )
 
 
@@ -327,7 +329,7 @@ async def test_a_repository_that_may_be_public_is_no_lack(desk: Desk, effect: St
     credential = own_credentials(desk, "selected-app", installation="3004")
     finding = runtime(await desk.inspect(credential, APPS, reads=(SHARED,)))
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "doesn't include acme/shared-configuration, and doesn't show whether anybody may read that" in finding.reason
+    assert "do not include acme/shared-configuration, and does not show whether anyone can read that" in finding.reason
 
 
 async def test_the_named_installation_reaches_its_own_account_alone(desk: Desk) -> None:
@@ -337,11 +339,11 @@ async def test_the_named_installation_reaches_its_own_account_alone(desk: Desk) 
     credential = own_credentials(desk, "good-app", installation="3001")
     other = runtime(await desk.inspect(credential, APPS, writes=("octocat/diary",)))
     assert other == Finding(
-        Outcome.INSUFFICIENT, reason="says that another installation of the App is the one for octocat/diary"
+        Outcome.INSUFFICIENT, reason="says that another installation of the App is used for octocat/diary"
     )
     away = runtime(await desk.inspect(credential, APPS, writes=("strict-corp/apps",)))
     assert away.outcome is Outcome.INSUFFICIENT
-    assert "is on acme, out of reach of strict-corp/apps" in away.reason
+    assert "is on acme, which does not include strict-corp/apps" in away.reason
 
 
 async def test_without_a_number_each_repository_has_its_own_installation(desk: Desk) -> None:

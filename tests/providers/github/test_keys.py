@@ -33,7 +33,7 @@ def test_a_key_is_read_as_go_reads_it(form: Form, accepted: bool) -> None:
     if accepted:
         assert load_app_key(SecretStr(text)).key_size == 2048
         return
-    with pytest.raises(ValueError, match=r"Argo CD can't read it|paste the whole file"):
+    with pytest.raises(ValueError, match=r"Argo CD cannot read it|paste the whole file"):
         load_app_key(SecretStr(text))
 
 
@@ -50,7 +50,7 @@ def test_no_end_of_a_block_is_searched_for_long() -> None:
 
 def test_a_key_of_another_kind_is_none() -> None:
     """An elliptic-curve key is readable, and yet no GitHub App's."""
-    with pytest.raises(ValueError, match="no RSA key"):
+    with pytest.raises(ValueError, match="not an RSA key"):
         load_app_key(pem(ec.generate_private_key(ec.SECP256R1())))
 
 

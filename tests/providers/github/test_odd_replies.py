@@ -129,7 +129,7 @@ async def test_a_role_that_is_too_low_hides_what_the_token_lacks() -> None:
     script = good(permissions={"admin": False, "push": True}) | {f"GET {REPOSITORY}/hooks": REFUSED}
     finding = await find(FINE_GRAINED, "acme/apps", script)
     assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
-    assert "octocat is no administrator of acme/apps" in finding.reason
+    assert "octocat is not an administrator of acme/apps" in finding.reason
 
 
 async def test_hooks_that_are_not_found_leave_their_permission_open() -> None:
@@ -226,4 +226,4 @@ async def test_an_installation_on_another_account_is_insufficient() -> None:
     script = {"GET /app/installations/7": Reply(200, {}, installation), "GET /app": Reply(200, {}, {"slug": "bot"})}
     finding = await find(GitHubAppCredential("1", SecretStr(pem), "7"), "acme", script)
     assert finding.outcome is Outcome.INSUFFICIENT
-    assert "is on other, and not on acme" in finding.reason
+    assert "is on other, not on acme" in finding.reason

@@ -26,10 +26,10 @@ async def found(desk: Desk, credential: Any, path: str) -> Finding:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("acme/shared-", "such as acme/shared-configuration, and the token is judged for acme."),
-        ("acme/Shared-", "such as acme/shared-configuration, and the token is judged for acme."),
-        ("acme/shar", "such as acme/shared-configuration, and the token is judged for acme."),
-        ("acme/later-", "for the beginning of other names, and the token is judged for acme."),
+        ("acme/shared-", "such as acme/shared-configuration, and the token is checked for acme."),
+        ("acme/Shared-", "such as acme/shared-configuration, and the token is checked for acme."),
+        ("acme/shar", "such as acme/shared-configuration, and the token is checked for acme."),
+        ("acme/later-", "as a prefix of repository names, and the token is checked for acme."),
     ],
 )
 async def test_a_prefix_is_judged_for_its_owner(desk: Desk, path: str, said: str) -> None:
@@ -70,7 +70,7 @@ async def test_a_404_of_a_proxy_is_no_prefix(desk: Desk) -> None:
     desk.simulator.faults.add(Html(), path="/repos/.*")
     finding = await found(desk, "good-classic", "acme/shared-")
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "not as GitHub does" in finding.reason
+    assert "with an HTML page" in finding.reason
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)

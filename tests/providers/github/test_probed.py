@@ -219,14 +219,14 @@ async def test_no_answer_quotes_a_token(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("effect", "said"),
     [
-        (Status(status=403, body='{"message": "No."}'), "refuses without saying why"),
+        (Status(status=403, body='{"message": "No."}'), "denies it without a reason"),
         (
             Status(
                 status=403,
                 body='{"message": "Resource not accessible by personal access token"}',
                 headers={"X-Accepted-GitHub-Permissions": "issues=write"},
             ),
-            "for want of another permission",
+            "for lack of another permission",
         ),
         (
             Status(
@@ -253,7 +253,7 @@ async def test_a_write_without_its_read_is_no_proof(desk: Desk) -> None:
     desk.simulator.faults.add(Status(status=418, body="{}"), path=".*/commits")
     finding = await desk.find("good-fine-grained", REPOSITORY)
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "reading isn't proven either" in finding.reason
+    assert "read access is not proven either" in finding.reason
 
 
 async def test_a_refused_token_of_an_app_points_to_its_own_credentials(desk: Desk) -> None:

@@ -140,24 +140,24 @@ SEEN = {
     "dmca": Seen(
         "Repository access blocked",
         "has blocked access to the repository because of a DMCA takedown notice",
-        "settle this with GitHub, or use another repository.",
+        "resolve this with GitHub, or use another repository.",
         status=451,
         details={"block": {"reason": "dmca", "html_url": "https://github.com/github/dmca"}},
     ),
     "terms": Seen(
         "Repository access blocked",
         "has blocked access to the repository because of its terms of service",
-        "settle this with GitHub, or use another repository.",
+        "resolve this with GitHub, or use another repository.",
         details={"block": {"reason": "tos"}},
     ),
     "unavailable": Seen(
         "Repository access blocked",
         "has blocked access to the repository",
-        "settle this with GitHub, or use another repository.",
+        "resolve this with GitHub, or use another repository.",
         details={"block": {"reason": ["?"]}},
     ),
     "legal-reasons": Seen(
-        "", "unavailable for legal reasons", "settle this with GitHub, or use another repository.", status=451
+        "", "unavailable for legal reasons", "resolve this with GitHub, or use another repository.", status=451
     ),
 }
 

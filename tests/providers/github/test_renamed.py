@@ -55,7 +55,7 @@ async def test_a_redirect_hides_no_low_role(desk: Desk, name: str) -> None:
     rename(desk)
     answer = await desk.inspect(name, OLD)
     assert answer.findings[Role.RUNTIME].outcome is Outcome.INSUFFICIENT
-    assert f"no administrator of {NEW}" in answer.findings[Role.RUNTIME].reason
+    assert f"not an administrator of {NEW}" in answer.findings[Role.RUNTIME].reason
     assert answer.remedy.endswith(f"https://github.com/{NEW}/settings/access")
 
 
@@ -90,7 +90,7 @@ async def test_a_configured_repository_without_push_is_a_lack_under_its_old_name
     needs = Requirement(scopes=("read:org",))
     desk.world.tokens["reader-classic"].scopes = ["repo", "read:org"]
     finding = (await desk.inspect("reader-classic", "", needs=needs, writes=(OLD,))).findings[Role.RUNTIME]
-    assert finding == Finding(Outcome.INSUFFICIENT, reason=f"says that reader may not push to {OLD}")
+    assert finding == Finding(Outcome.INSUFFICIENT, reason=f"says that reader cannot push to {OLD}")
 
 
 @pytest.mark.parametrize("installation", ["3001", None])
@@ -118,7 +118,7 @@ async def test_an_installation_at_the_old_owner_reaches_nothing_at_the_new_one(d
     desk.world.add(Installation(id=4001, app_id=2001, account="octocat", permissions=permissions))
     finding = await desk.find(own_credentials(desk, "good-app", installation="4001"), "octocat/old-name")
     assert finding.outcome is Outcome.INSUFFICIENT
-    assert "another installation of the App is the one for octocat/old-name" in finding.reason
+    assert "octocat/old-name belongs to another installation of the App" in finding.reason
 
 
 async def test_a_redirect_to_another_host_proves_nothing(desk: Desk) -> None:

@@ -57,10 +57,10 @@ async def test_the_webhooks_are_asked_for_in_a_second_round_and_only_then(desk: 
 
 @pytest.mark.parametrize("hooks", [NOT_FOUND, OWN_404, REFUSED, NOT_OURS])
 async def test_a_refused_probe_and_a_low_role_are_a_lack(hooks: Reply) -> None:
-    """GitHub answers 404 or 403 to who may not manage webhooks."""
+    """GitHub answers 404 or 403 to who cannot manage webhooks."""
     finding = await find(CLASSIC, APPS, script(hooks, permissions=NO_ADMIN))
     assert finding.outcome is Outcome.INSUFFICIENT
-    assert "octocat is no administrator of acme/apps and may not manage its webhooks" in finding.reason
+    assert "octocat is not an administrator of acme/apps and cannot manage its webhooks" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_a_low_role_without_refused_probe_is_no_lack(hooks: Reply | Provid
     """Nothing is known then, and a retry helps where there was no answer."""
     finding = await find(CLASSIC, APPS, script(hooks, permissions=NO_ADMIN))
     assert (finding.outcome, finding.transient) == (Outcome.UNVERIFIED, transient)
-    assert "leaves open whether octocat may manage webhooks of acme/apps" in finding.reason
+    assert "does not show whether octocat can manage webhooks of acme/apps" in finding.reason
 
 
 @pytest.mark.parametrize("permissions", [None, {}, [], {"admin": None, "push": "yes"}])
@@ -86,7 +86,7 @@ async def test_a_role_that_is_not_shown_counts_as_none(permissions: Any) -> None
     assert (await find(CLASSIC, APPS, script(NOT_OURS, permissions=permissions))).outcome is Outcome.UNVERIFIED
     finding = await find(CLASSIC, APPS, script(HOOKS, permissions=permissions))
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "leaves open whether octocat may push to acme/apps (its role there isn't shown)" in finding.reason
+    assert "does not show whether octocat can push to acme/apps (its role there is not shown)" in finding.reason
     hooks_alone = Requirement(scopes=("admin:repo_hook",))
     assert (await find(CLASSIC, APPS, script(HOOKS, permissions=permissions), hooks_alone)) == Finding(
         Outcome.SUFFICIENT
@@ -101,7 +101,9 @@ async def test_permissions_of_a_token_need_no_role_shown() -> None:
 async def test_an_account_that_may_only_read_is_known_by_a_refused_write(desk: Desk) -> None:
     """The write has no content, so that nothing could be written; without its answer nothing is known."""
     finding = await desk.find("reader-classic", APPS, needs=USER)
-    assert finding == Finding(Outcome.INSUFFICIENT, reason="says that reader may not push to acme/apps, as is needed")
+    assert finding == Finding(
+        Outcome.INSUFFICIENT, reason="says that reader cannot push to acme/apps, which is required"
+    )
     assert [line for line in desk.asked() if line.startswith("PUT ")]
     desk.simulator.faults.add(Outage(), path=".*/contents/.*")
     finding = await desk.find("reader-classic", APPS, needs=USER)
@@ -162,7 +164,7 @@ async def test_a_disabled_repository_is_a_warning(desk: Desk, name: str) -> None
     desk.world.repositories[APPS].disabled = True
     answer = await desk.inspect(name, APPS)
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert "acme/apps is disabled on github.com: nobody can read it or push to it." in answer.facts.warnings
+    assert "acme/apps is disabled on github.com: no one can read it or push to it." in answer.facts.warnings
 
 
 async def test_a_disabled_repository_that_is_configured_is_read_with_a_warning(desk: Desk) -> None:
@@ -172,7 +174,7 @@ async def test_a_disabled_repository_that_is_configured_is_read_with_a_warning(d
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert "acme/website is disabled" in " ".join(answer.facts.warnings)
     finding = (await desk.inspect("good-classic", APPS, writes=("acme/website",))).findings[Role.RUNTIME]
-    assert finding == Finding(Outcome.INSUFFICIENT, reason="says that nobody can push to acme/website (disabled)")
+    assert finding == Finding(Outcome.INSUFFICIENT, reason="says that no one can push to acme/website (disabled)")
 
 
 @pytest.mark.parametrize("reason", ["dmca", "tos", "unavailable"])
@@ -183,7 +185,7 @@ async def test_a_blocked_repository_blocks(desk: Desk, name: str, reason: Any) -
     assert (await desk.find(name, "acme/website")).outcome is Outcome.BLOCKED
     finding = (await desk.inspect(name, APPS, reads=("acme/website",))).findings[Role.RUNTIME]
     assert finding.outcome is Outcome.BLOCKED
-    assert "and so keeps it from acme/website" in finding.reason
+    assert "which denies it access to acme/website" in finding.reason
 
 
 async def test_an_organisation_that_restricts_oauth_apps_blocks_their_tokens(desk: Desk) -> None:

@@ -107,14 +107,14 @@ async def test_an_account_of_too_low_a_role_is_insufficient(desk: Desk, name: st
     answer = await desk.inspect(name, REPOSITORY)
     finding = answer.findings[Role.RUNTIME]
     assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
-    assert "no administrator of acme/apps" in finding.reason
+    assert "not an administrator of acme/apps" in finding.reason
     assert answer.remedy.endswith("https://github.com/acme/apps/settings/access")
 
 
 async def test_a_writer_is_good_for_a_person(desk: Desk) -> None:
     """Somebody who only pushes needs to be no administrator; a reader may not push."""
     assert (await desk.find("writer-classic", REPOSITORY, needs=USER)).outcome is Outcome.SUFFICIENT
-    assert "may not push" in (await desk.find("reader-classic", REPOSITORY, needs=USER)).reason
+    assert "cannot push" in (await desk.find("reader-classic", REPOSITORY, needs=USER)).reason
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_an_archived_repository_is_a_warning(desk: Desk) -> None:
     """Nobody can push there, whatever token they have."""
     answer = await desk.inspect("good-classic", "acme/attic")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert answer.facts.warnings == ("acme/attic is archived on github.com: nobody can push to it.",)
+    assert answer.facts.warnings == ("acme/attic is archived on github.com: no one can push to it.",)
 
 
 @pytest.mark.parametrize("path", ["", "acme"])

@@ -75,7 +75,7 @@ async def test_a_lockout_after_bad_tokens_does_not_judge_a_good_one(desk: Desk) 
     """After too many bad credentials GitHub refuses everybody from the same address."""
     desk.world.login_attempts = 1
     assert (await desk.find("revoked")).outcome is Outcome.INVALID
-    with pytest.raises(ProviderUnavailable, match="too many that failed"):
+    with pytest.raises(ProviderUnavailable, match="too many failed ones"):
         await desk.inspect("good-classic")
 
 

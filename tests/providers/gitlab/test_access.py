@@ -31,7 +31,7 @@ async def test_an_account_that_may_not_push_is_insufficient(desk: Desk, token: s
     answer = await desk.inspect(token, "acme/apps", roles={role: RUNTIME})
     finding = answer.findings[role]
     assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
-    assert "may not push to acme/apps" in finding.reason
+    assert "cannot push to acme/apps" in finding.reason
     assert "at least the role Developer" in answer.remedy
     assert answer.remedy.endswith("https://gitlab.com/acme/apps/-/project_members")
 
@@ -57,10 +57,10 @@ GIT = "/acme/apps.git/info/refs"
 @pytest.mark.parametrize(
     ("effect", "said"),
     [
-        (Status(status=200, body='[{"id": 1}]'), "does not tell whether bob may push"),
-        (Status(status=200, body="[]"), "does not tell whether bob may push"),
-        (Status(status=200, body='[{"id": 8001}, {"id": 8002}]'), "does not tell whether bob may push"),
-        (Status(status=403, body='{"message": "403 Forbidden"}'), "does not tell whether bob may push"),
+        (Status(status=200, body='[{"id": 1}]'), "does not show whether bob can push"),
+        (Status(status=200, body="[]"), "does not show whether bob can push"),
+        (Status(status=200, body='[{"id": 8001}, {"id": 8002}]'), "does not show whether bob can push"),
+        (Status(status=403, body='{"message": "403 Forbidden"}'), "does not show whether bob can push"),
         (Outage(), "answered with status 503"),
     ],
 )
@@ -124,7 +124,7 @@ async def test_a_custom_role_may_read_code(desk: Desk, level: Level) -> None:
     assert (await desk.runtime("gitlab-reporter", "acme/apps", needs)).outcome is Outcome.SUFFICIENT
     finding = await desk.runtime("gitlab-reporter", "acme/apps", needs, writes("acme/apps"))
     assert finding.outcome is Outcome.INSUFFICIENT
-    assert finding.reason == "says that bob may not push to acme/apps, as is needed"
+    assert finding.reason == "says that bob cannot push to acme/apps, which is required"
 
 
 @pytest.mark.parametrize("access", ["private", "disabled"])
@@ -215,7 +215,7 @@ async def test_a_project_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
     for path in ("acme/nowhere", "elsewhere/apps"):
         finding = await desk.runtime("gitlab-good-runtime", path)
         assert finding.outcome is Outcome.UNVERIFIED
-        assert f"says 404 for {path}: either" in finding.reason
+        assert f"answers 404 for {path}: either" in finding.reason
 
 
 @pytest.mark.parametrize("path", ["acme/apps", "acme"])
@@ -226,7 +226,7 @@ async def test_a_404_of_a_proxy_is_not_called_gitlabs(desk: Desk, path: str) -> 
         desk.spoil(places, Status(status=404, body=page, content_type="text/html; charset=iso-8859-1"))
     finding = await desk.runtime("gitlab-good-runtime", path)
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "isn't GitLab's" in finding.reason
+    assert "with an HTML page" in finding.reason
     assert "%2F" in finding.remedy
     assert not finding.transient
 
@@ -251,7 +251,7 @@ async def test_a_namespace_that_wants_fine_grained_tokens_blocks_others(desk: De
     """The same code as for a fine-grained token that lacks something means another thing here."""
     answer = await desk.inspect("gitlab-person-runtime", "strict-corp/apps")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.BLOCKED
-    assert "lets only fine-grained ones into strict-corp/apps" in answer.findings[Role.RUNTIME].reason
+    assert "allows only fine-grained tokens to access strict-corp/apps" in answer.findings[Role.RUNTIME].reason
     assert "Make a fine-grained one" in answer.remedy
 
 
@@ -259,7 +259,7 @@ async def test_a_developer_is_warned_about_webhooks(desk: Desk) -> None:
     """Pushing takes a Developer, webhooks take a Maintainer."""
     answer = await desk.inspect("gitlab-reporter", "acme/platform/charts")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert any("bob is no Maintainer of acme/platform/charts" in warning for warning in answer.facts.warnings)
+    assert any("bob is not a Maintainer of acme/platform/charts" in warning for warning in answer.facts.warnings)
     answer = await desk.inspect("gitlab-reporter", "acme/platform/charts", roles={Role.USER: USER})
     assert not answer.facts.warnings
 
@@ -291,7 +291,7 @@ async def test_a_token_that_may_not_ask_is_not_refused_for_that(desk: Desk) -> N
     needs = Requirement(scopes=("read_repository",))
     answer = await desk.inspect("gitlab-read-repository", "acme/apps", roles={Role.RUNTIME: needs})
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert any("without read_api ask whether it reaches acme/apps" in one for one in answer.facts.warnings)
+    assert any("without read_api check whether it reaches acme/apps" in one for one in answer.facts.warnings)
 
 
 async def test_reading_takes_no_developer(desk: Desk) -> None:
@@ -325,7 +325,7 @@ async def test_roles_in_single_projects_of_a_group_are_a_warning(desk: Desk) -> 
     """It can work with these, and not with the others."""
     answer = await desk.inspect("gitlab-reporter", "acme")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert any("has no such role in the group itself" in warning for warning in answer.facts.warnings)
+    assert any("shows no such role in the group itself" in warning for warning in answer.facts.warnings)
 
 
 async def test_a_group_that_lists_no_project_to_push_to_is_unverified(desk: Desk) -> None:
@@ -333,7 +333,7 @@ async def test_a_group_that_lists_no_project_to_push_to_is_unverified(desk: Desk
     desk.world.groups["acme/platform"].members.clear()
     finding = await desk.runtime("gitlab-reporter", "acme")
     assert finding.outcome is Outcome.UNVERIFIED
-    assert finding.reason.endswith("whether bob may push to acme")
+    assert finding.reason.endswith("whether bob can push to acme")
     assert "Give bob at least the role Developer there" in finding.remedy
 
 
@@ -351,14 +351,14 @@ async def test_a_role_that_is_not_told_is_not_taken_for_none(desk: Desk, effect:
     desk.spoil("/groups/acme/members/.*", effect)
     finding = await desk.runtime("gitlab-reporter", "acme")
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "does not tell whether bob may push to acme" in finding.reason
+    assert "does not show whether bob can push to acme" in finding.reason
 
 
 async def test_a_group_that_is_not_seen_is_ambiguous(desk: Desk) -> None:
     """As a project is."""
     finding = await desk.runtime("gitlab-outsider", "acme")
     assert finding.outcome is Outcome.UNVERIFIED
-    assert "says 404 for the group acme" in finding.reason
+    assert "answers 404 for the group acme" in finding.reason
 
 
 @pytest.mark.parametrize("effect", [Outage(), Html(), Status(status=200, body="{}")])
@@ -396,8 +396,8 @@ async def test_each_repository_that_is_not_reached_is_named(desk: Desk) -> None:
     needs = (*writes("acme/apps", "acme/platform/charts", "elsewhere/apps"), *reads("acme/shared-configuration"))
     finding = await desk.runtime("gitlab-reporter", "", repositories=needs)
     assert finding.outcome is Outcome.INSUFFICIENT
-    assert "says that bob may not push to acme/apps" in finding.reason
-    assert "says 404 for elsewhere/apps" in finding.reason
+    assert "says that bob cannot push to acme/apps" in finding.reason
+    assert "answers 404 for elsewhere/apps" in finding.reason
     assert "charts" not in finding.reason
     assert "shared" not in finding.reason
 
@@ -406,7 +406,7 @@ async def test_what_is_the_same_for_several_is_said_once(desk: Desk) -> None:
     """A runtime may have to reach dozens."""
     needs = writes("acme/apps", "acme/shared-configuration")
     finding = await desk.runtime("gitlab-reporter", "", repositories=needs)
-    assert finding.reason == "says that bob may not push to acme/apps and acme/shared-configuration, as is needed"
+    assert finding.reason == "says that bob cannot push to acme/apps and acme/shared-configuration, which is required"
 
 
 async def test_a_repository_that_is_not_seen_is_unverified(desk: Desk) -> None:
@@ -453,4 +453,4 @@ async def test_what_is_perhaps_another_credentials_is_a_warning(desk: Desk) -> N
     answer = await desk.inspect("gitlab-good-runtime", "acme", repositories=perhaps)
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     (doubt,) = (one for one in answer.facts.warnings if "unless another credential's URL is longer" in one)
-    assert doubt.startswith("gitlab.com says 404 for acme/nothing: ")
+    assert doubt.startswith("gitlab.com answers 404 for acme/nothing: ")

@@ -39,7 +39,7 @@ async def test_one_that_lives_for_hours_is_warned_of(desk: Desk) -> None:
     facts = (await desk.inspect("gitlab-oauth", roles={Role.USER: USER})).facts
     assert facts.short_lived
     assert facts.expires_at is not None
-    assert any("lives for hours" in warning for warning in facts.warnings)
+    assert any("valid for only a few hours" in warning for warning in facts.warnings)
     assert not (await desk.inspect("gitlab-oauth-weak", roles={Role.USER: USER})).facts.warnings
 
 
@@ -57,7 +57,7 @@ async def test_an_api_that_is_elsewhere_leaves_it_open(desk: Desk) -> None:
         Status(status=400, body='{"message": "400 Bad request - requires token type to be a personal access token"}')
     )
     desk.api_suffix = "/behind/a/proxy"
-    with pytest.raises(ProviderUnavailable, match="isn't where"):
+    with pytest.raises(ProviderUnavailable, match="at an unusual path"):
         await desk.inspect("gitlab-oauth")
     assert not any("oauth" in one for one in desk.asked())
 

@@ -29,7 +29,7 @@ async def test_a_token_with_api_is_good(any_old: Desk) -> None:
     answer = await any_old.inspect("own-gitlab-good-runtime", APPS)
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert (answer.facts.token_type, answer.facts.holds) == ("group", ("api",))
-    assert any("does not tell when this token ends" in warning for warning in answer.facts.warnings)
+    assert any("does not say when this token expires" in warning for warning in answer.facts.warnings)
     assert (await any_old.user("own-gitlab-bare", APPS)).outcome is Outcome.SUFFICIENT
 
 

@@ -107,14 +107,14 @@ async def test_an_unknown_reason_is_no_verdict_on_the_token(desk: Desk) -> None:
     desk.spoil("/.*", Status(status=403, body=json.dumps({"message": f"{FORBIDDEN} - The moon is full."})))
     answer = await desk.inspect("gitlab-good-runtime")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.BLOCKED
-    assert "in words that this version does not know" in answer.findings[Role.RUNTIME].reason
+    assert "for a reason that this version does not know" in answer.findings[Role.RUNTIME].reason
     assert "moon" not in repr(answer)
 
 
 async def test_a_banned_address_is_not_the_tokens_fault(desk: Desk) -> None:
     """Rack::Attack answers in plain text, without a reason, for a while."""
     desk.spoil("/.*", Status(status=403, body="Forbidden\n", content_type="text/plain"))
-    with pytest.raises(ProviderUnavailable, match="too many failed sign-ins") as raised:
+    with pytest.raises(ProviderUnavailable, match="too many failed logins") as raised:
         await desk.inspect("gitlab-good-runtime")
     assert raised.value.transient
 

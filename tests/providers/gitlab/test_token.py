@@ -95,7 +95,7 @@ async def test_a_project_token_is_too_narrow_for_a_runtime(desk: Desk) -> None:
     answer = await desk.inspect("gitlab-project-bot", "acme/apps")
     finding = answer.findings[Role.RUNTIME]
     assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ())
-    assert "is a project access token, which reaches one project only" in finding.reason
+    assert "is a project access token, which reaches only one project" in finding.reason
     assert "https://gitlab.com/groups/acme/-/settings/access_tokens" in answer.remedy
 
 
@@ -116,7 +116,7 @@ async def test_a_token_that_may_not_tell_whose_it_is_gets_a_warning(desk: Desk) 
     """Where the configuration needs no more than Git's scopes, it is not refused for that."""
     answer = await desk.inspect("gitlab-write-only", roles={Role.RUNTIME: Requirement(scopes=("write_repository",))})
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert any("whose it is" in warning for warning in answer.facts.warnings)
+    assert any("read its own account" in warning for warning in answer.facts.warnings)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ async def test_a_wrong_token_is_invalid(desk: Desk, role: Role) -> None:
     """One that never existed; the denial has a link to a better one."""
     answer = await desk.inspect("", value="glpat-" + "wrong" * 4, roles={role: RUNTIME})
     assert answer.findings[role].outcome is Outcome.INVALID
-    assert "https://gitlab.com/-/user_settings/personal_access_tokens?name=" in answer.remedy
+    assert "https://gitlab.com/-/user_settings/personal_access_tokens?scopes=" in answer.remedy
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -269,10 +269,10 @@ async def test_a_persons_link_has_the_fewest_scopes(desk: Desk) -> None:
     """What `api` holds anyway isn't ticked beside it."""
     both = {Role.RUNTIME: Requirement(scopes=("api",)), Role.USER: USER}
     remedy = (await desk.inspect("gitlab-weak", roles=both)).remedy
-    assert remedy.endswith("&scopes=api")
+    assert remedy.endswith("?scopes=api")
     remedy = (await desk.inspect("gitlab-weak", roles={Role.USER: USER})).remedy
     assert remedy.startswith("Make one that has write_repository and read_api: https://gitlab.com/-/user_settings/")
-    assert remedy.endswith("?name=git-token-webhook%20user&scopes=write_repository,read_api")
+    assert remedy.endswith("/-/user_settings/personal_access_tokens?scopes=write_repository,read_api")
 
 
 async def test_links_respect_the_path_that_a_gitlab_is_at(own: Desk) -> None:

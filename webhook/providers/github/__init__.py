@@ -49,7 +49,7 @@ class GitHub:
         token = credential.token.get_secret_value()
         headers = {**_HEADERS, "authorization": f"Bearer {token}"}
         if token.startswith("ghr_"):
-            reason = "can't be asked about a refresh token: only a GitHub App can use it, and Git can't"
+            reason = "does not accept a refresh token for Git: only a GitHub App can use it"
             remedy = links.new_token(question, fine_grained=True)
             return same_for_all(
                 question, Finding(Outcome.INVALID, reason=reason), Facts("refresh", "refresh token"), remedy=remedy

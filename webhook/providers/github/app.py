@@ -161,11 +161,11 @@ def _not_accepted(question: Question, about: Reply) -> Answer:
         replies.refuse_foreign(about)
         return same_for_all(question, Finding(Outcome.INVALID, reason=_refused_jwt(about)), facts, remedy=_KEY_REMEDY)
     if about.status == 404 and "integration not found" in replies.message_of(about):
-        reason = f"knows no {_DESCRIBED} with this ID"
+        reason = f"has no {_DESCRIBED} with this ID"
         return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_KEY_REMEDY)
     refused = refusals.refusal(about, _DESCRIBED, question.host.web_url)
     if refused is None:
-        clause = f"answers {about.status} when asked for the App, which says nothing of it"
+        clause = f"answers {about.status} to the request for the App, which says nothing about it"
         raise ProviderUnavailable(clause)
     return same_for_all(question, refused[0], facts, remedy=refused[1])
 
@@ -187,7 +187,7 @@ class _App:
     @property
     def _remedy(self) -> str:
         return (
-            "Change the App's permissions or repositories, and have the change accepted where it is installed: "
+            "Change the App's permissions or repositories, and accept the change in the account where it is installed: "
             f"{self.settings}"
         )
 
@@ -198,7 +198,7 @@ class _App:
         account = plain(replies.login_of(installation.get("account")), secret=secret)
         granted = installation.get("permissions")
         if not isinstance(granted, Mapping):
-            raise ProviderUnavailable("did not say what the App's installation was granted")
+            raise ProviderUnavailable("did not return the permissions of the App's installation")
         name = repository.named(question.path)
         reply = answers.get(f"/repos/{name}/installation")
         warnings = redirects.warnings(question.host, name or "", reply)
@@ -253,7 +253,7 @@ def _held(question: Question, granted: Mapping[object, object]) -> tuple[str, ..
     return tuple(display(name, level) for name, level in levels.items())
 
 
-_KEY_REMEDY = "Check githubAppID, and make a new private key in the App's settings if this one was deleted."
+_KEY_REMEDY = "Check githubAppID, and create a new private key in the App's settings if this one was deleted."
 
 
 def _refused_jwt(reply: Reply) -> str:
@@ -265,9 +265,9 @@ def _refused_jwt(reply: Reply) -> str:
     text = replies.message_of(reply)
     if "expiration" in text or "issued at" in text or {"exp", "iat"} & set(text.split("'")):
         raise ProviderUnavailable(
-            f"refuses what this {_DESCRIBED} signed because of its time: this machine's clock may be wrong"
+            f"rejects the JWT of this {_DESCRIBED} because of its timestamps: the clock here may be wrong"
         )
-    return f"refuses this {_DESCRIBED}: its App ID and private key don't belong together, or the key was deleted"
+    return f"rejects this {_DESCRIBED}: its App ID and private key do not match, or the key was deleted"
 
 
 def _candidates(credential: GitHubAppCredential, answers: Mapping[str, Reply]) -> list[Reply]:
@@ -306,16 +306,16 @@ def _no_installation(
     found = _candidates(credential, answers)
     odd = [one.status for one in found if one.status != 404 or one is listing or not replies.is_own(one)]
     if odd and listed != []:
-        clause = f"answers {odd[0]} when asked for the App's installation, which says nothing of it"
+        clause = f"answers {odd[0]} to the request for the App's installation, which says nothing about it"
         raise ProviderUnavailable(clause)
     number = credential.installation_id
     remedy = "Install the App there."
     if number is not None:
-        remedy = "Install the App there, and set githubAppInstallationID to that installation's number."
-        reason = f"knows no installation {number} of this {_DESCRIBED}: it was removed, or is another App's"
+        remedy = "Install the App there, and set githubAppInstallationID to the ID of that installation."
+        reason = f"has no installation {number} of this {_DESCRIBED}: it was removed, or belongs to another App"
     else:
         where = f" for {question.path[0]}" if listing is None else ""
-        reason = f"knows no installation of this {_DESCRIBED}{where}"
+        reason = f"has no installation of this {_DESCRIBED}{where}"
     return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
 
 
@@ -325,7 +325,7 @@ def _on_another_account(question: Question, account: str) -> Finding | None:
         return None
     if question.open_ended and len(question.path) == 1 and account.lower().startswith(question.path[0].lower()):
         return None
-    reason = f"says that the installation of this {_DESCRIBED} is on {account}, and not on {question.path[0]}"
+    reason = f"says that the installation of this {_DESCRIBED} is on {account}, not on {question.path[0]}"
     return Finding(Outcome.INSUFFICIENT, reason=reason)
 
 
@@ -338,15 +338,16 @@ def _out_of_reach(
     if reply.status == 404 and replies.is_own(reply):
         if installation.get("repository_selection") == "selected" and not question.open_ended:
             reason = f"says that {name} is not among the repositories that were selected for this {_DESCRIBED}"
-            return Finding(Outcome.INSUFFICIENT, reason=f"{reason}, or doesn't exist")
+            return Finding(Outcome.INSUFFICIENT, reason=f"{reason}, or does not exist")
         reason = (
-            f"says 404 for the installation of this {_DESCRIBED} at {name}: it may not exist, or be somebody else's"
+            f"answers 404 for the installation of this {_DESCRIBED} at {name}: the repository may not exist, or may "
+            "belong to another account"
         )
         return Finding(Outcome.UNVERIFIED, reason=reason)
     number = installations.number_in(reply)
     if number is None:
-        reason = f"answers {reply.status} when asked whether the App reaches {name}, which says nothing of it"
+        reason = f"answers {reply.status} when asked whether the App reaches {name}, which says nothing about it"
         return Finding(Outcome.UNVERIFIED, reason=reason)
     if number != installation.get("id"):
-        return Finding(Outcome.INSUFFICIENT, reason=f"says that another installation of the App is the one for {name}")
+        return Finding(Outcome.INSUFFICIENT, reason=f"says that {name} belongs to another installation of the App")
     return None

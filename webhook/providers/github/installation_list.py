@@ -77,15 +77,15 @@ def read(pages: Sequence[Reply], begins: str, *, secret: str) -> Listed:
     rows = []
     for page in pages:
         if page.status != 200 or not isinstance(page.body, list):
-            clause = f"answers {page.status} when asked for the App's installations, which says nothing of it"
+            clause = f"answers {page.status} to the request for the App's installations, which says nothing about it"
             raise ProviderUnavailable(clause)
         for row in page.body:
             if not isinstance(row, Mapping) or not isinstance(row.get("permissions"), Mapping):
-                raise ProviderUnavailable("did not say what each of the App's installations was granted")
+                raise ProviderUnavailable("did not return the permissions of each of the App's installations")
             account = plain(replies.login_of(row.get("account")), secret=secret)
             if begins and not account.lower().startswith(begins.lower()):
                 continue
-            rows.append((account or "an account whose name isn't shown", row))
+            rows.append((account or "an account whose name is not shown", row))
     return Listed(tuple(rows), _last_page(pages[0]) <= len(pages))
 
 

@@ -117,20 +117,27 @@ class Used:
     def _unreached(self, need: RepositoryNeed, reply: Reply) -> NoAccess:
         """Why the installation isn't the one for the repository."""
         if reply.status == 200:
-            return self._lack(need, "says that another installation of the App is the one for {}")
+            return self._lack(need, "says that another installation of the App is used for {}")
         abroad = self.account and need.path[0].lower() != self.account.lower()
         if abroad and self.credential.installation_id is not None:
-            reason = f"says that the installation of this {self.described} is on {self.account}, out of reach of {{}}"
+            reason = (
+                f"says that the installation of this {self.described} is on {self.account}, which does not include {{}}"
+            )
             return self._lack(need, reason)
         if not abroad and self.installation.get("repository_selection") == "selected":
-            return self._lack(need, f"says that what was selected for this {self.described} doesn't include {{}}")
-        reason = f"says 404 for the installation of this {self.described} at {{}}: either not there, or not installed"
+            return self._lack(
+                need, f"says that the repositories selected for this {self.described} do not include {{}}"
+            )
+        reason = (
+            f"answers 404 for the installation of this {self.described} at {{}}: either there is no such repository, "
+            "or the App is not installed there"
+        )
         return NoAccess(Outcome.UNVERIFIED, reason)
 
     def _lack(self, need: RepositoryNeed, reason: str) -> NoAccess:
         """A lack that is proven; to read, none is, unless nobody else may read it either."""
         if need.access is Level.READ:
-            return NoAccess(Outcome.UNVERIFIED, f"{reason}, and doesn't show whether anybody may read that")
+            return NoAccess(Outcome.UNVERIFIED, f"{reason}, and does not show whether anyone can read that")
         return NoAccess(Outcome.INSUFFICIENT, reason, self.remedy)
 
 

@@ -22,13 +22,11 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
     """
     text = pem.get_secret_value().encode()
     if b"-----BEGIN" not in text:
-        raise ValueError(
-            "is not PEM, so that Argo CD can't read it; it must begin with -----BEGIN RSA PRIVATE KEY-----"
-        )
+        raise ValueError("is not PEM, so Argo CD cannot read it; it must begin with -----BEGIN RSA PRIVATE KEY-----")
     if b"ENCRYPTED" in text:
-        raise ValueError("is protected by a passphrase, which Argo CD can't give")
+        raise ValueError("is protected by a passphrase, which Argo CD cannot provide")
     if len(text) > _LONGEST:
-        raise ValueError(f"is longer than {_LONGEST} characters, which no key of a GitHub App is")
+        raise ValueError(f"is longer than {_LONGEST} characters, longer than any key of a GitHub App")
     content = decode_pem(text)
     if content is None:
         raise ValueError(_not_go_pem(text))
@@ -37,11 +35,11 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
         # served. GitHub notices as well: it refuses what such a key signs.
         key = load_der_private_key(content, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("is no readable private key; paste the whole file that GitHub gave you") from None
+        raise ValueError("is not a readable private key; paste the whole file that GitHub gave you") from None
     if not isinstance(key, RSAPrivateKey):
-        raise ValueError("is no RSA key, as those of GitHub Apps are")
+        raise ValueError("is not an RSA key, as GitHub Apps use")
     if not _SMALLEST <= key.key_size <= _LARGEST:
-        raise ValueError(f"has {key.key_size} bits, where keys of GitHub Apps have 2048")
+        raise ValueError(f"has {key.key_size} bits; keys of GitHub Apps have 2048")
     numbers = key.private_numbers()
     public = numbers.public_numbers
     # One whose factors are larger than the key itself, for instance, would take many seconds to sign.
@@ -52,7 +50,7 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
         and public.e.bit_length() <= _LONGEST_EXPONENT
     )
     if not fits:
-        raise ValueError("holds numbers that don't belong together; paste the whole file that GitHub gave you")
+        raise ValueError("is inconsistent: its numbers do not match; paste the whole file that GitHub gave you")
     return key
 
 
@@ -68,5 +66,5 @@ def _not_go_pem(text: bytes) -> str:
     elif text.lstrip()[:1] in (b'"', b"'"):
         why = "is in quotes"
     else:
-        why = "has no complete block from -----BEGIN to -----END, each on a line of its own"
-    return f"{why}, so that Argo CD can't read it; paste the whole file that GitHub gave you, unchanged"
+        why = "has no complete block from -----BEGIN to -----END, each on its own line"
+    return f"{why}, so Argo CD cannot read it; paste the whole file that GitHub gave you, unchanged"

@@ -14,7 +14,7 @@ from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Role
 
 _T = TypeVar("_T")
-_NO_NAME = NoAccess(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
+_NO_NAME = NoAccess(Outcome.UNVERIFIED, "cannot be asked about {}, which is not a valid repository name there")
 
 
 def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
@@ -38,7 +38,11 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *,
     if problem is not None:
         return problem
     if repository.is_missing(reply):
-        return NoAccess(Outcome.UNVERIFIED, f"says 404 for {{}}: either not there, or {hidden}", unseen=True)
+        return NoAccess(
+            Outcome.UNVERIFIED,
+            f"answers 404 for {{}}: either there is no such repository, or it is {hidden}",
+            unseen=True,
+        )
     if not repository.is_shown(reply):
         return NoAccess(Outcome.UNVERIFIED, repository.unclear(reply))
     return None
@@ -56,7 +60,7 @@ def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> N
     if refused is None:
         return None
     finding, remedy = refused
-    return NoAccess(finding.outcome, f"{finding.reason}, and so keeps it from {{}}", remedy)
+    return NoAccess(finding.outcome, f"{finding.reason}, which denies it access to {{}}", remedy)
 
 
 def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> NoAccess | None:
@@ -65,10 +69,10 @@ def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, ob
         return None
     if body.get("archived") is True:
         remedy = f"Unarchive it: {question.host.web_url}/{need.name}/settings"
-        return NoAccess(Outcome.INSUFFICIENT, "says that nobody can push to {} (archived)", remedy)
+        return NoAccess(Outcome.INSUFFICIENT, "says that no one can push to {} (archived)", remedy)
     if body.get("disabled") is True:
-        remedy = "Ask the repository's owner to settle this with GitHub, or use another repository."
-        return NoAccess(Outcome.INSUFFICIENT, "says that nobody can push to {} (disabled)", remedy)
+        remedy = "Ask the repository's owner to resolve this with GitHub, or use another repository."
+        return NoAccess(Outcome.INSUFFICIENT, "says that no one can push to {} (disabled)", remedy)
     return None
 
 
@@ -80,9 +84,9 @@ def without_push(
         return None
     seen = repository.look(question, need.name, answers, facts, secret=secret)
     if (problem := seen.problem) is not None:
-        return NoAccess(problem.outcome, f"{problem.reason}, and so keeps it from {{}}", seen.remedy)
+        return NoAccess(problem.outcome, f"{problem.reason}, which denies it access to {{}}", seen.remedy)
     lack = seen.lack_of(repository.Rights(push=True))
-    return None if lack is None else NoAccess(lack.outcome, lack.reason.removesuffix(", as is needed"), seen.remedy)
+    return None if lack is None else NoAccess(lack.outcome, lack.reason.removesuffix(repository.REQUIRED), seen.remedy)
 
 
 def added(

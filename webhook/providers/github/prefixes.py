@@ -60,7 +60,7 @@ def taken_as_prefix(question: Question, listing: Reply | ProviderUnavailable | N
     if example is None and not name.endswith(("-", "_", ".")):
         return ""
     such = f", such as {example[0]}" if example is not None else ""
-    return f"{_no_repository(question)}{such}, and the token is judged for {question.path[0]}."
+    return f"{_no_repository(question)}{such}, and the token is checked for {question.path[0]}."
 
 
 def taken_as_prefix_of(question: Question, name: str) -> str:
@@ -70,4 +70,4 @@ def taken_as_prefix_of(question: Question, name: str) -> str:
 
 def _no_repository(question: Question) -> str:
     name = "/".join(question.path)
-    return f"{question.host.name} shows no repository {name}; the URL is taken for the beginning of other names"
+    return f"{question.host.name} shows no repository {name}; the URL is treated as a prefix of repository names"

@@ -39,7 +39,7 @@ _KINDS = {
     "ghs_": (_INSTALLATION, "App installation token"),
 }
 _SHORT_LIVED = (
-    "This {} lives for hours only; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
+    "This {} is valid for only a few hours; store the App's own credentials (githubAppID, githubAppPrivateKey) instead."
 )
 
 _Others = Sequence[tuple[RepositoryNeed, Probes | ProviderUnavailable | None]]
@@ -127,7 +127,7 @@ def judge(
         finding, remedy = refused
         return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
     if identity.status != 200:
-        clause = f"answers {identity.status} when asked whose token this is, which says nothing of it"
+        clause = f"answers {identity.status} when asked whose token this is, which says nothing about it"
         raise ProviderUnavailable(clause)
     account = plain(_account(identity, token_type), secret=token) or None
     facts = replace(facts, account=account)
@@ -197,7 +197,7 @@ def _unreached(question: Question, described: str, probed: list[Probes]) -> Find
         reason = f"{found} when asked for {named}"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=found.transient, remedy=found.remedy)
     if repository.is_missing(found):
-        reason = f"says 404 for {named}: either not there, or {_hidden(described)}"
+        reason = f"answers 404 for {named}: either there is no such repository, or it is {_hidden(described)}"
         return Finding(Outcome.UNVERIFIED, reason=reason)
     return Finding(Outcome.UNVERIFIED, reason=repository.unclear(found).format(named))
 
@@ -214,7 +214,7 @@ def _hidden(described: str) -> str:
     """Why a repository may not be seen that is there."""
     if described == _KINDS["github_pat_"][1]:
         return f"not selected for this {described}, or not yet approved for it by its organisation"
-    return f"not to be seen by this {described}"
+    return f"not visible to this {described}"
 
 
 def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
@@ -231,15 +231,17 @@ def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
         elif keys & proofs.absent:
             lacks.append(display(name, level))
         else:
-            why = proofs.open.get((name, level)) or "there is no request that proves it and changes nothing"
+            why = proofs.open.get((name, level)) or "no request proves it without changing something"
             unproven.append(f"{display(name, level)} ({why})")
     if lacks:
         return Finding(Outcome.INSUFFICIENT, tuple(lacks))
     if low:
         account = facts.account or "its account"
-        return Finding(Outcome.INSUFFICIENT, reason=f"says that {account} {low[0].format(facts.probed)}, as is needed")
+        return Finding(
+            Outcome.INSUFFICIENT, reason=f"says that {account} {low[0].format(facts.probed)}{repository.REQUIRED}"
+        )
     if unproven:
-        reason = f"leaves open on {facts.probed} whether this {facts.described} has {', '.join(unproven)}"
+        reason = f"does not show on {facts.probed} whether this {facts.described} has {', '.join(unproven)}"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=proofs.transient)
     return Finding(Outcome.SUFFICIENT)
 
@@ -248,8 +250,8 @@ def _too_low(role: repository.Role, name: str, level: Level) -> str:
     """Why the account's own role refuses a permission, whatever its token holds; empty where it doesn't."""
     needs = repository.rights_for_permissions([(name, level)])
     if needs.administer and role.administer is False:
-        return "is no administrator of {}"
-    return "may not push to {}" if needs.push and role.push is False else ""
+        return "is not an administrator of {}"
+    return "cannot push to {}" if needs.push and role.push is False else ""
 
 
 def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Access:
@@ -285,14 +287,14 @@ def _unproven(
     if {permission, ("contents", Level.READ)} & proofs.absent:
         reason = f"says that {whose} lacks {what} for {{}}"
         return NoAccess(Outcome.INSUFFICIENT, reason, _remedy(question, facts.token_type))
-    reason = f"leaves open whether {whose} has {what} for {{}} ({proofs.open.get(permission, 'it was not asked')})"
+    reason = f"does not show whether {whose} has {what} for {{}} ({proofs.open.get(permission, 'no request was sent')})"
     transient = permission in proofs.open and proofs.transient
     return NoAccess(Outcome.UNVERIFIED, reason, transient=transient)
 
 
 def _remedy(question: Question, token_type: str, *, renew: bool = False) -> str:
     if token_type != _FINE_GRAINED and renew:
-        return "Store the App's own credentials (githubAppID, githubAppPrivateKey) instead of a token that it made."
+        return "Store the App's own credentials (githubAppID, githubAppPrivateKey) instead of a token that it issued."
     if token_type != _FINE_GRAINED:
-        return "Give the App these permissions, and store its own credentials instead of a token that it made."
+        return "Give the App these permissions, and store its own credentials instead of a token that it issued."
     return links.new_token(question, fine_grained=True) if renew else links.new_fine_grained(question)

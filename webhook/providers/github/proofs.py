@@ -12,6 +12,7 @@ from webhook.providers.github.repository import Role
 from webhook.providers.requirements import Level
 
 _META = "metadata"
+_PUBLIC = "the repository is public, so anyone can read it"
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ def prove(probes: Probes, *, installation: bool) -> Proofs:
     if private or proofs.held:
         proofs.held.add((_META, Level.READ))  # comes with any permission for a repository (GitHub docs)
     else:
-        proofs.open[_META, Level.READ] = "the repository is public, so that anybody may read it"
+        proofs.open[_META, Level.READ] = _PUBLIC
     return proofs
 
 
@@ -80,11 +81,11 @@ def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read
         empty = permission == "contents" and status == 409 and replies.is_own(reply)
         if empty or (status == 200 and isinstance(reply.body, list)):
             if permission == "contents" and not private:
-                return "the repository is public, so that anybody may read it"
+                return _PUBLIC
             return True
         return f"GitHub answers {status}"
     if not read_held and (private or permission != "contents"):
-        return "reading isn't proven either"
+        return "read access is not proven either"
     return True if status in (400, 422) and replies.is_own(reply) else f"GitHub answers {status}"
 
 
@@ -97,7 +98,7 @@ def _forbidden(permission: str, reply: Reply) -> bool | str:
     # The header says what the endpoint needs, whatever the refusal is about.
     accepted = replies.accepted_permissions(reply)
     if accepted and permission not in accepted:
-        return "GitHub refuses for want of another permission"
+        return "GitHub denies it for lack of another permission"
     if "not accessible by" in text or permission in accepted:
         return False
-    return "GitHub refuses without saying why"
+    return "GitHub denies it without a reason"

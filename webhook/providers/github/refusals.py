@@ -56,7 +56,7 @@ class Policy:
 POLICIES = (
     Policy(
         words=("login attempt",),
-        reason="refuses all sign-ins for a while, after too many that failed",
+        reason="rejects all logins for a while after too many failed ones",
         remedy="",
         source="PyGithub, recorded responses",
         passes=True,
@@ -71,7 +71,7 @@ POLICIES = (
     ),
     Policy(
         words=("oauth app access restrictions",),
-        reason="accepts this {token}, but {owner} restricts access by OAuth Apps and hasn't approved this one",
+        reason="accepts this {token}, but {owner} restricts access by OAuth Apps and has not approved this one",
         remedy="Ask an owner of the organisation to approve the OAuth App, or use a personal access token",
         page="organizations/{name}/settings/oauth_application_policy",
         source="gitbutlerapp/gitbutler#8594, pd4d10/git-touch#31, aeonfun/aeon#1083",
@@ -79,7 +79,7 @@ POLICIES = (
     Policy(
         words=("forbids access via", "lifetime"),
         reason="accepts this {token}, but {owner} forbids tokens with a lifetime as long as this one's",
-        remedy="Make a token that expires sooner, or shorten the lifetime of this one",
+        remedy="Create a token that expires sooner, or shorten the lifetime of this one",
         page="settings/personal-access-tokens",
         source="NixOS/org#247, composer/composer#12711; an enterprise: HHS/simpler-grants-gov#2547",
     ),
@@ -113,14 +113,14 @@ POLICIES = (
     ),
     Policy(
         words=("two-factor authentication",),
-        reason="accepts this {token}, but {owner} requires two-factor authentication, which its account doesn't use",
+        reason="accepts this {token}, but {owner} requires two-factor authentication, which its account does not use",
         remedy="Enable two-factor authentication for the account of this token",
         page="settings/security",
         source="yegor256/rultor#1214",
     ),
     Policy(
         words=("enterprise managed user",),
-        reason="accepts this {token}, but its account is managed by an enterprise, and may use nothing outside of it",
+        reason="accepts this {token}, but its account is managed by an enterprise and cannot access anything else",
         remedy="Use a token of an account that may access the repository",
         source="GitHub docs: abilities and restrictions of managed user accounts; seen with gh",
     ),
@@ -152,7 +152,7 @@ POLICIES = (
     Policy(
         words=("repository has been disabled",),
         reason="accepts this {token}, but has disabled the repository",
-        remedy="Ask the repository's owner to settle this with GitHub, or use another repository",
+        remedy="Ask the repository's owner to resolve this with GitHub, or use another repository",
         source="seart-group/ghs#263",
     ),
     Policy(
@@ -164,14 +164,14 @@ POLICIES = (
     Policy(
         words=("access blocked",),
         reason="accepts this {token}, but has blocked access to the repository{cause}",
-        remedy="Ask the repository's owner to settle this with GitHub, or use another repository",
+        remedy="Ask the repository's owner to resolve this with GitHub, or use another repository",
         source="github/rest-api-description#3314 (451), caarlos0/fork-cleaner#99 and PyGithub/PyGithub#1015 (403)",
         statuses=_UNAVAILABLE,
     ),
     Policy(
         words=(),
         reason="accepts this {token}, but the repository is unavailable for legal reasons",
-        remedy="Ask the repository's owner to settle this with GitHub, or use another repository",
+        remedy="Ask the repository's owner to resolve this with GitHub, or use another repository",
         source="RFC 7725; josegonzalez/python-github-backup#163",
         statuses=frozenset({451}),
     ),
@@ -218,10 +218,10 @@ def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> 
 def _unauthorized(reply: Reply, described: str) -> tuple[Finding, str]:
     message = replies.message_of(reply)
     if "otp" in message or "x-github-otp" in reply.headers:
-        reason = "asks for a second factor, as it does for passwords: this is none of its tokens"
+        reason = "asks for a second factor, as it does for passwords: this is not one of its tokens"
         return Finding(Outcome.INVALID, reason=reason), ""
     replies.refuse_foreign(reply)
-    return Finding(Outcome.INVALID, reason=f"refuses this {described}: it is wrong, revoked or expired"), ""
+    return Finding(Outcome.INVALID, reason=f"rejects this {described}: it is wrong, revoked or expired"), ""
 
 
 def _owner(reply: Reply, secret: str) -> tuple[str, str]:

@@ -113,9 +113,9 @@ def refuse_foreign(reply: Reply) -> None:
     """
     message = message_of(reply)
     if not is_own(reply) and "bad credentials" not in message:
-        clause = "answers 401 in words that aren't GitHub's; a proxy between may want a sign-in of its own"
+        clause = "answers 401, but not in GitHub's format; a proxy in between may require its own sign-in"
         raise ProviderUnavailable(clause)
     # What anonymous requests get (recorded responses; Enterprise Server in private mode).
     if message.startswith(("requires authentication", "must authenticate")):
-        clause = "says that it received no credentials; a proxy between may remove the Authorization header"
+        clause = "says that it received no credentials; a proxy in between may remove the Authorization header"
         raise ProviderUnavailable(clause)

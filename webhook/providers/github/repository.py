@@ -18,7 +18,9 @@ from webhook.providers.transport import redirects
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}\Z")
 _ADMIN_ONLY = ("administration", "repository_hooks")
-"""Permissions that only a repository's administrators can make use of, not even for reading."""
+"""Permissions that only a repository's administrators can use, even for reading."""
+REQUIRED = ", which is required"
+"""Ends a reason that names something that the account cannot do."""
 
 
 def named(path: tuple[str, ...]) -> str | None:
@@ -167,23 +169,23 @@ class Seen:
         if not _is_refused(reply, hinted=role.administer is False):
             return self._open("manage webhooks of {}", reply)
         if role.administer is None:
-            reason = f"says that {self.account} may not manage webhooks of {{}}, as is needed"
+            reason = f"says that {self.account} cannot manage webhooks of {{}}{REQUIRED}"
         else:
-            reason = f"says that {self.account} is no administrator of {{}} and may not manage its webhooks"
+            reason = f"says that {self.account} is not an administrator of {{}} and cannot manage its webhooks"
         return Finding(Outcome.INSUFFICIENT, reason=reason)
 
     def _without_push(self, role: Role) -> Finding:
         if role.push is False and _is_refused(self.replies.write, hinted=True):
-            return Finding(Outcome.INSUFFICIENT, reason=f"says that {self.account} may not push to {{}}, as is needed")
+            return Finding(Outcome.INSUFFICIENT, reason=f"says that {self.account} cannot push to {{}}{REQUIRED}")
         return self._open("push to {}", self.replies.write)
 
     def _open(self, what: str, reply: Reply | ProviderUnavailable | None) -> Finding:
-        why = "its role there isn't shown"
+        why = "its role there is not shown"
         if isinstance(reply, ProviderUnavailable):
             why = f"GitHub {reply}"
         elif reply is not None:
             why = f"GitHub answers {reply.status}"
-        reason = f"leaves open whether {self.account} may {what} ({why})"
+        reason = f"does not show whether {self.account} can {what} ({why})"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply))
 
 
@@ -209,8 +211,8 @@ def is_missing(reply: Reply | ProviderUnavailable) -> bool:
 def unclear(reply: Reply) -> str:
     """Why a reply says nothing of a repository; ``{}`` stands for that."""
     if reply.status == 404:
-        return "answers 404 when asked for {}, but not as GitHub does: a proxy between may have answered"
-    return f"answers {reply.status} when asked for {{}}, which says nothing of the token"
+        return "answers 404 for {}, but not in GitHub's format: a proxy in between may have answered"
+    return f"answers {reply.status} when asked for {{}}, which says nothing about the token"
 
 
 def is_private(body: Mapping[object, object]) -> bool | None:
@@ -243,7 +245,7 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
         if refused is not None:
             return failed(*refused)
     if is_missing(found):
-        reason = f"says 404 for {name}: either there is no such repository, or {account} may not see it"
+        reason = f"answers 404 for {name}: either there is no such repository, or {account} cannot see it"
         return failed(Finding(Outcome.UNVERIFIED, reason=reason))
     if not is_shown(found) or not isinstance(found.body, Mapping):
         return failed(Finding(Outcome.UNVERIFIED, reason=unclear(found).format(name)))
@@ -264,7 +266,7 @@ def notes(question: Question, name: str, found: Reply | ProviderUnavailable, *, 
     said = unexpected(question, name, found, secret=secret)
     if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("archived") is True:
         new = current_name(name, found, secret=secret)
-        said = (*said, f"{new} is archived on {question.host.name}: nobody can push to it.")
+        said = (*said, f"{new} is archived on {question.host.name}: no one can push to it.")
     return said
 
 
@@ -273,7 +275,7 @@ def unexpected(question: Question, name: str, found: Reply | ProviderUnavailable
     new, host = current_name(name, found, secret=secret), question.host
     said = redirects.warnings(host, name, found, new if new != name else "")
     if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("disabled") is True:
-        said = (*said, f"{new} is disabled on {host.name}: nobody can read it or push to it.")
+        said = (*said, f"{new} is disabled on {host.name}: no one can read it or push to it.")
     return said
 
 

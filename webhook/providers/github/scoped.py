@@ -90,11 +90,11 @@ def judge(
         remedy = remedy or links.new_token(question, fine_grained=False)
         return same_for_all(question, finding, Facts("oauth" if oauth else "classic", described), remedy=remedy)
     if user.status != 200:
-        clause = f"answers {user.status} when asked whose token this is, which says nothing of it"
+        clause = f"answers {user.status} when asked whose token this is, which says nothing about it"
         raise ProviderUnavailable(clause)
     scopes = replies.scopes_of(user)
     if scopes is None:
-        clause = "did not say which scopes this token has; a proxy between may have taken the header away"
+        clause = "did not say which scopes this token has; a proxy in between may have removed the header"
         raise ProviderUnavailable(clause)
     scopes = tuple(scope for scope in scopes if plain(scope, secret=token))
     facts = Facts(
@@ -143,9 +143,7 @@ def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies,
     if isinstance(answers.found, ProviderUnavailable):
         return answers.found
     account = facts.account or "its account"
-    hidden = other_repositories.out_of_sight(
-        question, answers.found, facts, f"not to be seen by {account}", secret=secret
-    )
+    hidden = other_repositories.out_of_sight(question, answers.found, facts, f"not visible to {account}", secret=secret)
     if hidden is not None or not isinstance(answers.found.body, Mapping):
         return hidden
     return (
@@ -164,10 +162,10 @@ def _without_scope(
         return None
     private = repository.is_private(body)
     if private is None:
-        return NoAccess(Outcome.UNVERIFIED, "doesn't say whether {} is private")
+        return NoAccess(Outcome.UNVERIFIED, "does not say whether {} is private")
     if not private and (need.access is Level.READ or "public_repo" in holds):
         return None
     scope = "repo" if private else "public_repo"
     verb = "read" if need.access is Level.READ else "push to"
-    reason = f"says that this {facts.described} lacks {scope}, without which nobody may {verb} {{}}"
+    reason = f"says that this {facts.described} lacks {scope}, without which it cannot {verb} {{}}"
     return NoAccess(Outcome.INSUFFICIENT, reason, links.new_classic(question, scope))

@@ -42,7 +42,7 @@ class GitLab:
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
         if not isinstance(question.credential, TokenCredential):
-            raise ProviderUnavailable("has no GitHub Apps that it could be asked about")
+            raise ProviderUnavailable("has no GitHub Apps")
         secret = question.credential.token.get_secret_value()
         if (shape := unsupported_tokens.known(secret)) is not None:
             return same_for_all(question, shape.finding, shape.facts, remedy=links.new_token(question))

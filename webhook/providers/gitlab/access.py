@@ -128,19 +128,21 @@ class Reached:
             fine_grained: the token is, so that its permissions and not its being a classic one shut it out.
         """
         if self.granular and fine_grained:
-            reason = "doesn't let this fine-grained token see {} without Project: Read and Group: Read"
+            reason = "does not let this fine-grained token see {} without Project: Read and Group: Read"
             return Finding(Outcome.UNVERIFIED, reason=reason)
         if self.granular:
-            reason = "accepts this token, but lets only fine-grained ones into {}"
+            reason = "accepts this token, but allows only fine-grained tokens to access {}"
             return Finding(Outcome.BLOCKED, reason=reason)
         if self.trouble is not None or self.unasked or self.late or self.enough:
             return self.trouble
         who = owner.username or "this token's account"
         if self.enough is None:
-            reason = f"does not tell whether {who} may {_DOING[self.needed]} {{}}"
-            remedy = f"Give {who} at least the role {self.role} there, which would prove it."
+            reason = f"does not show whether {who} can {_DOING[self.needed]} {{}}"
+            remedy = f"Give {who} at least the role {self.role} there, which proves it."
             return Finding(Outcome.UNVERIFIED, reason=reason, remedy=remedy)
-        return Finding(Outcome.INSUFFICIENT, reason=f"says that {who} may not {_DOING[self.needed]} {{}}, as is needed")
+        return Finding(
+            Outcome.INSUFFICIENT, reason=f"says that {who} cannot {_DOING[self.needed]} {{}}, which is required"
+        )
 
     def warnings(self, host: str, owner: Owner, *, manages_webhooks: bool) -> tuple[str, ...]:
         """Whole sentences about what stops nothing.
@@ -153,21 +155,21 @@ class Reached:
         if self.late:
             found.append(f"There was no time to ask {host} whether this token reaches {self.path}.")
         if self.unasked:
-            found.append(f"{host} lets no token without read_api ask whether it reaches {self.path}.")
+            found.append(f"{host} does not let a token without read_api check whether it reaches {self.path}.")
         if isinstance(self.place, Project) and self.place.archived:
-            found.append(f"{self.path} is archived on {host}: nobody can push to it.")
+            found.append(f"{self.path} is archived on {host}: no one can push to it.")
         if isinstance(self.place, Project) and self.place.deleted_on:
             found.append(f"{self.path} is marked for deletion on {host} since {self.place.deleted_on}.")
         if isinstance(self.place, Project) and self.place.without_code:
-            found.append(f"The repository of {self.path} is disabled on {host}: nobody can clone it or push to it.")
+            found.append(f"The repository of {self.path} is disabled on {host}: no one can clone it or push to it.")
         if self.enough and self.is_group and self.level < self.needed:
             found.append(
-                f"{who} may {_DOING[self.needed]} projects of the group {self.path} on {host}, but has no such role in "
-                "the group itself, as far as is told."
+                f"{who} can {_DOING[self.needed]} projects of the group {self.path} on {host}, but GitLab shows no "
+                "such role in the group itself."
             )
         elif self.enough and manages_webhooks and self.needed <= self.level < MAINTAINER:
             found.append(
-                f"{who} is no Maintainer of {self.path} on {host}, so that it can manage webhooks there only by a "
+                f"{who} is not a Maintainer of {self.path} on {host}, so it can manage webhooks there only with a "
                 "custom role."
             )
         return tuple(found)
@@ -265,24 +267,25 @@ def _unseen(path: str, needed: int, reply: Reply | ProviderUnavailable, *, is_gr
     elif (known := replies.policy(reply)) is not None:
         return _kept_out(Reached(path, needed, is_group=is_group), known)
     elif reply.status == 404 and replies.error_of(reply):
-        reason = f"does not understand a question about {what}{path}: a proxy between may decode the %2F in it"
+        reason = f"does not understand the request for {what}{path}: a proxy in between may decode the %2F in it"
         remedy = _LEAVE_SLASHES
     elif reply.status == 404 and not replies.text_of(reply):
         reason = (
-            f"answers 404 for {what}{path} with a page that isn't GitLab's: a proxy between may decode the %2F in it"
+            f"answers 404 for {what}{path} with a page that is not GitLab's: a proxy in between may decode the %2F in "
+            "the path"
         )
         remedy = _LEAVE_SLASHES
     elif reply.status == 404:
-        reason = f"says 404 for {what}{path}: either there is no such thing, or this token's account may not see it"
+        reason = f"answers 404 for {what}{path}: either it does not exist, or this token's account cannot see it"
         remedy = "Check the URL, the account's role there, and whether the group restricts access by IP address."
     else:
-        reason = f"answers {reply.status} when asked for {what}{path}, which says nothing of the token"
+        reason = f"answers {reply.status} when asked for {what}{path}, which says nothing about the token"
     finding = Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply), remedy=remedy)
     return Reached(path, needed, trouble=finding, is_group=is_group)
 
 
 def _kept_out(reached: Reached, known: refusals.Refusal) -> Reached:
-    reason = f"accepts this token, but keeps it out of {{}}, because {known.reason}"
+    reason = f"accepts this token, but denies it access to {{}}, because {known.reason}"
     return replace(reached, trouble=Finding(Outcome.BLOCKED, reason=reason), remedy=known.remedy)
 
 

@@ -19,8 +19,8 @@ from webhook.text import join
 _TOO_NARROW = Finding(
     Outcome.INSUFFICIENT,
     reason=(
-        "says that this is a project access token, which reaches one project only, where a runtime token has to reach "
-        "all that the platform works with"
+        "says that this is a project access token, which reaches only one project; a runtime token must reach every "
+        "project that the platform works with"
     ),
 )
 _WORST_FIRST = (Outcome.INSUFFICIENT, Outcome.BLOCKED, Outcome.UNVERIFIED)
@@ -91,7 +91,7 @@ def _fine_grained(question: Question, heard: Heard, *, secret: str) -> Grant:
     )
     if lines is None:
         reason = (
-            "does not let this token tell what it may do: as a fine-grained one it takes the user permission "
+            "does not let this token read its own permissions: a fine-grained token needs the user permission "
             "Personal Access Token: Read for that"
         )
         return Grant(facts, token.judged(question, lambda _: Finding(Outcome.UNVERIFIED, reason=reason)))
@@ -118,14 +118,14 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
     if heard.user is None or heard.owner != Owner() or _may_not_ask(heard.user):
         return finding
     if heard.user.status == 200:
-        return Finding(Outcome.UNVERIFIED, reason="did not say whose token this is, which may be a project's")
+        return Finding(Outcome.UNVERIFIED, reason="did not say whose token this is; it may be a project access token")
     try:
         refused = replies.refusal(heard.user, heard.owner.sort.described)
     except ProviderUnavailable as silence:
         return Finding(Outcome.UNVERIFIED, reason=str(silence), transient=silence.transient, remedy=silence.remedy)
     if refused is not None and refused.finding.outcome is Outcome.BLOCKED:
         return refused.finding
-    reason = f"answers {heard.user.status} when asked whose token this is, which says nothing of it"
+    reason = f"answers {heard.user.status} when asked whose token this is, which says nothing about it"
     return Finding(Outcome.UNVERIFIED, reason=reason)
 
 
@@ -194,11 +194,11 @@ def _warned(
     good = Role.RUNTIME in findings and findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     if good and heard.owner.sort is Sort.PERSON:
         warnings.append(
-            f"This token belongs to {heard.owner.username or 'a person'} and ends with that account on {host}; a group "
-            "access token or a service account's is better for a runtime."
+            f"This token belongs to {heard.owner.username or 'a person'} and ends with that account on {host}; "
+            "use a group access token or a service account token for a runtime."
         )
     if good and isinstance(heard.user, Reply) and _may_not_ask(heard.user):
-        warnings.append(f"{host} does not let this token tell whose it is, so that it may be a project's.")
+        warnings.append(f"{host} does not let this token read its own account, so it may be a project access token.")
     manages = runtime is not None and "api" in runtime.scopes
     if heard.place is not None:
         warnings += heard.place.warnings(host, heard.owner, manages_webhooks=manages)

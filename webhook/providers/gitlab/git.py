@@ -32,7 +32,7 @@ async def get_refs(host: Host, api: Api, secret: str, path: str, writes: bool) -
     """
     root = site.root(host)
     if root is None:
-        raise ProviderUnavailable("has its API elsewhere, so that Git can't be asked")
+        raise ProviderUnavailable("has its API at an unusual path, so Git cannot be asked")
     service = "git-receive-pack" if writes else "git-upload-pack"
     # Any user name does, but OAuth tokens take this one (GitLab docs: api/oauth2, access Git over HTTPS).
     authorization = f"Basic {b64encode(f'oauth2:{secret}'.encode()).decode()}"

@@ -140,7 +140,7 @@ def judge(needed: Requirement, lines: tuple[Line, ...]) -> Finding:
         return Finding(Outcome.SUFFICIENT)
     if all(line.readable for line in lines):
         return Finding(Outcome.INSUFFICIENT, lacks)
-    reason = f"names this fine-grained token's permissions in a way that can't be read; {lacks[0]} isn't among them"
+    reason = f"lists this fine-grained token's permissions in an unknown form; {lacks[0]} is not among them"
     return Finding(Outcome.UNVERIFIED, reason=reason)
 
 
@@ -156,11 +156,11 @@ def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | No
             continue
         if None in reached:
             reason = (
-                f"does not tell whether this fine-grained token has {name} for {{}}, as it may where it has "
+                f"does not show whether this fine-grained token has {name} for {{}}, unless the token also has "
                 "Project: Read and Group: Read"
             )
             return Finding(Outcome.UNVERIFIED, reason=reason)
-        reason = f"says that this fine-grained token has {name} for other places than {{}}"
+        reason = f"says that this fine-grained token has {name}, but not for {{}}"
         return Finding(Outcome.INSUFFICIENT, reason=reason)
     return None
 
@@ -172,8 +172,8 @@ def apart(names: tuple[str, ...], lines: tuple[Line, ...]) -> Finding | None:
     if any(all(line.holds(name) for name in bound) for line in lines):
         return None
     reason = (
-        f"says that this fine-grained token has {join(bound)} for different places; whether it has them "
-        "together in any can be told for a URL that names one"
+        f"says that this fine-grained token has {join(bound)} for different projects or groups; only a URL that "
+        "names one shows whether it has them together there"
     )
     return Finding(Outcome.UNVERIFIED, reason=reason)
 
@@ -183,8 +183,8 @@ def _unconfigured(lines: tuple[Line, ...]) -> str:
     shown = ", ".join(names[:_MOST_NAMES]) or "no permission at all"
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return (
-        f"says that this fine-grained token has {shown}{more}, and requirements: of the configuration don't say which "
-        "granular permissions such a token needs"
+        f"says that this fine-grained token has {shown}{more}, and requirements: in the configuration does not list "
+        "the granular permissions that such a token needs"
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from webhook.providers.findings import Question
 from webhook.providers.gitlab import site
 from webhook.providers.gitlab.vocabulary import without_implied
@@ -42,8 +40,7 @@ def members(question: Question, path: str, *, of_group: bool) -> str:
 
 def _personal(question: Question, scopes: tuple[str, ...]) -> str:
     """GitLab docs: personal access tokens, prefill. Older versions know the page, too, and not the parameters."""
-    name = quote(f"git-token-webhook {' and '.join(question.requirements)}")
-    return f"{_page(question)}?name={name}&scopes={','.join(scopes)}"
+    return f"{_page(question)}?scopes={','.join(scopes)}" if scopes else _page(question)
 
 
 def _page(question: Question) -> str:

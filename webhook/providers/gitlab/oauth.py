@@ -25,7 +25,8 @@ async def ask(question: Question, api: Api, headers: dict[str, str]) -> Reply:
     root = site.root(question.host)
     if root is None:
         raise ProviderUnavailable(
-            "knows this token as no personal access token, and its API isn't where OAuth tokens are told of"
+            "does not know this token as a personal access token, and its API is at an unusual path, so OAuth tokens "
+            "cannot be looked up"
         )
     return await api.send("GET", f"{root}/oauth/token/info", headers=headers, from_root=True)
 
@@ -48,8 +49,8 @@ def grant(question: Question, reply: Reply, owner: Owner, now: datetime, *, secr
     lives_for_hours = end is not None and end - now < _HOURS
     warnings = (
         (
-            f"This OAuth token lives for hours: it ends at {end:%H:%M} UTC, and nothing renews it in a Secret; "
-            "use an access token in its place.",
+            f"This OAuth token is valid for only a few hours: it expires at {end:%H:%M} UTC, and nothing renews it in "
+            "a Secret; use an access token instead.",
         )
         if end is not None and lives_for_hours
         else ()

@@ -96,7 +96,7 @@ def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) ->
     is_known = None if user is None else _tells(user, allowed=user.status == 200)
     if may_create is None and may_read is None and is_known is None:
         raise ProviderUnavailable(
-            "does not have what tells of tokens since GitLab 15.5, and nothing else tells of this one"
+            "lacks the token API of GitLab 15.5, and no other response shows what this token can do"
         )
     holds = ("api",) if may_create else ("read_api",) if may_read else ("read_user",) if is_known else ()
     missing = {
@@ -104,7 +104,7 @@ def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) ->
         for scope, there in (("api", may_create), ("read_api", may_create or may_read), ("read_user", is_known))
         if there is False
     }
-    warning = f"{question.host.name} is a GitLab from before 15.5, which does not tell when this token ends."
+    warning = f"{question.host.name} is a GitLab older than 15.5, which does not say when this token expires."
     facts = Facts(owner.sort.token_type, owner.sort.described, owner.username, holds, warnings=(warning,))
     return Grant(facts, judged(question, lambda needed: _judge(needed, held(holds), missing)))
 
@@ -115,7 +115,7 @@ def _judge(needed: Requirement, holds: frozenset[str], missing: set[str]) -> Fin
         return Finding(Outcome.INSUFFICIENT, lacks)
     untold = tuple(scope for scope in needed.scopes if scope not in holds)
     if untold:
-        reason = f"is a GitLab from before 15.5, which does not tell whether this token has {' and '.join(untold)}"
+        reason = f"is a GitLab older than 15.5, which does not show whether this token has {' and '.join(untold)}"
         return Finding(Outcome.UNVERIFIED, reason=reason)
     return Finding(Outcome.SUFFICIENT)
 
@@ -125,7 +125,7 @@ def _refuse_newer(version: Reply | None) -> None:
     found = _VERSION.match(text) if isinstance(text, str) else None
     if found is not None and (int(found[1]), int(found[2])) >= SINCE:
         raise ProviderUnavailable(
-            "has no answer where every GitLab since 15.5 tells of tokens; a proxy between may keep it back"
+            "lacks the token API that every GitLab since 15.5 has; a proxy in between may block it"
         )
 
 

@@ -22,7 +22,7 @@ _MOST_SCOPES = 200
 _INVALID = {
     "revoked": "says that this {described} was revoked",
     "expired": "says that this {described} has expired",
-    "bad access token": "does not accept this {described}: it is wrong, revoked or expired",
+    "bad access token": "rejects this {described}: it is wrong, revoked or expired",
 }
 
 
@@ -97,12 +97,14 @@ def refusal(reply: Reply, described: str) -> Refused | None:
     if (known := refusals.find(text)) is not None:
         return _blocked(known, described)
     if text.startswith("403 forbidden - "):
-        reason = f"accepts this {described}, but denies its account access, in words that this version does not know"
+        reason = (
+            f"accepts this {described}, but denies its account access, for a reason that this version does not know"
+        )
         remedy = "Have an administrator of GitLab look up why, or use a token of another account."
         return Refused(Finding(Outcome.BLOCKED, reason=reason), remedy)
     if reply.headers.get("content-type", "").startswith("text/plain"):
         # Rack::Attack, to addresses that failed too often (GitLab docs: security/rate_limits).
-        clause = "answers 403 without a reason, as it does for a while after too many failed sign-ins"
+        clause = "answers 403 without a reason, as it does for a while after too many failed logins"
         raise ProviderUnavailable(clause, transient=True)
     raise ProviderUnavailable("answers 403 without a reason")
 
@@ -121,9 +123,7 @@ def _unauthorized(reply: Reply, described: str) -> Refused:
     if unexplained(reply):
         reason = _INVALID["bad access token"].format(described=described)
         return Refused(Finding(Outcome.INVALID, reason=reason), unknown=True)
-    raise ProviderUnavailable(
-        "answers 401 in words that aren't GitLab's; a proxy between may want a sign-in of its own"
-    )
+    raise ProviderUnavailable("answers 401, but not in GitLab's format; a proxy in between may require its own sign-in")
 
 
 def _blocked(known: refusals.Refusal, described: str) -> Refused:

@@ -141,7 +141,7 @@ class Inquiry:
             return Way.OLDER
         if (refused := replies.refusal(first, owner.Sort.UNTOLD.described)) is not None:
             return Refused(refused)
-        raise ProviderUnavailable(f"answers {first.status} when asked what this token is, which says nothing of it")
+        raise ProviderUnavailable(f"answers {first.status} when asked what this token is, which says nothing about it")
 
     def _may_suffice(self, itself: Itself, whose: Owner) -> bool:
         found = token.grant(self._question, itself, whose).findings

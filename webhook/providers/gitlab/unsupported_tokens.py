@@ -27,29 +27,29 @@ class Shape:
 
 
 def _useless(token_type: str, described: str, only: str) -> Shape:
-    reason = f"lets Git do nothing with this {described}: it is only {only}"
+    reason = f"does not accept this {described} for Git: it is only {only}"
     return Shape(Facts(token_type, described), Finding(Outcome.INVALID, reason=reason))
 
 
 def _untold(token_type: str, described: str) -> Shape:
-    reason = f"tells nobody what this {described} may do"
+    reason = f"does not say what this {described} can do"
     return Shape(Facts(token_type, described), Finding(Outcome.UNSUPPORTED, reason=reason))
 
 
 _DEPLOY = _untold("deploy", "deploy token")
 _CI_JOB = Shape(
     Facts("ci-job", "CI job token", short_lived=True),
-    Finding(Outcome.INVALID, reason="lets nobody in by this CI job token any more as soon as its job is over"),
+    Finding(Outcome.INVALID, reason="stops accepting this CI job token as soon as its job ends"),
 )
 _UNKNOWN = Shape(
     Facts("unknown", "token"),
     Finding(
         Outcome.UNVERIFIED,
         reason=(
-            "does not know this token in its API: it is either no valid access token or a deploy token, which only Git "
-            "accepts and which can't be checked"
+            "does not know this token in its API: it is either an invalid access token or a deploy token, which only "
+            "Git accepts and which cannot be checked"
         ),
-        remedy="Use an access token, or a deploy token made since GitLab 16.7, whose prefix tells what it is.",
+        remedy="Use an access token, or a deploy token made since GitLab 16.7, whose prefix identifies it.",
     ),
 )
 _NAME_OF_DEPLOY_TOKENS = re.compile(r"gitlab\+deploy-token-[0-9]{1,12}\Z")
