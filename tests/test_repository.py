@@ -96,12 +96,19 @@ def test_what_is_tested_is_what_runs() -> None:
     assert runtime.items() <= development.items()
 
 
-def test_the_map_names_every_module() -> None:
-    """webhook/__init__.py shows all of the code on one screen; what isn't on it, nobody looks for."""
-    names = set(re.findall(r"\w+", (ROOT / "webhook" / "__init__.py").read_text()))
-    modules = {path.parent.name if path.stem == "__init__" else path.stem for path in (ROOT / "webhook").glob("*.py")}
-    packages = {path.parent.name for path in (ROOT / "webhook").glob("*/__init__.py")}
-    assert (modules | packages) - names == {"webhook", "__main__"} - names
+def test_the_map_names_every_package_and_shared_module() -> None:
+    """The map in webhook/__init__.py lists the packages of every level and the modules at the top, and nothing else."""
+    top = ROOT / "webhook"
+    packages = {path.parent for path in top.glob("**/__init__.py")} - {top, *_simulated(top)}
+    modules = {path for path in top.glob("*.py") if not path.stem.startswith("__")}
+    lines = re.findall(r"^ {4,6}(\S.*?)(?:  |$)", (top / "__init__.py").read_text(), re.MULTILINE)
+    entries = [entry for line in lines for entry in re.split(r",? ", line)]
+    assert sorted(entries) == sorted([*(f"{path.name}/" for path in packages), *(path.stem for path in modules)])
+
+
+def _simulated(top: Path) -> set[Path]:
+    """The simulator's packages, one for each provider, which have the names of the providers' own."""
+    return {path.parent for path in top.glob("simulator/*/__init__.py")}
 
 
 def test_no_import_leads_back() -> None:

@@ -1,51 +1,44 @@
-"""git-token-webhook: refuse Git tokens that can't do their job, at the moment a Secret that holds them is written.
+"""git-token-webhook: deny Git tokens that cannot do their job when the Secret that holds them is written.
 
-How one write is judged, and where to read about it, from the edge inwards:
+The packages, from the commands down to what all of them share. Imports point downwards only; ``./dev lint`` checks this.
 
-    cli → app                  the commands; the composition root, the only module that knows all others
-      command_options          what commands on a cluster have in common; `completion` is what the shell offers
-    serving, listener, health  the two ports, from start to graceful stop; what readiness means
-      idle                     the connections that make room for others
-    tls, reload, certificates  what they serve, and what happens when a file changes
-      certs/                   own certificates in a cluster: made, renewed, rolled and published; by whom: lease
-    admission/                 Kubernetes' wire format: AdmissionReview in, response out; nothing of Git
-    review                     the story of one review, from Secret to decision: start reading here
-      matching                 which Secrets hold Git credentials, and in which role
-      credentials              the tokens inside one, and where each of them goes
-        argocd                 how Argo CD reads its Secrets: numbers, flags, URLs
-        other_services         hosts that answer no question about their tokens
-        placeholders           values that another tool has yet to fill in
-      masks                    values that Argo CD masks before a dry run
-      exemptions, cluster      who may skip the check; the API server that is asked about that
-      applications             repositories that Argo CD syncs, perhaps with the credential at hand
-      inspection               one question to a provider: cached, asked once, in time
-      policy                   findings and settings to a verdict: pure, without I/O or clock
-      wording                  the sentences that people read
-      mutation                 the labels and annotations that say what was found
-      attestation              the same, signed, so that the other call need not ask again
-      sealing                  users' tokens, so that they only open where they belong
-        opening, sealed_writes a Secret in which they are open; what a write of them must look like
-        secret_search          whether another text of it shows one
-      keyring/                 the keys for both, in a directory that may change
-    providers/                 Git hosts, nothing of Kubernetes: a file or package each, a line in a registry
+    cli/              the commands: parse arguments, call the packages below, set the exit code
+    demo/             `demo`: the server and simulated providers on one machine
+    explain/          `explain`: the verdict on one token with its evidence
+    audit/            `check` and `audit`: the same verdicts for manifests and for the Secrets of a cluster
+      watch/          `audit --watch`: the continuous audit, with reports, Events and metrics
+    tokens/           `token`, `reseal`, `unseal` and `keys retire`: change stored tokens
+    server/           `serve`: ports, TLS, health and reloads; `server.app` connects all parts of the server
+    review/           one review, from Secret to decision: start with `reviewer`; `policy` decides, without I/O
+    credentials/      which Secrets hold Git credentials, which tokens are in them, and which host each belongs to
+    keyring/          the keys that sign attestations and seal tokens
+    certs/            own certificates: issue, renew, publish, roll the CA
+    cluster/          all access to the API server
+    report/           a report and its formats: table, JSON, YAML, JUnit, SARIF
+      page/           the HTML page
+    settings/         the configuration file
+    admission/        AdmissionReview: from bytes to a request, and from a decision to bytes
+    providers/        Git hosts: a package for each kind, behind the contract in `base`; nothing of Kubernetes
+      github/ gitlab/ bitbucket/ bitbucket_server/ gitea/
+      transport/      HTTPS to the providers: addresses, proxies, trust, redirects, rate limits
+    simulator/        Git providers, imitated over HTTPS, for the demo and the tests; imports nothing of the rest
 
-The words that all of them share: `subject` (what is reviewed), `findings` (what a provider said), `requirements`
-(what a role needs), `decision` (how it ends), `hosts`, `known_hosts` and `git_url` (where a token may be sent),
-`token_shapes` (who made one), `token_search` (what else could be one), `settings` with `settings_errors` and
-`settings_schema`. Below them all: `errors`, `logs`, `metrics`, `caches`, `kubeconfig`, by which the API server is
-reached, and `api_objects`, by which its objects are read and changed.
+Modules that all packages share:
 
-People's own commands: for sealed tokens `sealed_commands`, with `resealing` and `unsealing`; to list and replace tokens
-`token_commands`, with `token_changes` and `token_writes`; both read and change by `stored_secrets`.
+    subject           the Secret under review
+    decision          allowed or denied
+    argocd            how Argo CD reads its Secrets: numbers, flags and URLs
+    names             every label, annotation and constant of Kubernetes, Argo CD and the platform
+    caches            caches that are bounded in entries and bytes
+    files             atomic writes
+    address           an address to listen on
+    text              enumerations and dates for messages
+    logs, metrics     log lines and Prometheus metrics, without secrets
+    errors            errors that end in an exit code or an HTTP status
 
-The same judgement on manifests (`check`) and on what a cluster holds (`audit`) is in `audit/`; it begins in its
-`commands`, and judges by `Reviewer.judge`. `audit/continuous/` is the audit that never ends.
-
-What was found in many Secrets at once is a `report/`: `model` says what it holds, `formats` writes it as a table, JSON,
-YAML, JUnit, SARIF or HTML.
-
-Beside it: `simulator` imitates providers over HTTPS and imports nothing of the rest; `demo` shows the whole.
-No import leads back to where it came from, and ``./dev lint`` holds the borders that matter most.
+One request: `admission.handler` reads and decodes it. `review.reviewer` matches the Secret, extracts its tokens
+(`credentials`), applies skip flags, asks the provider (`providers.inspector`), decides (`review.policy`), and writes
+labels, annotations and the attestation. `admission.codec` encodes the decision.
 """
 
 __version__ = "0.1.0"

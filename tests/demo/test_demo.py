@@ -1,4 +1,4 @@
-"""The demonstration shows each kind of provider, says of each write what came of it, and prints no token."""
+"""The demo shows every kind of provider and the result of each write, and prints no token."""
 
 from __future__ import annotations
 
@@ -13,41 +13,44 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from webhook.demo import run_demo
+from webhook.demo import output_width, run_demo
 from webhook.demo.scenes import Act, acts
 from webhook.providers import PROVIDERS
 from webhook.simulator import example_world
 
 EXPECTED = {
-    "A classic token without admin:repo_hook": ("refused", "a runtime token also needs admin:repo_hook"),
-    "The same with both scopes": ("stored", "scopes=admin:repo_hook, repo"),
-    "A fine-grained token without webhooks": ("refused", "also needs Webhooks: write"),
-    "A good classic token that an organisation's SSO keeps out": ("refused", "single sign-on"),
-    "A service account's token, for a whole group": ("stored", "token-type=service-account"),
-    "A project's token, as a runtime's": ("refused", "which reaches only one project"),
-    "One that has expired": ("refused", "has expired"),
-    "A good one on a GitLab of one's own, and repositories that a runtime must reach": (
-        "refused",
+    "A classic token without admin:repo_hook": ("denied", "a runtime token also needs admin:repo_hook"),
+    "A classic token with both scopes": ("allowed", "scopes=admin:repo_hook, repo"),
+    "A fine-grained token without Webhooks: write": ("denied", "also needs Webhooks: write"),
+    "A classic token that is not authorized for the organization's SSO": ("denied", "single sign-on"),
+    "A token of a service account, for a whole group": ("allowed", "token-type=service-account"),
+    "A project access token as a runtime token": ("denied", "which reaches one project only"),
+    "An expired token": ("denied", "has expired"),
+    "A token of a self-managed GitLab that cannot reach all required repositories": (
+        "denied",
         "cannot push to web/settings and web/site, which is required",
     ),
-    "An API token with its e-mail": ("stored", "which works for the API of bitbucket.org and fails for Git"),
-    "A repository access token": ("stored", "can't hold account and team, so that this one was judged without"),
-    "An app password": ("refused", "Make an API token with read:user:bitbucket"),
-    "An HTTP access token with all it needs": ("stored", "scopes=PROJECT_ADMIN, REPO_ADMIN"),
-    "One without PROJECT_ADMIN": ("refused", "a runtime token also needs PROJECT_ADMIN"),
-    "A token that may only read repositories": ("refused", "a runtime token also needs"),
-    "Two users in one Secret, each with a provider of their own; bob's token is weak": (
-        "refused",
+    "An API token with an email address as username": (
+        "allowed",
+        "which works for the API of bitbucket.org and fails for Git",
+    ),
+    "A repository access token": ("allowed", "can't hold account and team, so that this one was judged without"),
+    "An app password": ("denied", "Make an API token with read:user:bitbucket"),
+    "An HTTP access token with all required permissions": ("allowed", "scopes=PROJECT_ADMIN, REPO_ADMIN"),
+    "An HTTP access token without PROJECT_ADMIN": ("denied", "a runtime token also needs PROJECT_ADMIN"),
+    "A token that can only read repositories": ("denied", "a runtime token also needs"),
+    "Two users with different providers in one Secret; bob's token lacks a scope": (
+        "denied",
         "data.bob: gitlab.com",
     ),
-    "A GitLab token without a URL, where there are two GitLabs: neither gets it": (
-        "refused",
+    "A GitLab token without a URL, where two GitLab hosts are declared: sent to neither": (
+        "denied",
         "of which there are several hosts",
     ),
-    "A look-alike host: nothing is sent there": ("stored", "no requests"),
-    "An SSH key, of which nothing can be checked": ("stored", "validation=unsupported"),
-    "GitHub is down, and nobody guesses": ("refused", "known neither to be good nor bad"),
-    "The platform's own flag skips the check of users' tokens, visibly": ("stored", "validation=skipped"),
+    "A host that looks like github.com: nothing is sent": ("allowed", "no requests"),
+    "An SSH key: there is nothing to check": ("allowed", "validation=unsupported"),
+    "GitHub is down: the token is unverified": ("denied", "known neither to be good nor bad"),
+    "A flag of the platform skips the validation of user tokens": ("allowed", "validation=skipped"),
 }
 
 
@@ -57,15 +60,15 @@ def _acts() -> list[Act]:
 
 @pytest.fixture(scope="module")
 def shown() -> str:
-    """All that the demonstration prints, without its line breaks."""
+    """The output of the demo, without line breaks."""
     output = io.StringIO()
     asyncio.run(run_demo(console=Console(file=output, width=200, highlight=False)))
     return " ".join(output.getvalue().split())
 
 
 def test_each_write_ends_as_its_title_says(shown: str) -> None:
-    """A newcomer sees what is refused and why, what is stored, and what is only warned of."""
-    parts = re.split(r" \d+ (?=(?:refused|stored) )", shown)[1:]
+    """Each write is allowed or denied as expected, and the output says why."""
+    parts = re.split(r" \d+ (?=(?:denied|allowed) )", shown)[1:]
     played = [scene.title for act in _acts() if act.kind is None or act.kind in PROVIDERS for scene in act.scenes]
     for part, title in zip(parts, played, strict=True):
         verdict, told = EXPECTED[title]
@@ -74,12 +77,21 @@ def test_each_write_ends_as_its_title_says(shown: str) -> None:
 
 
 def test_every_kind_of_provider_has_an_act() -> None:
-    """Whoever adds a provider shows it."""
+    """Each registered provider has an act."""
     assert {act.kind for act in _acts()} >= PROVIDERS.keys()
 
 
+def test_the_output_is_as_wide_as_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipe, `COLUMNS` sets the width; without it, the output has 110 columns."""
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setenv("COLUMNS", "80")
+    assert Console(width=output_width()).width == 80
+    monkeypatch.delenv("COLUMNS")
+    assert Console(width=output_width()).width == 110
+
+
 def test_no_token_is_printed(shown: str) -> None:
-    """The same holds for the demonstration as for the product."""
+    """The output contains none of the simulator's tokens."""
     world = example_world(datetime.now(UTC))  # token values follow from their names
     values = [token.value for host in world.hosts.values() for token in host.tokens.values()]
     assert values
@@ -87,7 +99,7 @@ def test_no_token_is_printed(shown: str) -> None:
 
 
 async def test_whatever_ends_it_leaves_nothing_behind() -> None:
-    """The server that it started ends with it, and so do its keys on disk."""
+    """When the demo is terminated, its server stops and its files are removed."""
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "webhook", "demo", "--serve"),

@@ -1,12 +1,13 @@
-"""The whole thing on one machine: simulated providers, the real server as a process of its own, real TLS.
+"""The demo: simulated providers and the real server on one machine, over TLS.
 
-Sends the AdmissionReviews that an API server would send, and shows what people would see.
+It sends the AdmissionReviews that an API server would send, and shows what users would see.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import sys
 import tempfile
@@ -31,17 +32,17 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> Non
     """Play all scenes.
 
     Args:
-        stay: keep the server up afterwards, until somebody ends it.
+        stay: keep the server running afterwards, until the process is stopped.
 
     Raises:
-        RuntimeError: the server didn't start.
+        RuntimeError: the server did not start.
     """
-    console = console or Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 110)
+    console = console or Console(highlight=False, soft_wrap=False, width=output_width())
     world = example_world(datetime.now(UTC))
     with tempfile.TemporaryDirectory(prefix="git-token-webhook-demo-") as folder:
         place = Path(folder)
         async with Simulator(world, ssl_context=_certificates(place)) as simulator:
-            # No host of the simulator is really called; its API stands in for those of the hosts that it plays.
+            # `apiUrl` points at the simulator, so that no real host is called.
             providers = [
                 {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(place / "ca.crt")}
                 for name, host in simulator.hosts.items()
@@ -60,8 +61,13 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> Non
                 await asyncio.Event().wait()
 
 
+def output_width() -> int | None:
+    """Return the width of the output: None for rich's own choice, that of the terminal or of ``COLUMNS``."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal() else 110
+
+
 def _certificates(place: Path) -> ssl.SSLContext:
-    """A CA of the demonstration's own, with certificates for the server and, returned, for the providers."""
+    """Create a CA and a certificate for the server; return the TLS context of the simulated providers."""
     ca = issue_ca("git-token-webhook demo")
     leaf = issue_serving_certificate(ca, ["localhost"], [IPv4Address("127.0.0.1")], lifetime=timedelta(days=1))
     write_key_pair(ca, place / "ca.crt", place / "ca.key")

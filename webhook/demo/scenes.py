@@ -1,4 +1,4 @@
-"""What a newcomer wants to see: writes of Secrets, in acts, one for each kind of provider."""
+"""The scenes of the demo: writes of Secrets, grouped by kind of provider."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OWN_GITLAB = "https://gitlab.acme.dev/gitlab"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One write of a Secret, and why it is worth looking at.
+    """One write of a Secret.
 
     Attributes:
-        settings: what the configuration says from now on, besides where the hosts are.
-        outage: the name of a host that is down just now.
+        settings: what is added to the configuration from this scene on.
+        outage: the name of a host that is down during this scene.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Scenes that belong together; those of a `kind` are about that one."""
+    """A group of scenes, for one kind of provider if `kind` is set."""
 
     title: str
     scenes: tuple[Scene, ...]
@@ -43,14 +43,14 @@ class Act:
 
 
 def acts(world: World) -> list[Act]:
-    """All of them, in an order that tells the story."""
+    """Return all acts in the order in which they are played."""
     return [_github(world), _gitlab(world), _bitbucket(world), _bitbucket_server(world), _gitea(world), _any(world)]
 
 
 def _runtime(
     world: World, title: str, url: str, token: str, *, username: str = "git", settings: Mapping[str, Any] | None = None
 ) -> Scene:
-    """Argo CD's credentials for all that is below a URL."""
+    """Return a write of Argo CD's credentials for everything below a URL."""
     data = {"type": "git", "url": url, "username": username, "password": world.token(token).value}
     return Scene(title, "runtime-repo-creds-secret", data, ARGOCD, settings=settings or {})
 
@@ -58,14 +58,14 @@ def _runtime(
 def _github(world: World) -> Act:
     acme = "https://github.com/acme"
     return Act(
-        "GitHub: scopes are told; permissions are proven, by requests that change nothing",
+        "GitHub: scopes are listed; permissions are proven by requests that change nothing",
         (
             _runtime(world, "A classic token without admin:repo_hook", acme, "weak-classic"),
-            _runtime(world, "The same with both scopes", acme, "good-classic"),
-            _runtime(world, "A fine-grained token without webhooks", f"{acme}/apps", "no-hooks-fine-grained"),
+            _runtime(world, "A classic token with both scopes", acme, "good-classic"),
+            _runtime(world, "A fine-grained token without Webhooks: write", f"{acme}/apps", "no-hooks-fine-grained"),
             _runtime(
                 world,
-                "A good classic token that an organisation's SSO keeps out",
+                "A classic token that is not authorized for the organization's SSO",
                 "https://github.com/sso-corp/apps",
                 "wide-classic",
             ),
@@ -78,14 +78,14 @@ def _gitlab(world: World) -> Act:
     acme = "https://gitlab.com/acme"
     write = [f"{_OWN_GITLAB}/{path}" for path in ("acme/shared-configuration", "web/settings", "web/site")]
     return Act(
-        "GitLab: the token's scopes, whose it is, and what that account may do",
+        "GitLab: the scopes of the token, and the role of its user",
         (
-            _runtime(world, "A service account's token, for a whole group", acme, "gitlab-good-runtime"),
-            _runtime(world, "A project's token, as a runtime's", f"{acme}/apps", "gitlab-project-bot"),
-            _runtime(world, "One that has expired", acme, "gitlab-expired"),
+            _runtime(world, "A token of a service account, for a whole group", acme, "gitlab-good-runtime"),
+            _runtime(world, "A project access token as a runtime token", f"{acme}/apps", "gitlab-project-bot"),
+            _runtime(world, "An expired token", acme, "gitlab-expired"),
             _runtime(
                 world,
-                "A good one on a GitLab of one's own, and repositories that a runtime must reach",
+                "A token of a self-managed GitLab that cannot reach all required repositories",
                 f"{_OWN_GITLAB}/acme",
                 "own-gitlab-bare",
                 settings={"repositories": {"write": write}},
@@ -98,10 +98,14 @@ def _gitlab(world: World) -> Act:
 def _bitbucket(world: World) -> Act:
     apps = "https://bitbucket.org/acme/apps"
     return Act(
-        "Bitbucket Cloud: two vocabularies of scopes, and a user name for each kind of token",
+        "Bitbucket Cloud: two vocabularies of scopes, and a username for each kind of token",
         (
             _runtime(
-                world, "An API token with its e-mail", apps, "bitbucket-good-runtime", username="ada@acme.example"
+                world,
+                "An API token with an email address as username",
+                apps,
+                "bitbucket-good-runtime",
+                username="ada@acme.example",
             ),
             _runtime(world, "A repository access token", apps, "bitbucket-repo-token", username="x-token-auth"),
             _runtime(world, "An app password", apps, "bitbucket-app-password", username="ada"),
@@ -113,10 +117,10 @@ def _bitbucket(world: World) -> Act:
 def _bitbucket_server(world: World) -> Act:
     apps = "https://bitbucket.acme.dev/bitbucket/scm/acme/apps.git"
     return Act(
-        "Bitbucket Server: what token and account may do together",
+        "Bitbucket Server: permissions of the token and of its user",
         (
-            _runtime(world, "An HTTP access token with all it needs", apps, "server-good-runtime"),
-            _runtime(world, "One without PROJECT_ADMIN", apps, "server-no-admin"),
+            _runtime(world, "An HTTP access token with all required permissions", apps, "server-good-runtime"),
+            _runtime(world, "An HTTP access token without PROJECT_ADMIN", apps, "server-no-admin"),
         ),
         Kind("bitbucket-server"),
     )
@@ -126,7 +130,7 @@ def _gitea(world: World) -> Act:
     apps = "https://gitea.acme.dev/acme/apps"
     return Act(
         "Gitea: scopes by category",
-        (_runtime(world, "A token that may only read repositories", apps, "gitea-weak"),),
+        (_runtime(world, "A token that can only read repositories", apps, "gitea-weak"),),
         Kind("gitea"),
     )
 
@@ -139,38 +143,38 @@ def _any(world: World) -> Act:
         return json.dumps({"token": token(name), "url": "https://gitlab.com"})
 
     return Act(
-        "Whatever the provider",
+        "All providers",
         (
             Scene(
-                "Two users in one Secret, each with a provider of their own; bob's token is weak",
+                "Two users with different providers in one Secret; bob's token lacks a scope",
                 "git-default-acme",
                 {"alice": token("user-classic"), "bob": at_gitlab("gitlab-weak")},
             ),
             Scene(
-                "A GitLab token without a URL, where there are two GitLabs: neither gets it",
+                "A GitLab token without a URL, where two GitLab hosts are declared: sent to neither",
                 "git-default-acme",
                 {"bob": token("gitlab-good-user")},
             ),
             Scene(
-                "A look-alike host: nothing is sent there",
+                "A host that looks like github.com: nothing is sent",
                 "repo-creds-elsewhere",
                 {"url": "https://github.com.example.net/acme", "password": token("good-classic")},
                 ARGOCD,
             ),
             Scene(
-                "An SSH key, of which nothing can be checked",
+                "An SSH key: there is nothing to check",
                 "repo-creds-ssh",
                 {"url": "git@github.com:acme", "sshPrivateKey": "(a key)"},
                 ARGOCD,
             ),
             Scene(
-                "GitHub is down, and nobody guesses",
+                "GitHub is down: the token is unverified",
                 "git-default-acme",
                 {"alice": token("good-oauth")},
                 outage="github.com",
             ),
             Scene(
-                "The platform's own flag skips the check of users' tokens, visibly",
+                "A flag of the platform skips the validation of user tokens",
                 "git-default-acme",
                 {"bob": at_gitlab("gitlab-weak")},
                 settings={"app-proxy": {"config": {"skipGitPermissionValidation": "true"}}},

@@ -1,4 +1,4 @@
-"""What the demonstration prints: to each write, what the person who writes it would see."""
+"""The output of the demo: for each write, what the user would see."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from webhook.demo.scenes import Scene
 
 _LABEL_WIDTH = 13
 _INDENT = " " * 4
-# The same in every case, so that they are told once, in the introduction.
+# These are the same for every write, so they are not shown.
 _EVERYWHERE = ("encryption", "validated-at")
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a scene: both answers, how long they took together, and how many requests providers got."""
+    """The result of a scene: both responses, their duration in seconds, and the number of requests to providers."""
 
     scene: Scene
     mutated: Mapping[str, Any]
@@ -36,34 +36,34 @@ class Played:
 
     @property
     def allowed(self) -> bool:
-        """Whether the Secret is stored."""
+        """Return whether the write was allowed."""
         return bool(self.validated["allowed"])
 
     @property
     def warnings(self) -> list[str]:
-        """What kubectl prints beside."""
+        """Return the warnings of both responses, each once."""
         return list(dict.fromkeys([*self.mutated.get("warnings", []), *self.validated.get("warnings", [])]))
 
 
 def introduce(console: Console, titles: str) -> None:
-    """What is going to be seen."""
+    """Print the introduction."""
     console.print()
-    console.print(Text("git-token-webhook", "bold"), "refuses Git tokens that can't do their job.")
+    console.print(Text("git-token-webhook", "bold"), "denies Git tokens that cannot do their job.")
     console.print(
-        f"[dim]The real server, over TLS, and simulated providers ({titles}), on this machine alone. Each case is what "
-        "an API server sends when somebody writes a Secret: to /mutate, then to /validate, which has the last word. "
-        "What is stored also gets the time of the check.[/dim]"
+        f"[dim]This demo runs the real server, over TLS, and simulated providers ({titles}) on this machine only. For "
+        "each write of a Secret, it sends what the API server would send: to /mutate, then to /validate, which decides. "
+        "An allowed Secret also gets the time of the check.[/dim]"
     )
 
 
 def begin(console: Console, title: str) -> None:
-    """The headline of an act."""
+    """Print the heading of an act."""
     console.print(Rule(Text(title, "bold cyan"), align="left", style="dim"))
     console.print()
 
 
 def show(console: Console, number: int, played: Played) -> None:
-    """One scene and what came of it."""
+    """Print a scene and its result."""
     scene = played.scene
     console.print(_headline(number, played))
     _print_row(console, "write", f"{scene.name}: {_goes_to(scene)}", "")
@@ -83,9 +83,9 @@ def show(console: Console, number: int, played: Played) -> None:
 
 
 def _headline(number: int, played: Played) -> Table:
-    verdict = Text("refused", "bold red")
+    verdict = Text("denied", "bold red")
     if played.allowed:
-        verdict = Text("stored", "bold yellow" if played.warnings else "bold green")
+        verdict = Text("allowed", "bold yellow" if played.warnings else "bold green")
     requests = "1 request" if played.asked == 1 else f"{played.asked or 'no'} requests"
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(width=3, justify="right")
@@ -98,20 +98,20 @@ def _headline(number: int, played: Played) -> Table:
 
 
 def _goes_to(scene: Scene) -> str:
-    """Where the Secret's token goes, or whose tokens it holds."""
+    """Return the URL and username of a runtime token, or the users of the tokens."""
     user = scene.data.get("username")
     return f"{scene.data['url']}{f' as {user}' if user else ''}" if "url" in scene.data else ", ".join(scene.data)
 
 
 def _settings(value: Any, path: str = "") -> list[str]:
-    """Settings as lines: ``repositories.read: https://…``."""
+    """Return settings as lines, such as ``repositories.read: https://…``."""
     if isinstance(value, Mapping):
         return [line for key, one in value.items() for line in _settings(one, f"{path}.{key}" if path else key)]
     return [f"{path}: {', '.join(value) if isinstance(value, list) else value}"]
 
 
 def _print_row(console: Console, label: str, text: str, style: str) -> None:
-    """One row; a link that is longer than the line is left whole, so that it can be copied and clicked."""
+    """Print a row. A link that is longer than the line is not broken, so that it can be copied and clicked."""
     width = max(40, console.width - len(_INDENT) - _LABEL_WIDTH - 2)
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
     for number, line in enumerate(lines):
@@ -120,7 +120,7 @@ def _print_row(console: Console, label: str, text: str, style: str) -> None:
 
 
 def _marks(answer: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """The labels and annotations that the patch sets, without our prefix."""
+    """Return the labels and annotations that the patch sets, without our prefix."""
     marks: dict[str, dict[str, str]] = {}
     for operation in json.loads(base64.b64decode(answer.get("patch", "W10="))):
         _, _, where, *name = operation["path"].split("/")
@@ -134,34 +134,34 @@ def _marks(answer: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def end(console: Console, scenes: int, asked: int) -> None:
-    """What it all came to, and how to go on."""
+    """Print the totals and the next steps."""
     console.print(Rule(style="dim"))
     console.print(
-        f"{scenes} writes, {asked} requests to providers. No token was printed above: none ever is, in no message, log "
-        "line, metric, annotation or error."
+        f"{scenes} writes, {asked} requests to providers. The output above contains no token. No message, log line, "
+        "metric, annotation or error ever does."
     )
-    console.print("Go on:")
+    console.print("Next steps:")
     for command, what in _GO_ON:
-        console.print(f"  [bold]{command:<62}[/bold] {what}", highlight=False)
+        console.print(f"  {what}:\n    [bold]{command}[/bold]", highlight=False, soft_wrap=True)
 
 
 _GO_ON = (
-    ("./dev demo --serve", "keep the server up, and try it with curl"),
-    ("kind create cluster --config manifests/kind.yaml; tilt up", "in a cluster, with simulated providers"),
-    ("kubectl apply -k manifests/overlays/own-certificates", "in your cluster: README.md, Install"),
-    ("./dev run audit --all-namespaces", "what the Secrets of your cluster hold today"),
-    ("./dev test", "all of this, against a real kube-apiserver"),
+    ("./dev demo --serve", "Keep the server running and try it with curl"),
+    ("kind create cluster --config manifests/kind.yaml; tilt up", "Run it in a local cluster with simulated providers"),
+    ("kubectl apply -k manifests/overlays/own-certificates", "Install it in your cluster (see README.md)"),
+    ("./dev run audit --all-namespaces", "Audit the Secrets that your cluster holds"),
+    ("./dev test", "Run the tests, also against a real kube-apiserver"),
 )
 
 
 def invite(console: Console, url: str, place: Path) -> None:
-    """How to try the server that stays up."""
+    """Print how to send requests to the server while it runs."""
     console.print(Rule(style="dim"))
-    console.print("The server stays up until Ctrl-C. Try:\n")
+    console.print("The server runs until you press Ctrl-C. Try:\n")
     for stage in ("validate", "mutate"):
         command = (
             f"curl --cacert {shlex.quote(str(place / 'ca.crt'))} -w '\\n' -H 'Content-Type: application/json' "
             f"--data @{shlex.quote(str(place / 'review.json'))} '{url}/{stage}?timeout=10s'"
         )
         console.print(f"  {command}", soft_wrap=True)
-    console.print(f"\nIts log, one JSON line a decision: {place / 'server.log'}", soft_wrap=True)
+    console.print(f"\nIts log, with one line of JSON for each decision: {place / 'server.log'}", soft_wrap=True)

@@ -1,9 +1,9 @@
-"""Secrets to try in a cluster whose webhook asks the simulator::
+"""Sample Secrets for a cluster whose webhook uses the simulator::
 
     python -m webhook.simulator.samples weak | kubectl apply -f -
 
-Without a name it prints all. Their tokens are those of `example_world`, which every simulator makes from the same seed:
-they are in no file, and good for nothing but a simulator.
+Without a name, all samples are printed. The tokens are those of `example_world`, which every simulator derives from the
+same seed: they are in no file, and only a simulator accepts them.
 """
 
 from __future__ import annotations
@@ -25,33 +25,31 @@ NAMESPACE = "git-token-samples"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Credentials as Argo CD keeps them, for all that is below a URL."""
+    """Argo CD credentials for everything below a URL."""
 
     token: str
-    """The name that it has in `example_world`."""
+    """Its name in `example_world`."""
     url: str
     becomes: str
-    """What is to be seen."""
+    """The expected result."""
     annotations: dict[str, str] = field(default_factory=dict)
 
 
 SAMPLES = {
-    "good": Sample(
-        "good-classic", "https://github.com/acme", "stored, with labels and annotations that say what it is"
-    ),
-    "weak": Sample("weak-classic", "https://github.com/acme", "refused: admin:repo_hook is missing"),
-    "expired": Sample("gitlab-expired", "https://gitlab.com/acme", "refused: GitLab says that it has expired"),
+    "good": Sample("good-classic", "https://github.com/acme", "allowed, with labels and annotations"),
+    "weak": Sample("weak-classic", "https://github.com/acme", "denied: admin:repo_hook is missing"),
+    "expired": Sample("gitlab-expired", "https://gitlab.com/acme", "denied: the token has expired"),
     "skipped": Sample(
         "weak-classic",
         "https://github.com/acme",
-        "stored unchecked, with a warning, if you may skip the check; else refused",
+        "allowed without validation and with a warning, if you have permission to skip; otherwise denied",
         {"git-token-webhook/skip-validation": "true"},
     ),
 }
 
 
 def manifest(name: str, world: World) -> dict[str, Any]:
-    """The Secret of one sample."""
+    """Return the Secret of one sample."""
     sample = SAMPLES[name]
     return {
         "apiVersion": "v1",
@@ -73,12 +71,12 @@ def manifest(name: str, world: World) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the manifests, after the Namespace that they are in."""
+    """Print the Namespace, then the samples; return the exit code."""
     shown = "; ".join(f"{name}: {sample.becomes}" for name, sample in SAMPLES.items())
     parser = argparse.ArgumentParser(
-        prog="python -m webhook.simulator.samples",
-        description=f"Secrets to try in a cluster whose webhook asks the simulator. {shown}.",
-        epilog="Example: python -m webhook.simulator.samples weak | kubectl apply -f -",
+        prog="./dev samples",
+        description=f"Print sample Secrets for a cluster whose webhook uses the simulator. {shown}.",
+        epilog="Example: ./dev samples weak | kubectl apply -f -",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SAMPLES)}; without one, all")
     options = parser.parse_args(arguments)
