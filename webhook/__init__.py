@@ -1,6 +1,6 @@
 """git-token-webhook: deny Git tokens that cannot do their job when the Secret that holds them is written.
 
-The packages, from the commands down to what all of them share. Imports point downwards only; ``./dev lint`` checks this.
+The packages, from the commands down to what all of them share. Imports point downwards; ``./dev lint`` checks this.
 
     cli/              the commands: parse arguments, call the packages below, set the exit code
     demo/             `demo`: the server and simulated providers on one machine

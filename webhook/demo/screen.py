@@ -51,8 +51,8 @@ def introduce(console: Console, titles: str) -> None:
     console.print(Text("git-token-webhook", "bold"), "denies Git tokens that cannot do their job.")
     console.print(
         f"[dim]This demo runs the real server, over TLS, and simulated providers ({titles}) on this machine only. For "
-        "each write of a Secret, it sends what the API server would send: to /mutate, then to /validate, which decides. "
-        "An allowed Secret also gets the time of the check.[/dim]"
+        "each write of a Secret, it sends what the API server would send: to /mutate, then to /validate, which "
+        "decides. An allowed Secret also gets the time of the check.[/dim]"
     )
 
 
