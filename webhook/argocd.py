@@ -61,7 +61,7 @@ def unreadable_keys(secret_type: str, value: Callable[[str], str | None]) -> dic
     for key in (*_FLAGS, *_REPOSITORY_FLAGS) if is_repository else _FLAGS:
         text = value(key)
         if text is not None and parse_bool(text) is None:
-            wrong[key] = "is neither true nor false, so that Argo CD can't read the Secret; write true or false"
+            wrong[key] = "is neither true nor false, so Argo CD cannot read the Secret; write true or false"
     return wrong
 
 

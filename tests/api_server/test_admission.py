@@ -369,7 +369,7 @@ def test_an_unknown_host_is_let_in_with_a_warning(place: Place, github: Simulati
     """Its token was sent nowhere, and the warning says how to have it checked."""
     token = github.weak_token()
     warning = accepted(place.create(runtime_secret(token, url="https://git.example.org/acme")))
-    assert "git.example.org is no Git host that this webhook knows" in warning
+    assert "git.example.org is not a declared Git host" in warning
     assert place.marks(RUNTIME)["validation"] == "unsupported"
     assert github.requests(token) == 0
 

@@ -59,7 +59,7 @@ def test_what_the_provider_can_t_say_is_refused(
     github.fail(token, effect)
     message = refused(place.create(runtime_secret(token)))
     assert "data.password: github.com " in message
-    assert "so that this token is known neither to be good nor bad; a retry may pass." in message
+    assert "so this token cannot be verified; a retry may pass." in message
 
 
 def test_what_the_provider_can_t_say_can_be_let_in(lenient: Installation, github: Simulation) -> None:

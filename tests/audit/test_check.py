@@ -107,7 +107,7 @@ async def test_a_sealed_token_without_keys_names_the_option(checker: Checker) ->
     )
     (row,) = (await checker.check()).rows
     assert row.outcome is Outcome.UNSUPPORTED
-    assert f"is sealed by the key {key.kid}, and no key ring was given (--keys)" in row.message
+    assert f"is sealed by the key {key.kid}, and there is no key ring (--keys)" in row.message
 
 
 async def test_the_same_secret_twice(checker: Checker) -> None:

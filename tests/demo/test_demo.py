@@ -45,11 +45,11 @@ EXPECTED = {
     ),
     "A GitLab token without a URL, where two GitLab hosts are declared: sent to neither": (
         "denied",
-        "of which there are several hosts",
+        "which has several hosts",
     ),
     "A host that looks like github.com: nothing is sent": ("allowed", "no requests"),
     "An SSH key: there is nothing to check": ("allowed", "validation=unsupported"),
-    "GitHub is down: the token is unverified": ("denied", "known neither to be good nor bad"),
+    "GitHub is down: the token is unverified": ("denied", "cannot be verified"),
     "A flag of the platform skips the validation of user tokens": ("allowed", "validation=skipped"),
 }
 

@@ -141,7 +141,7 @@ def example() -> Report:
         remedy=new,
         token=1,
     )
-    soon = "gitlab.com says that this personal token of alice expires in 9 days, on 2026-12-02; replace it before."
+    soon = "gitlab.com says that this personal token of alice expires in 9 days, on 2026-12-02; replace it before then."
     alice = Row(
         place=Place("team-atlas", "git-default-users", "data.alice"),
         roles=("user",),
@@ -216,7 +216,7 @@ def _with_words(made: Row, outcome: Outcome, end: datetime | None) -> Row:
         case Outcome.INVALID:
             return replace(
                 made,
-                message=f"{host} refuses this token: it is wrong, revoked or expired. Put one in its place that works.",
+                message=f"{host} refuses this token: it is wrong, revoked or expired. Replace it with a working token.",
                 remedy=f"https://{host}/settings/tokens/new",
                 account="",
                 scopes=(),
@@ -227,16 +227,16 @@ def _with_words(made: Row, outcome: Outcome, end: datetime | None) -> Row:
         case Outcome.UNVERIFIED:
             return replace(
                 made,
-                message=f"{host} did not answer in 5 s, so that this token is known neither to be good nor bad.",
+                message=f"{host} did not answer in 5 s, so this token cannot be verified.",
                 validated_at=None,
                 account="",
                 scopes=(),
                 expires_at=None,
             )
         case Outcome.UNSUPPORTED:
-            return replace(made, message="This value is an SSH key, so that it can't be checked.", token=None)
+            return replace(made, message="This value is an SSH key, so it cannot be checked.", token=None)
         case Outcome.UNKNOWN_HOST:
-            return replace(made, message=f"{host} is no Git host that this webhook knows.", provider="", scopes=())
+            return replace(made, message=f"{host} is not a declared Git host.", provider="", scopes=())
         case Outcome.MALFORMED:
             return replace(made, message="This value is no token: it holds a line break.", token=None, scopes=())
         case Outcome.SKIPPED:

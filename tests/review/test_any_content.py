@@ -152,4 +152,4 @@ async def test_no_base64_is_denied_in_every_mode(mode: str, value: str, others: 
     await desk("", mode).decide(make_subject(secret), Stage.MUTATE)
     decision = await desk("", mode).decide(make_subject(secret))
     assert isinstance(decision, Deny)
-    assert "data.alice isn't base64" in decision.message
+    assert "data.alice is not valid base64" in decision.message

@@ -206,7 +206,7 @@ async def test_there_is_an_end_to_what_is_asked() -> None:
 async def test_more_applications_than_are_looked_at_are_told_of() -> None:
     """What they sync isn't known."""
     _, (warning,) = await below(URL, [], complete=False)
-    assert warning.startswith("There are more Argo CD Applications than are looked at")
+    assert warning.startswith("There are more Argo CD Applications than the limit")
 
 
 # --- what follows for a token ---------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ class Slow(FakeCluster):
 @pytest.mark.parametrize(
     ("cluster", "why"),
     [
-        (None, "no API server can be asked from here"),
+        (None, "no API server is available"),
         (FakeCluster(down=True), "the API server answers 503"),
         (Slow(), "the list takes too long"),
     ],
@@ -263,7 +263,7 @@ async def test_what_can_not_be_listed_is_a_warning(cluster: FakeCluster | None, 
     deadline = asyncio.get_running_loop().time() + 1
     reviewed = await desk(ON, cluster).reviewer.review(make_subject(runtime()), Stage.VALIDATE, deadline)
     warnings = allowed(reviewed.decision).warnings
-    assert f"data.password: What Argo CD Applications sync with this token isn't checked: {why}." in warnings
+    assert f"data.password: The repositories of Argo CD Applications are not checked: {why}." in warnings
 
 
 def test_nothing_else_of_an_application_is_decoded() -> None:

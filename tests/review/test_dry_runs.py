@@ -95,7 +95,7 @@ async def test_on_dry_run_warn_turns_denials_of_dry_runs_into_warnings() -> None
     (warning,) = allowed(await desk.decide(make_subject(SECRETS["runtime"], dry_run=True))).warnings
     assert (
         warning
-        == f"{denial.causes[0].field}: {denial.causes[0].message} The write itself, without a dry run, would be denied."
+        == f"{denial.causes[0].field}: {denial.causes[0].message} Without a dry run, this write would be denied."
     )
     assert isinstance(desk.reviewer.late(make_subject(SECRETS["runtime"], dry_run=True), Stage.VALIDATE), Allow)
 
@@ -123,7 +123,7 @@ async def test_the_last_warning_is_stored_as_a_message() -> None:
     desk = Desk(TOKENS)
     secret = make_runtime_secret({"url": "http://github.com/acme", "password": GOOD})
     stored = await desk.store(secret)
-    assert marks(stored.annotations)["message"].startswith("The URL says http://")
+    assert marks(stored.annotations)["message"].startswith("The URL begins with http://")
     fixed = replace(stored, data={**stored.data, "url": encode("https://github.com/acme")})
     assert "message" not in marks((await desk.store(fixed, stored)).annotations)
 
@@ -141,4 +141,4 @@ async def test_what_was_not_judged_says_why() -> None:
     """Too many tokens at once, in `mode: warn`."""
     desk = Desk(TOKENS, "mode: warn\nlimits: {tokensPerWrite: 1}")
     stored = await desk.store(SECRETS["users"])
-    assert marks(stored.annotations)["message"].startswith("This write brings 2 tokens")
+    assert marks(stored.annotations)["message"].startswith("This write changes 2 tokens")

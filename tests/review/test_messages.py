@@ -39,7 +39,7 @@ def test_two_roles_are_told_in_one_sentence() -> None:
     """With the remedy once."""
     findings = {Role.RUNTIME: lacks("repo", "admin:repo_hook"), Role.USER: lacks("repo")}
     assert messages.failure("github.com", Facts(described="classic token"), findings, REMEDY) == (
-        "github.com says that this classic token has none of what is asked here; "
+        "github.com says that this classic token has none of the required permissions; "
         f"a runtime token needs repo and admin:repo_hook; a user token needs repo. {REMEDY}"
     )
 
@@ -63,7 +63,7 @@ def test_without_a_remedy_there_is_still_something_to_do() -> None:
     """Each denial is something a person can act on."""
     gone = Finding(Outcome.INVALID, reason="refuses this token")
     assert messages.failure("github.com", CLASSIC, {Role.USER: gone}, "") == (
-        "github.com refuses this token. Put one in its place that works."
+        "github.com refuses this token. Replace it with a working token."
     )
 
 
@@ -71,7 +71,7 @@ def test_what_could_not_be_verified_says_that_a_retry_may_pass() -> None:
     """And offers no better token: nobody knows that this one is bad."""
     silent = Finding(Outcome.UNVERIFIED, reason="answered 502", transient=True)
     assert messages.failure("github.com", Facts(), {Role.USER: silent}, REMEDY) == (
-        "github.com answered 502, so that this token is known neither to be good nor bad; a retry may pass."
+        "github.com answered 502, so this token cannot be verified; a retry may pass."
     )
 
 
@@ -79,8 +79,7 @@ def test_a_lasting_failure_promises_no_retry() -> None:
     """An unknown authority, a name that isn't there: the sentence says what must change."""
     lasting = Finding(Outcome.UNVERIFIED, reason="could not be found (DNS)", remedy="Correct the host's name.")
     assert messages.failure("git.acme.dev", Facts(), {Role.USER: lasting}, REMEDY) == (
-        "git.acme.dev could not be found (DNS), so that this token is known neither to be good nor bad. "
-        "Correct the host's name."
+        "git.acme.dev could not be found (DNS), so this token cannot be verified. Correct the host's name."
     )
 
 
@@ -88,14 +87,14 @@ def test_a_lasting_failure_without_a_remedy_says_that_waiting_is_none() -> None:
     """Where the reason itself is all that is known."""
     lasting = Finding(Outcome.UNVERIFIED, reason="answers 403")
     text = messages.failure("git.acme.dev", Facts(), {Role.USER: lasting}, REMEDY)
-    assert text.endswith("known neither to be good nor bad. Waiting does not change that.")
+    assert text.endswith("cannot be verified. Waiting does not help.")
 
 
 def test_an_unknown_host_is_told_how_to_declare_it() -> None:
     """And that nothing was sent there."""
     text = messages.failure("git.acme.dev", Facts(), {Role.USER: Finding(Outcome.UNKNOWN_HOST)}, "")
-    assert text.startswith("git.acme.dev is no Git host that this webhook knows")
-    assert "sent nowhere" in text
+    assert text.startswith("git.acme.dev is not a declared Git host")
+    assert "not sent anywhere" in text
     assert "providers:" in text
 
 
@@ -104,7 +103,7 @@ def test_what_is_unsupported_or_malformed_is_about_the_value() -> None:
     unsupported = Finding(Outcome.UNSUPPORTED, reason="is an SSH key")
     malformed = Finding(Outcome.MALFORMED, reason="is empty")
     assert messages.failure("", Facts(), {Role.USER: unsupported}, "") == (
-        "This value is an SSH key, so that it can't be checked."
+        "This value is an SSH key, so it cannot be checked."
     )
     assert messages.failure("", Facts(), {Role.USER: malformed}, "") == "This value is empty."
 
@@ -113,7 +112,7 @@ def test_what_a_provider_calls_unsupported_is_its_own_word() -> None:
     """Then the host is the subject."""
     finding = Finding(Outcome.UNSUPPORTED, reason="says that this is a deploy token")
     text = messages.failure("gitlab.com", Facts(), {Role.USER: finding}, "")
-    assert text == "gitlab.com says that this is a deploy token, so that it can't be checked."
+    assert text == "gitlab.com says that this is a deploy token, so it cannot be checked."
 
 
 @pytest.mark.parametrize(
@@ -128,7 +127,7 @@ def test_the_end_of_a_token_is_told_with_its_date(left: timedelta, when: str) ->
     """In days, and as a date."""
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     text = messages.expires_soon("github.com", CLASSIC, now + left, now)
-    assert text == f"github.com says that this classic token of octocat expires {when}; replace it before."
+    assert text == f"github.com says that this classic token of octocat expires {when}; replace it before then."
 
 
 def test_a_day_is_the_day_in_utc() -> None:

@@ -368,7 +368,7 @@ async def test_mode_warn_turns_a_denial_into_a_warning() -> None:
     strict = denied(await Desk(TOKENS).decide(make_subject(runtime(WEAK))))
     stored, decision = await Desk(TOKENS, "mode: warn").write(runtime(WEAK))
     sentence = strict.message.removeprefix("runtime/runtime-repo-creds-secret: ")
-    assert allowed(decision).warnings == (f"{sentence} It would be refused under mode: enforce.",)
+    assert allowed(decision).warnings == (f"{sentence} With mode: enforce, this write would be denied.",)
     assert stored.labels["git-token-webhook/validation"] == "warned"
 
 
@@ -403,7 +403,7 @@ async def test_mode_warn_denies_nothing_at_all(secret: SecretObject) -> None:
 async def test_a_host_that_is_not_declared_is_allowed_with_a_warning_and_asked_nothing(desk: Desk) -> None:
     """Nothing is sent there."""
     stored, decision = await desk.write(runtime(url="https://git.acme.dev/acme"))
-    assert "git.acme.dev is no Git host that this webhook knows" in allowed(decision).warnings[0]
+    assert "git.acme.dev is not a declared Git host" in allowed(decision).warnings[0]
     assert stored.labels["git-token-webhook/validation"] == "unsupported"
     assert desk.provider.asked == []
 
@@ -427,7 +427,7 @@ async def test_what_is_unsupported_is_allowed_and_both_stages_warn(desk: Desk, s
     """Nobody is asked."""
     for stage in Stage:
         (warning,) = allowed(await desk.decide(make_subject(secret), stage)).warnings
-        assert "can't be checked" in warning
+        assert "cannot be checked" in warning
     assert (await desk.store(secret)).labels["git-token-webhook/validation"] == "unsupported"
     assert desk.provider.asked == []
 
@@ -448,7 +448,7 @@ async def test_a_prefix_that_contradicts_the_host_is_refused_and_sent_nowhere(de
 async def test_http_is_checked_with_a_warning(desk: Desk) -> None:
     """Git would send the token in clear."""
     (warning,) = allowed(await desk.decide(make_subject(runtime(url="http://github.com/acme")))).warnings
-    assert "in clear" in warning
+    assert "unencrypted" in warning
 
 
 async def test_bad_base64_is_denied_as_invalid(desk: Desk) -> None:
@@ -457,7 +457,7 @@ async def test_bad_base64_is_denied_as_invalid(desk: Desk) -> None:
         denial = denied(await desk.decide(make_subject(replace(runtime(), data={"password": "%"})), stage))
         assert (denial.code, denial.message) == (
             422,
-            "runtime/runtime-repo-creds-secret: data: data.password isn't base64.",
+            "runtime/runtime-repo-creds-secret: data: data.password is not valid base64.",
         )
 
 

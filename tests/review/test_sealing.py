@@ -242,7 +242,7 @@ async def test_a_sealed_token_is_no_use_to_the_platform() -> None:
     stored = await sealing_desk.store(make_user_secret({"password": ADA}))
     labelled = replace(stored, labels={**stored.labels, ARGOCD_TYPE: "repo-creds"})
     message = denied(await sealing_desk.decide(make_subject(labelled, stored))).message
-    assert "data.password: This value is sealed, and whoever uses it can't open it" in message
+    assert "data.password: This value is sealed, but Argo CD cannot open sealed values" in message
 
 
 @pytest.mark.parametrize("data", [{"token": ""}, {}], ids=["empty", "none"])
@@ -273,7 +273,7 @@ async def test_what_somebody_else_encrypted_stays_as_it_is(data: dict[str, str |
     secret = make_user_secret(data)
     stored, decision = await desk().write(secret)
     assert stored.data == secret.data
-    assert "can't be checked" in " ".join(allowed(decision).warnings)
+    assert "cannot be checked" in " ".join(allowed(decision).warnings)
     assert marks(stored.annotations)["encryption"] == "external"
 
 
@@ -317,8 +317,10 @@ async def test_a_secret_that_sealing_makes_too_large_is_denied() -> None:
     assert stored.data == secret.data
     denial = denied(decision)
     assert [cause.field for cause in denial.causes] == [f"data.user-{number}" for number in range(22)]
-    assert f"and Kubernetes stores {MOST_DATA} at most" in denial.causes[0].message
-    (size,) = {int(text) for cause in denial.causes for text in re.findall(r"this Secret (\d+) bytes", cause.message)}
+    assert f"more than the {MOST_DATA} that Kubernetes allows" in denial.causes[0].message
+    (size,) = {
+        int(text) for cause in denial.causes for text in re.findall(r"this Secret has (\d+) bytes", cause.message)
+    }
     assert size == sum(sealed_length(len(document), Place("runtime", name, host="github.com")) for name in users)
     fewer = await desk().store(make_user_secret(dict(list(users.items())[:18])))
     assert all(stored_value(fewer, name).startswith("eyJ") for name in fewer.data)
@@ -333,7 +335,7 @@ async def test_annotations_that_sealing_makes_too_large_lose_that_of_kubectl() -
     secret = replace(secret, annotations={**secret.annotations, **others})
     skipping = desk("app-proxy: {config: {skipGitPermissionValidation: 'true'}}")
     mutated = allowed(await skipping.decide(make_subject(secret), Stage.MUTATE))
-    assert "was taken away" in " ".join(mutated.warnings)
+    assert "was removed" in " ".join(mutated.warnings)
     stored = await skipping.store(secret)
     assert LAST_APPLIED not in stored.annotations
     assert sum(len(name) + len(text) for name, text in stored.annotations.items()) <= MOST_ANNOTATIONS
@@ -345,7 +347,7 @@ async def test_a_value_that_is_too_long_to_be_sealed_is_refused() -> None:
     _, decision = await desk().write(make_user_secret({"ada": document}))
     (cause,) = denied(decision).causes
     assert cause.field == "data.ada"
-    assert "can't be sealed" in cause.message
+    assert "too long to seal" in cause.message
 
 
 # --- Written again ----------------------------------------------------------------------------------------------------
@@ -613,7 +615,7 @@ async def test_json_around_a_sealed_value_is_malformed() -> None:
         document = json.dumps({"token": stored_value(stored, "token"), "username": "ada"})
         judge = Desk(TOKENS, ring=ring)
         denial = denied(await judge.decide(make_subject(make_user_secret({"ada": document}))))
-        assert "data.ada: This value is JSON around a value that this webhook has sealed" in denial.message, denial
+        assert "data.ada: This value is JSON around a sealed value" in denial.message, denial
 
 
 # --- kubectl's annotation ---------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ async def test_more_tokens_than_can_be_checked_in_time_are_refused_at_once() -> 
     assert [(cause.field, cause.message) for cause in decision.causes] == [
         (
             "data",
-            "This write brings 3000 tokens, more than the 256 that can be checked in time; bring them in several "
+            "This write changes 3000 tokens, more than the 256 that can be checked in time; change them in several "
             "writes, or split the Secret.",
         )
     ]

@@ -94,7 +94,7 @@ def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:
         return None
     why = (
         f"is compared as text by Argo CD, which would use it for https://{other} too; write the whole URL of the host, "
-        "with https:// before it and a slash after it"
+        "beginning with https:// and ending with a slash"
     )
     return Malformed(why, key="url")
 
@@ -123,7 +123,7 @@ def destination_host(
     if destination.provider is not None:
         kind = _kind_named(destination.provider)
         if kind is None:
-            return Malformed(f"names a provider that is none of {', '.join(PROVIDERS)}")
+            return Malformed(f"names an unknown provider; use one of {', '.join(PROVIDERS)}")
         return _usual_host(kind, hosts, default_host)
     if shape is not None:
         return _usual_host(shape, hosts, default_host)
@@ -148,9 +148,9 @@ def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        return Malformed(f"is for {_title(kind)}, of which there is no usual host; add its url")
+        return Malformed(f"is for {_title(kind)}, which has no default host; add its url")
     names = ", ".join(host.name for host in candidates[:_MOST_NAMED])
-    return Malformed(f"is for {_title(kind)}, of which there are several hosts ({names}); add its url")
+    return Malformed(f"is for {_title(kind)}, which has several hosts ({names}); add its url")
 
 
 def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
@@ -160,14 +160,14 @@ def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
         if host.name == "github.com":
             return None
         return Malformed(
-            f"goes to {host.name}, but githubAppEnterpriseBaseUrl is missing, so that Argo CD would ask github.com; "
+            f"goes to {host.name}, but githubAppEnterpriseBaseUrl is missing, so Argo CD would call github.com; "
             f"set it to {derived_api_url(host.name, host.kind)}"
         )
     if base.scheme == "https" and not base.insecure and (base.host, base.path) in right:
         return None
     return Malformed(
-        f"has a githubAppEnterpriseBaseUrl that isn't the API of {host.name}; "
-        f"that is {derived_api_url(host.name, host.kind)}"
+        f"has a githubAppEnterpriseBaseUrl that is not the API of {host.name}; "
+        f"set it to {derived_api_url(host.name, host.kind)}"
     )
 
 

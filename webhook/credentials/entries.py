@@ -95,4 +95,4 @@ class Undecodable(ValueError):
     """A value of `data` isn't base64. The API server never sends such a thing."""
 
     def __init__(self, key: str) -> None:
-        super().__init__("a value isn't base64" if name_holds_token(key) else f"data.{key} isn't base64")
+        super().__init__("a value is not valid base64" if name_holds_token(key) else f"data.{key} is not valid base64")

@@ -74,7 +74,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
             of them that is sealed is malformed: Argo CD could not read it.
 
     Raises:
-        Undecodable: a value isn't base64.
+        Undecodable: a value is not valid base64.
     """
     opened = opened_data(secret, opener) if opener is not None else OpenedData(secret.data)
     values = Values(opened.data, {key: _closed(why) for key, why in opened.closed.items()})
@@ -83,7 +83,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
     entries: dict[str, Entry] = {}
     if Role.RUNTIME in match.roles:
         sealed = dict.fromkeys(
-            opened.opened, Malformed("is sealed, and whoever uses it can't open it; write the token")
+            opened.opened, Malformed("is sealed, but Argo CD cannot open sealed values; write the token in plain text")
         )
         stored = Values(secret.data, {**values.closed, **sealed})
         entries |= {entry.key: entry for entry in _runtime_entries(secret, stored)}
@@ -104,7 +104,7 @@ def extract(secret: SecretObject, match: Match, opener: Opener | None = None) ->
 def _traced(entry: Entry, values: Values, kid: str) -> Entry:
     """The entry with what is only known of all values together."""
     if values.shown_in(entry.key):
-        why = "has a key that is itself a token, which everybody may see who may list keys; use the user's id as key"
+        why = "has a key that is itself a token, and keys are shown in plain text; use the user's id as the key"
         return Entry(entry.key, Malformed(why), values.origin(entry.key), hidden=True, kid=kid)
     if not isinstance(entry.content, Checkable):
         return replace(entry, origin=values.origin(entry.key), kid=kid)
@@ -314,7 +314,7 @@ def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: 
     if argocd_type in argocd.REPOSITORY_TYPES and not any(key in values for key in keys):
         return []  # Argo CD takes it from repo-creds, or needs none
     if values.is_set("githubAppID"):
-        return [Entry("githubAppID", Malformed("has no githubAppPrivateKey beside it"))]
+        return [Entry("githubAppID", Malformed("has no githubAppPrivateKey in the same Secret"))]
     destination = _runtime_destination(argocd_type, values)
     if isinstance(destination, Entry):
         return [destination]
@@ -409,7 +409,7 @@ def _extra_entry(key: str, values: Values, common: Destination) -> Entry:
     entry = _user_entry(key, values, common)
     if not isinstance(entry.content, Malformed):
         return entry
-    return Entry(key, Malformed("holds what could be a token beside the checked one; take it out of this Secret"))
+    return Entry(key, Malformed("holds a value that could be a second token; remove it from this Secret"))
 
 
 def _shows_token(key: str, values: Values) -> bool:
@@ -445,7 +445,7 @@ def _json_content(text: str, common: Destination) -> Content:
     others = {name: value for name, value in document.items() if name not in fields}
     named = username != token and described_holds_credential(username.encode("utf-8", "surrogatepass"))
     if named or document_holds_credential(others):
-        return Malformed('is JSON that holds what could be a token under another name than "token"')
+        return Malformed('is JSON with a value that could be a token under a name other than "token"')
     if not token:
         return Malformed('is JSON without a "token"')
     try:
@@ -453,7 +453,7 @@ def _json_content(text: str, common: Destination) -> Content:
     except MalformedUrl as error:
         return Malformed(f"has a url that {error}")
     if sealing_key(token) is not None:
-        what = "is JSON around a value that this webhook has sealed, which nobody opens there"
+        what = "is JSON around a sealed value, which cannot be opened there"
         return Malformed(f"{what}; write the token itself")
     if _JWE.match(token):
         return External("is a JWE that no key of this webhook opens")
@@ -475,9 +475,9 @@ def _json_fields(text: str) -> tuple[dict[str, object], dict[str, str | None]]:
     try:
         document = json.loads(text, object_pairs_hook=_unique)
     except _DuplicateName:
-        raise _UnreadableJson("is JSON that has the same name twice") from None
+        raise _UnreadableJson("is JSON with a duplicate name") from None
     except (ValueError, RecursionError):
-        raise _UnreadableJson("begins like JSON but isn't valid JSON") from None
+        raise _UnreadableJson("begins like JSON but is not valid JSON") from None
     fields = {name: document.get(name) for name in ("token", "username", "url", "host", "provider")}
     if any(value is not None and not isinstance(value, str) for value in fields.values()):
         raise _UnreadableJson("is JSON whose token, username, url, host and provider must be strings")
@@ -500,7 +500,7 @@ def _read_destination(values: Values) -> Destination | Entry:
     texts = {key: values.text(key) for key in ("url", "host", "provider", "githubAppEnterpriseBaseUrl")}
     for key, text in texts.items():
         if text is None and values.is_set(key):
-            return Entry(key, Malformed("is no text"))
+            return Entry(key, Malformed("is not valid UTF-8"))
     url, host, provider, base = texts.values()
     key = "url"
     try:
@@ -519,7 +519,7 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
         if text and (what := placeholder(text)) is not None:
             raise MalformedUrl(what)
     if any(name_holds_token(text) for text in (url, host) if text):
-        raise MalformedUrl("holds what looks like a token, which belongs into a key of its own")
+        raise MalformedUrl("holds what looks like a token; put the token under its own key")
     service = host_of(url) if url else None
     parsed_url = read_git_url(url) if url and service is None else None
     parsed_host = service
@@ -528,7 +528,7 @@ def _destination(url: str | None, host: str | None, provider: str | None, common
         parsed_host = parse_git_url(host).host if "://" in host else parse_host(host)
     url_host = parsed_url.host if parsed_url is not None else service
     if url_host is not None and parsed_host is not None and url_host != parsed_host:
-        raise MalformedUrl("names another host than the url beside it")
+        raise MalformedUrl("names a different host than the url")
     if common is not None and parsed_url is None and parsed_host is None:
         # A provider alone says less than the Secret's own url or host, which would go on being the one of the others.
         if not provider or common.url is not None or common.host is not None:
@@ -556,7 +556,7 @@ def _token_entry(
     try:
         text = values.raw(key).decode("utf-8")
     except UnicodeDecodeError:
-        return Entry(key, External("is no text, as if encrypted"))
+        return Entry(key, External("is not valid UTF-8, so it seems to be encrypted"))
     if (how := _encrypted(text, values, reads_iv)) is not None and kind_of_token(text.strip()) is None:
         return Entry(key, External(how))
     return Entry(key, _checkable(text, values.text("username"), destination, git_auth))
@@ -565,10 +565,10 @@ def _token_entry(
 def _encrypted(text: str, values: Values, reads_iv: bool) -> str | None:
     """How we know that a value is encrypted and can't be opened here, or None."""
     if (kid := sealing_key(text)) is not None:  # without a key ring: of a value that one can't open, it says why
-        return f"is sealed by the key {kid}, and no key ring was given (--keys)"
+        return f"is sealed by the key {kid}, and there is no key ring (--keys)"
     if _JWE.match(text):
         return "is a JWE that no key of this webhook opens"
-    return f"has an {_IV_KEY} beside it" if reads_iv and text.strip() and values.is_set(_IV_KEY) else None
+    return f"has an {_IV_KEY} in the same Secret" if reads_iv and text.strip() and values.is_set(_IV_KEY) else None
 
 
 def _checkable(
@@ -578,10 +578,10 @@ def _checkable(
     if (why := _unusable(token)) is not None:
         return Malformed(why)
     if username is not None and any("\ud800" <= character <= "\udfff" for character in username):
-        return Malformed("has a username that is no text")
+        return Malformed("has a username that is not valid Unicode")
     address = f"{destination.url or ''} {destination.host or ''}".lower()
     if tells(address, token.lower()):  # hosts and repositories are named in messages and annotations
-        return Malformed("stands, at least in part, in its url or host as well, where more people can read it")
+        return Malformed("is also, at least in part, in its url or host, where more users can read it")
     if destination.host is not None and (what := credential_at(destination.host)) is not None:
         return Unsupported(what)
     return Checkable(TokenCredential(SecretStr(token), username, git_auth), destination)
@@ -594,15 +594,15 @@ def _unusable(token: str) -> str | None:
     if (what := placeholder(token)) is not None:
         return what
     if token != token.rstrip("\r\n"):
-        return "ends in a line break, which Git would send along; write it without (echo -n, printf)"
+        return "ends in a line break, which Git would send too; remove it (echo -n, printf)"
     if len(token) > 1 and token[0] in "\"'" and token[-1] == token[0]:
-        return "is in quotes, which Git would send along; write it without"
+        return "is in quotes, which Git would send too; remove them"
     if token.lstrip()[:1] in {"{", "[", '"'}:
-        return "is JSON, which no token is"
+        return "is JSON and not a token"
     if not token.isascii() or not token.isprintable() or " " in token:
-        return "has a space, a control character or a character outside ASCII, which no token has"
+        return "has a space, a control character or a non-ASCII character, which a token cannot have"
     if len(token) > _LONGEST_TOKEN:
-        return f"is longer than {_LONGEST_TOKEN} characters, which no token is"
+        return f"is longer than {_LONGEST_TOKEN} characters, which is too long for a token"
     return None
 
 
@@ -611,18 +611,18 @@ def _app_entry(values: Values, destination: Destination) -> Entry:
     key = "githubAppPrivateKey"
     pem = values.text(key)
     if pem is None:
-        return Entry(key, External("is no text, as if encrypted"))
+        return Entry(key, External("is not valid UTF-8, so it seems to be encrypted"))
     if (how := _encrypted(pem, values, reads_iv=False)) is not None:
         return Entry(key, External(how))
     app_id = argocd.parse_int(values.text("githubAppID") or "0")
     installation = argocd.parse_int(values.text("githubAppInstallationID") or "0")
     if app_id is None or installation is None:  # where the Secret is none of Argo CD's
-        return Entry("githubAppInstallationID" if app_id else "githubAppID", Malformed("is no number"))
+        return Entry("githubAppInstallationID" if app_id else "githubAppID", Malformed("is not a number"))
     if app_id == 0:
-        return Entry(key, Malformed("has no githubAppID beside it"))
+        return Entry(key, Malformed("has no githubAppID in the same Secret"))
     if app_id < 0 or installation < 0:
         wrong = "githubAppID" if app_id < 0 else "githubAppInstallationID"
-        return Entry(wrong, Malformed("is negative, which no id of GitHub is"))
+        return Entry(wrong, Malformed("is negative, which is not a valid GitHub id"))
     try:
         load_app_key(SecretStr(pem))
     except ValueError as error:

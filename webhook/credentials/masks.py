@@ -13,7 +13,7 @@ from dataclasses import replace
 from webhook.credentials.entries import Entry, Malformed
 from webhook.subject import SecretObject
 
-DRY_RUN = "Argo CD has masked the values of this Secret for a dry run, so its tokens are not checked here."
+DRY_RUN = "Argo CD has masked the values of this Secret for a dry run, so its tokens are not checked."
 _STORED = "is a mask that Argo CD shows in place of a value (++++++++); write the token itself"
 
 _MASK = re.compile(r"\+{8}(?:\+{4})*")

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import re
 
-_WEBHOOK = (
-    "Mutating webhooks run in the order of their configurations' names, and the check follows all of them: see that it "
-    "covers the namespace and the Secret"
-)
+_WEBHOOK = "The check runs after all mutating webhooks, so make sure that this one covers the namespace and the Secret"
 _TOOLS = (
-    (re.compile(r">?>?vault:[\w./-]"), f"the bank-vaults webhook (vault:...), which did not fill it in. {_WEBHOOK}"),
+    (re.compile(r">?>?vault:[\w./-]"), f"the bank-vaults webhook (vault:...), which did not replace it. {_WEBHOOK}"),
     (
         re.compile(r"<(?:path|vault)?:?[^<>\s]*(?:#[^<>]*)?>\Z|<path:"),
-        "argocd-vault-plugin (<path:...>), which fills it in before the manifest is applied",
+        "argocd-vault-plugin (<path:...>), which must run before the manifest is applied",
     ),
-    (re.compile(r"(?:secret)?ref\+[\w-]+://"), "vals (ref+...), which fills it in before the manifest is applied"),
+    (re.compile(r"(?:secret)?ref\+[\w-]+://"), "vals (ref+...), which must run before the manifest is applied"),
     (
         re.compile(r"\$\{[^{}]*\}|\$\([A-Za-z_]\w*\)"),
         "a tool that replaces variables (${...}), which must run before the manifest is applied",

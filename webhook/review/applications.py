@@ -53,13 +53,13 @@ async def needs_of(
     now = asyncio.get_running_loop().time()
     try:
         if source is None:
-            raise Unavailable("no API server can be asked from here")
+            raise Unavailable("no API server is available")
         async with asyncio.timeout_at(now + max(0.0, deadline - now) / 2):
             synced = await source.synced_repositories()
     except Unavailable as error:
-        return (), (f"What Argo CD Applications sync with this token isn't checked: {error}.",)
+        return (), (f"The repositories of Argo CD Applications are not checked: {error}.",)
     except TimeoutError:
-        return (), ("What Argo CD Applications sync with this token isn't checked: the list takes too long.",)
+        return (), ("The repositories of Argo CD Applications are not checked: the list takes too long.",)
     return _below(url, known, synced, open_ended)
 
 
@@ -81,7 +81,9 @@ def _below(
             f"Argo CD Applications sync {len(needs)} repositories below this URL; the first {MOST} of them are checked."
         )
     if not synced.complete:
-        warnings.append("There are more Argo CD Applications than are looked at; what the others sync isn't checked.")
+        warnings.append(
+            "There are more Argo CD Applications than the limit, so the repositories of the others are not checked."
+        )
     return needs[:MOST], tuple(warnings)
 
 

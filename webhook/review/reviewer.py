@@ -239,7 +239,7 @@ class Reviewer:
         old = subject.old
         if old is not None and old.data == secret.data and not self._seals and _asks_no_more(match, before):
             return Allow(patch=restoring_patch(secret, old) if stage is Stage.MUTATE else ())
-        sentence = "The token could not be checked in time, so that it is known neither to be good nor bad; try again."
+        sentence = "The token could not be checked in time, so it cannot be verified; a retry may pass."
         return self._conclude_whole(subject, stage, match, sentence, Outcome.UNVERIFIED).decision
 
     def _release(self, subject: Subject, before: Match, opener: Opener | None) -> Reviewed:
@@ -313,8 +313,8 @@ class Reviewer:
         if tokens <= most:
             return None
         return (
-            f"This write brings {tokens} tokens, more than the {most} that can be checked in time; "
-            "bring them in several writes, or split the Secret."
+            f"This write changes {tokens} tokens, more than the {most} that can be checked in time; "
+            "change them in several writes, or split the Secret."
         )
 
     async def _exemptions(self, subject: Subject, roles: frozenset[Role], deadline: float) -> Exemptions:
@@ -354,7 +354,9 @@ class Reviewer:
         host = target.host
         warnings: tuple[str, ...] = ()
         if target.insecure:
-            warnings = (f"The URL says http://, so that Git sends this token to {host.name} in clear; write https://.",)
+            warnings = (
+                f"The URL begins with http://, so Git sends this token to {host.name} unencrypted; use https://.",
+            )
         if not asked:
             return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
         requirements = {role: self._requirement(host.kind, role, match) for role in asked}

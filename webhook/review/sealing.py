@@ -34,18 +34,18 @@ MOST_ANNOTATIONS = 256 * 1024
 """Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
 
 _MISSED = (
-    "This token is in plain text, and this webhook admits only what it has sealed: its mutating call was missed, or "
-    "another webhook put this value in after it. Write it again; where that doesn't help, see that the "
-    "MutatingWebhookConfiguration is in place."
+    "This token is in plain text, but only sealed tokens are allowed: the mutating webhook was not called, or another "
+    "webhook changed this value after it. Write it again; if that does not help, check that the "
+    "MutatingWebhookConfiguration is installed."
 )
-_FROZEN = "This token stays in plain text, because its Secret is immutable: create that anew, with a new token."
+_FROZEN = "This token stays in plain text, because its Secret is immutable: create the Secret again with a new token."
 _IMMUTABLE = (
     "This Secret is immutable, and the API server denies every change of its tokens: delete it, and create it again "
     "with the new token."
 )
 _REMOVED = (
-    f"The annotation {LAST_APPLIED} would have kept a token in plain text, so that it was taken away: the next kubectl "
-    "apply warns that it is missing, and doesn't delete keys that the manifest doesn't have any more."
+    f"The annotation {LAST_APPLIED} would have kept a token in plain text, so it was removed: the next kubectl apply "
+    "warns that it is missing, and does not delete keys that were removed from the manifest."
 )
 
 
@@ -124,11 +124,11 @@ def _sealed_size(secret: SecretObject, users: Mapping[str, UserValue]) -> int:
 
 def _why_unsealed(value: UserValue, size: int) -> str:
     if len(value.plaintext.get_secret_value().encode()) > LONGEST:
-        return f"This value is longer than {LONGEST} bytes, which can't be sealed; write the token alone."
+        return f"This value is longer than {LONGEST} bytes, which is too long to seal; write only the token."
     if size > MOST_DATA:
         return (
-            f"Sealing makes the data of this Secret {size} bytes large, and Kubernetes stores {MOST_DATA} at most; "
-            "keep its tokens in several Secrets."
+            f"Sealed, the data of this Secret has {size} bytes, more than the {MOST_DATA} that Kubernetes allows; "
+            "split it into several Secrets."
         )
     return _MISSED
 
@@ -199,8 +199,8 @@ def _shown_elsewhere(secret: SecretObject, search: SecretSearch) -> list[str]:
                 continue
             hidden = search.is_shown_in(name) or name_holds_token(name)
             warnings.append(
-                f"The {what} {'whose name is one' if hidden else name} holds a token in plain text, which stays there "
-                "although the value is sealed: take it away, and replace the token."
+                f"The {what} {'whose name is one' if hidden else name} holds a token in plain text, "
+                "although the value is sealed: remove it, and replace the token."
             )
     return warnings
 

@@ -100,7 +100,7 @@ def with_token(secret: SecretObject, match: Match, user: str | None, new: NewTok
 
     Raises:
         NotPossible: the Secret has no place for it.
-        Undecodable: a value isn't base64.
+        Undecodable: a value is not valid base64.
     """
     entries = _entries(secret, match, opener)
     if _is_runtime(match):
@@ -117,7 +117,7 @@ def without_token(secret: SecretObject, match: Match, user: str | None) -> Chang
 
     Raises:
         NotPossible: there is no such token.
-        Undecodable: a value isn't base64.
+        Undecodable: a value is not valid base64.
     """
     entries = _entries(secret, match, None)
     if _is_runtime(match):

@@ -141,8 +141,8 @@ async def test_a_sentence_for_people_names_whats_there_and_what_is_missing(desk:
         f"write:repository. Make one with write:repository and read:user under Settings > Applications: {LINK}"
     )
     assert (await desk.sentence("gitea-none")).startswith(
-        f"{NAME} says that this access token has none of what is asked here; a runtime token needs write:repository "
-        "and read:user."
+        f"{NAME} says that this access token has none of the required permissions; a runtime token needs "
+        "write:repository and read:user."
     )
 
 
