@@ -78,7 +78,7 @@ class TestServing:
         ("change", "problem"),
         [
             (lambda file: file.write_text("no certificate"), "contains no valid PEM certificate"),
-            (lambda file: file.unlink(), "is missing"),
+            (lambda file: file.unlink(), "does not exist"),
         ],
     )
     async def test_a_broken_new_authority_of_a_provider(
