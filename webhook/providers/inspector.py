@@ -1,7 +1,7 @@
 """One question to a provider: remembered for a while, asked once however many want to know, answered in time.
 
 A Secret is judged by two calls (mutating, validating), storage conflicts and replays repeat them, and a GitOps tool
-writes a hundred Secrets with one token at once. None of that may cost the provider's timeout more than one inspection.
+writes a hundred Secrets with one token at once. None of that may cost the provider more than one inspection.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Inspector:
             clock: the time of day, for people and for the expiry of tokens.
             monotonic: seconds, for how long answers are remembered.
             on_error: told of exceptions that providers should not raise.
-            lasting: remember every answer as long as there is room, refusals and error too, until
+            lasting: remember every answer as long as there is room, denials and errors too, until
                 `forget_unverified`: for a report, which asks once however long it takes.
             lifetime: for how many seconds an answer is remembered, instead of all that.
             evidence: keep with each answer what was asked and answered, see `Answer.evidence`.
@@ -192,7 +192,7 @@ class Inspector:
         return InspectionResult(entry.answer, entry.checked_at, coalesced=coalesced, seconds=seconds)
 
     def digest(self, question: Question) -> bytes:
-        """A keyed digest of a question's credential at its host, by which the same one is entry again."""
+        """Return a keyed digest of a question's credential at its host, which identifies the credential."""
         return self._credential_digest(question)
 
     def forget_unverified(self) -> None:

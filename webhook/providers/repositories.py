@@ -41,7 +41,7 @@ class NoAccess:
 
 
 Access = NoAccess | ProviderUnavailable | None
-"""What became of one repository: why it isn't reached, why nothing was results, or None where the token reaches it."""
+"""Why the token does not reach a repository, why there is no answer, or None where it reaches the repository."""
 
 
 async def probe(

@@ -170,8 +170,9 @@ async def test_a_401_of_bitbuckets_own_without_a_reason_is_a_refusal(desk: Desk)
 async def test_a_missing_context_path_is_suspected(desk: Desk) -> None:
     """Without it everything is 404; beside the web site's, no API answers."""
     desk.simulator.faults.add(Status(status=404, body="<html>", content_type="text/html"))
-    with pytest.raises(ProviderUnavailable, match="context path"):
+    with pytest.raises(ProviderUnavailable, match="HTML page") as unavailable:
         await desk.inspect("server-good-runtime", "")
+    assert "apiUrl of the host, which may lack a path" in unavailable.value.remedy
 
 
 async def test_another_program_is_not_taken_for_bitbucket(desk: Desk) -> None:
