@@ -457,3 +457,37 @@ async def test_a_host_that_echoes_what_it_was_sent_is_not_quoted(tmp_path: Path)
             decision = denied(await create(engine, "team", {"token": token, "username": username}))
             sent = base64.b64encode(f"{username}:{token}".encode()).decode().rstrip("=")
             assert not any(sent[start : start + 12] in str(decision) for start in range(len(sent) - 11))
+
+
+@pytest.mark.parametrize("spoilt", ["{}\n", '"{}"', "{} "])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "helm", "url": "https://github.com/acme"},
+        {"type": "oci", "url": "https://github.com/acme"},
+        {"type": "git", "url": "ssh://https://github.com/acme"},
+    ],
+    ids=["helm", "oci", "ssh-https"],
+)
+async def test_a_spoilt_token_for_a_git_host_is_no_other_credential(fields: dict[str, str], spoilt: str) -> None:
+    """Argo CD finds credentials by URL alone, so a value that Git cannot use is malformed there, whatever its type."""
+    data = {**fields, "username": "git", "password": spoilt.format("ghp_" + "a" * 36)}
+    denial = denied(await Desk().decide(make_subject(make_runtime_secret(data))))
+    assert denial.causes
+
+
+async def test_a_spoilt_value_for_another_host_stays_unsupported() -> None:
+    """A Helm repository that is no Git host may have any password."""
+    data = {"type": "helm", "url": "https://charts.acme.dev", "username": "x", "password": "two words"}
+    allowed(await Desk().decide(make_subject(make_runtime_secret(data))))
+
+
+@pytest.mark.parametrize(
+    "note", ['{{"a": "{0}", "a": "x"}}', '{{"token": "{0}", "token": ""}}', '["{{\\"a\\": \\"{0}\\", \\"a\\": 1}}"]']
+)
+async def test_a_name_that_is_there_twice_hides_no_token(note: str) -> None:
+    """Readers take the first or the last of two values, so both count."""
+    good, other = "ghp_" + "g" * 36, "ghp_" + "w" * 36
+    secret = make_user_secret({"token": good, "note": note.format(other)})
+    entries = extract(secret, classify(secret, Settings().all_rules))
+    assert set(entries) == {"token", "note"}

@@ -52,12 +52,8 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
     that Argo CD reads otherwise: it would hand the token to a host that nobody was asked about.
     """
     destination = entry.destination
-    if (misread := _read_otherwise(destination, hosts)) is not None:
-        return misread
-    if what := tokenless(destination.url):
-        return Unsupported(what)
-    if destination.not_git and (destination.url is None or hosts.find(destination.url.host) is None):
-        return Unsupported(destination.not_git)
+    if (unchecked := unchecked_at(destination, hosts)) is not None:
+        return unchecked
     credential = entry.credential
     is_token = isinstance(credential, TokenCredential)
     shape: Kind | None = GITHUB.kind
@@ -82,6 +78,17 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
     if url is None:
         return Target(found)
     return Target(found, url.path, url.insecure, destination.open_ended and bool(url.path))
+
+
+def unchecked_at(destination: Destination, hosts: Hosts) -> Unsupported | Malformed | None:
+    """Return why no credential can be checked at a destination; None where a token can be."""
+    if (misread := _read_otherwise(destination, hosts)) is not None:
+        return misread
+    if what := tokenless(destination.url):
+        return Unsupported(what)
+    if destination.not_git and (destination.url is None or hosts.find(destination.url.host) is None):
+        return Unsupported(destination.not_git)
+    return None
 
 
 def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:

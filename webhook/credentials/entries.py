@@ -43,9 +43,14 @@ class Unsupported:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A value that somebody else has encrypted; `how` says how we know."""
+    """A value that another program has encrypted; `how` says how we know.
+
+    Attributes:
+        destination: where it goes, if that may not be a Git host.
+    """
 
     how: str
+    destination: Destination | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,12 @@ class Malformed:
     Attributes:
         why: a clause that stands after the entry's name.
         key: the key of `data` that is wrong, where it isn't the entry's own.
+        destination: where it goes, if that may not be a Git host.
     """
 
     why: str
     key: str = ""
+    destination: Destination | None = None
 
 
 Content = Checkable | Unsupported | External | Malformed

@@ -299,14 +299,22 @@ def _runtime_entries(secret: SecretObject, values: Values) -> Iterable[Entry]:
         found = [_token_entry(key, values, destination, auth.get(key), reads_iv=False) for key in tokens]
     else:
         found = [] if wrong else [_app_entry(values, destination)]
-    return [*wrong, *(_as_unsupported(entry, destination) for entry in found)]
+    return [*wrong, *(_with_destination(entry, destination) for entry in found)]
 
 
-def _as_unsupported(entry: Entry, destination: Destination) -> Entry:
-    """The entry, but for a value that Git could not use and that is not meant for Git either."""
-    what = destination.not_git or tokenless(destination.url)
-    is_unusable = isinstance(entry.content, Malformed | External) and entry.content != Malformed("is empty")
-    return Entry(entry.key, Unsupported(what)) if what and is_unusable else entry
+def _with_destination(entry: Entry, destination: Destination) -> Entry:
+    """Return the entry; a value that Git cannot use knows its destination where that may not be a Git host.
+
+    Which hosts are Git hosts is configuration, so the judgement waits for `unchecked_at`.
+    """
+    content = entry.content
+    if not (destination.not_git or tokenless(destination.url)) or content == Malformed("is empty"):
+        return entry
+    return (
+        replace(entry, content=replace(content, destination=destination))
+        if isinstance(content, Malformed | External)
+        else entry
+    )
 
 
 def _without_credential(argocd_type: str | None, keys: tuple[str, ...], values: Values) -> list[Entry]:

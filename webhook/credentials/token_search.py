@@ -93,10 +93,14 @@ def _json_holds_credential(text: str, *, names_only: bool = False) -> bool:
         names_only: look at names, and at strings by their shape alone.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         return _CHUNK.search(text) is not None or '"token"' in text
     return _holds_credential(document, names_only)
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The names and values of a JSON object; a name that is there twice has both of its values."""
 
 
 def document_holds_credential(document: object) -> bool:
@@ -108,15 +112,16 @@ def _holds_credential(document: object, names_only: bool) -> bool:
     pending = [document]
     while pending:
         part = pending.pop()
-        if isinstance(part, dict):
-            if any(is_credential_name(name) and value for name, value in part.items()):
+        if isinstance(part, dict | _Pairs):
+            pairs = part if isinstance(part, _Pairs) else list(part.items())
+            if any(is_credential_name(name) and value for name, value in pairs):
                 return True
-            pending += [*part.keys(), *part.values()]
+            pending += [text for pair in pairs for text in pair]
         elif isinstance(part, list):
             pending += part
         elif isinstance(part, str) and part.lstrip().startswith(("{", "[")):
             try:
-                pending.append(json.loads(part))
+                pending.append(json.loads(part, object_pairs_hook=_Pairs))
             except (ValueError, RecursionError):
                 if _CHUNK.search(part):
                     return True

@@ -32,6 +32,10 @@ class ProviderUnavailable(Exception):
         self.remedy = remedy
 
 
+class NotTheProvider404(ProviderUnavailable):
+    """A web server or a proxy answered 404 itself, and not the provider."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One HTTP response, read to its end.

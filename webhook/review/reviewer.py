@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from webhook.credentials.destination import UnknownHost, resolve
+from webhook.credentials.destination import UnknownHost, resolve, unchecked_at
 from webhook.credentials.entries import Checkable, Entry, External, Malformed, Undecodable, Unsupported
 from webhook.credentials.extract import extract, opener_for, url_of
 from webhook.credentials.masks import DRY_RUN as MASKED
@@ -336,9 +336,11 @@ class Reviewer:
             return Judged(entry, skipped | findings, host_name=host, skips=skips, key=key)
 
         content = entry.content
+        if isinstance(content, Malformed | External) and content.destination is not None:
+            content = unchecked_at(content.destination, self._hosts) or content
         match content:
             case Malformed():
-                return unasked(Outcome.MALFORMED, content.why)
+                return unasked(Outcome.MALFORMED, content.why, key=content.key)
             case Unsupported():
                 return unasked(Outcome.UNSUPPORTED, f"is {content.what}")
             case External():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
-from webhook.providers.base import Api
+from webhook.providers.base import Api, NotTheProvider404
 from webhook.providers.bitbucket_server import links, replies, repositories
 from webhook.providers.bitbucket_server.probes import API, Asking
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
@@ -83,7 +83,10 @@ async def _require_nothing_at_root(api: Api) -> None:
         NoPlace: there is something.
         ProviderUnavailable: nobody knows.
     """
-    reply = await api.send("GET", f"{API}/application-properties", headers={})
+    try:
+        reply = await api.send("GET", f"{API}/application-properties", headers={})
+    except NotTheProvider404:
+        return
     if reply.status != 404:
         raise undeclared_context()
 

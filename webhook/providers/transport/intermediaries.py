@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webhook.providers.base import ProviderUnavailable
+from webhook.providers.base import NotTheProvider404, ProviderUnavailable
 
 LONGEST = 1 << 14
 """Bytes of a page that are looked at. Titles and errors stand at its beginning."""
@@ -190,7 +190,8 @@ def recognise(
     text = body[:LONGEST].decode("utf-8", "replace").lower()
     page = next((page for page in PAGES if page.matches(status, headers, text)), None)
     if page is not None:
-        return ProviderUnavailable(page.clause, remedy=page.remedy)
+        kind = NotTheProvider404 if status == 404 else ProviderUnavailable
+        return kind(page.clause, remedy=page.remedy)
     if not _is_html(headers):
         return None
     if status < 400 and any(word in text for word in _SIGN_IN):
@@ -199,5 +200,5 @@ def recognise(
             clause, remedy="Check apiUrl of the host, and exempt API requests from that sign-in."
         )
     if status == 404 and not raw and text:
-        return ProviderUnavailable("answered 404 with an HTML page, instead of an API response", remedy=_OWN_404)
+        return NotTheProvider404("answered 404 with an HTML page, instead of an API response", remedy=_OWN_404)
     return None
