@@ -287,7 +287,7 @@ _SECRET = re.compile(
 _HINT = re.compile(
     rb"gh[pousr]_|github_pat_|gl[a-z]{2,5}-|at(?:att|ctt|bb)|bbdc-|eyj|-----begin|bearer|basic|authoriz|private-token|://"
 )
-# 40 hexadecimal digits in a row are what GitHub's older tokens and Gitea's are. An expression for them costs ten times
+# 40 hexadecimal digits in a row are what GitHub's older tokens are. An expression for them costs ten times
 # as much as this translation.
 _HEX_DIGITS = bytes(ord("x") if byte in b"0123456789abcdef" else ord(" ") for byte in range(256))
 _HEX_RUN = b"x" * 40

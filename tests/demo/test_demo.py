@@ -24,7 +24,7 @@ EXPECTED = {
     "A fine-grained token without Webhooks: write": ("denied", "also needs Webhooks: write"),
     "A classic token that is not authorized for the organization's SSO": ("denied", "single sign-on"),
     "A token of a service account, for a whole group": ("allowed", "token-type=service-account"),
-    "A project access token as a runtime token": ("denied", "which reaches one project only"),
+    "A project access token as a runtime token": ("denied", "which reaches only one project"),
     "An expired token": ("denied", "has expired"),
     "A token of a self-managed GitLab that cannot reach all required repositories": (
         "denied",

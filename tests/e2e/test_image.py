@@ -34,7 +34,7 @@ def test_the_server_is_the_first_process(installation: Installation) -> None:
 def test_it_compiles_nothing_when_it_starts(installation: Installation) -> None:
     """All that it imports has its bytecode in the image: a read-only file system would keep none."""
     look = (
-        "import sys, pathlib, webhook.app, kubernetes.aio.client\n"
+        "import sys, pathlib, webhook.server.app, kubernetes.aio.client\n"
         "lack = [m.__name__ for m in list(sys.modules.values())"
         " if getattr(m, '__cached__', None) and not pathlib.Path(m.__cached__).exists()]\n"
         "print(lack)"

@@ -54,7 +54,7 @@ def test_a_token_of_a_host_is_explained(providers: Simulation, config: Path) -> 
     text = re.sub(r"[\s│├└─]+", " ", result.stdout)
     assert "denied" in text and "lacks admin:repo_hook" in text
     assert "a runtime token also needs admin:repo_hook" in text
-    assert "GET /user → 200" in text and "whose token it is" in text
+    assert "GET /user → 200" in text and "the account of the token" in text
     assert not shows(result.output, token)
 
 

@@ -289,7 +289,7 @@ def test_the_threat_model_names_each_secret_that_may_be_read() -> None:
     assert {kind for kind, _ in rules} == {"Role"}
     assert {verb for _, rule in rules for verb in rule["verbs"] if "resourceNames" not in rule} == {"create"}
     (told,) = re.findall(
-        r"Of Secrets it may read, .*?nor to list any\.",
+        r"In its own namespace, the server can read.*?cannot list Secrets\.",
         (ours.parent / "docs" / "explanation" / "threat-model.md").read_text(),
         re.DOTALL,
     )

@@ -181,7 +181,7 @@ def test_every_sample_has_a_button(tilt: Tilt) -> None:
     for name, button in samples.items():
         assert button["trigger_mode"] == "manual" and button["auto_init"] is False
         assert f"--namespace {NAMESPACE} --ignore-not-found repo-creds-{name}" in button["cmd"]
-        assert ("should have been refused" in button["cmd"]) == ("refused:" in SAMPLES[name].becomes)
+        assert ("should have been denied" in button["cmd"]) == ("denied:" in SAMPLES[name].becomes)
 
 
 def test_kubectl_goes_to_the_cluster_that_tilt_deploys_to(tilt: Tilt) -> None:

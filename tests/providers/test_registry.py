@@ -49,4 +49,6 @@ def test_nobody_else_lists_the_kinds() -> None:
     """Outside of providers and simulator, nothing names those that only a registry line brings in."""
     places = [*ROOT.glob("webhook/*.py"), *ROOT.glob("webhook/admission/*.py"), *ROOT.glob("manifests/base/*")]
     named = re.compile(r"\bgitea\b", re.IGNORECASE)
-    assert not [place.name for place in places if place.is_file() and named.search(place.read_text())]
+    # The map in webhook/__init__.py names the packages, and a test of its own compares it with them.
+    texts = {place.name: place.read_text() for place in places if place.is_file() and place.name != "__init__.py"}
+    assert not [name for name, text in texts.items() if named.search(text)]

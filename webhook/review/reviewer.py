@@ -100,6 +100,10 @@ _MARGIN = 0.05
 _AT_ONCE = 16
 
 
+# How many malformed entries one write may bring for each token that it may bring.
+_MALFORMED_PER_TOKEN = 8
+
+
 class Reviewer:
     """Judges Secrets by one set of settings."""
 
@@ -308,8 +312,11 @@ class Reviewer:
         if not match.roles - exemptions.skips.keys():
             return None
         most = self._settings.limits.tokens_per_write
-        # Malformed ones cost no request, and still a sentence each: tens of thousands would delay other reviews.
-        tokens = sum(isinstance(entry.content, Checkable | Malformed) for entry in changed.values())
+        tokens = sum(isinstance(entry.content, Checkable) for entry in changed.values())
+        if tokens <= most:
+            # Malformed ones cost no request, and still a sentence each: tens of thousands would delay other reviews.
+            most *= _MALFORMED_PER_TOKEN
+            tokens += sum(isinstance(entry.content, Malformed) for entry in changed.values())
         if tokens <= most:
             return None
         return (

@@ -119,7 +119,7 @@ def test_granular_permissions_are_recognised(name: str) -> None:
 @pytest.mark.parametrize("name", ["api", "Code", "code: ", "x\ny", "Code:Push; rm"])
 def test_other_names_are_none(name: str) -> None:
     """A scope is no granular permission."""
-    with pytest.raises(ValueError, match="no name of a granular permission"):
+    with pytest.raises(ValueError, match="is not the name of a granular permission"):
         VOCABULARY.granular_permission(name)
 
 

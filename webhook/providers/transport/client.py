@@ -39,7 +39,15 @@ import httpcore
 import msgspec
 
 from webhook import __version__
-from webhook.providers.base import Api, DeadlineExceeded, Provider, ProviderUnavailable, RateLimit, Reply
+from webhook.providers.base import (
+    Api,
+    DeadlineExceeded,
+    NotTheProvider404,
+    Provider,
+    ProviderUnavailable,
+    RateLimit,
+    Reply,
+)
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.transport import intermediaries, redirects
 from webhook.providers.transport.addresses import CheckedBackend, Resolve, system_resolve
@@ -223,6 +231,7 @@ class _Failure:
         result: see `OnRequest`.
         retry: whether another attempt can succeed.
         transient, remedy: see `ProviderUnavailable`.
+        error: its class.
     """
 
     clause: str
@@ -230,6 +239,7 @@ class _Failure:
     retry: bool = False
     transient: bool = False
     remedy: str = ""
+    error: type[ProviderUnavailable] = ProviderUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +293,7 @@ class _HostApi:
         if isinstance(outcome, _Failure):
             if outcome.result == "timeout":
                 raise DeadlineExceeded(outcome.clause)
-            raise ProviderUnavailable(outcome.clause, transient=outcome.transient, remedy=outcome.remedy)
+            raise outcome.error(outcome.clause, transient=outcome.transient, remedy=outcome.remedy)
         return outcome
 
     def _raise_while_paused(self) -> None:
@@ -557,7 +567,8 @@ def _decoded(body: bytes, headers: Mapping[str, str]) -> object:
 
 
 def _failure_of(error: ProviderUnavailable) -> _Failure:
-    return _Failure(str(error), transient=error.transient, remedy=error.remedy)
+    kind = NotTheProvider404 if isinstance(error, NotTheProvider404) else ProviderUnavailable
+    return _Failure(str(error), transient=error.transient, remedy=error.remedy, error=kind)
 
 
 def _connection_failure(clause: str) -> _Failure:
