@@ -385,7 +385,7 @@ class TestUnseal:
         command = ["unseal", f"{cluster.namespace}/one", "--keys", str(cluster.keys), "--kubeconfig", kubeconfig]
         code, shown = on_terminal(*command)
         assert (code, token in shown) == (2, False)
-        assert "say --show" in shown
+        assert "set --show" in shown
         assert cluster.events("one") == []
         assert on_terminal(*command, "--show") == (0, f"{token}\r\n")
 

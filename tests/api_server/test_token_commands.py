@@ -89,7 +89,7 @@ class TestSet:
     def test_a_kind_of_host_that_is_none(self, desk: Desk) -> None:
         """Nobody would know where the token belongs."""
         result = desk.set(USERS, "x", "--user", "alice", "--provider", "githup")
-        assert (result.returncode, "there are github, gitlab" in result.stderr) == (2, True)
+        assert (result.returncode, "valid kinds are github, gitlab" in result.stderr) == (2, True)
 
     def test_a_namespace_that_is_none(self, desk: Desk, github: Simulation) -> None:
         """It is named, beside the API server's answer."""

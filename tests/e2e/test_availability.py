@@ -159,7 +159,7 @@ def test_memory_stays_within_its_limit_under_load(
 ) -> None:
     """Secrets as large as they may be, many at once: the most that the kernel ever counted is well below the limit."""
     pods = installation.pod_names()
-    files = {f"file-{number}": "x " * 50_000 for number in range(9)}
+    files = {f"file-{number}": " " * 100_000 for number in range(9)}
     large = V1Secret(
         metadata=V1ObjectMeta(name="git-default-large"),
         string_data={"token": providers.good_token, "padding": json.dumps(files)},
