@@ -302,8 +302,8 @@ def test_the_api_server_starts_anew_and_forgets(cluster: Cluster) -> None:
         cluster.secret(team, "new", cluster.github.weak_token())
         cluster.wait_for("insufficient", team, "new", seconds=60)
         wait_until(lambda: replica.metric("audit_troubled") == 0, 40, message="it to be well again")
-        assert replica.lines("listing anew", what="secrets")
-        assert len(replica.lines("works again", what="secrets")) == 1
+        assert replica.lines("listing again", what="secrets")
+        assert len(replica.lines("recovered", what="secrets")) == 1
         assert replica.readiness()[0] == 200
     assert cluster.github.requests(token) == 1
     assert cluster.reasons(team, "creds") == ["TokenInsufficient"]
@@ -324,14 +324,14 @@ def test_a_right_that_is_missing_is_named_once(cluster: Cluster, resource: str, 
     try:
         with cluster.watched("--interval", "2s") as replica:
             cluster.secret(team, "creds", cluster.github.weak_token())
-            wait_until(lambda: replica.lines("trouble", what=what), 20, message="it to say so")
+            wait_until(lambda: replica.lines("failing", what=what), 20, message="it to say so")
             wait_until(lambda: replica.metric("audit_tokens", outcome="insufficient") == 1, message="it to go on")
             time.sleep(3)
-            (line,) = replica.lines("trouble", what=what)
+            (line,) = replica.lines("failing", what=what)
             assert lacking in line["detail"]
             assert replica.metric("audit_troubled", what=what) == 1
             cluster.give_rights()
-            wait_until(lambda: replica.lines("works again", what=what), 40, message="it to be well again")
+            wait_until(lambda: replica.lines("recovered", what=what), 40, message="it to be well again")
             cluster.wait_for("insufficient", team, "creds")
             wait_until(lambda: cluster.reasons(team, "creds") == ["TokenInsufficient"], message="the Event")
     finally:
@@ -343,7 +343,7 @@ def test_who_may_not_follow_secrets_is_not_ready(cluster: Cluster) -> None:
     cluster.take_right("secrets")
     try:
         with cluster.watched() as replica:
-            wait_until(lambda: replica.lines("trouble", what="secrets"), 20, message="it to say so")
+            wait_until(lambda: replica.lines("failing", what="secrets"), 20, message="it to say so")
             status, text = replica.readiness()
             assert status == 503
             assert "list and watch on secrets" in text

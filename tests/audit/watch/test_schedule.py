@@ -9,7 +9,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.audit.watch.schedule import SOONEST, Schedule, fresh_for, next_look, place, retry, turn
+from webhook.audit.watch.schedule import SOONEST, Schedule, fresh_for, next_check, place, retry, turn
 
 uids = st.uuids().map(str)
 times = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -25,7 +25,7 @@ def test_each_is_looked_at_within_the_interval_and_at_each_end(
 ) -> None:
     """Later than now, not by more than the interval, and never beyond the end of one of its tokens."""
     coming = [now + one for one in left]
-    due = next_look(uid, now, interval, ends=coming, warn_within=warn_within)
+    due = next_check(uid, now, interval, ends=coming, warn_within=warn_within)
     assert now < due <= now + interval
     for end in coming:
         if end > now:
@@ -39,7 +39,7 @@ def test_what_ends_is_looked_at_more_and_more_often_but_not_for_ever(uid: str, n
     """Each look takes half of the time that is left, until a minute is left; the last one is at the very end."""
     end, looks, moment = now + left, 0, now
     while moment < end:
-        following = next_look(uid, moment, timedelta(days=365), ends=[end])
+        following = next_check(uid, moment, timedelta(days=365), ends=[end])
         assert following == end or following - moment >= SOONEST
         moment, looks = following, looks + 1
     assert moment >= end
@@ -83,7 +83,7 @@ def test_an_answer_is_old_before_the_same_secret_is_looked_at_again(
 ) -> None:
     """So that each Secret's turn really asks, where no other has asked about the same token since its last one."""
     now = turn(uid, now, interval)
-    due = next_look(uid, now, interval, ends=[now + left])
+    due = next_check(uid, now, interval, ends=[now + left])
     fresh = timedelta(seconds=fresh_for(now + left, now, interval))
     assert timedelta(0) <= fresh
     assert now + fresh < due + timedelta(milliseconds=1)

@@ -18,8 +18,8 @@ from webhook.audit.watch.state import (
     State,
     entries_of,
     news_of,
+    reported,
     sorted_entries,
-    told,
 )
 from webhook.providers.findings import Outcome
 from webhook.report.model import Attested, Place, Row, Severity
@@ -46,7 +46,7 @@ class Follower:
         self.now += after
         self.entries = entries_of(rows, self.entries, self.now, SOON)
         news = news_of(self.entries, self.now)
-        self.entries = told(self.entries, self.now)
+        self.entries = reported(self.entries, self.now)
         return news.reason if news is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong, said once for as long as it is the same, and that it is over."""
+"""Failure conditions of the process, which are logged when they change."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Callable
 from webhook.logs import Logger
 
 
-class Troubles:
-    """Those of one process, by what they keep from working."""
+class Conditions:
+    """The failure conditions of one process, by the part that does not work."""
 
-    def __init__(self, log: Logger, on_change: Callable[[str, bool], None] = lambda what, troubled: None) -> None:
+    def __init__(self, log: Logger, on_change: Callable[[str, bool], None] = lambda what, failing: None) -> None:
         """
         Args:
-            on_change: told what is troubled, or no longer is.
+            on_change: called with the part, and whether it fails.
         """
         self._log = log
         self._on_change = on_change
         self._now: dict[str, str] = {}
 
     def __getitem__(self, what: str) -> str | None:
-        """What is wrong with it; None where nothing is."""
+        """The problem of a part; None if it works."""
         return self._now.get(what)
 
-    def say(self, what: str, problem: str | None) -> None:
-        """Something is wrong with `what` (one of few words), or nothing is."""
+    def set(self, what: str, problem: str | None) -> None:
+        """Set the problem of `what`, one of a few words; None if it works."""
         before = self._now.get(what)
         if problem == before:
             return
         if problem is None:
             del self._now[what]
-            self._log.info("works again", what=what)
+            self._log.info("recovered", what=what)
         else:
             self._now[what] = problem
-            self._log.warning("trouble", what=what, detail=problem)
+            self._log.warning("failing", what=what, detail=problem)
         self._on_change(what, problem is not None)
 
-    def forget(self, *kept: str) -> None:
-        """What is wrong with all others doesn't concern us any more."""
+    def drop_others(self, *kept: str) -> None:
+        """Drop all conditions except these."""
         for what in self._now.keys() - set(kept):
             del self._now[what]
             self._on_change(what, False)

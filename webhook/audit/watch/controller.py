@@ -1,7 +1,7 @@
-"""The story of the replica that leads: follow the Secrets, look at each when it is time, report and tell what changed.
+"""The controller of the leader, which watches Secrets, checks them on schedule, and reports changes.
 
-What is known survives in the reports, so that whoever takes over goes on from there: it tells nothing twice, and looks
-at what has not changed only when its turn comes.
+The state is in the reports. The next leader continues from there: it repeats no Event, and checks unchanged Secrets
+only when they are due.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from webhook.audit.questions import Questions
 from webhook.audit.rows import Rows, place_of
 from webhook.audit.run import AsAuditor
 from webhook.audit.selecting import Selection
-from webhook.audit.watch.conditions import Troubles
-from webhook.audit.watch.events import MUTED, Telling
+from webhook.audit.watch.conditions import Conditions
+from webhook.audit.watch.events import MUTED, EventWriter
 from webhook.audit.watch.metrics import Snapshot, WatchMetrics
 from webhook.audit.watch.reports import Key, Reports
-from webhook.audit.watch.schedule import Schedule, next_look, place, retry
+from webhook.audit.watch.schedule import Schedule, next_check, place, retry
 from webhook.audit.watch.state import Entry, Known, entries_of, news_of
 from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
@@ -34,24 +34,24 @@ from webhook.review.reviewer import Reviewer
 from webhook.settings.model import Settings
 
 _IN_FLIGHT = 16
-"""Secrets that are read and judged at the same time: each may have a megabyte."""
+"""Secrets that are read and checked at the same time. Each may have a megabyte."""
 _PATIENCE = 120.0
-"""Seconds for one Secret, waiting for its turn at a busy provider included."""
+"""Seconds for one Secret, including the time in the queue of a provider."""
 _BACK_WITHIN = timedelta(seconds=30)
-"""After a provider answers again, so soon the others that it owes an answer are asked about."""
+"""Time over which unverified tokens are checked again after their provider has recovered."""
 _LONGEST_WAIT = 60.0
 _LATE = timedelta(minutes=10)
-"""What is due for longer is overdue."""
+"""A Secret that is due for longer is overdue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """What Secrets are judged by.
+    """The inputs of a check besides the Secret.
 
     Attributes:
-        rules: only what one of these matches; empty for all.
-        selector: for labels of Secrets, as kubectl takes it.
-        digest: of all that a judgement depends on besides the Secret and its provider.
+        rules: the rules of which one must match; empty for all.
+        selector: a label selector for Secrets, in kubectl's syntax.
+        digest: a digest of settings, keys and version, which decide the result together with Secret and provider.
     """
 
     settings: Settings
@@ -64,11 +64,11 @@ class Judging:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often something is done.
+    """The intervals of periodic work.
 
     Attributes:
-        interval: between two looks at a Secret.
-        look_again: for what is missing: a kind of reports, a right.
+        interval: the time between two checks of a Secret.
+        look_again: the time between attempts to find a report API or to repeat failed writes.
     """
 
     interval: timedelta
@@ -80,10 +80,11 @@ class _Followed:
     """A Secret that a rule may match, by its name and labels.
 
     Attributes:
-        known: None before it was looked at, and where its data say that it is none of ours.
-        attempts: how often in a row somebody has not answered.
-        hastened: meanwhile another token had an answer, so that this one was tried again at once.
-        waiting: it is to be looked at again as soon as the present look is over.
+        known: its state; None before the first check, and if its data matches no rule.
+        attempts: the number of consecutive failed checks.
+        hastened: whether it was retried early, because the host had answered for another token.
+        looking: whether a check is in progress.
+        waiting: whether to check it again after the check in progress.
     """
 
     listed: Listed
@@ -94,8 +95,8 @@ class _Followed:
     waiting: bool = False
 
 
-class Watching:
-    """One term as leader, with one set of settings."""
+class Controller:
+    """One term as leader, with one configuration."""
 
     def __init__(
         self,
@@ -106,13 +107,13 @@ class Watching:
         memory: Mapping[str, Known],
         *,
         metrics: WatchMetrics,
-        troubles: Troubles,
+        conditions: Conditions,
         log: Logger,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """
         Args:
-            memory: what an earlier term of this process has known, by uid; for clusters without reports.
+            memory: the states from an earlier term of this process, by uid, for clusters without reports.
         """
         self._secrets = secrets
         self._judging = judging
@@ -120,11 +121,11 @@ class Watching:
         self._reports = reports
         self._memory = memory
         self._metrics = metrics
-        self._troubles = troubles
+        self._conditions = conditions
         self._log = log
         self._clock = clock
         self._namespaces: dict[str, Listed] = {}
-        self._telling = Telling(secrets, troubles, metrics.told)
+        self._events = EventWriter(secrets, conditions, metrics.event_written)
         cluster = _Cluster(KubernetesCluster(secrets.client), self._namespaces)
         ring = judging.ring
         self._reviewer = Reviewer(
@@ -136,13 +137,13 @@ class Watching:
         self._schedule = Schedule()
         self._followed: dict[str, _Followed] = {}
         self.complete = False
-        """Whether all that there is has been listed."""
+        """Whether the first listing is complete."""
         self._tidy = asyncio.Event()
         self._changed = asyncio.Event()
         self._turns = asyncio.Semaphore(_IN_FLIGHT)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         listing = Listing(self._secrets.client, selector=self._judging.selector)
         core = listing.core
         await self._reports.look()
@@ -152,29 +153,29 @@ class Watching:
                 label_selector=self._judging.selector or None, **options
             ),
             _Secrets(self),
-            lambda error: self._say("secrets", error),
-            lambda: self._log.info("listing anew", what="secrets", detail=_EXPIRED),
+            lambda error: self._set_condition("secrets", error),
+            lambda: self._log.info("listing again", what="secrets", detail=_EXPIRED),
         )
         namespaces = Follower(
             listing.namespace_pages,
             core.list_namespace_without_preload_content,
             _Namespaces(self),
-            lambda error: self._say("namespaces", error),
-            lambda: self._log.info("listing anew", what="namespaces", detail=_EXPIRED),
+            lambda error: self._set_condition("namespaces", error),
+            lambda: self._log.info("listing again", what="namespaces", detail=_EXPIRED),
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(namespaces.run())
             tasks.create_task(secrets.run())
             tasks.create_task(self._keep_reports())
-            tasks.create_task(self._look_at_what_is_due(tasks))
+            tasks.create_task(self._check_due(tasks))
 
     @property
     def known(self) -> dict[str, Known]:
-        """All that is known, by uid."""
+        """All states, by uid."""
         return {uid: one.known for uid, one in self._followed.items() if one.known is not None}
 
     def snapshot(self) -> Snapshot:
-        """What is known at the moment."""
+        """Return the current numbers for metrics."""
         overdue = self._schedule.overdue(self._clock() - _LATE)
         return Snapshot(self._entries(), sum(one.known is not None for one in self._followed.values()), overdue)
 
@@ -185,14 +186,14 @@ class Watching:
                 for entry in followed.known.entries:
                     yield entry, muted
 
-    # --- what there is ---
+    # --- watched objects ---
 
     def follows(self, uid: str) -> bool:
-        """Whether it is one of ours, by its name and labels."""
+        """Whether a rule may match the Secret, by its name and labels."""
         return uid in self._followed
 
     def secret_seen(self, listed: Listed) -> None:
-        """A Secret is there, and like this."""
+        """Handle a new or changed Secret."""
         if not self._selection.may_match(listed.secret):
             self.secret_gone(listed, deleted=False)
             return
@@ -206,10 +207,10 @@ class Watching:
             self._plan(followed)
         else:
             followed.attempts = 0
-            self._look_soon(listed.uid)
+            self._check_soon(listed.uid)
 
     def secret_gone(self, listed: Listed, *, deleted: bool) -> None:
-        """A Secret is no longer there, or none of ours any more."""
+        """Handle a Secret that was deleted, or that no rule matches any more."""
         self._followed.pop(listed.uid, None)
         self._schedule.drop(listed.uid)
         if deleted:
@@ -218,15 +219,15 @@ class Watching:
             self._tidy.set()
 
     def secrets_are(self, uids: set[str]) -> None:
-        """These are all that there are; what else was known is gone."""
+        """Handle the end of a listing, which drops all other Secrets."""
         for followed in [one for uid, one in self._followed.items() if uid not in uids]:
             self.secret_gone(followed.listed, deleted=True)
         self.complete = True
         self._tidy.set()
-        self._log.info("following", secrets=len(self._followed), reports=len(self._reports.stored))
+        self._log.info("watching", secrets=len(self._followed), reports=len(self._reports.stored))
 
     def namespace_seen(self, listed: Listed) -> None:
-        """A namespace is there, and says so of its Secrets."""
+        """Handle a new or changed namespace."""
         name = listed.secret.name
         before = self._namespaces.get(name)
         self._namespaces[name] = listed
@@ -236,20 +237,20 @@ class Watching:
         if before.skip != listed.skip or unmuted:
             for uid, followed in self._followed.items():
                 if followed.listed.secret.namespace == name:
-                    self._look_soon(uid)
+                    self._check_soon(uid)
 
     def namespace_gone(self, uid: str) -> None:
-        """A namespace is no longer there."""
+        """Handle a deleted namespace."""
         for name in [name for name, one in self._namespaces.items() if one.uid == uid]:
             del self._namespaces[name]
 
     def namespaces_are(self, uids: set[str]) -> None:
-        """These are all that there are."""
+        """Handle the end of a listing, which drops all other namespaces."""
         for name in [name for name, one in self._namespaces.items() if one.uid not in uids]:
             del self._namespaces[name]
 
     def _remembered(self, listed: Listed) -> Known | None:
-        """What its report says, where that is still about this Secret as it is, and judged as we would."""
+        """Return the state from the report if the Secret and the inputs of the check are unchanged."""
         known = self._before(listed)
         same = known is not None and (known.version, known.judged_by) == (listed.version, self._judging.digest)
         return known if same else None
@@ -261,9 +262,9 @@ class Watching:
         namespace = self._namespaces.get(listed.secret.namespace)
         return MUTED in (listed.notifications, namespace.notifications if namespace is not None else "")
 
-    # --- when ---
+    # --- schedule ---
 
-    def _look_soon(self, uid: str) -> None:
+    def _check_soon(self, uid: str) -> None:
         followed = self._followed[uid]
         if followed.looking:
             followed.waiting = True
@@ -283,12 +284,12 @@ class Watching:
         else:
             followed.attempts, followed.hastened = 0, False
             warn_within = self._judging.settings.expiry.warn_within
-            due = next_look(uid, now, interval, ends=known.ends, warn_within=warn_within)
+            due = next_check(uid, now, interval, ends=known.ends, warn_within=warn_within)
         self._schedule.set(uid, due)
         self._changed.set()
 
     def _hasten_others(self, known: Known) -> None:
-        """A host has answered: ask it about the others to which it owes an answer."""
+        """Check the other unverified tokens of the hosts that answered."""
         answered = {entry.host for entry in known.entries if entry.host} - known.unverified_hosts
         if not answered:
             return
@@ -300,21 +301,21 @@ class Watching:
                 other.hastened = True
                 self._schedule.hasten(uid, now + _BACK_WITHIN * place(uid))
 
-    async def _look_at_what_is_due(self, tasks: asyncio.TaskGroup) -> None:
+    async def _check_due(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._changed.clear()
             while (uid := self._schedule.take(self._clock())) is not None:
                 await self._turns.acquire()
-                tasks.create_task(self._look_in_turn(uid))
+                tasks.create_task(self._check_in_turn(uid))
             due = self._schedule.next
-            # Now and then in any case, because somebody may set the clock.
+            # With an upper limit, because the system clock may be changed.
             wait = min(max(0.0, (due - self._clock()).total_seconds()), _LONGEST_WAIT) if due is not None else None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
 
     async def _keep_reports(self) -> None:
-        """Take away those on what is none of ours, and write those that are missing."""
+        """Delete reports that are no longer needed, and write missing ones."""
         while True:
             self._tidy.clear()
             with contextlib.suppress(TimeoutError):
@@ -325,72 +326,72 @@ class Watching:
                 wanted = {_key(followed.listed) for followed in self._followed.values()}
                 for key in self._reports.stored.keys() - wanted:
                     await self._reports.remove(key)
-            refused: set[str] = set()  # namespaces: one that is being deleted accepts no new objects
+            rejected: set[str] = set()  # namespaces: one that is being deleted accepts no new objects
             for followed in list(self._followed.values()):
                 known = followed.known
-                if known is None or followed.looking or not _may_be_shown(known) or known.namespace in refused:
+                if known is None or followed.looking or not _may_be_shown(known) or known.namespace in rejected:
                     continue
                 if await self._reports.write(known):
                     continue
-                if not self._reports.refused:
+                if not self._reports.rejected:
                     break  # the API server is unavailable, so the next write fails too
-                refused.add(known.namespace)
-            self._tell_what_is_untold()
+                rejected.add(known.namespace)
+            self._retry_events()
 
-    def _tell_what_is_untold(self) -> None:
-        """News of which nobody could be told: as long as that is so, one of them is tried."""
+    def _retry_events(self) -> None:
+        """Schedule Secrets with unwritten Events: one while writing fails, all when it works."""
         now = self._clock()
         for uid, followed in self._followed.items():
             known = followed.known
             if known is None or followed.looking or not _may_be_shown(known) or self._is_muted(followed.listed):
                 continue
             if news_of(known.entries, now) is not None:
-                self._look_soon(uid)
-                if self._troubles["events"] is not None:
+                self._check_soon(uid)
+                if self._conditions["events"] is not None:
                     return
 
-    # --- what is found ---
+    # --- checks ---
 
-    async def _look_in_turn(self, uid: str) -> None:
+    async def _check_in_turn(self, uid: str) -> None:
         try:
             followed = self._followed.get(uid)
             if followed is None:
                 return
             followed.looking = True
             try:
-                await self._look_at(followed)
+                await self._check(followed)
             except ApiError as error:
-                self._metrics.looked("unread")
+                self._metrics.checked("unread")
                 self._unread(followed, error)
-            except Exception as error:  # a bug: one Secret must not keep the others from being looked at
-                self._metrics.looked("failed")
+            except Exception as error:  # a bug: one Secret must not stop the checks of the others
+                self._metrics.checked("failed")
                 place = place_of(followed.listed.secret)
-                self._log.error("a Secret could not be judged", secret=place.secret, exc_info=error)
-                self._again_later(followed)
+                self._log.error("check of a Secret failed", secret=place.secret, exc_info=error)
+                self._retry_later(followed)
             finally:
                 followed.looking = False
                 if followed.waiting and uid in self._followed:
                     followed.waiting = False
-                    self._look_soon(uid)
+                    self._check_soon(uid)
         finally:
             self._turns.release()
 
-    async def _look_at(self, followed: _Followed) -> None:
+    async def _check(self, followed: _Followed) -> None:
         listed = followed.listed
         stored = await self._secrets.read(listed.secret.namespace, listed.secret.name)
-        self._troubles.say("reading", None)
+        self._conditions.set("reading", None)
         if stored is None or stored.uid != listed.uid:
-            return  # whoever follows the Secrets will be told
+            return  # the watch will report the change
         known = await self._judge(followed, stored)
-        self._metrics.looked("judged")
+        self._metrics.checked("judged")
         if self._followed.get(listed.uid) is not followed:
-            return  # it has gone in the meantime
+            return  # it was deleted in the meantime
         followed.known = known
         if known is None:
             await self._reports.remove(_key(listed))
         elif _may_be_shown(known):
             if not self._is_muted(followed.listed):
-                known = await self._telling.tell(known, stored, self._clock())
+                known = await self._events.write(known, stored, self._clock())
                 followed.known = known
             await self._reports.write(known)
         self._plan(followed)
@@ -413,25 +414,25 @@ class Watching:
 
     def _unread(self, followed: _Followed, error: ApiError) -> None:
         lacking = " (this account lacks the verb get on secrets)" if error.status == 403 else ""
-        self._troubles.say("reading", f"Secrets can't be read: {error}{lacking}")
-        self._again_later(followed)
+        self._conditions.set("reading", f"Secrets cannot be read: {error}{lacking}")
+        self._retry_later(followed)
 
-    def _again_later(self, followed: _Followed) -> None:
+    def _retry_later(self, followed: _Followed) -> None:
         followed.attempts += 1
         uid = followed.listed.uid
         self._schedule.set(uid, retry(uid, self._clock(), self._pace.interval, followed.attempts))
         self._changed.set()
 
-    def _say(self, what: str, error: ApiError | None) -> None:
+    def _set_condition(self, what: str, error: ApiError | None) -> None:
         if error is None:
-            self._troubles.say(what, None)
+            self._conditions.set(what, None)
             return
         lacking = f" (this account lacks the verbs list and watch on {what})" if error.status == 403 else ""
-        self._troubles.say(what, f"{what} can't be followed: {error}{lacking}")
+        self._conditions.set(what, f"{what} cannot be watched: {error}{lacking}")
 
 
 class _Cluster(AsAuditor):
-    """The API server as it is asked here: what is followed anyway is known already."""
+    """The API server, with namespaces from the watch."""
 
     def __init__(self, cluster: KubernetesCluster, namespaces: Mapping[str, Listed]) -> None:
         super().__init__(cluster)
@@ -442,7 +443,7 @@ class _Cluster(AsAuditor):
         return known.skip or None if known is not None else await super().skip_annotation(namespace)
 
 
-_EXPIRED = "the API server has forgotten where we were"
+_EXPIRED = "the resource version of the watch has expired"
 
 
 def _key(listed: Listed) -> Key:
@@ -450,15 +451,15 @@ def _key(listed: Listed) -> Key:
 
 
 def _may_be_shown(known: Known) -> bool:
-    """Whether a report or an Event would spread what stands in its name, by somebody's slip."""
+    """Whether the name of the Secret is no token, which a report or an Event would expose."""
     return not name_holds_token(known.name)
 
 
 class _Secrets:
-    """What the API server says of Secrets."""
+    """Handles the watch events of Secrets."""
 
-    def __init__(self, watching: Watching) -> None:
-        self._watching = watching
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
         self._seen: set[str] = set()
         self._listing = False
 
@@ -466,34 +467,34 @@ class _Secrets:
         self._seen, self._listing = set(), True
 
     def seen(self, one: Listed) -> None:
-        self._watching.secret_seen(one)
-        if self._listing and self._watching.follows(one.uid):
+        self._controller.secret_seen(one)
+        if self._listing and self._controller.follows(one.uid):
             self._seen.add(one.uid)
 
     def gone(self, one: Listed) -> None:
-        self._watching.secret_gone(one, deleted=True)
+        self._controller.secret_gone(one, deleted=True)
 
     def complete(self) -> None:
-        self._watching.secrets_are(self._seen)
+        self._controller.secrets_are(self._seen)
         self._seen, self._listing = set(), False
 
 
 class _Namespaces:
-    """What it says of namespaces."""
+    """Handles the watch events of namespaces."""
 
-    def __init__(self, watching: Watching) -> None:
-        self._watching = watching
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
         self._seen: set[str] = set()
 
     def begins(self) -> None:
         self._seen = set()
 
     def seen(self, one: Listed) -> None:
-        self._watching.namespace_seen(one)
+        self._controller.namespace_seen(one)
         self._seen.add(one.uid)
 
     def gone(self, one: Listed) -> None:
-        self._watching.namespace_gone(one.uid)
+        self._controller.namespace_gone(one.uid)
 
     def complete(self) -> None:
-        self._watching.namespaces_are(self._seen)
+        self._controller.namespaces_are(self._seen)

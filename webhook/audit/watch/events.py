@@ -1,4 +1,4 @@
-"""News as Events on the Secret, where nobody has asked to be left alone."""
+"""Events on Secrets about changes, unless notifications are muted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from webhook.audit.watch.conditions import Troubles
-from webhook.audit.watch.state import Known, news_of, told
+from webhook.audit.watch.conditions import Conditions
+from webhook.audit.watch.state import Known, news_of, reported
 from webhook.cluster.objects import ApiError, Conflict
 from webhook.cluster.secrets import Stored, StoredSecrets
 
@@ -18,38 +18,38 @@ MUTED = "muted"
 _WHAT = "events"
 
 
-class Telling:
-    """Writes them."""
+class EventWriter:
+    """Writes Events."""
 
     def __init__(
-        self, secrets: StoredSecrets, troubles: Troubles, on_event: Callable[[str], None] = lambda kind: None
+        self, secrets: StoredSecrets, conditions: Conditions, on_event: Callable[[str], None] = lambda kind: None
     ) -> None:
         """
         Args:
-            on_event: told of each Event that was written, ``Normal`` or ``Warning``.
+            on_event: called with the type of each written Event, ``Normal`` or ``Warning``.
         """
         self._secrets = secrets
-        self._troubles = troubles
+        self._conditions = conditions
         self._on_event = on_event
 
-    async def tell(self, known: Known, stored: Stored, now: datetime) -> Known:
-        """Write what is news, if anything is; what is then known. What couldn't be told is still to be told."""
+    async def write(self, known: Known, stored: Stored, now: datetime) -> Known:
+        """Write an Event if there is news, and return the new state. If writing fails, the news stays pending."""
         news = news_of(known.entries, now)
         if news is not None:
             kind: Literal["Warning", "Normal"] = "Warning" if news.bad else "Normal"
-            # What a restart would tell again has a name of its own, by which it is there once.
+            # A deterministic name prevents a duplicate after a restart.
             name = _name(known) if news.first else ""
             try:
                 await self._secrets.record(stored, news.reason, news.message, now, kind=kind, name=name)
                 self._on_event(kind)
             except Conflict:
-                pass  # it is there
+                pass  # it exists already
             except ApiError as error:
                 lacking = " (this account lacks the verb create on events)" if error.status == 403 else ""
-                self._troubles.say(_WHAT, f"Events can't be written: {error}{lacking}")
+                self._conditions.set(_WHAT, f"Events cannot be written: {error}{lacking}")
                 return known
-            self._troubles.say(_WHAT, None)
-        return replace(known, entries=told(known.entries, now))
+            self._conditions.set(_WHAT, None)
+        return replace(known, entries=reported(known.entries, now))
 
 
 def _name(known: Known) -> str:

@@ -1,4 +1,4 @@
-"""What Prometheus reads of the audit that never ends. Nothing of a Secret or of a person is a label."""
+"""The metrics of the continuous audit. No label names a Secret or a user."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from webhook.audit.watch.state import Entry
 from webhook.metrics import Exported
 
 WITHIN = (1, 7, 14, 30, 90)
-"""Days, for tokens that end within them."""
+"""Days within which tokens expire, as label values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one that leads knows at the moment.
+    """The current numbers of the leader.
 
     Attributes:
-        entries: all, each with whether it is muted.
-        overdue: Secrets that should have been looked at by now.
+        entries: all entries, each with whether it is muted.
+        overdue: the number of Secrets whose check is overdue.
     """
 
     entries: Iterable[tuple[Entry, bool]]
@@ -29,57 +29,57 @@ class Snapshot:
 
 
 class WatchMetrics(Exported):
-    """All metrics of one replica."""
+    """The metrics of one replica."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         super().__init__("audit_build_info")
         self._clock = clock
         self._look: Callable[[], Snapshot | None] = lambda: None
-        self._leader = self._gauge("audit_leader", "1 on the replica that audits.")
-        self._secrets = self._gauge("audit_secrets", "Credential Secrets that are audited.")
-        self._overdue = self._gauge("audit_overdue_secrets", "Those that should have been looked at by now.")
+        self._leader = self._gauge("audit_leader", "1 on the leader.")
+        self._secrets = self._gauge("audit_secrets", "Audited credential Secrets.")
+        self._overdue = self._gauge("audit_overdue_secrets", "Audited Secrets whose check is overdue.")
         self._tokens = self._gauge(
-            "audit_tokens", "Token entries by what is known of them.", "outcome", "role", "provider", "notifications"
+            "audit_tokens", "Token entries by outcome.", "outcome", "role", "provider", "notifications"
         )
         self._expiring = self._gauge(
             "audit_expiring_tokens",
-            "Token entries that end within so many days and haven't ended.",
+            "Valid token entries that expire within this number of days.",
             "days",
             "role",
             "provider",
             "notifications",
         )
-        self._looks = self._counter("audit_looks", "Secrets that were read and judged.", "result")
-        self._writes = self._counter("audit_report_changes", "Reports that were written or deleted.", "operation")
-        self._events = self._counter("audit_events", "Events that were written.", "type")
-        self._troubled = self._gauge("audit_troubled", "1 while something keeps this from working.", "what")
+        self._looks = self._counter("audit_looks", "Checks of Secrets by result.", "result")
+        self._writes = self._counter("audit_report_changes", "Written and deleted reports.", "operation")
+        self._events = self._counter("audit_events", "Written Events.", "type")
+        self._troubled = self._gauge("audit_troubled", "1 while this part of the audit fails.", "what")
 
     def observe(self, look: Callable[[], Snapshot | None]) -> None:
-        """Ask this whenever somebody wants to know; it answers None where another replica leads."""
+        """Set the source of the current numbers, which returns None unless this replica leads."""
         self._look = look
 
     def leads(self, leads: bool) -> None:
-        """We are the one that audits, or are not."""
+        """Set whether this replica leads."""
         self._leader.set(leads)
 
-    def looked(self, result: str) -> None:
-        """A Secret was judged, or couldn't be: ``judged``, ``unread``, ``failed``."""
+    def checked(self, result: str) -> None:
+        """Count a check of a Secret: ``judged``, ``unread`` or ``failed``."""
         self._looks.labels(result).inc()
 
     def report_changed(self, operation: str) -> None:
-        """A report was written or deleted."""
+        """Count a written or deleted report."""
         self._writes.labels(operation).inc()
 
-    def told(self, kind: str) -> None:
-        """An Event was written."""
+    def event_written(self, kind: str) -> None:
+        """Count a written Event."""
         self._events.labels(kind).inc()
 
-    def troubled(self, what: str, troubled: bool) -> None:
-        """Something goes wrong with this, or no longer does."""
-        self._troubled.labels(self._bounded("troubled", what)).set(troubled)
+    def condition_changed(self, what: str, failing: bool) -> None:
+        """Set whether a part of the audit fails."""
+        self._troubled.labels(self._bounded("troubled", what)).set(failing)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """All of it as it is now, and its content type."""
+        """Return the metrics and their content type."""
         snapshot = self._look()
         self._count(snapshot or Snapshot((), 0, 0))
         return super().exposition(accept)

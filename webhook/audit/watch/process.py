@@ -1,4 +1,4 @@
-"""The process of an audit that never ends: its port, its Lease, and what it does when it leads."""
+"""The process of the continuous audit, with its port, its Lease and its files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from webhook import __version__, logs
 from webhook.address import Address
 from webhook.audit.checkpoint import digest
 from webhook.audit.questions import Questions, asking
-from webhook.audit.watch.conditions import Troubles
-from webhook.audit.watch.controller import Judging, Pace, Watching
+from webhook.audit.watch.conditions import Conditions
+from webhook.audit.watch.controller import Controller, Judging, Pace
 from webhook.audit.watch.metrics import Snapshot, WatchMetrics
 from webhook.audit.watch.reports import Reports
 from webhook.audit.watch.schedule import fresh_for
@@ -38,22 +38,22 @@ from webhook.server.serving import in_background
 from webhook.settings.model import Settings, load_settings
 
 _AFTER_A_BUG = 10.0
-"""Seconds until it begins anew."""
+"""Seconds until the next start."""
 _TIMEOUT = 10.0
-"""Seconds for one request about a report or the Lease: no webhook is waited for."""
+"""Seconds for one request about a report or the Lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says.
+    """The options of the command line.
 
     Attributes:
-        keys: the key ring; None for that of the configuration, where it is there.
-        rules: only what one of these matches; empty for all.
-        selector: for labels of Secrets, as kubectl takes it.
-        at_once: questions to one host at the same time.
-        lease: its namespace and name.
-        lease_duration: seconds after which another replica takes over from one that has died.
+        keys: the folder of the key ring; None for that of the configuration, if it exists.
+        rules: the rules of which one must match; empty for all.
+        selector: a label selector for Secrets, in kubectl's syntax.
+        at_once: concurrent checks per host.
+        lease: namespace and name of the Lease.
+        lease_duration: seconds after which another replica takes over from a failed leader.
     """
 
     config: Path | None
@@ -73,10 +73,10 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Audit until told to stop.
+    """Audit until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: something that the options name can't be used.
+        ConfigurationError: a file that the options name cannot be used.
     """
     log = logs.build_logger(
         sys.stdout.buffer, format=options.log_format, level=options.log_level, colors=sys.stdout.isatty()
@@ -125,44 +125,44 @@ def _stopped_by_signals(log: Logger) -> Iterator[None]:
 
 
 class Auditor:
-    """One replica: waits for the Lease, audits while it has it, and begins anew when its files change."""
+    """One replica, which audits while it holds the Lease, and restarts the audit when its files change."""
 
     def __init__(self, options: Options, log: Logger) -> None:
         """
         Raises:
-            ConfigurationError: configuration or key ring can't be used.
+            ConfigurationError: the configuration or the key ring cannot be used.
         """
         self._options = options
         self._log = log
         self.metrics = WatchMetrics()
         self.metrics.observe(self._snapshot)
-        self._troubles = Troubles(log, self.metrics.troubled)
+        self._conditions = Conditions(log, self.metrics.condition_changed)
         files = [options.config] if options.config else []
-        # Each watcher comes first, so that a change between the two looks is seen.
+        # Each watcher starts before the first read, so that it sees every later change.
         configuration = FileWatcher("configuration", lambda: files, self._read_again, metrics=self.metrics, log=log)
         self._settings = self._read_settings()
         keys = FileWatcher("keys", self._folders, self._read_again, metrics=self.metrics, log=log)
         self._ring = self._read_ring(self._settings)
         self.watchers = (configuration, keys)
         self._reread = asyncio.Event()
-        self._asking = contextlib.AsyncExitStack()
-        self._asked_by: tuple[Settings, Questions] | None = None
-        self._watching: Watching | None = None
+        self._connections = contextlib.AsyncExitStack()
+        self._current: tuple[Settings, Questions] | None = None
+        self._controller: Controller | None = None
         self._memory: Mapping[str, Known] = {}
         self._lease: Lease | None = None
 
     @property
     def checks(self) -> dict[str, Check]:
-        """Conditions of readiness."""
-        return {"lease": self._lease_failure, "secrets": lambda: self._troubles["secrets"]}
+        """The readiness checks."""
+        return {"lease": self._lease_failure, "secrets": lambda: self._conditions["secrets"]}
 
     def _lease_failure(self) -> str | None:
-        if (trouble := self._troubles["lease"]) is not None:
-            return trouble
-        return None if self._lease is not None and self._lease.holder is not None else "nobody has the Lease yet"
+        if (problem := self._conditions["lease"]) is not None:
+            return problem
+        return None if self._lease is not None and self._lease.holder is not None else "no replica holds the Lease yet"
 
     async def run(self, secrets_: StoredSecrets) -> None:
-        """Until cancelled; the Lease is let go then."""
+        """Run until cancelled, then release the Lease."""
         objects = ApiObjects(secrets_.client, timeout=_TIMEOUT)
         lease = Lease(
             objects,
@@ -170,32 +170,32 @@ class Auditor:
             f"{socket.gethostname()}-{secrets.token_hex(4)}",
             duration=self._options.lease_duration,
             on_change=self._leads,
-            on_error=self._untaken,
+            on_error=self._lease_changed,
         )
         self._lease = lease
         await lease.run(lambda: self._lead(secrets_, objects))
 
     def announce(self) -> None:
-        """What somebody should know who reads the log from its beginning."""
+        """Log the configuration and the key ring."""
         settings = self._settings
         rules = self._options.rules or tuple(dict.fromkeys(rule.name for rule in settings.all_rules))
         self._log.info("configuration", rules=list(rules), interval=str(self._options.pace.interval))
         for doubt in settings.doubts():
             self._log.warning("doubtful configuration", detail=doubt)
         if self._ring is None:
-            what = "sealed tokens can't be opened, and attestations are not looked at"
+            what = "sealed tokens cannot be opened, and attestations are not verified"
             self._log.info("no key ring", detail=what)
         else:
             self._log.info("key ring", keys=[key.kid for key in self._ring.keys])
 
     async def aclose(self) -> None:
-        """End what is asked."""
-        await self._asking.aclose()
+        """Close the connections to providers."""
+        await self._connections.aclose()
 
-    # --- leading ---
+    # --- leadership ---
 
     async def _lead(self, secrets_: StoredSecrets, objects: ApiObjects) -> None:
-        """Audit; when something was read again, anew."""
+        """Audit, and restart when a file was reloaded or the audit failed."""
         while True:
             self._reread.clear()
             term = asyncio.ensure_future(self._term(secrets_, objects))
@@ -207,7 +207,7 @@ class Auditor:
                 reread.cancel()
                 await asyncio.wait({term, reread})
             if not term.cancelled() and (error := term.exception()) is not None:
-                self._log.error("the audit failed, and begins anew", exc_info=error)
+                self._log.error("audit failed; restarting", exc_info=error)
                 await asyncio.sleep(_AFTER_A_BUG)
 
     async def _term(self, secrets_: StoredSecrets, objects: ApiObjects) -> None:
@@ -215,29 +215,29 @@ class Auditor:
         kids = [key.kid for key in ring.keys] if ring is not None else []
         about = digest((__version__, settings.model_dump_json(), options.rules, kids))[:16]
         judging = Judging(settings, await self._questions(settings), ring, options.rules, options.selector, about)
-        reports = Reports(objects, self._troubles, self._log, self.metrics.report_changed)
-        self._watching = Watching(
+        reports = Reports(objects, self._conditions, self._log, self.metrics.report_changed)
+        self._controller = Controller(
             secrets_,
             judging,
             options.pace,
             reports,
             self._memory,
             metrics=self.metrics,
-            troubles=self._troubles,
+            conditions=self._conditions,
             log=self._log,
         )
         try:
-            await self._watching.run()
+            await self._controller.run()
         finally:
-            kept = {} if self._watching.complete else self._memory
-            self._memory = {**kept, **self._watching.known}
-            self._watching = None
+            kept = {} if self._controller.complete else self._memory
+            self._memory = {**kept, **self._controller.known}
+            self._controller = None
 
     async def _questions(self, settings: Settings) -> Questions:
-        """The same as long as the settings are, so that no leader asks again what it has just asked."""
-        if self._asked_by is None or self._asked_by[0] is not settings:
-            await self._asking.aclose()
-            questions = await self._asking.enter_async_context(
+        """Return the questions of these settings, with the cache of earlier terms."""
+        if self._current is None or self._current[0] is not settings:
+            await self._connections.aclose()
+            questions = await self._connections.enter_async_context(
                 asking(
                     settings,
                     at_once=self._options.at_once,
@@ -246,8 +246,8 @@ class Auditor:
                     lifetime=self._fresh_for,
                 )
             )
-            self._asked_by = (settings, questions)
-        return self._asked_by[1]
+            self._current = (settings, questions)
+        return self._current[1]
 
     def _fresh_for(self, answer: Answer) -> float:
         if is_inconclusive(answer):
@@ -256,20 +256,20 @@ class Auditor:
         return fresh_for(end, datetime.now(UTC), self._options.pace.interval)
 
     def _snapshot(self) -> Snapshot | None:
-        return self._watching.snapshot() if self._watching is not None else None
+        return self._controller.snapshot() if self._controller is not None else None
 
     def _leads(self, leads: bool) -> None:
         self.metrics.leads(leads)
         self._log.info("leading" if leads else "no longer leading")
         if not leads:
-            self._troubles.forget("lease")
+            self._conditions.drop_others("lease")
 
-    def _untaken(self, error: ApiError | None) -> None:
+    def _lease_changed(self, error: ApiError | None) -> None:
         if error is None:
-            self._troubles.say("lease", None)
+            self._conditions.set("lease", None)
             return
         lacking = " (this account lacks a verb on leases)" if error.status == 403 else ""
-        self._troubles.say("lease", f"the Lease {'/'.join(self._options.lease)} can't be used: {error}{lacking}")
+        self._conditions.set("lease", f"the Lease {'/'.join(self._options.lease)} cannot be used: {error}{lacking}")
 
     # --- files ---
 
@@ -293,7 +293,7 @@ class Auditor:
 
     def _read_ring(self, settings: Settings) -> KeyRing | None:
         folder = self._options.keys or settings.encryption.keys_dir
-        # In a cluster the webhook makes it, perhaps after we have started; kubelet's own files are hidden ones.
+        # In a cluster the webhook creates it, perhaps after this process starts. The kubelet's own files are hidden.
         if folder is None or not folder.is_dir() or all(file.name.startswith(".") for file in folder.iterdir()):
             return None
         return load_keyring_by_file_times(folder)

@@ -1,7 +1,7 @@
-"""What is known of a Secret as a PolicyReport or an OpenReports Report, and back.
+"""The conversion of a Secret's state to a PolicyReport or an OpenReports Report, and back.
 
-The two differ in name, and in one field (policyreport v1alpha2 and openreports v1alpha1, their CRDs). A report goes
-with its Secret by its owner reference; it is bounded, and holds nothing of a token.
+Both kinds differ in their names and in one field (CRDs of policyreport v1alpha2 and openreports v1alpha1). By its owner
+reference, a report is deleted with its Secret. It has a bounded size, and holds no part of a token.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from webhook.names import MANAGED_BY, NAME_LABEL, REPORT_JUDGED_BY, REPORT_LEFT_
 OPEN_REPORTS = Resource("apis/openreports.io/v1alpha1", "Report", "reports")
 POLICY_REPORTS = Resource("apis/wgpolicyk8s.io/v1alpha2", "PolicyReport", "policyreports")
 KINDS = (OPEN_REPORTS, POLICY_REPORTS)
-"""The one to be preferred first: OpenReports is what PolicyReports become."""
+"""In order of preference: OpenReports is the successor of PolicyReports."""
 
 SOURCE = "git-token-webhook"
 SELECTOR = f"{MANAGED_BY}={SOURCE}"
 MOST_RESULTS = 100
-"""Of one report: with messages as long as they may be, a tenth of what etcd takes."""
+"""Results in one report. With the longest messages, this is a tenth of etcd's limit."""
 
 _POLICY = "git-token"
 _SEVERITIES: Mapping[Result, str] = {"fail": "high", "warn": "medium", "error": "medium"}
 
 
 def name_of(uid: str) -> str:
-    """Of the report on a Secret. Kyverno's are called by the uid alone."""
+    """Return the name of the report on a Secret. Kyverno's reports are named by the uid alone."""
     return f"{SOURCE}-{uid}"
 
 
 def document(known: Known, resource: Resource) -> Json:
-    """The report, as `ApiObjects.create` takes it."""
+    """Return the report as the object to create."""
     left_out = len(known.entries) - MOST_RESULTS
     annotations = {REPORT_SECRET_VERSION: known.version, REPORT_JUDGED_BY: known.judged_by}
     if left_out > 0:
@@ -60,7 +60,7 @@ def _result(entry: Entry) -> Json:
     properties = {
         "field": entry.field,
         "state": entry.state,
-        "told": entry.told or "",
+        "told": entry.reported or "",
         "outcomes": ", ".join(f"{role}={outcome}" for role, outcome in entry.outcomes),
         "provider": entry.provider,
         "host": entry.host,
@@ -84,7 +84,7 @@ def _result(entry: Entry) -> Json:
 
 
 def known_from(found: Json) -> Known | None:
-    """What a report of ours says; None where it isn't whole, or no such report."""
+    """Return the state in a report; None if it is incomplete, or was written by another program."""
     try:
         metadata = found["metadata"]
         annotations, scope = metadata.get("annotations") or {}, found["scope"]
@@ -98,7 +98,7 @@ def known_from(found: Json) -> Known | None:
             annotations.get(REPORT_JUDGED_BY, ""),
             sorted_entries(_entry(result) for result in found.get("results") or ()),
         )
-    except (KeyError, ValueError, TypeError, AttributeError):  # somebody else has written it
+    except (KeyError, ValueError, TypeError, AttributeError):  # another program wrote it
         return None
 
 

@@ -1,11 +1,11 @@
-"""The reports of a cluster: of the kind that it has, one for each Secret, written only when something has changed."""
+"""The reports in a cluster, one for each Secret, written only on changes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
 
-from webhook.audit.watch.conditions import Troubles
+from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.report_objects import KINDS, SELECTOR, document, known_from, name_of
 from webhook.audit.watch.state import Known
 from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource
@@ -14,44 +14,44 @@ from webhook.logs import Logger
 _READING, _WRITING = "reports", "report-writes"
 _TRIES = 3
 _READ_AGAIN = 3600.0
-"""Seconds after which what others have done to our reports is mended."""
+"""Seconds after which the reports are read again, to repair changes by other programs."""
 
 Key = tuple[str, str]
-"""A namespace, and the uid of a Secret there: whoever may write reports elsewhere says nothing about it."""
+"""Namespace and uid of a Secret. A report in another namespace does not count, because other users may write there."""
 
 
 class Reports:
-    """Reads and writes them. What can't be written is a trouble and no more: Events and metrics go on."""
+    """Reads and writes reports. A failure sets a condition, and does not stop Events and metrics."""
 
     def __init__(
         self,
         objects: ApiObjects,
-        troubles: Troubles,
+        conditions: Conditions,
         log: Logger,
         on_write: Callable[[str], None] = lambda operation: None,
     ) -> None:
         """
         Args:
-            on_write: told what was done: ``write`` or ``delete``.
+            on_write: called with the operation, ``write`` or ``delete``.
         """
         self._objects = objects
-        self._troubles = troubles
+        self._conditions = conditions
         self._log = log
         self._on_write = on_write
         self._kind: Resource | None = None
-        self._said: str | None = None
+        self._logged: str | None = None
         self._stored: dict[Key, Known | None] = {}
         self._read_at = 0.0
-        self.refused = False
+        self.rejected = False
         """The last report that could not be written was denied, so that another namespace may still accept one."""
 
     @property
     def stored(self) -> Mapping[Key, Known | None]:
-        """What the reports say that there are; None of one that says nothing to us."""
+        """The states in the existing reports; None for a report that cannot be read."""
         return self._stored
 
     async def look(self) -> None:
-        """Find out which kind the cluster has, and now and then, whether our reports are still there."""
+        """Find out which report API the cluster serves, and read the reports periodically."""
         kind, now = self._kind, asyncio.get_running_loop().time()
         try:
             kind = await self._served()
@@ -63,43 +63,43 @@ class Reports:
                     await self._leave_others(kind)
                 self._stored, self._read_at = stored, now
         except ApiError as error:
-            self._trouble(_READING, error, kind)
+            self._set_condition(_READING, error, kind)
             return
-        self._troubles.say(_READING, None)
+        self._conditions.set(_READING, None)
         self._kind = kind
-        self._say(kind)
+        self._log_kind(kind)
 
     async def write(self, known: Known) -> bool:
-        """Bring the report on a Secret up to date; whether it is, or there are none."""
+        """Write the report on a Secret if it changed. Return whether it is up to date, or no API is served."""
         key = (known.namespace, known.uid)
         if self._kind is None or self._stored.get(key) == known:
             return True
         try:
             await self._write(self._kind, known)
         except ApiError as error:
-            self.refused = error.status == 403
-            self._trouble(_WRITING, error, self._kind)
+            self.rejected = error.status == 403
+            self._set_condition(_WRITING, error, self._kind)
             return False
         self._stored[key] = known
         self._on_write("write")
-        self._troubles.say(_WRITING, None)
+        self._conditions.set(_WRITING, None)
         return True
 
     async def remove(self, key: Key) -> None:
-        """Take away the report on a Secret that is nothing to report on any more, if there is one."""
+        """Delete the report on a Secret that is no longer audited, if there is one."""
         if self._kind is None or key not in self._stored:
             return
         namespace, uid = key
         try:
             await self._objects.delete(self._kind, namespace, name_of(uid))
         except ApiError as error:
-            self._trouble(_WRITING, error, self._kind)
+            self._set_condition(_WRITING, error, self._kind)
         else:
             self._stored.pop(key, None)
             self._on_write("delete")
 
     def gone(self, key: Key) -> None:
-        """A Secret is deleted, and its report with it, by its owner reference."""
+        """Forget the report on a deleted Secret, which its owner reference deletes."""
         self._stored.pop(key, None)
 
     async def _served(self) -> Resource | None:
@@ -118,7 +118,7 @@ class Reports:
         return stored
 
     async def _leave_others(self, chosen: Resource) -> None:
-        """Take away what was written as another kind, when this one wasn't there yet."""
+        """Delete the reports of the other kind, from before this one was served."""
         for kind in KINDS:
             if kind is chosen or kind.plural not in await self._objects.served(kind.api):
                 continue
@@ -137,30 +137,30 @@ class Reports:
                 return
             except Conflict:
                 continue
-        raise ApiError("somebody else changes it again and again")
+        raise ApiError("another program keeps changing it")
 
-    def _trouble(self, what: str, error: ApiError, kind: Resource | None) -> None:
+    def _set_condition(self, what: str, error: ApiError, kind: Resource | None) -> None:
         name = f"{kind.plural} of {kind.api_version}" if kind is not None else "reports"
         lacking = f" (this account lacks a verb on {name})" if error.status == 403 else ""
         verb = "written" if what == _WRITING else "read"
-        self._troubles.say(what, f"the reports can't be {verb}: {error}{lacking}")
+        self._conditions.set(what, f"the reports cannot be {verb}: {error}{lacking}")
         if error.status == 404:  # the kind is gone, or the namespace
             self._kind = None
 
-    def _say(self, kind: Resource | None) -> None:
-        told = f"{kind.kind} ({kind.api_version})" if kind is not None else "none"
-        if told == self._said:
+    def _log_kind(self, kind: Resource | None) -> None:
+        served = f"{kind.kind} ({kind.api_version})" if kind is not None else "none"
+        if served == self._logged:
             return
-        self._said = told
+        self._logged = served
         if kind is None:
-            what = "the cluster has neither OpenReports nor PolicyReports: there are metrics and Events alone"
+            what = "the cluster serves neither OpenReports nor PolicyReports; only metrics and Events are written"
             self._log.info("no reports", detail=what)
         else:
-            self._log.info("reports", kind=told, found=len(self._stored))
+            self._log.info("reports", kind=served, found=len(self._stored))
 
 
 def _over(found: Json, wanted: Json) -> Json:
-    """The report as it is wanted, with the labels and annotations that others have put on it."""
+    """Return the wanted report with the labels and annotations that other programs have set."""
     before, after = found["metadata"], wanted["metadata"]
     kept = {key: {**(before.get(key) or {}), **after[key]} for key in ("labels", "annotations")}
     return {

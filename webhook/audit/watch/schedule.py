@@ -1,7 +1,7 @@
-"""When each Secret is looked at again: spread over time, sooner as an end comes near or where nobody answered.
+"""The times of the next checks, spread evenly, and sooner before an expiry or after a failure.
 
-Pure, without a clock. Each Secret has a place of its own within the interval, by its uid, so that neither a restart nor
-another leader moves it, and thousands of Secrets are looked at evenly.
+Pure, without a clock. The uid of a Secret determines its offset within the interval, so a restart or another leader
+does not change it, and the checks of thousands of Secrets are spread evenly.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 SOONEST = timedelta(minutes=1)
-"""Between two looks at what ends soon; the last one is at the end itself."""
+"""Shortest time between two checks of a token that expires soon. The last check is at its expiry."""
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 _ROUNDING = 0.001
 _FRESH = 0.9
-"""Of the time until the next look: an answer is not used for that one, but for other Secrets with the same token."""
+"""Share of the time until the next check for which an answer is cached, for other Secrets with the same token."""
 
 
 def place(uid: str) -> float:
-    """Where within any interval a Secret has its turn: 0 at the beginning, 1 at the end."""
+    """Return the offset of a Secret within an interval, from 0 to 1."""
     return int.from_bytes(sha256(uid.encode()).digest()[:8]) / 2**64
 
 
 def turn(uid: str, after: datetime, interval: timedelta) -> datetime:
-    """Its next regular turn: later than `after`, and not by more than the interval."""
+    """Return the next regular check of a Secret, after `after` and within the interval."""
     seconds = interval.total_seconds()
     offset = place(uid) * seconds
-    # Of times as large as these, the last microseconds are a matter of rounding: a turn must not come twice by that.
+    # Floats of this size are rounded to microseconds, which must not repeat a check.
     number = math.floor((after.timestamp() + _ROUNDING - offset) / seconds) + 1
     return min(datetime.fromtimestamp(offset + number * seconds, UTC), after + interval)
 
 
-def next_look(
+def next_check(
     uid: str,
     now: datetime,
     interval: timedelta,
@@ -43,12 +43,12 @@ def next_look(
     ends: Iterable[datetime] = (),
     warn_within: timedelta = timedelta(0),
 ) -> datetime:
-    """When a Secret that was looked at now is looked at again.
+    """Return the time of the next check of a Secret that was checked now.
 
     Args:
-        ends: when its tokens end. Each is looked at when it begins to be expiring, after half of the time that it then
-            has left, and so on, and at its very end.
-        warn_within: how soon a token ends that is expiring.
+        ends: when its tokens expire. A token is checked when it starts to be expiring, then after half of the
+            remaining time, and so on, and at its expiry.
+        warn_within: the remaining lifetime below which a token is expiring.
     """
     moments = [turn(uid, now, interval)]
     for end in ends:
@@ -60,19 +60,19 @@ def next_look(
 
 
 def retry(uid: str, now: datetime, interval: timedelta, attempt: int, pause: float = 0.0) -> datetime:
-    """When somebody is asked again who has not answered.
+    """Return the time of the next attempt after a failure.
 
     Args:
-        attempt: how often in a row there was no answer, from 1.
-        pause: seconds for which hosts want us to wait.
+        attempt: the number of consecutive failures, from 1.
+        pause: seconds until rate limits of hosts end.
     """
     wait = min(FIRST_RETRY * (1 << min(attempt - 1, 16)), LONGEST_RETRY, interval)
-    spread = 0.75 + place(uid) / 4  # so that not all come back in the same second
+    spread = 0.75 + place(uid) / 4  # spread the retries
     return now + max(wait * spread, timedelta(seconds=pause) + place(uid) * FIRST_RETRY)
 
 
 def fresh_for(end: datetime | None, now: datetime, interval: timedelta) -> float:
-    """For how many seconds an answer is used again, about a token that ends then."""
+    """Return the seconds for which to cache an answer about a token that expires at `end`."""
     fresh = interval
     if end is not None and end > now:
         fresh = min(fresh, max((end - now) / 2, SOONEST), end - now)
@@ -80,7 +80,7 @@ def fresh_for(end: datetime | None, now: datetime, interval: timedelta) -> float
 
 
 class Schedule:
-    """Who is next."""
+    """The queue of Secrets, by time."""
 
     def __init__(self) -> None:
         self._due: dict[str, datetime] = {}
@@ -90,28 +90,28 @@ class Schedule:
         return len(self._due)
 
     def set(self, uid: str, due: datetime) -> None:
-        """Look at it then, whatever was planned before."""
+        """Schedule a Secret, and replace its earlier time."""
         self._due[uid] = due
         heapq.heappush(self._heap, (due, uid))
 
     def hasten(self, uid: str, due: datetime) -> None:
-        """Look at it then at the latest, if it is to be looked at at all."""
+        """Schedule a Secret earlier, if it is scheduled."""
         if uid in self._due and due < self._due[uid]:
             self.set(uid, due)
 
     def drop(self, uid: str) -> None:
-        """Look at it no more."""
+        """Remove a Secret."""
         self._due.pop(uid, None)
 
     @property
     def next(self) -> datetime | None:
-        """When the next one is due."""
+        """The time of the next Secret; None if the queue is empty."""
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take(self, now: datetime) -> str | None:
-        """The one that is due for longest; it is then planned no more. None where none is due."""
+        """Remove and return the Secret that is due for longest; None if none is due."""
         due = self.next
         if due is None or due > now:
             return None
@@ -120,5 +120,5 @@ class Schedule:
         return uid
 
     def overdue(self, since: datetime) -> int:
-        """How many were due before that."""
+        """Return the number of Secrets that were due before `since`."""
         return sum(due < since for due in self._due.values())

@@ -1,7 +1,7 @@
-"""What is known of one Secret, as little of it as has to be remembered, and what of it is news.
+"""The state of one Secret, and the changes of it that are news.
 
-The same is written into its report, and read from there by whoever takes over. An outage of a provider is no news at
-first: what was told of a token before it holds, until it has lasted for `PATIENCE`.
+The report holds the same state, and the next leader reads it from there. An unverified token is news only after
+`PATIENCE`, because most outages of providers are short.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from webhook.report.model import Attested, Row, Severity
 from webhook.report.text import shown
 
 PATIENCE = timedelta(hours=1)
-"""For so long a token may be unverified before anybody is told."""
+"""Time after which an unverified token is news."""
 LONGEST_MESSAGE = 1000
-"""Characters. Events may have 1,024 (events.k8s.io/v1, `note`)."""
+"""Characters. The limit of Events is 1,024 (events.k8s.io/v1, `note`)."""
 
 Result = Literal["pass", "fail", "warn", "error", "skip"]
 
 
 class State(StrEnum):
-    """What an entry is, in one word; the worst first."""
+    """The state of an entry, the worst first."""
 
     INVALID = "invalid"
     BLOCKED = "blocked"
     INSUFFICIENT = "insufficient"
     MALFORMED = "malformed"
     CHANGED = "changed"
-    """It can do its job, and was put there behind the webhook's back."""
+    """It is sufficient, but was changed without the webhook."""
     EXPIRING = "expiring"
-    """It can do its job, and ends soon."""
+    """It is sufficient, but expires soon."""
     UNVERIFIED = "unverified"
     UNKNOWN_HOST = "unknown-host"
     UNSUPPORTED = "unsupported"
@@ -44,12 +44,12 @@ class State(StrEnum):
 
     @property
     def bad(self) -> bool:
-        """Whether somebody has to do something."""
+        """Whether a user has to act."""
         return _RANKS[self] <= _RANKS[State.EXPIRING]
 
 
 _RANKS = {state: rank for rank, state in enumerate(State)}
-_BEHIND_THE_BACK = (Attested.CHANGED, Attested.UNTRUSTED)
+_UNATTESTED_CHANGE = (Attested.CHANGED, Attested.UNTRUSTED)
 _NOT_APPLICABLE = (State.SKIPPED, State.UNSUPPORTED, State.UNKNOWN_HOST)
 _RESULTS: Mapping[Severity, Result] = {
     Severity.ERROR: "fail",
@@ -64,19 +64,19 @@ class Entry:
     """One token entry.
 
     Attributes:
-        field: of the Secret, as reports show it: ``data.password``.
+        field: the field of the Secret, as in reports: ``data.password``.
         since: when it was first found in this state.
-        told: the state that people were last told of; None before the first.
-        outcomes: by role.
-        provider: the kind of host; empty where it isn't known.
-        message: whole sentences about what is wrong or to be said; empty where nothing is.
+        reported: the state in the last Event; None before the first one.
+        outcomes: the outcomes by role.
+        provider: the kind of host; empty if unknown.
+        message: problems and warnings as whole sentences; may be empty.
     """
 
     field: str
     state: State
     result: Result
     since: datetime
-    told: State | None
+    reported: State | None
     outcomes: tuple[tuple[str, str], ...]
     rules: str = ""
     provider: str = ""
@@ -90,11 +90,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One Secret.
+    """The state of one Secret.
 
     Attributes:
-        version: its resourceVersion when it was looked at.
-        judged_by: a digest of the settings, the keys and the program that judged it.
+        version: its resourceVersion at the check.
+        judged_by: a digest of the settings, the keys and the program that checked it.
         entries: the worst first.
     """
 
@@ -107,28 +107,28 @@ class Known:
 
     @property
     def summary(self) -> dict[Result, int]:
-        """How many entries have which result."""
+        """The number of entries by result."""
         counted = Counter(entry.result for entry in self.entries)
         return {result: counted[result] for result in ("pass", "fail", "warn", "error", "skip")}
 
     @property
     def unverified_hosts(self) -> frozenset[str]:
-        """Those that had no answer."""
+        """The hosts of unverified tokens."""
         return frozenset(entry.host for entry in self.entries if entry.state is State.UNVERIFIED)
 
     @property
     def ends(self) -> tuple[datetime, ...]:
-        """When its tokens end, of those whose end is news."""
+        """When its tokens expire, except short-lived ones."""
         return tuple(one.expires_at for one in self.entries if one.expires_at is not None and not one.short_lived)
 
 
 def entries_of(
     rows: Iterable[Row], before: Sequence[Entry], now: datetime, warn_within: timedelta
 ) -> tuple[Entry, ...]:
-    """What rows say, going on from what was known before: since when, and what was told of it.
+    """Return the entries for rows, with the history of the entries before.
 
     Args:
-        warn_within: how soon a token ends that is expiring.
+        warn_within: the remaining lifetime below which a token is expiring.
     """
     known = _numbered(before)
     made = [_entry(row, now, warn_within) for row in rows]
@@ -136,7 +136,7 @@ def entries_of(
 
 
 def sorted_entries(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """The worst first."""
+    """Return the entries, the worst first."""
     return tuple(sorted(entries, key=lambda entry: (_RANKS[entry.state], entry.field)))
 
 
@@ -168,14 +168,14 @@ def _entry(row: Row, now: datetime, warn_within: timedelta) -> Entry:
 def _state(row: Row, now: datetime, warn_within: timedelta) -> State:
     if row.outcome is not Outcome.SUFFICIENT:
         return State(row.outcome.value)
-    if row.attested in _BEHIND_THE_BACK:
+    if row.attested in _UNATTESTED_CHANGE:
         return State.CHANGED
     soon = row.expires_at is not None and row.expires_at - now < warn_within
     return State.EXPIRING if soon and not row.short_lived else State.SUFFICIENT
 
 
 def _numbered(entries: Iterable[Entry]) -> dict[tuple[str, int], Entry]:
-    """By field; several that may not be named are all called ``data``."""
+    """Return the entries by field and number, because all hidden fields are named ``data``."""
     seen = Counter[str]()
     numbered: dict[tuple[str, int], Entry] = {}
     for entry in entries:
@@ -187,16 +187,16 @@ def _numbered(entries: Iterable[Entry]) -> dict[tuple[str, int], Entry]:
 def _after(entry: Entry, before: Entry | None) -> Entry:
     if before is None:
         return entry
-    return replace(entry, told=before.told, since=before.since if before.state is entry.state else entry.since)
+    return replace(entry, reported=before.reported, since=before.since if before.state is entry.state else entry.since)
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something to tell people about a Secret.
+    """The content of an Event about a Secret.
 
     Attributes:
-        reason: one word in CamelCase, as Events have it.
-        first: nothing was told of it before, so that it is told once however often somebody finds it anew.
+        reason: the reason of the Event, in CamelCase.
+        first: whether there was no Event before, so that a restart must not repeat this one.
     """
 
     bad: bool
@@ -206,7 +206,7 @@ class News:
 
 
 def news_of(entries: Iterable[Entry], now: datetime) -> News | None:
-    """What people should be told; None where they know it, or it concerns nobody."""
+    """Return the news in these entries; None if there is none."""
     changed = [entry for entry in entries if _is_news(entry, now)]
     if not changed:
         return None
@@ -215,17 +215,17 @@ def news_of(entries: Iterable[Entry], now: datetime) -> News | None:
     if bad:
         sentences = [f"{entry.field}: {entry.message or _named(entry.state)}" for entry in bad]
     else:
-        sentences = [f"{entry.field}: {_WELL_AGAIN}" for entry in changed]
+        sentences = [f"{entry.field}: {_RESOLVED}" for entry in changed]
     reason = f"Token{''.join(word.capitalize() for word in worst.state.split('-'))}" if bad else "TokenWellAgain"
-    return News(bool(bad), reason, clipped(" ".join(sentences)), all(entry.told is None for entry in changed))
+    return News(bool(bad), reason, clipped(" ".join(sentences)), all(entry.reported is None for entry in changed))
 
 
-def told(entries: Iterable[Entry], now: datetime) -> tuple[Entry, ...]:
-    """The entries, once people know."""
-    return tuple(entry if _waits(entry, now) else replace(entry, told=entry.state) for entry in entries)
+def reported(entries: Iterable[Entry], now: datetime) -> tuple[Entry, ...]:
+    """Return the entries after an Event about them was written."""
+    return tuple(entry if _waits(entry, now) else replace(entry, reported=entry.state) for entry in entries)
 
 
-_WELL_AGAIN = "Nothing is wrong with it any more."
+_RESOLVED = "The problem is resolved."
 
 
 def _named(state: State) -> str:
@@ -237,17 +237,17 @@ def _concerns(state: State) -> bool:
 
 
 def _waits(entry: Entry, now: datetime) -> bool:
-    """Whether an outage may be over before anybody has to know."""
-    return entry.state is State.UNVERIFIED and entry.told is not State.UNVERIFIED and now - entry.since < PATIENCE
+    """Whether the entry is unverified, but not for long enough to be news."""
+    return entry.state is State.UNVERIFIED and entry.reported is not State.UNVERIFIED and now - entry.since < PATIENCE
 
 
 def _is_news(entry: Entry, now: datetime) -> bool:
-    if entry.told is entry.state or _waits(entry, now):
+    if entry.reported is entry.state or _waits(entry, now):
         return False
-    return _concerns(entry.state) or (entry.told is not None and _concerns(entry.told))
+    return _concerns(entry.state) or (entry.reported is not None and _concerns(entry.reported))
 
 
 def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """As much of a text as there is room for, in one line, without what a terminal would obey."""
+    """Return the text in one line of limited length, without control characters."""
     plain = shown(text)
     return plain if len(plain) <= longest else f"{plain[: longest - 2]} …"
