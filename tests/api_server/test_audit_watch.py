@@ -207,7 +207,7 @@ def test_what_is_no_credential_any_more_has_no_report(cluster: Cluster) -> None:
         cluster.configure(file, {"builtinRules": False})
         cluster.wait_for("", team, "three")
         cluster.configure(file, {"builtinRules": False, "mode": "nonsense"})
-        wait_until(lambda: replica.lines("reload failed, the old one stays in use"), message="it to refuse")
+        wait_until(lambda: replica.lines("reload failed, the previous version stays in use"), message="it to refuse")
         cluster.configure(file)
         cluster.wait_for("sufficient", team, "three")
     finally:

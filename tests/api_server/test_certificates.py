@@ -221,7 +221,7 @@ def test_a_server_without_the_right_says_so_and_isn_t_ready(here: Lab) -> None:
     wait_until(lambda: "the API server answers 403" in server.log, 30)
     time.sleep(3)
     assert server.readiness() == 503
-    assert "what the API server trusts isn't known yet: the API server answers 403" in server.readiness_text()
+    assert "the webhook configurations have not been read yet: the API server answers 403" in server.readiness_text()
     assert server.log.count("the certificates can't be kept at the moment") == 1
 
 
@@ -234,9 +234,11 @@ def test_a_server_that_nobody_trusts_isn_t_ready(here: Lab) -> None:
     accepted(here.place.kubectl("create", "secret", "tls", here.names.tls_secret, *pair))
     here.register(base64.b64encode((here.folder / "other" / "ca.crt").read_bytes()).decode())
     (server,) = here.serve(1, ready=False)
-    wait_until(lambda: "doesn't trust what is served" in server.log, 30, message="the distrust to be told")
+    wait_until(lambda: "does not trust this server's certificate" in server.log, 30, message="the distrust to be told")
     assert server.readiness() == 503
-    assert "the API server doesn't trust what is served, by the caBundle of mutate." in server.readiness_text()
+    assert (
+        "the API server does not trust this server's certificate by the caBundle of mutate." in server.readiness_text()
+    )
     assert "no CA in it has issued it" in here.check().stdout
     here.register(base64.b64encode((files / "ca.crt").read_bytes()).decode())
     server.wait_until_ready()

@@ -42,7 +42,7 @@ class TestScript:
         """By the server's own checks, and by OpenSSL's strict ones."""
         folder = made(tmp_path)
         serving = tls.load(TlsFiles(folder / "tls.crt", folder / "tls.key"))
-        assert tls.refusal(serving, (folder / "ca.crt").read_bytes(), NAME) is None
+        assert tls.distrust_reason(serving, (folder / "ca.crt").read_bytes(), NAME) is None
         assert verified("-CAfile", folder / "ca.crt", "-verify_hostname", NAME, folder / "tls.crt")
 
     def test_run_again_it_renews(self, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class TestStarting:
             address = f"127.0.0.1:{other.getsockname()[1]}"
             result = run("serve", *certificates, "--listen", address, "--health-listen", "127.0.0.1:0")
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr == f"git-token-webhook: can't listen on {address}: Address already in use\n"
+        assert result.stderr == f"git-token-webhook: cannot listen on {address}: Address already in use\n"
 
     @pytest.mark.parametrize("flag", ["--config", "--kubeconfig", "--client-ca"])
     def test_a_file_that_is_missing(self, certificates: list[str], tmp_path: Path, flag: str) -> None:
@@ -70,7 +70,7 @@ class TestServing:
     async def test_a_typo_in_the_configuration(self, server: ServerProcess, tmp_path: Path) -> None:
         """It is one line with the reason, and no trace of our code."""
         (tmp_path / "config.yaml").write_text("modus: warn")
-        line = await until_logged(server, "reload failed, the old one stays in use")
+        line = await until_logged(server, "reload failed, the previous version stays in use")
         assert "did you mean 'mode'" in str(line["detail"])
         assert "trace" not in line
 
@@ -86,7 +86,7 @@ class TestServing:
     ) -> None:
         """It is told when it comes, and not only when somebody's token can't be checked; a good one ends it."""
         change(tmp_path / "acme.pem")
-        line = await until_logged(server, "reload failed, the old one stays in use", what="authorities")
+        line = await until_logged(server, "reload failed, the previous version stays in use", what="authorities")
         assert str(tmp_path / "acme.pem") in str(line["detail"])
         assert problem in str(line["detail"])
         trustme.CA().cert_pem.write_to_path(tmp_path / "acme.pem")

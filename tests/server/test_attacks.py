@@ -46,7 +46,7 @@ from webhook.providers.base import Api
 from webhook.providers.findings import Answer, Question
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.transport.limits import MAX_REJECTED
-from webhook.server.app import Engine, Lasting
+from webhook.server.app import Engine, EngineState
 from webhook.settings.model import Settings, parse_settings
 from webhook.subject import SecretObject
 
@@ -272,7 +272,7 @@ async def engine_at(
     """What judges, and the GitHub (or what else is given) that it asks."""
     async with https(handler, authority.server_context()) as site:
         settings = parse_settings(json.dumps(settings_for(authority, site, concurrency, **more)))
-        engine = Engine(settings, Lasting(Metrics(), logs.build_logger(io.BytesIO())))
+        engine = Engine(settings, EngineState(Metrics(), logs.build_logger(io.BytesIO())))
         async with engine.client:
             yield engine, site
 

@@ -83,13 +83,13 @@ class TestWatching:
         assert reader.using == []
 
     async def test_a_bad_content(self, reader: Reader) -> None:
-        """The old one stays in use, and the reason is told once."""
+        """The previous version stays in use, and the reason is told once."""
         watcher = reader.watch()
         reader.path.write_text("bad")
         await watcher.poll()
         await watcher.poll()
         assert (reader.using, watcher.failure) == ([], "can't use bad")
-        assert (reader.reloads("failure"), reader.log) == (1, ["reload failed, the old one stays in use"])
+        assert (reader.reloads("failure"), reader.log) == (1, ["reload failed, the previous version stays in use"])
         line = json.loads(reader.written.getvalue())
         assert (line["detail"], line.keys() & {"trace", "error"}) == ("can't use bad", set())
 

@@ -51,8 +51,8 @@ async def test_without_a_ring_the_start_says_what_that_means(tmp_path: Path) -> 
     """Attestations end with the process, and nothing can be sealed."""
     async with running_server(tmp_path, trustme.CA(), {}) as server:
         (line,) = lines(server, "no key ring")
-    assert "attestations are good for this process alone" in line["detail"]
-    assert "nothing is sealed" in line["detail"]
+    assert "attestations are valid in this process only" in line["detail"]
+    assert "tokens are not sealed" in line["detail"]
     assert "Set encryption.keysDir" in line["detail"]
 
 

@@ -238,7 +238,7 @@ class TestHealth:
         async with asyncio.timeout(5):
             while (await place.health("/readyz"))[0] == 200:  # noqa: ASYNC110 - a look counts for two seconds
                 await asyncio.sleep(0.1)
-        assert "[-]tls failed: our own port can't be reached" in (await place.health("/readyz"))[1]
+        assert "[-]tls failed: this server's TLS port cannot be reached" in (await place.health("/readyz"))[1]
         with contextlib.closing(socket.socket()) as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
 
@@ -248,7 +248,7 @@ class TestHealth:
             leaf = load(place.options.tls).leaf
             assert await TlsProbe(lambda: listener, lambda: leaf).failure() is None
             other = TlsProbe(lambda: listener, lambda: b"another")
-            assert await other.failure() == "our own port serves another certificate"
+            assert await other.failure() == "this server's TLS port serves another certificate"
 
     async def test_ready_where_clients_must_show_certificates(self, place: Place) -> None:
         """Our own look needs none, and isn't counted as a failed connection."""
@@ -311,7 +311,7 @@ class TestServing:
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as other:
             place.options = replace(place.options, listen=Address("127.0.0.1", other.getsockname()[1]))
             server = Server(place.hello, place.options, metrics=place.metrics, log=logs.build_logger(place.written))
-            with pytest.raises(ConfigurationError, match=r"can't listen on 127\.0\.0\.1:\d+: Address already in use"):
+            with pytest.raises(ConfigurationError, match=r"cannot listen on 127\.0\.0\.1:\d+: Address already in use"):
                 await server.run(handle_signals=False)
 
     async def test_files_that_can_not_be_used(self, place: Place) -> None:
@@ -625,7 +625,7 @@ class TestStopping:
         await place.start()
         place.server.stop()
         status, text = await place.health("/readyz")
-        assert (status, "[-]shutdown failed: this server is about to stop" in text) == (503, True)
+        assert (status, "[-]shutdown failed: this server is shutting down" in text) == (503, True)
         assert (await place.health("/livez"))[0] == 200
         assert await place.get() == "hello"
 

@@ -112,7 +112,7 @@ class TestClientCertificates:
     @pytest.mark.parametrize("content", [b"", b"hello", LEAF.key])
     def test_a_client_ca_that_is_none(self, files: TlsFiles, content: bytes) -> None:
         """Else nobody could connect, or everybody."""
-        with pytest.raises(ConfigurationError, match=r"client-ca\.crt holds no certificate"):
+        with pytest.raises(ConfigurationError, match=r"client-ca\.crt contains no PEM certificate"):
             load(with_client_ca(files, content))
 
 
@@ -127,13 +127,13 @@ class TestBadFiles:
         [
             (LEAF.certificate, issue_ca().key, r"tls\.key is not the key of .*tls\.crt"),
             (LEAF.certificate, encrypted(LEAF.key), r"tls\.key is encrypted"),
-            (LEAF.certificate, b"", r"can't be used"),
-            (LEAF.certificate, LEAF.key[: len(LEAF.key) // 2], r"can't be used"),
-            (LEAF.certificate, LEAF.certificate, r"can't be used"),
-            (b"", LEAF.key, r"tls\.crt holds no certificate"),
-            (LEAF.certificate[: len(LEAF.certificate) // 2], LEAF.key, r"tls\.crt holds no certificate"),
-            (b"hello", b"hello", r"tls\.crt holds no certificate"),
-            (LEAF.key, LEAF.key, r"tls\.crt holds no certificate"),
+            (LEAF.certificate, b"", r"cannot be used"),
+            (LEAF.certificate, LEAF.key[: len(LEAF.key) // 2], r"cannot be used"),
+            (LEAF.certificate, LEAF.certificate, r"cannot be used"),
+            (b"", LEAF.key, r"tls\.crt contains no PEM certificate"),
+            (LEAF.certificate[: len(LEAF.certificate) // 2], LEAF.key, r"tls\.crt contains no PEM certificate"),
+            (b"hello", b"hello", r"tls\.crt contains no PEM certificate"),
+            (LEAF.key, LEAF.key, r"tls\.crt contains no PEM certificate"),
         ],
     )
     def test_what_can_not_be_used(self, files: TlsFiles, certificate: bytes, key: bytes, reason: str) -> None:
@@ -149,17 +149,17 @@ class TestBadFiles:
         """It is named."""
         files = with_client_ca(files, CA.certificate)
         (files.key.parent / name).unlink()
-        with pytest.raises(ConfigurationError, match=rf"{name} can't be read: No such file"):
+        with pytest.raises(ConfigurationError, match=rf"{name} cannot be read: No such file"):
             load(files)
 
     def test_an_expired_certificate(self, files: TlsFiles) -> None:
         """Every call would fail, so the one in use is the better one."""
-        with pytest.raises(ConfigurationError, match="has expired at"):
+        with pytest.raises(ConfigurationError, match="the certificate expired at"):
             load(files, now=NOW + timedelta(days=366))
 
     def test_a_certificate_of_tomorrow(self, files: TlsFiles) -> None:
         """Likewise."""
-        with pytest.raises(ConfigurationError, match="isn't valid before"):
+        with pytest.raises(ConfigurationError, match="is not valid before"):
             load(files, now=NOW - timedelta(hours=2))
 
 
@@ -167,4 +167,4 @@ def test_a_certificate_that_ends_while_it_is_served(files: TlsFiles) -> None:
     """What was good when it was loaded may not be any more."""
     serving = load(files)
     assert serving.invalid_reason() is None
-    assert "has expired" in (serving.invalid_reason(NOW + timedelta(days=366)) or "")
+    assert "the certificate expired" in (serving.invalid_reason(NOW + timedelta(days=366)) or "")

@@ -48,7 +48,7 @@ class Here:
 
     async def failure(self) -> str | None:
         """Why it isn't ready, after a look."""
-        await self.trust.look()
+        await self.trust.check()
         return self.trust.failure()
 
     @property
@@ -74,7 +74,7 @@ async def here(tmp_path: Path) -> Here:
 class TestTrust:
     async def test_nobody_knows_yet(self, here: Here) -> None:
         """Before the first look."""
-        assert here.trust.failure() == "what the API server trusts isn't known yet"
+        assert here.trust.failure() == "the webhook configurations have not been read yet"
 
     async def test_trusted(self, here: Here) -> None:
         """Also with a bundle of several."""
@@ -88,9 +88,9 @@ class TestTrust:
         here.publish(issue_ca() if other else None)
         failure = await here.failure()
         assert failure is not None
-        assert failure.startswith("the API server doesn't trust what is served, by the caBundle of one: ")
+        assert failure.startswith("the API server does not trust this server's certificate by the caBundle of one: ")
         await here.failure()
-        assert here.log.count("doesn't trust") == 1
+        assert here.log.count("does not trust") == 1
 
     async def test_a_name_that_isn_t_covered(self, here: Here, tmp_path: Path) -> None:
         """What the API server calls must be among the names."""
@@ -116,7 +116,7 @@ class TestTrust:
     async def test_an_api_server_that_can_t_be_read(self, here: Here) -> None:
         """Takes out nobody who was ready, and lets in nobody who wasn't."""
         here.objects.refusing = {resource.plural: 500 for resource in CONFIGURATIONS}
-        assert await here.failure() == "what the API server trusts isn't known yet: the API server answers 500"
+        assert await here.failure() == "the webhook configurations have not been read yet: the API server answers 500"
         here.objects.refusing = {}
         here.publish(here.ca)
         assert await here.failure() is None
@@ -152,7 +152,9 @@ class TestWaiting:
 
     async def test_files_that_don_t_come(self, tmp_path: Path) -> None:
         """After so long it says which, and what to look at."""
-        with pytest.raises(ConfigurationError, match=r"tls\.crt isn't there after 0\.1 s; is there a Secret"):
+        with pytest.raises(
+            ConfigurationError, match=r"tls\.crt does not exist after 0\.1 s\. Check that the mounted Secret"
+        ):
             await wait_for_files([tmp_path / "tls.crt"], 0.1, _log())
 
     async def test_nobody_waits_who_wasn_t_told_to(self, tmp_path: Path) -> None:

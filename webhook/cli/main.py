@@ -157,7 +157,7 @@ def serve(
     """Run the webhook server: POST /mutate and POST /validate over TLS."""
     from webhook.certs.names import Installation
     from webhook.cli.certs import lifetimes
-    from webhook.server.app import Keeping, Options, run
+    from webhook.server.app import CertificateOptions, Options, run
     from webhook.settings.model import parse_duration
 
     try:
@@ -168,10 +168,10 @@ def serve(
         raise ConfigurationError(f"{flags}: {error}") from None
     if client_name and client_ca is None:
         raise ConfigurationError("--client-name needs --client-ca, the CA of the client certificates")
-    keeping = None
+    certificates = None
     if keep_certificates:
         lives = lifetimes(ca_lifetime, leaf_lifetime, settle)
-        keeping = Keeping(Installation.parse(installation), lives, lease.total_seconds())
+        certificates = CertificateOptions(Installation.parse(installation), lives, lease.total_seconds())
     options = Options(
         tls_cert=tls_cert,
         tls_key=tls_key,
@@ -179,7 +179,7 @@ def serve(
         client_ca=client_ca,
         client_names=tuple(client_name or ()),
         wait_for_files=patience.total_seconds(),
-        keeping=keeping,
+        certificates=certificates,
         listen=_address("--listen", listen),
         health_listen=_address("--health-listen", health_listen),
         kubeconfig=kubeconfig,

@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows all others, and how they are wired into a running server."""
+"""The composition root: wires all parts into a running server."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ from webhook.settings.model import Settings, load_settings
 from webhook.subject import Subject
 
 _TIMEOUT = 5.0
-"""Seconds for one request about certificates: none of them waits for a webhook."""
+"""Seconds for one request about certificates. None of them waits for a webhook."""
 
 
-_AFTER_A_MISTAKE = 10.0
-"""Seconds until work in the background begins anew."""
+_RESTART_DELAY = 10.0
+"""Seconds until background work restarts after an error."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
-    """How our own certificates are kept.
+class CertificateOptions:
+    """Options of the certificates that this server issues and renews.
 
     Attributes:
-        lease_duration: seconds after which another replica takes over from one that has died.
+        lease_duration: seconds after which another replica takes over from one that died.
     """
 
     installation: Installation
@@ -70,12 +70,12 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says; durations in seconds.
+    """The command line options; durations in seconds.
 
     Attributes:
-        client_names: whose certificates `client_ca` may have signed; anybody's, where there is none.
-        wait_for_files: how long certificate, key and key ring may be on their way.
-        keeping: None where somebody else keeps the certificates.
+        client_names: allowed names in client certificates from `client_ca`; all names if empty.
+        wait_for_files: how long to wait for certificate, key and key ring.
+        certificates: None if this server does not manage its certificates.
     """
 
     tls_cert: Path
@@ -84,7 +84,7 @@ class Options:
     client_ca: Path | None
     client_names: tuple[str, ...]
     wait_for_files: float
-    keeping: Keeping | None
+    certificates: CertificateOptions | None
     listen: Address
     health_listen: Address
     kubeconfig: Path | None
@@ -95,10 +95,10 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Serve until told to stop.
+    """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: something that the options name can't be used.
+        ConfigurationError: a file or address in the options cannot be used.
     """
     log = logs.build_logger(
         sys.stdout.buffer, format=options.log_format, level=options.log_level, colors=sys.stdout.isatty()
@@ -111,27 +111,27 @@ def run(options: Options) -> None:
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-    except ImportError:  # not on every platform
+    except ImportError:  # not available on every platform
         return None
     return uvloop.new_event_loop
 
 
-class Keys:
-    """The key ring of the moment; read again when its files change, or when the configuration names others."""
+class KeyRingHolder:
+    """Holds the current key ring; reloads it when its files or the configuration change."""
 
     def __init__(self, settings: Settings) -> None:
         """
         Raises:
-            ConfigurationError: the configured folder holds none that can be used.
+            ConfigurationError: the configured folder has no key ring that can be used.
         """
         self.ring = ephemeral_keyring()
         self.read(settings)
 
     def read(self, settings: Settings) -> None:
-        """Use the keys that `settings` name.
+        """Load the key ring that `settings` name.
 
         Raises:
-            ConfigurationError: they can't be used; those before stay in use.
+            ConfigurationError: it cannot be used; the previous one stays in use.
         """
         folder, activation = settings.encryption.keys_dir, settings.encryption.key_activation
         if folder is not None:
@@ -142,32 +142,32 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
-    """What an engine works with and leaves to the one after it.
+class EngineState:
+    """State that outlives an engine when the configuration is reloaded.
 
     Attributes:
-        throttle: what hosts have told us about asking less. A change of the configuration is no reason to forget it.
-        digest_key: for digests of credentials, by which `throttle` knows them.
+        throttle: the rate limits that hosts reported, which a reload must not reset.
+        digest_key: key for the digests that identify credentials in `throttle`.
     """
 
     metrics: Metrics
     log: Logger
     cluster: ApiServer | None = None
-    keys: Keys = field(default_factory=lambda: Keys(Settings()))
+    keys: KeyRingHolder = field(default_factory=lambda: KeyRingHolder(Settings()))
     throttle: HostThrottle = field(default_factory=HostThrottle)
     digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
 class Engine:
-    """What judges by the settings in force; replaced as a whole when they change."""
+    """Reviews Secrets with the current settings; replaced as a whole when they change."""
 
-    def __init__(self, settings: Settings, lasting: Lasting) -> None:
-        metrics, limits = lasting.metrics, settings.limits
+    def __init__(self, settings: Settings, state: EngineState) -> None:
+        metrics, limits = state.metrics, settings.limits
         self.settings = settings
         self.client = ProviderClient(
             Limits(limits.provider_timeout.total_seconds(), limits.concurrency),
             on_request=lambda kind, result, seconds: metrics.asked_provider(kind, result, seconds),
-            throttle=lasting.throttle,
+            throttle=state.throttle,
         )
         self.inspector = Inspector(
             PROVIDERS,
@@ -175,15 +175,15 @@ class Engine:
             cache_ttl=limits.cache_ttl.total_seconds(),
             cache_entries=limits.cache_entries,
             decision_timeout=limits.decision_timeout.total_seconds(),
-            digest_key=lasting.digest_key,
-            on_error=lambda bug: _report_bug(lasting.log, bug),
+            digest_key=state.digest_key,
+            on_error=lambda bug: _report_bug(state.log, bug),
         )
-        self._reviewer = Reviewer(settings, self.inspector, lasting.cluster, ring=lambda: lasting.keys.ring)
+        self._reviewer = Reviewer(settings, self.inspector, state.cluster, ring=lambda: state.keys.ring)
         self.metrics = metrics
 
     async def review(self, subject: Subject, stage: Stage, deadline: float, record: dict[str, object]) -> Decision:
-        """Judge a write, and count what came of it."""
-        current_tenant.set(subject.secret.namespace)  # of this review's own task
+        """Review a write and count the result."""
+        current_tenant.set(subject.secret.namespace)  # context of this review's task
         reviewed = await self._reviewer.review(subject, stage, deadline)
         record |= reviewed.describe()
         for verdict in reviewed.verdicts.values():
@@ -196,12 +196,12 @@ class Engine:
         return reviewed.decision
 
     def late(self, subject: Subject, stage: Stage) -> Decision:
-        """The decision where none stood in time."""
+        """Return the decision for a review that ran out of time."""
         return self._reviewer.late(subject, stage)
 
 
 def _source(judged: Judged) -> CacheResult:
-    """Where an answer came from."""
+    """Return where the result of a check came from."""
     if judged.attested:
         return "attested"
     return "hit" if judged.cached else "coalesced" if judged.coalesced else "miss"
@@ -220,15 +220,15 @@ async def _serve(options: Options, log: Logger) -> None:
         nonlocal engine
         settings = load_settings(options.config)
         keys.read(settings)
-        old, engine = engine, Engine(settings, lasting)
+        old, engine = engine, Engine(settings, state)
         _announce(settings, keys.ring, log)
-        # Reviews under way end with the engine that they began with.
+        # Reviews in progress finish with the engine that they started with.
         patience = old.settings.limits.decision_timeout.total_seconds() + 1
         task = asyncio.ensure_future(_retire(old, engine, patience))
         retired.add(task)
         task.add_done_callback(retired.discard)
 
-    # The watcher comes first, so that a change between the two looks is seen.
+    # Create the watcher before the file is read, so that a change in between is noticed.
     configuration = FileWatcher(
         "configuration", lambda: [options.config] if options.config else [], reload, metrics=metrics, log=log
     )
@@ -236,23 +236,25 @@ async def _serve(options: Options, log: Logger) -> None:
     tls_files = TlsFiles(options.tls_cert, options.tls_key, options.client_ca)
     keys_dir = settings.encryption.keys_dir
     await wait_for_files([*tls_files.paths, *([keys_dir] if keys_dir else [])], options.wait_for_files, log)
-    keys = Keys(settings)
+    keys = KeyRingHolder(settings)
     async with contextlib.AsyncExitStack() as stack:
         cluster: KubernetesCluster | None = await KubernetesCluster.connect(options.kubeconfig)
         if cluster is not None:
             await stack.enter_async_context(cluster)
         objects = ApiObjects(cluster.client, timeout=_TIMEOUT) if cluster is not None else None
-        keeping = options.keeping
+        certificates = options.certificates
         trust: Trust | None = None
-        if keeping is not None:
+        if certificates is not None:
             if objects is None:
-                raise ConfigurationError("--keep-certificates needs an API server: a pod's own, or --kubeconfig")
-            trust = Trust(objects, keeping.installation, lambda: server.tls, metrics=metrics, log=log)
-        lasting = Lasting(metrics, log, cluster, keys)
-        engine = Engine(settings, lasting)
+                raise ConfigurationError(
+                    "--keep-certificates needs an API server: run in a pod, or name one with --kubeconfig"
+                )
+            trust = Trust(objects, certificates.installation, lambda: server.tls, metrics=metrics, log=log)
+        state = EngineState(metrics, log, cluster, keys)
+        engine = Engine(settings, state)
         await engine.client.__aenter__()
         stack.push_async_callback(lambda: _close(engine))
-        # Whoever sends requests reads these files again by itself; somebody must tell what is wrong with them.
+        # The HTTP client reloads these files itself; this watcher reports errors in them.
         authorities = FileWatcher(
             "authorities",
             lambda: [provider.ca_file for provider in engine.settings.providers if provider.ca_file is not None],
@@ -279,7 +281,7 @@ async def _serve(options: Options, log: Logger) -> None:
         def announce() -> None:
             log.info("starting", version=__version__)
             if cluster is None:
-                what = "only the configuration's skip flags work; annotations and the ConfigMap are not looked at"
+                what = "annotations and the platform's ConfigMap are ignored; only the configuration's skip flags work"
                 log.info("no API server", detail=what)
             _announce(settings, keys.ring, log)
 
@@ -304,45 +306,47 @@ async def _serve(options: Options, log: Logger) -> None:
             ),
             metrics=metrics,
             log=log,
-            # A wrong configuration ends the start; a wrong change of it leaves the one before in force.
+            # An invalid configuration fails the start; after an invalid change the previous one stays in use.
             checks={"configuration": lambda: None, **({"trust": trust.failure} if trust is not None else {})},
             watchers=[configuration, authorities, keys_watcher],
             on_start=announce,
         )
-        # Neither a collection nor the end of the process looks through all that the libraries have made: the latter
-        # took a third of a second, and up to two on a busy machine.
+        # Exclude the objects of imported libraries from garbage collection: with them, the exit of the process took a
+        # third of a second, and up to two on a busy machine.
         gc.freeze()
-        if keeping is not None and objects is not None and trust is not None:
-            kept = partial(_kept, objects, keeping, metrics, log)
-            await stack.enter_async_context(in_background(_again_and_again("trust", trust.run, log)))
-            await stack.enter_async_context(in_background(_again_and_again("certificates", kept, log)))
+        if certificates is not None and objects is not None and trust is not None:
+            kept = partial(_keep_certificates, objects, certificates, metrics, log)
+            await stack.enter_async_context(in_background(_restarting("trust", trust.run, log)))
+            await stack.enter_async_context(in_background(_restarting("certificates", kept, log)))
         await server.run()
         for task in retired:
             task.cancel()
 
 
-async def _again_and_again(what: str, work: Callable[[], Awaitable[None]], log: Logger) -> None:
-    """Work that has no end: a mistake of ours in it is told, and it begins anew."""
+async def _restarting(what: str, work: Callable[[], Awaitable[None]], log: Logger) -> None:
+    """Run background work that never ends; log an unexpected error and restart it."""
     while True:
         try:
             await work()
         except Exception as error:
             log.error("background work failed", what=what, **logs.describe(error))
-        await asyncio.sleep(_AFTER_A_MISTAKE)
+        await asyncio.sleep(_RESTART_DELAY)
 
 
-async def _kept(objects: ApiObjects, keeping: Keeping, metrics: Metrics, log: Logger) -> None:
-    """Keep our certificates while we hold the Lease; it is let go when this is cancelled."""
-    installation = keeping.installation
-    keeper = Keeper(Certificates(objects, installation, keeping.lifetimes), metrics=metrics, log=log)
-    # The name of a pod; the rest tells it from the one before where a container is started again.
+async def _keep_certificates(
+    objects: ApiObjects, certificates: CertificateOptions, metrics: Metrics, log: Logger
+) -> None:
+    """Manage the certificates while we hold the Lease; release it on cancellation."""
+    installation = certificates.installation
+    keeper = Keeper(Certificates(objects, installation, certificates.lifetimes), metrics=metrics, log=log)
+    # The pod's name, and a random part because a restarted container has the same name.
     identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     lease = Lease(
         objects,
         installation.namespace,
         installation.lease,
         identity,
-        duration=keeping.lease_duration,
+        duration=certificates.lease_duration,
         on_change=keeper.holds,
         on_error=keeper.lease_failed,
     )
@@ -365,7 +369,7 @@ async def _close(engine: Engine) -> None:
 def _check_authorities(settings: Settings) -> None:
     """
     Raises:
-        ConfigurationError: a host's caFile can't be used.
+        ConfigurationError: a host's caFile cannot be used.
     """
     for provider in settings.providers:
         if provider.ca_file is not None:
@@ -379,14 +383,14 @@ def _announce_keys(ring: KeyRing, log: Logger) -> None:
     if ring.lasting:
         log.info("key ring", keys=[key.kid for key in ring.keys], active=ring.active(datetime.now(UTC)).kid)
     else:
-        what = "attestations are good for this process alone, other replicas ask the provider again; nothing is sealed"
-        log.info("no key ring", detail=f"{what}. Set encryption.keysDir to have one")
+        what = "attestations are valid in this process only, other replicas check tokens again; tokens are not sealed"
+        log.info("no key ring", detail=f"{what}. Set encryption.keysDir to use a key ring")
     for doubt in ring.doubts:
         log.warning("doubtful key ring", detail=doubt)
 
 
 def _announce(settings: Settings, ring: KeyRing, log: Logger) -> None:
-    """What somebody should know who reads the log from its beginning."""
+    """Log the configuration and its warnings."""
     log.info("configuration", mode=settings.mode, rules=list(dict.fromkeys(rule.name for rule in settings.all_rules)))
     for doubt in settings.doubts():
         log.warning("doubtful configuration", detail=doubt)

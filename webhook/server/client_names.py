@@ -1,4 +1,4 @@
-"""Whose client certificates are good enough: a CA may have signed those of many, and only the API server may ask."""
+"""Allow only clients whose certificate has a given name, because a CA can sign certificates of many clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOG_AGAIN = 60.0  # seconds
 
 
 def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
-    """The common names, DNS names and URIs of a client certificate, as `ssl.SSLSocket.getpeercert` has it."""
+    """Return the common names, DNS names and URIs of a certificate from `ssl.SSLSocket.getpeercert`."""
     if not certificate:
         return []
     subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
@@ -26,20 +26,20 @@ def names_of(certificate: Mapping[str, Any] | None) -> list[str]:
 
 
 def only_clients(names: Sequence[str], handler: Handler, *, metrics: Metrics, log: Logger) -> Handler:
-    """`handler`, for those whose certificate has one of these names; everybody else is answered 403."""
+    """Wrap `handler` so that a client certificate without one of these names gets 403."""
     wanted = frozenset(names)
-    last_said = -_LOG_AGAIN
+    last_logged = -_LOG_AGAIN
 
     async def check(request: web.BaseRequest) -> web.StreamResponse:
-        nonlocal last_said
+        nonlocal last_logged
         shown = names_of(request.get_extra_info("peercert"))
         if not wanted.isdisjoint(shown):
             return await handler(request)
         metrics.bad_review("client-name")
         now = asyncio.get_running_loop().time()
-        if now - last_said >= _LOG_AGAIN:
-            last_said = now
-            log.warning("client refused", names=shown, wanted=sorted(wanted))
-        return web.Response(status=403, text="this client certificate has none of the names that may ask here\n")
+        if now - last_logged >= _LOG_AGAIN:
+            last_logged = now
+            log.warning("client denied", names=shown, wanted=sorted(wanted))
+        return web.Response(status=403, text="this client certificate has none of the allowed names\n")
 
     return check

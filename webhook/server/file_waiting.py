@@ -1,4 +1,7 @@
-"""Wait for files that are about to be mounted: kubelet shows a Secret a moment after an init container has made it."""
+"""Wait for files that are about to be mounted.
+
+The kubelet updates a mounted Secret a moment after an init container created it.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +12,31 @@ from pathlib import Path
 from webhook.errors import ConfigurationError
 from webhook.logs import Logger
 
-_LOOK = 0.5  # seconds
+_POLL_INTERVAL = 0.5  # seconds
 
 
 async def wait_for_files(paths: Iterable[Path], seconds: float, log: Logger) -> None:
-    """Return as soon as all of them are there, and folders hold something.
+    """Return as soon as all files exist and folders are not empty.
 
     Args:
-        seconds: how long that may take; with 0 whoever reads them finds out.
+        seconds: the timeout; 0 does not wait and raises nothing.
 
     Raises:
-        ConfigurationError: something is still missing after so many seconds.
+        ConfigurationError: a file is missing after the timeout.
     """
     loop = asyncio.get_running_loop()
-    end, said = loop.time() + seconds, False
+    end, logged = loop.time() + seconds, False
     wanted = tuple(paths)
     while seconds and (missing := [str(path) for path in wanted if not await asyncio.to_thread(_is_there, path)]):
         if loop.time() >= end:
-            what = "isn't" if len(missing) == 1 else "aren't"
+            what = "does not" if len(missing) == 1 else "do not"
             raise ConfigurationError(
-                f"{' and '.join(missing)} {what} there after {seconds:g} s; is there a Secret that is mounted there?"
+                f"{' and '.join(missing)} {what} exist after {seconds:g} s. Check that the mounted Secret exists."
             )
-        if not said:
+        if not logged:
             log.info("waiting for files", missing=missing, seconds=seconds)
-            said = True
-        await asyncio.sleep(_LOOK)
+            logged = True
+        await asyncio.sleep(_POLL_INTERVAL)
 
 
 def _is_there(path: Path) -> bool:
@@ -42,4 +45,4 @@ def _is_there(path: Path) -> bool:
             return any(not file.name.startswith(".") for file in path.iterdir())
         return path.exists()
     except OSError:
-        return True  # whoever reads it says better what is wrong
+        return True  # reading it will raise a better error

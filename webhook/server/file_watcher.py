@@ -1,8 +1,8 @@
-"""Notice that files have changed, by their content, and read them again.
+"""Reload files when their content changes.
 
-Polling for content rather than waiting for events: kubelet swaps a whole directory behind the symbolic link
-``..data``, of which the watched path itself sees no event, and network file systems send none at all. The files
-are few and small.
+It polls the content instead of waiting for events: the kubelet swaps a whole directory behind the symbolic link
+``..data``, which causes no event on the watched path, and network file systems send no events at all. The files are few
+and small.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from webhook.logs import Logger, describe
 from webhook.metrics import Exported
 
 INTERVAL = 1.0
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 RETRY = 10.0
-"""Seconds until what failed is tried again although it hasn't changed: a certificate may become valid by waiting."""
-_MOST_CHANGES = 5
-"""How often in a row files may change while they are read; after that the next look goes on."""
+"""Seconds until a failed reload is retried without a change: a certificate can become valid later."""
+_MAX_CHANGES = 5
+"""How many times in a row a poll reloads files that change while they are read."""
 
 
 class FileWatcher:
-    """Calls `reload` whenever the content of some files is another one than before.
+    """Calls `reload` when the content of files changes.
 
-    A bad new content is reported, once, and whatever was in use stays in use: `reload` must change nothing before it
-    knows that it will succeed.
+    An invalid change is logged once, and the previous content stays in use: `reload` must change nothing before it is
+    sure to succeed.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class FileWatcher:
         """
         Args:
             what: one word for log and metric, such as ``certificate``.
-            paths: files, and directories whose files count; they need not exist, and may be others after a reload.
-                What they hold now counts as read, so make the watcher first and read them then.
-            reload: raises `ConfigurationError` where the files can't be used.
-            interval: seconds between two looks.
-            retry: seconds until what failed is tried again unchanged.
+            paths: files and directories of files. They need not exist, and can differ after a reload. Their current
+                content counts as loaded, so create the watcher before you read them.
+            reload: raises `ConfigurationError` if the files cannot be used.
+            interval: seconds between two polls.
+            retry: seconds until a failed reload is retried without a change.
         """
         self.what = what
         self._paths = paths
@@ -65,19 +65,19 @@ class FileWatcher:
 
     @property
     def failure(self) -> str | None:
-        """Why the files as they are now are not in use; None where they are."""
+        """Why the last reload failed; None if the files are in use."""
         return self._failure
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Poll until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
             await self.poll()
 
     async def poll(self) -> None:
-        """Look once, and reload if there is something new, or if it is time to try a failed one again."""
+        """Poll once; reload after a change, or when a failed reload is due for a retry."""
         loop = asyncio.get_running_loop()
-        for _ in range(_MOST_CHANGES):
+        for _ in range(_MAX_CHANGES):
             now = await asyncio.to_thread(digest, tuple(self._paths()))
             if now == self._seen and (self._failure is None or loop.time() < self._next_try):
                 return
@@ -87,7 +87,7 @@ class FileWatcher:
             self._next_try = loop.time() + self._retry
             if not changed:
                 return
-            # What was read may be newer than what was looked at, or half old and half new: so look once more.
+            # The files may have changed between the digest and the reload, so check once more.
 
     def _try(self, changed: bool) -> None:
         try:
@@ -98,8 +98,9 @@ class FileWatcher:
             if changed or reason != self._failure:
                 self._failure = reason
                 self._metrics.reloaded(self.what, "failure")
-                told = {"detail": reason} if ours else describe(error)  # where in the code helps only against a bug
-                self._log.error("reload failed, the old one stays in use", what=self.what, **told)
+                # The place in the code only matters for a bug.
+                details = {"detail": reason} if ours else describe(error)
+                self._log.error("reload failed, the previous version stays in use", what=self.what, **details)
         else:
             self._failure = None
             self._metrics.reloaded(self.what, "success")
@@ -107,7 +108,7 @@ class FileWatcher:
 
 
 def digest(paths: Iterable[Path]) -> bytes:
-    """A digest of all that the files hold, and the files of the directories: never of their times or numbers."""
+    """Return a digest of the content of all files, directories included; times and inodes do not count."""
     hashed = hashlib.sha256()
 
     def add(part: bytes) -> None:
@@ -118,15 +119,15 @@ def digest(paths: Iterable[Path]) -> bytes:
         for file in _files(path):
             add(file.name.encode(errors="surrogateescape"))
             try:
-                # What is no file may have no end: a pipe, or a link to a device.
+                # Reading something that is not a regular file, such as a pipe or a device, may never end.
                 add(b"+" + file.read_bytes() if stat.S_ISREG(file.stat().st_mode) else b"no file")
-            except OSError as error:  # absence is a state like any other, and so is "not permitted"
+            except OSError as error:  # "not found" and "permission denied" are states, too
                 add(b"-" + str(error.errno).encode())
     return hashed.digest()
 
 
 def _files(path: Path) -> list[Path]:
-    """`path` itself, or its visible files where it is a directory: kubelet keeps the real ones in hidden ones."""
+    """Return `path`, or its visible files for a directory: the kubelet keeps the real files in hidden folders."""
     try:
         if path.is_dir():
             return sorted(file for file in path.iterdir() if not file.name.startswith(".") and not file.is_dir())

@@ -1,4 +1,4 @@
-"""What kubelet and Prometheus ask, on a plain port of its own: /livez, /readyz and /metrics."""
+"""The plain HTTP port for the kubelet and Prometheus: /livez, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from webhook.metrics import Exported
 from webhook.server.listener import Listener
 
 Check = Callable[[], str | None]
-"""One condition of readiness: why it isn't met, or None."""
+"""A readiness check: returns why it fails, or None."""
 
 MAX_CONNECTIONS = 256
-"""Of the plain port."""
-_PROBE_LIFETIME = 2.0  # seconds for which a look at our own port counts
+"""Connections on the plain port."""
+_PROBE_LIFETIME = 2.0  # seconds that the result of a probe is cached
 _PROBE_TIMEOUT = 2.0
 
 
 def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exported) -> web.Application:
-    """The application of the plain port.
+    """Return the application of the plain port.
 
-    /livez says that the process answers at all. /readyz says that it can decide: every check holds and its own TLS port
-    answers with the right certificate, where it has one; the text names each, as Kubernetes' own servers do.
+    /livez reports that the process responds. /readyz reports that it can review: every check passes, and with `probe`
+    the TLS port serves the right certificate. The text lists each check, as Kubernetes' own servers do.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -55,10 +55,10 @@ def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exp
 
 @contextlib.asynccontextmanager
 async def served(app: web.Application, address: Address) -> AsyncIterator[Address]:
-    """Serve it on a plain port of its own; where that is.
+    """Serve an application on a plain port, and yield its address.
 
     Raises:
-        ConfigurationError: the address can't be listened on.
+        ConfigurationError: cannot listen on the address.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -76,13 +76,13 @@ async def served(app: web.Application, address: Address) -> AsyncIterator[Addres
 
 
 class TlsProbe:
-    """Shakes hands with our own TLS port, as the API server would, and looks at what is served."""
+    """Connects to this server's TLS port, as the API server would, and compares the certificate."""
 
     def __init__(self, listener: Callable[[], Listener | None], leaf: Callable[[], bytes]) -> None:
         """
         Args:
-            listener: the TLS listener; None while there is none.
-            leaf: the certificate that is to be served, DER.
+            listener: returns the TLS listener; None before it exists.
+            leaf: returns the certificate that should be served, DER.
         """
         self._listener = listener
         self._leaf = leaf
@@ -90,7 +90,7 @@ class TlsProbe:
         self._last: tuple[float, bytes, str | None] | None = None
 
     async def failure(self) -> str | None:
-        """Why the port doesn't serve as it should; None where it does. The answer is used again for two seconds."""
+        """Return why the TLS port does not serve correctly, or None. The result is cached for two seconds."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
             leaf = self._leaf()
@@ -103,15 +103,15 @@ class TlsProbe:
     async def _try(self, leaf: bytes) -> str | None:
         listener = self._listener()
         if listener is None:
-            return "nothing listens yet"
+            return "the TLS port is not open yet"
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT):
                 served = await _served_leaf(listener)
         except TimeoutError:
-            return f"our own port didn't answer within {_PROBE_TIMEOUT:g} s"
+            return f"this server's TLS port did not respond within {_PROBE_TIMEOUT:g} s"
         except OSError as error:
-            return f"our own port can't be reached ({type(error).__name__})"
-        return None if served == leaf else "our own port serves another certificate"
+            return f"this server's TLS port cannot be reached ({type(error).__name__})"
+        return None if served == leaf else "this server's TLS port serves another certificate"
 
 
 async def _served_leaf(listener: Listener) -> bytes | None:
@@ -122,14 +122,14 @@ async def _served_leaf(listener: Listener) -> bytes | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.setblocking(False)
-        connection.bind((host, 0))  # known before the server sees it
+        connection.bind((host, 0))  # so the address is known before the server accepts
         name = connection.getsockname()
         listener.expect_probe((name[0], name[1]))
         await asyncio.get_running_loop().sock_connect(connection, (host, listener.address.port))
         _, writer = await asyncio.open_connection(sock=connection, ssl=context, server_hostname="")
         served = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.close()
-        # With client certificates demanded, the server refuses us only now (TLS 1.3), which is as it should be.
+        # If client certificates are required, the server rejects us only now (TLS 1.3), as expected.
         with contextlib.suppress(OSError):
             await writer.wait_closed()
     return bytes(served) if served else None

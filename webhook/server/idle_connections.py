@@ -1,65 +1,65 @@
-"""Connections on which nobody waits for an answer: those that can be closed when others need their room."""
+"""The idle connections of a listener, which can be closed when the connection limit is reached."""
 
 from __future__ import annotations
 
 import asyncio
 
-_FORGET_FROM = 64  # entries, below which nobody looks for those whose connection is gone
+_DROP_FROM = 64  # entries; closed connections are removed above this number
 
 
 class IdleConnections:
-    """Knows who can best be missed: first who has never asked anything, then who has asked nothing for longest.
+    """Chooses the connection to evict: first one that never sent a request, then the one idle for longest.
 
-    Nobody tells when a connection ends, so that those that have ended are looked for now and then.
+    There is no callback for a closed connection, so closed ones are removed from time to time.
     """
 
     def __init__(self) -> None:
-        # By protocol, longest idle first.
-        self._silent: dict[object, asyncio.WriteTransport] = {}
-        self._asked: dict[object, asyncio.WriteTransport] = {}
+        # By protocol, longest idle first. The first mapping has connections without any request yet.
+        self._unused: dict[object, asyncio.WriteTransport] = {}
+        self._used: dict[object, asyncio.WriteTransport] = {}
         self._busy: set[object] = set()
-        self._forget_at = _FORGET_FROM
+        self._drop_at = _DROP_FROM
 
     def __len__(self) -> int:
-        return len(self._silent) + len(self._asked)
+        return len(self._unused) + len(self._used)
 
     def add_new(self, protocol: object, transport: asyncio.WriteTransport) -> None:
-        """A connection has come. Its first request may have been quicker than this news."""
-        if protocol not in self._asked and protocol not in self._busy:
-            self._forget_ended()
-            self._silent[protocol] = transport
+        """Add a new connection, unless its first request was faster than this call."""
+        if protocol not in self._used and protocol not in self._busy:
+            self._drop_closed()
+            self._unused[protocol] = transport
 
-    def add(self, protocol: object, transport: asyncio.WriteTransport) -> None:
-        """Something was asked on this connection, or has begun to be, and nobody waits for an answer."""
+    def mark_idle(self, protocol: object, transport: asyncio.WriteTransport) -> None:
+        """A request has started or was answered on this connection, and none is being processed."""
         self.remove(protocol)
-        self._forget_ended()
-        self._asked[protocol] = transport
+        self._drop_closed()
+        self._used[protocol] = transport
 
     def remove(self, protocol: object) -> None:
-        """The connection has ended."""
+        """Remove a closed connection."""
         self._busy.discard(protocol)
-        self._silent.pop(protocol, None)
-        self._asked.pop(protocol, None)
+        self._unused.pop(protocol, None)
+        self._used.pop(protocol, None)
 
-    def make_busy(self, protocol: object) -> None:
-        """Somebody waits for an answer, until `add` or `remove`."""
+    def mark_busy(self, protocol: object) -> None:
+        """A request is being processed on this connection, until `mark_idle` or `remove`."""
         self.remove(protocol)
         self._busy.add(protocol)
 
-    def take(self) -> asyncio.WriteTransport | None:
-        """The one that can best be missed, which counts as closed from now on."""
-        for connections in (self._silent, self._asked):
+    def evict(self) -> asyncio.WriteTransport | None:
+        """Remove and return the connection to close; None if none is idle."""
+        for connections in (self._unused, self._used):
             while connections:
                 transport = connections.pop(next(iter(connections)))
                 if not transport.is_closing():
                     return transport
         return None
 
-    def _forget_ended(self) -> None:
-        if len(self) < self._forget_at:
+    def _drop_closed(self) -> None:
+        if len(self) < self._drop_at:
             return
-        for connections in (self._silent, self._asked):
-            ended = [protocol for protocol, transport in connections.items() if transport.is_closing()]
-            for protocol in ended:
+        for connections in (self._unused, self._used):
+            closed = [protocol for protocol, transport in connections.items() if transport.is_closing()]
+            for protocol in closed:
                 del connections[protocol]
-        self._forget_at = max(_FORGET_FROM, 2 * len(self))
+        self._drop_at = max(_DROP_FROM, 2 * len(self))

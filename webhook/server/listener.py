@@ -1,8 +1,7 @@
-"""One listening socket, from start to end: accept, shake hands, hand over to aiohttp.
+"""A listening socket: accept connections, do the TLS handshake, and hand them over to aiohttp.
 
-A connection gets the TLS context that is in use at the moment it is accepted. That is why there is no `aiohttp` site
-here, which keeps the context that it was made with: a change of certificate or client CA would have to close one
-listener and open another, and lose what comes in between.
+A connection gets the TLS context that is current when it is accepted. An `aiohttp` site would keep its first context,
+so a new certificate or client CA would need a new listener, and connections in between would be lost.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from webhook.server.idle_connections import IdleConnections
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds; the API server waits as long (KUBERNETES.md §5)."""
 _BACKLOG = 1024
-_ACCEPTED_AT_ONCE = 64  # so that a flood of connections leaves the loop time for requests
-# No descriptors or memory left: what is waiting stays in the queue, and asking again at once would only burn CPU.
+_MAX_ACCEPTS = 64  # at once, so that a flood of connections leaves time for requests
+# No descriptors or memory left: connections stay in the queue, and an immediate retry would only use CPU.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _EXHAUSTED_PAUSE = 1.0
 
-# What OpenSSL calls the failures of a handshake that mean something to an operator.
+# OpenSSL's names of handshake failures that matter to an operator, and ours.
 _REASONS = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no-client-certificate",
     "CERTIFICATE_VERIFY_FAILED": "client-not-trusted",
@@ -45,7 +44,7 @@ TOO_MANY = "too-many-connections"
 
 
 class Listener:
-    """Accepts connections for an aiohttp server, over TLS where it is given contexts."""
+    """Accepts connections for an aiohttp server, over TLS if `context` is given."""
 
     def __init__(
         self,
@@ -58,12 +57,12 @@ class Listener:
     ) -> None:
         """
         Args:
-            context: what the next connection is served with.
-            max_connections: beyond it, whoever has asked nothing for longest makes room for the next.
-            on_failure: told in one word why a connection didn't come about.
+            context: returns the TLS context for the next connection.
+            max_connections: beyond it, a new connection evicts the one that is idle for longest.
+            on_failure: called with the reason, in one word, when a connection fails.
 
         Raises:
-            ConfigurationError: the address can't be listened on.
+            ConfigurationError: cannot listen on the address.
         """
         self._server = server
         self._context = context
@@ -78,22 +77,22 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """How many there are, those that are still shaking hands included."""
-        # A handshake is over a moment before its task is.
+        """The number of connections, including those in the TLS handshake."""
+        # A handshake ends a moment before its task.
         shaking = sum(protocol.transport is None for protocol in self._handshakes.values())
         return len(self._server.connections) + shaking
 
     @property
-    def shaking_hands(self) -> bool:
-        """Whether there are connections on which a request may follow at once."""
+    def in_handshake(self) -> bool:
+        """Whether any connection is in the TLS handshake, so that a request may follow."""
         return bool(self._handshakes)
 
     def start(self) -> None:
-        """Accept connections from now on."""
+        """Start accepting connections."""
         asyncio.get_running_loop().add_reader(self._socket, self._accept)
 
     def stop(self) -> None:
-        """Accept no more; what is in the queue already is still taken."""
+        """Stop accepting connections. Those in the queue are still accepted."""
         if self._socket.fileno() < 0:
             return
         with contextlib.suppress(OSError):
@@ -102,28 +101,28 @@ class Listener:
         self._socket.close()
 
     def abort(self) -> None:
-        """End what is still shaking hands."""
+        """Cancel all handshakes."""
         for task in self._handshakes:
             task.cancel()
 
-    def has_stirred(self, protocol: object, transport: asyncio.WriteTransport | None) -> None:
-        """A request has begun to come on this connection, or was answered: it is the last one that is idle."""
+    def mark_idle(self, protocol: object, transport: asyncio.WriteTransport | None) -> None:
+        """A request has started on this connection, or was answered: it can be evicted after all other idle ones."""
         if transport is None or transport.is_closing():
             self._idle.remove(protocol)
         else:
-            self._idle.add(protocol, transport)
+            self._idle.mark_idle(protocol, transport)
 
-    def was_asked(self, protocol: object) -> None:
-        """A whole request has come on this connection, which can't be missed until it is answered."""
-        self._idle.make_busy(protocol)
+    def mark_active(self, protocol: object) -> None:
+        """A whole request has arrived on this connection: do not evict it until it is answered."""
+        self._idle.mark_busy(protocol)
 
     def expect_probe(self, name: tuple[str, int]) -> None:
-        """Don't report failures of the connection from this address: it is our own, to see whether we answer."""
+        """Do not report failures of the connection from this address: it is our own readiness probe."""
         self._probes.append(name)
 
     def _accept(self) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(_ACCEPTED_AT_ONCE):
+        for _ in range(_MAX_ACCEPTS):
             try:
                 connection, peer = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -146,19 +145,19 @@ class Listener:
             self.start()
 
     async def _connect(self, protocol: web.RequestHandler, connection: socket.socket, peer: tuple[str, int]) -> None:
-        """Shake hands on an accepted connection; from then on it is aiohttp's."""
+        """Do the handshake of an accepted connection and hand it over to aiohttp."""
         loop = asyncio.get_running_loop()
         if not self._make_room():
             connection.close()
             return
-        try:  # what uvloop returns is not `protocol` but one of its own
+        try:  # uvloop returns its own protocol instead of `protocol`
             if self._context is None:
                 await loop.connect_accepted_socket(lambda: protocol, connection)
             else:
                 await loop.connect_accepted_socket(
                     lambda: protocol, connection, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
                 )
-        except OSError as error:  # of which SSLError and TimeoutError are
+        except OSError as error:  # includes SSLError and TimeoutError
             if peer not in self._probes:
                 self._on_failure(_reason(error))
             return
@@ -166,11 +165,11 @@ class Listener:
             self._idle.add_new(protocol, protocol.transport)
 
     def _make_room(self) -> bool:
-        """Whether there is room for one more connection, if need be by closing an idle one."""
-        if self.connections <= self._max_connections:  # of which this one is one already
+        """Return whether another connection is allowed, closing an idle one if necessary."""
+        if self.connections <= self._max_connections:  # includes this one
             return True
         self._on_failure(TOO_MANY)
-        if (transport := self._idle.take()) is None:
+        if (transport := self._idle.evict()) is None:
             return False
         transport.abort()
         return True
@@ -189,10 +188,10 @@ def _listening_socket(address: Address) -> socket.socket:
             (str(name[0]), address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=dual_stack
         )
     except (OSError, UnicodeError) as error:
-        # Not `strerror`: `create_server` puts the address into it once more.
+        # Not `strerror`, because `create_server` adds the address to it.
         number = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
-        reason = os.strerror(number) if number else "there is no such host"
-        raise ConfigurationError(f"can't listen on {address}: {reason}") from None
+        reason = os.strerror(number) if number else "the host name cannot be resolved"
+        raise ConfigurationError(f"cannot listen on {address}: {reason}") from None
     listening.setblocking(False)
     return listening
 
@@ -200,5 +199,5 @@ def _listening_socket(address: Address) -> socket.socket:
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return _REASONS.get(error.reason or "", "other")
-    # asyncio aborts a handshake that takes too long; everything else is a peer that went away.
+    # asyncio aborts a handshake that takes too long; other errors mean that the peer closed the connection.
     return "timeout" if isinstance(error, ConnectionAbortedError | TimeoutError) else "disconnected"

@@ -1,4 +1,4 @@
-"""The server as a whole: TLS for the API server, health beside it, reloading, and how it starts and stops."""
+"""The server: the TLS port for the API server, the health port, reloading, start and shutdown."""
 
 from __future__ import annotations
 
@@ -27,38 +27,37 @@ LISTEN = Address("::", 9443)
 HEALTH_LISTEN = Address("::", 8080)
 
 # The API server closes idle connections after 90 s and doesn't retry a call that loses the race against a server that
-# closes first (KUBERNETES.md §1.11), so ours must be the longer patience. It is also how long the head of a request may
+# closes first (KUBERNETES.md §1.11), so our timeout must be longer. It also limits how long the head of a request may
 # take to arrive.
 _KEEP_ALIVE = 120.0
-_QUIET = 0.1  # seconds without a request after which none is on its way any more
+_QUIET = 0.1  # seconds without a request after which no more are expected
 _LOG_AGAIN = 60.0  # seconds between two lines about connections that fail for the same reason
 
 _ADVICE = {
-    "no-client-certificate": "the client showed no certificate, which the client CA demands",
-    "client-not-trusted": "the client's certificate is not from the client CA",
-    "not-trusted-by-client": "the client refused our certificate; caBundle of the webhook configuration may be stale",
-    "tls-too-old": "the client speaks nothing newer than TLS 1.1",
-    "plain-http": "the client speaks HTTP without TLS",
-    "no-resources": "there are no file descriptors or memory left",
-    TOO_MANY: "more connections than allowed; those on which nothing was asked for longest are closed",
+    "no-client-certificate": "the client sent no certificate, but --client-ca requires one",
+    "client-not-trusted": "the client's certificate was not issued by the client CA",
+    "not-trusted-by-client": "the client does not trust our certificate; the webhook's caBundle may be stale",
+    "tls-too-old": "the client does not support TLS 1.2 or newer",
+    "plain-http": "the client sent plain HTTP to the TLS port",
+    "no-resources": "no file descriptors or memory are left",
+    TOO_MANY: "the connection limit is reached; the connections that are idle for longest are closed",
 }
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-"""Answers whatever comes over TLS."""
+"""Answers the requests on the TLS port."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServingOptions:
-    """How to serve.
+    """Addresses, files and limits of the server.
 
     Attributes:
-        shutdown_delay: seconds for which everything is still served after the signal to stop, while the cluster learns
-            that nobody should come here any more.
+        shutdown_delay: seconds to keep serving after the signal to stop, until the cluster sends no more requests here.
         shutdown_timeout: seconds that the last requests may take after that.
         max_connections: on the TLS port. One API server holds some sixty at most (KUBERNETES.md §1.11); each takes a
             quarter of a MiB for TLS, if its client makes it so.
-        reload_interval: seconds between two looks at the TLS files.
+        reload_interval: seconds between two polls of the TLS files.
     """
 
     tls: TlsFiles
@@ -71,7 +70,7 @@ class ServingOptions:
 
 
 class Server:
-    """Serves one handler over TLS, and health and metrics beside it, from `run` until it is told to stop."""
+    """Serves a handler over TLS, and health and metrics on a second port, from `run` until `stop`."""
 
     def __init__(
         self,
@@ -86,13 +85,13 @@ class Server:
     ) -> None:
         """
         Args:
-            handler: what the API server talks to.
-            checks: conditions of readiness besides our own, by name.
-            watchers: files to look after while serving, besides the TLS ones.
-            on_start: called as soon as nothing that was configured can keep it from serving.
+            handler: answers the API server's requests.
+            checks: readiness checks besides the built-in ones, by name.
+            watchers: watchers of files besides the TLS files.
+            on_start: called when the configuration is known to work, before the ports open.
 
         Raises:
-            ConfigurationError: the TLS files can't be used.
+            ConfigurationError: the TLS files cannot be used.
         """
         self._options = options
         self._metrics = metrics
@@ -128,19 +127,19 @@ class Server:
 
     @property
     def address(self) -> Address:
-        """Where TLS is served, once started."""
+        """The address of the TLS port, once started."""
         if self._listener is None:
             raise RuntimeError("the server hasn't started")
         return self._listener.address
 
     @property
     def tls(self) -> ServingTls:
-        """What is served at the moment."""
+        """The certificate and context in use."""
         return self._tls
 
     @property
     def health_address(self) -> Address:
-        """Where health and metrics are served, once started."""
+        """The address of the health port, once started."""
         if self._health_listener is None:
             raise RuntimeError("the server hasn't started")
         return self._health_listener.address
@@ -154,16 +153,16 @@ class Server:
         self._stopping.set()
 
     async def run(self, *, handle_signals: bool = True) -> None:
-        """Serve until SIGTERM, SIGINT or `stop`; after a second one nothing is waited for.
+        """Serve until SIGTERM, SIGINT or `stop`; stop at once after a second one.
 
         Raises:
-            ConfigurationError: an address can't be listened on.
+            ConfigurationError: cannot listen on an address.
         """
         asyncio.get_running_loop().set_exception_handler(loop_exception_handler(self._log))
         async with contextlib.AsyncExitStack() as stack:
             if handle_signals:
                 stack.enter_context(self._signals())
-            # Health comes first and goes last: it is asked also while the rest starts and stops.
+            # The health port opens first and closes last, because it is probed during start and shutdown, too.
             health = await stack.enter_async_context(_set_up(self._health_runner))
             server = await stack.enter_async_context(_set_up(self._runner()))
             self._health_listener = Listener(
@@ -196,7 +195,7 @@ class Server:
         self._metrics.certificate_expires(self._tls.not_after)
 
     def _failed(self, reason: str) -> None:
-        """A connection didn't come about: counted each time, and logged now and then if there is something to do."""
+        """Count a failed connection, and log it at most once a minute if an operator can act on it."""
         self._metrics.handshake_failed(reason)
         now = asyncio.get_running_loop().time()
         if reason in _ADVICE and now - self._last_logged.get(reason, -_LOG_AGAIN) >= _LOG_AGAIN:
@@ -206,31 +205,31 @@ class Server:
     # --- requests ---
 
     def _runner(self) -> web.ServerRunner:
-        """Without aiohttp's router and middlewares, which take a tenth of what a review does."""
+        """Return a runner without aiohttp's router and middlewares, which take a tenth of the time of a review."""
         server = web.Server(
-            self._follow,
+            self._handle,
             request_factory=lambda *parts: _Request(self._stopping, *parts),
             access_log=None,  # decisions are logged instead
             keepalive_timeout=_KEEP_ALIVE,
-            handler_cancellation=True,  # a review whose client has gone
-            auto_decompress=False,  # no body can be larger than it looks
+            handler_cancellation=True,  # cancel a review when its client disconnects
+            auto_decompress=False,  # no decompression bombs
         )
         return web.ServerRunner(server, shutdown_timeout=0.1)  # `_drain` has waited already
 
-    async def _follow(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         listener = self._listener
         if listener is None:
-            raise RuntimeError("a request has come before there was a port")
-        protocol, transport = request.protocol, request.transport  # which the request forgets when its client goes
+            raise RuntimeError("a request arrived before the port was open")
+        protocol, transport = request.protocol, request.transport  # the request drops them when its client disconnects
         answered = False
 
         def arrived() -> None:
             if not answered:
-                listener.was_asked(protocol)
+                listener.mark_active(protocol)
 
         if not request.content.is_eof():
-            # Whoever holds back the rest of a request can be missed as well as those who send none.
-            listener.has_stirred(protocol, transport)
+            # A client that holds back the rest of a request counts as idle.
+            listener.mark_idle(protocol, transport)
         request.content.on_eof(arrived)
         self._in_flight += 1
         try:
@@ -238,22 +237,22 @@ class Server:
         finally:
             self._in_flight -= 1
             answered = True
-            listener.has_stirred(protocol, transport)
+            listener.mark_idle(protocol, transport)
 
     # --- stopping ---
 
     def _shutdown_reason(self) -> str | None:
-        return "this server is about to stop" if self._stopping.is_set() else None
+        return "this server is shutting down" if self._stopping.is_set() else None
 
     async def _drain(self, listener: Listener) -> None:
-        """Serve on while the cluster takes notice, then finish what was begun."""
+        """Keep serving for the shutdown delay, then finish the requests in progress."""
         await self._unless_at_once(self._options.shutdown_delay)
         listener.stop()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._options.shutdown_timeout
         quiet_since = loop.time()
         while loop.time() < end and not self._at_once.is_set():
-            if self._in_flight or listener.shaking_hands:
+            if self._in_flight or listener.in_handshake:
                 quiet_since = loop.time()
             elif loop.time() - quiet_since >= _QUIET:
                 break
@@ -280,7 +279,7 @@ class Server:
 
 
 class _Request(web.BaseRequest):
-    """A request whose answer, whoever gives it, is looked at once more before it goes."""
+    """A request whose response headers are adjusted before they are sent."""
 
     def __init__(
         self,
@@ -295,9 +294,9 @@ class _Request(web.BaseRequest):
         self._stopping = stopping
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        response.headers.popall(hdrs.SERVER, None)  # names versions, and nobody needs it
+        response.headers.popall(hdrs.SERVER, None)  # it discloses versions
         if self._stopping.is_set():
-            # Closing after an answer is the only moment that no client can mistake for a lost request.
+            # A close after a response is the only one that a client cannot mistake for a lost request.
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"
 
@@ -315,7 +314,7 @@ async def _set_up(runner: web.BaseRunner) -> AsyncIterator[web.Server]:
 
 @contextlib.asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do this until the `with` statement ends."""
+    """Run `work` in a task until the `with` statement ends."""
     task = asyncio.create_task(work)
     try:
         yield

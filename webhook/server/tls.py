@@ -1,9 +1,8 @@
-"""TLS from mounted files: an `SSLContext` that is known to work, or the reason why it doesn't.
+"""Build a tested `SSLContext` from mounted files.
 
-A context is never changed once it is in use. Loading a certificate and a key that don't belong together into a live one
-breaks every handshake after it, and a swap inside the SNI callback takes over the certificate but not who must show a
-client certificate (KUBERNETES.md §2.6). So each change of the files makes a fresh context, which shakes hands with
-itself before anybody else gets to see it.
+A context in use is never changed. Loading a certificate and a key that do not match into it breaks all later
+handshakes, and a swap inside the SNI callback changes the certificate but not the client CA (KUBERNETES.md §2.6). So
+each change of the files creates a new context, which is tested with a handshake in memory before it is used.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from webhook.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What the TLS listener is made of; all PEM.
+    """The files of the TLS listener, all PEM.
 
     Attributes:
-        certificate: the leaf, and after it the intermediates that clients may not have.
+        certificate: the leaf, followed by intermediates.
         key: unencrypted.
-        client_ca: who must have issued the certificates that clients show; None where they need none.
+        client_ca: the CA of client certificates; None if clients need none.
     """
 
     certificate: Path
@@ -35,13 +34,13 @@ class TlsFiles:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All files that there are."""
+        """All configured files."""
         return (self.certificate, self.key, *([self.client_ca] if self.client_ca else []))
 
 
 @dataclass(frozen=True, slots=True)
 class ServingTls:
-    """A working context and what it serves.
+    """A working context and its certificate.
 
     Attributes:
         leaf: the served certificate, DER.
@@ -53,48 +52,52 @@ class ServingTls:
     not_after: datetime
 
     def invalid_reason(self, now: datetime | None = None) -> str | None:
-        """Why clients refuse the certificate at this time; None where they don't."""
+        """Return why the certificate is invalid at this time, or None."""
         now = now or datetime.now(UTC)
         if now > self.not_after:
-            return f"the certificate has expired at {self.not_after:%Y-%m-%dT%H:%M:%SZ}"
+            return f"the certificate expired at {self.not_after:%Y-%m-%dT%H:%M:%SZ}"
         if now < self.not_before:
-            return f"the certificate isn't valid before {self.not_before:%Y-%m-%dT%H:%M:%SZ}"
+            return f"the certificate is not valid before {self.not_before:%Y-%m-%dT%H:%M:%SZ}"
         return None
 
 
 def load(files: TlsFiles, *, now: datetime | None = None) -> ServingTls:
-    """A context from `files` that has proved to work.
+    """Return a tested context from `files`.
 
     Raises:
-        ConfigurationError: a file is missing or is no PEM, certificate and key don't belong together, the certificate
-            isn't valid at this time, or a handshake with it fails.
+        ConfigurationError: a file is missing or not PEM, certificate and key do not match, the certificate is not
+            valid at this time, or a handshake with it fails.
     """
     leaf = _leaf(files.certificate)
     context = _context(files)
     serving = ServingTls(context, leaf.public_bytes(Encoding.DER), leaf.not_valid_before_utc, leaf.not_valid_after_utc)
     if reason := serving.invalid_reason(now):
         raise ConfigurationError(f"{files.certificate}: {reason}")
-    _shake_hands(serving, files)  # before clients are asked for certificates, of which the test has none
+    _test_handshake(serving, files)  # before client certificates are required, because the test has none
     if files.client_ca is not None:
-        _demand_client_certificates(context, files.client_ca)
+        _require_client_certificates(context, files.client_ca)
     return serving
 
 
-def refusal(serving: ServingTls, bundle: bytes, name: str) -> str | None:
-    """Why a client that trusts only the CAs of a PEM text, and calls the server by this name, refuses what is served;
-    None where it doesn't."""
+def distrust_reason(serving: ServingTls, bundle: bytes, name: str) -> str | None:
+    """Return why a client does not trust the served certificate, or None.
+
+    Args:
+        bundle: the CAs that the client trusts, PEM.
+        name: the server name that it expects.
+    """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as Go: whatever stands in the bundle is trusted
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as in Go, every certificate in the bundle is trusted
     try:
         client.load_verify_locations(cadata=bundle.decode("ascii"))
     except (ValueError, ssl.SSLError):
-        return "it holds no certificate"
+        return "it contains no certificate"
     try:
-        _converse(serving.context, client, name)
+        _handshake(serving.context, client, name)
     except ssl.SSLCertVerificationError as error:
         return error.verify_message
     except ssl.SSLError as error:
-        # Where client certificates are demanded, ours is refused after it has accepted the server's.
+        # If client certificates are required, ours is rejected after it has accepted the server's certificate.
         return None if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE" else error.reason or "the handshake fails"
     return None
 
@@ -103,54 +106,54 @@ def _leaf(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ConfigurationError(f"{path} holds no certificate in PEM format") from None
+        raise ConfigurationError(f"{path} contains no PEM certificate") from None
 
 
 def _context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # The API server speaks nothing else to webhooks (KUBERNETES.md §2.2).
+    # The API server uses only HTTP/1.1 for webhooks (KUBERNETES.md §2.2).
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION
 
     def passphrase() -> str:
-        # Without this, OpenSSL would ask at the terminal and wait for ever.
-        raise ConfigurationError(f"{files.key} is encrypted; the key must be there without a passphrase")
+        # Without this, OpenSSL would prompt at the terminal and block.
+        raise ConfigurationError(f"{files.key} is encrypted; use a key without a passphrase")
 
     try:
         context.load_cert_chain(files.certificate, files.key, password=passphrase)
-    except OSError as error:  # SSLError is one too
+    except OSError as error:  # includes SSLError
         if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
             raise ConfigurationError(f"{files.key} is not the key of {files.certificate}") from None
         if isinstance(error, ssl.SSLError):
             raise ConfigurationError(
-                f"{files.certificate} and {files.key} can't be used: {error.reason or 'not in PEM format'}"
+                f"{files.certificate} and {files.key} cannot be used: {error.reason or 'not in PEM format'}"
             ) from None
-        raise ConfigurationError(f"{files.key} can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{files.key} cannot be read: {error.strerror}") from None
     return context
 
 
-def _shake_hands(serving: ServingTls, files: TlsFiles) -> None:
-    """A whole handshake in memory: what the API server will do, except for trusting the CA, which we don't know."""
+def _test_handshake(serving: ServingTls, files: TlsFiles) -> None:
+    """Do a whole handshake in memory, as the API server will, but without verifying the CA, which is unknown here."""
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.check_hostname = False
     client_context.verify_mode = ssl.CERT_NONE
     try:
-        served = _converse(serving.context, client_context)
+        served = _handshake(serving.context, client_context)
     except ssl.SSLError as error:
         raise ConfigurationError(f"a handshake with {files.certificate} fails: {error.reason}") from None
     if served != serving.leaf:
-        # The files were swapped between the reading of one and of the other.
+        # The files were swapped between two reads.
         raise ConfigurationError(f"{files.certificate} changed while it was read")
 
 
-def _converse(server_context: ssl.SSLContext, client_context: ssl.SSLContext, name: str | None = None) -> bytes | None:
-    """A handshake in memory, as far as the client takes part in it; the certificate that it was shown, DER.
+def _handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext, name: str | None = None) -> bytes | None:
+    """Do a handshake in memory and return the server's certificate, DER.
 
     Raises:
-        ssl.SSLError: one side refuses the other.
+        ssl.SSLError: one side rejects the other.
     """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server, server_hostname=name)
@@ -171,11 +174,11 @@ def _finished(side: ssl.SSLObject) -> bool:
     return True
 
 
-def _demand_client_certificates(context: ssl.SSLContext, client_ca: Path) -> None:
+def _require_client_certificates(context: ssl.SSLContext, client_ca: Path) -> None:
     try:
         context.load_verify_locations(cafile=client_ca)
     except ssl.SSLError:
-        raise ConfigurationError(f"{client_ca} holds no certificate in PEM format") from None
+        raise ConfigurationError(f"{client_ca} contains no PEM certificate") from None
     except OSError as error:
-        raise ConfigurationError(f"{client_ca} can't be read: {error.strerror}") from None
+        raise ConfigurationError(f"{client_ca} cannot be read: {error.strerror}") from None
     context.verify_mode = ssl.CERT_REQUIRED

@@ -1,9 +1,9 @@
-"""Whether the API server trusts what this server serves: a condition of its readiness, where certificates are our own.
+"""A readiness check: whether the API server trusts this server's certificate.
 
-A server that nobody would trust yet, because its mount is older than the roll of a CA or the caBundle isn't published,
-takes no calls. One that was ready once isn't taken out for what may be over in a moment, or what it can't know: a
-caBundle that somebody reset is put right within seconds and concerns all replicas alike, so that taking them out would
-only add to it; and an API server that can't be read says nothing of what it trusts.
+It is used only if the webhook manages its own certificates. A server that the API server does not trust yet, because
+its mount is older than a CA rotation or the caBundle is not published, is not ready. A server that was ready stays
+ready during a short failure: a reset caBundle is restored within seconds and affects all replicas, so removing them
+would not help; and an API server that cannot be read says nothing about its trust.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from webhook.certs.state import Configuration
 from webhook.cluster.objects import ApiError, ApiObjects
 from webhook.logs import Logger
 from webhook.metrics import Metrics
-from webhook.server.tls import ServingTls, refusal
+from webhook.server.tls import ServingTls, distrust_reason
 
 INTERVAL = 5.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 PATIENCE = 60.0
-"""Seconds for which a server that was ready stays so although it isn't trusted: a keeper that has died is replaced
-within fifteen, and kubelet brings a changed Secret in about as long as this."""
+"""Seconds that a server that was ready stays ready without trust. A keeper that died is replaced within 15 s, and the
+kubelet updates a mounted Secret in about this time."""
 
 
 class Trust:
-    """Looks at the webhook configurations now and then, and compares."""
+    """Compares the served certificate with the caBundles of the webhook configurations."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class Trust:
     ) -> None:
         """
         Args:
-            served: what we serve at the moment.
-            interval: seconds between two looks.
-            patience: seconds for which one that was ready stays so although it isn't trusted.
+            served: returns the certificate in use.
+            interval: seconds between two checks.
+            patience: seconds that a server that was ready stays ready without trust.
         """
         self._objects = objects
         self._installation = installation
@@ -54,19 +54,19 @@ class Trust:
         self._interval = interval
         self._patience = patience
         self._bundles: dict[str, bytes] | None = None
-        self._unread: str | None = None
+        self._read_error: str | None = None
         self._trusted_at: float | None = None
-        self._judged: tuple[bytes, dict[str, bytes], str | None] | None = None
-        self._said: str | None = None
+        self._compared: tuple[bytes, dict[str, bytes], str | None] | None = None
+        self._logged: str | None = None
 
     async def run(self) -> NoReturn:
-        """Look again and again, until cancelled."""
+        """Check until cancelled."""
         while True:
-            await self.look()
+            await self.check()
             await asyncio.sleep(self._interval)
 
-    async def look(self) -> None:
-        """Look once."""
+    async def check(self) -> None:
+        """Read the webhook configurations once and compare."""
         bundles: dict[str, bytes] = {}
         try:
             for resource in CONFIGURATIONS:
@@ -74,18 +74,19 @@ class Trust:
                 configuration = Configuration(resource, name, await self._objects.read(resource, None, name))
                 bundles |= configuration.bundles(self._installation)
         except ApiError as error:
-            self._say(f"what the API server trusts can't be read: {error}")
-            self._unread = str(error)
+            self._log_change(f"the webhook configurations cannot be read: {error}")
+            self._read_error = str(error)
             return
-        self._bundles, self._unread = bundles, None
+        self._bundles, self._read_error = bundles, None
         distrust = self._distrust(bundles)
         self._metrics.certificate_trusted(distrust is None)
-        self._say(distrust)
+        self._log_change(distrust)
 
     def failure(self) -> str | None:
-        """Why this server isn't ready; None where it is."""
+        """Return why this server is not ready, or None."""
         if self._bundles is None:
-            return f"what the API server trusts isn't known yet{f': {self._unread}' if self._unread else ''}"
+            why = f": {self._read_error}" if self._read_error else ""
+            return f"the webhook configurations have not been read yet{why}"
         now = asyncio.get_running_loop().time()
         distrust = self._distrust(self._bundles)
         if distrust is None:
@@ -96,23 +97,23 @@ class Trust:
         return distrust
 
     def _distrust(self, bundles: dict[str, bytes]) -> str | None:
-        """Why what we serve isn't trusted; None where it is, or where nobody is told to call us."""
+        """Return why the certificate is not trusted; None if it is, or if no webhook calls this server."""
         served = self._served()
-        if self._judged is None or self._judged[:2] != (served.leaf, bundles):
-            self._judged = (served.leaf, bundles, self._compare(served, bundles))
-        return self._judged[2]
+        if self._compared is None or self._compared[:2] != (served.leaf, bundles):
+            self._compared = (served.leaf, bundles, self._compare(served, bundles))
+        return self._compared[2]
 
     def _compare(self, served: ServingTls, bundles: dict[str, bytes]) -> str | None:
         for webhook, bundle in bundles.items():
-            if (why := refusal(served, bundle, self._installation.server_name)) is not None:
-                return f"the API server doesn't trust what is served, by the caBundle of {webhook}: {why}"
+            if (why := distrust_reason(served, bundle, self._installation.server_name)) is not None:
+                return f"the API server does not trust this server's certificate by the caBundle of {webhook}: {why}"
         return None
 
-    def _say(self, problem: str | None) -> None:
-        if problem == self._said:
+    def _log_change(self, problem: str | None) -> None:
+        if problem == self._logged:
             return
         if problem is not None:
-            self._log.warning("not trusted", detail=problem)
+            self._log.warning("certificate not trusted", detail=problem)
         else:
-            self._log.info("trusted", detail="the API server trusts what is served")
-        self._said = problem
+            self._log.info("certificate trusted", detail="the API server trusts this server's certificate")
+        self._logged = problem
