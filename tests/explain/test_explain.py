@@ -1,4 +1,4 @@
-"""`explain`: a judgement with its evidence, and never a token."""
+"""The command `explain` shows a verdict and its requests, and never a token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def providers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
 
 @pytest.fixture
 def config(providers: Simulation, tmp_path: Path) -> Path:
-    """A configuration in which they are declared."""
+    """A configuration that declares the simulated providers."""
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps({"providers": providers.settings()}))
     return path
@@ -41,13 +41,13 @@ def run(config: Path, *words: str, stdin: str = "") -> typer.testing.Result:
 
 
 def shows(text: str, token: str) -> bool:
-    """Whether it holds the token or a part of it, as it is or in base64."""
+    """Return whether a text contains the token or a part of it, plain or in base64."""
     forms = (token, base64.b64encode(token.encode()).decode().rstrip("="))
     return any(form[start : start + 8] in text for form in forms for start in range(len(form) - 7))
 
 
 def test_a_token_of_a_host_is_explained(providers: Simulation, config: Path) -> None:
-    """Each request with its answer and what it told, and what each role needs and has."""
+    """The tree has each request with its response, and what each role needs and has."""
     token = providers.weak_token()
     result = run(config, "--host", "github.com/acme/apps", stdin=token + "\n")
     assert result.exit_code == 1, result.output
@@ -58,14 +58,14 @@ def test_a_token_of_a_host_is_explained(providers: Simulation, config: Path) -> 
     assert not shows(result.output, token)
 
 
-def test_a_good_token_ends_with_0(providers: Simulation, config: Path) -> None:
-    """As a check does."""
+def test_a_valid_token_exits_with_0(providers: Simulation, config: Path) -> None:
+    """An allowed token ends with exit code 0, as with `check`."""
     result = run(config, "--host", "github.com/acme/apps", "--role", "user", stdin=providers.good_token())
     assert (result.exit_code, "allowed" in result.stdout) == (0, True), result.output
 
 
 def test_a_manifest_is_explained_as_json(providers: Simulation, config: Path, tmp_path: Path) -> None:
-    """By the published schema."""
+    """The transcript matches the published schema."""
     token = providers.weak_token()
     manifest = tmp_path / "secret.yaml"
     manifest.write_text(
@@ -85,7 +85,7 @@ def test_a_manifest_is_explained_as_json(providers: Simulation, config: Path, tm
 
 
 async def test_a_recording_replays(providers: Simulation, config: Path, tmp_path: Path) -> None:
-    """Through the provider's own code, to the same findings; it holds no token."""
+    """A recording replays through the provider's code to the same findings, and contains no token."""
     token, file = providers.weak_token(), tmp_path / "recording.json"
     result = await asyncio.to_thread(run, config, "--host", "github.com/acme/apps", "--record", str(file), stdin=token)
     assert result.exit_code == 1, result.output
@@ -106,11 +106,11 @@ async def test_a_recording_replays(providers: Simulation, config: Path, tmp_path
     ],
 )
 def test_wrong_usage_is_named(words: tuple[str, ...], says: str, config: Path) -> None:
-    """Before anything is asked."""
+    """Wrong usage is an error before any request is sent."""
     result = run(config, *words, stdin="x")
     assert says in str(result.exception)
 
 
 def test_the_schema_is_printed(config: Path) -> None:
-    """For whoever reads transcripts by program."""
+    """`--schema` prints a JSON Schema for programs that read transcripts."""
     assert json.loads(run(config, "--schema").stdout)["$schema"].startswith("https://json-schema.org/")

@@ -1,1 +1,1 @@
-"""``git-token-webhook explain``: a judgement with its evidence, as a tree, a transcript or a recording."""
+"""Verdicts with the requests they rest on, as a tree or a transcript (``git-token-webhook explain``)."""

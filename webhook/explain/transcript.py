@@ -1,4 +1,7 @@
-"""A verdict with its evidence, as JSON that can go into a bug report: no token, and of accounts only names."""
+"""A verdict and the requests it rests on, as JSON for bug reports.
+
+It contains no token, and of accounts only their names.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ FORMAT = "git-token-webhook/transcript/v1"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One request and its answer."""
+    """One request and its response."""
 
     method: str
     path: str
@@ -33,7 +36,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Role(msgspec.Struct, frozen=True):
-    """What the answers mean for one role."""
+    """The finding for one role."""
 
     outcome: str
     needs: list[str]
@@ -43,7 +46,7 @@ class Role(msgspec.Struct, frozen=True):
 
 
 class Assumed(msgspec.Struct, frozen=True):
-    """A fact about the provider that the verdict rests on and that nobody is sure of."""
+    """An unconfirmed fact about the provider that the verdict rests on."""
 
     name: str
     fact: str
@@ -70,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """All that one run of `explain` found."""
+    """The result of one run of `explain`."""
 
     entries: list[Entry]
     version: str = __version__
@@ -84,15 +87,15 @@ def schema() -> dict[str, Any]:
 
 
 def transcript(entries: Iterable[Entry], now: datetime) -> Transcript:
-    """Put the entries of one run together."""
+    """Return the transcript of one run."""
     return Transcript(list(entries), written=now.astimezone(UTC).isoformat(timespec="seconds"))
 
 
 def entry(secret: str, verdict: Verdict) -> Entry:
-    """Return one verdict with its evidence.
+    """Return one verdict with the requests it rests on.
 
     Args:
-        secret: which Secret it is about, for people.
+        secret: the namespace and name of the Secret, or where its manifest is.
     """
     judged = verdict.judged
     facts, asked = judged.facts, judged.asked
@@ -121,7 +124,7 @@ def entry(secret: str, verdict: Verdict) -> Entry:
 
 
 def _needs(asked: Asked | None, role: str) -> list[str]:
-    """What the role needs, in the words of the configuration."""
+    """Return what the role needs, in the words of the configuration."""
     if asked is None:
         return []
     needed = next((one for name, one in asked.question.requirements.items() if str(name) == role), None)
@@ -131,11 +134,11 @@ def _needs(asked: Asked | None, role: str) -> list[str]:
 
 
 def _request(kind: Kind | None, one: Exchange) -> Request:
-    told = tells(kind, one) if kind is not None else ""
-    return Request(one.method, one.path, told, one.status, dict(one.headers), one.moved, one.failure, one.transient)
+    shows = tells(kind, one) if kind is not None else ""
+    return Request(one.method, one.path, shows, one.status, dict(one.headers), one.moved, one.failure, one.transient)
 
 
 def _assumed(kind: Kind, evidence: tuple[Exchange, ...]) -> list[Assumed]:
-    wrong = assumptions.contradicted(kind, evidence)
-    rests = dict.fromkeys((*assumptions.rests_on(kind, evidence), *wrong))
-    return [Assumed(one.name, one.fact, one.open, one in wrong) for one in rests]
+    contradicted = assumptions.contradicted(kind, evidence)
+    rests = dict.fromkeys((*assumptions.rests_on(kind, evidence), *contradicted))
+    return [Assumed(one.name, one.fact, one.open, one in contradicted) for one in rests]

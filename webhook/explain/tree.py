@@ -1,4 +1,4 @@
-"""A transcript as a tree that a person reads in ten seconds."""
+"""Print a transcript as a tree."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from rich.tree import Tree
 from webhook.explain.transcript import Entry, Request, Transcript
 from webhook.text import join
 
-_COUNTED = ("x-oauth-scopes", "x-accepted-github-permissions", "github-authentication-token-expiration", "x-ausername")
-"""Headers that are worth a line; the transcript has all."""
+_SHOWN_HEADERS = (
+    "x-oauth-scopes",
+    "x-accepted-github-permissions",
+    "github-authentication-token-expiration",
+    "x-ausername",
+)
+"""Headers that the tree shows; the transcript has all."""
 
 
 def write(transcript: Transcript, console: Console) -> None:
@@ -18,7 +23,7 @@ def write(transcript: Transcript, console: Console) -> None:
     for entry in transcript.entries:
         console.print(_tree(entry))
     if not transcript.entries:
-        console.print("There is no token in it that the webhook would check.")
+        console.print("There is no token that the webhook would check.")
 
 
 def _tree(entry: Entry) -> Tree:
@@ -31,11 +36,11 @@ def _tree(entry: Entry) -> Tree:
         tree.add(Text(f"Warning: {warning}", "yellow"))
     _add_roles(tree, entry)
     if entry.requests:
-        branch = tree.add(Text(f"{entry.host} was asked {len(entry.requests)} times" + (":" if entry.requests else "")))
+        branch = tree.add(Text(f"Requests to {entry.host} ({len(entry.requests)}):"))
         for request in entry.requests:
             _add_request(branch, request)
     else:
-        tree.add(Text("Nothing was sent to a provider."))
+        tree.add(Text("No request was sent."))
     for one in entry.assumptions:
         verb = "contradicts" if one.contradicted else "rests on"
         style = "red" if one.contradicted else "dim"
@@ -53,18 +58,18 @@ def _add_roles(tree: Tree, entry: Entry) -> None:
         if role.lacks:
             line += f"; lacks {join(role.lacks)}"
         if role.outcome == "unverified":
-            line += f"; open: {role.reason}"
+            line += f"; reason: {role.reason}"
         tree.add(Text(line))
 
 
 def _add_request(branch: Tree, request: Request) -> None:
-    answer = str(request.status) if request.status is not None else f"no answer: {request.failure}"
-    line = f"{request.method} {request.path} → {answer}"
+    response = str(request.status) if request.status is not None else f"no response: {request.failure}"
+    line = f"{request.method} {request.path} → {response}"
     if request.moved:
         line += f" (moved to {request.moved})"
     node = branch.add(Text(line))
     if request.tells:
-        node.add(Text(f"tells {request.tells}", "dim"))
-    for name in _COUNTED:
+        node.add(Text(f"shows {request.tells}", "dim"))
+    for name in _SHOWN_HEADERS:
         if name in request.headers:
             node.add(Text(f"{name}: {request.headers[name]}", "dim"))
