@@ -328,7 +328,7 @@ class TestReseal:
         ):
             result = typer.testing.CliRunner().invoke(app, [*command, *where])
             assert result.exit_code == 3, result.output
-            assert "the API server can't be reached" in result.stderr
+            assert "the API server cannot be reached" in result.stderr
         assert (cluster.keys / OLD).exists()
 
     def test_wrong_usage_names_what_is_right(self, cluster: Cluster) -> None:

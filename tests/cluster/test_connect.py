@@ -22,13 +22,13 @@ current-context: one
     ("content", "why"),
     [
         (None, "there is no such file; name one"),
-        (b"just text", "it has no contexts, and so is no kubeconfig"),
+        (b"just text", "it has no contexts, so it is not a kubeconfig"),
         (b"- a list", "it has no contexts"),
         (b"apiVersion: v1\nkind: Config\n", "it has no contexts"),
         (b"{clusters: 1, users: 1, contexts: 1, current-context: x}", "it has no contexts"),
         (b"", "it has no contexts"),
-        (b"a: [", "it is no YAML"),
-        (b"\xff\xfe", "it is no YAML"),
+        (b"a: [", "it is not valid YAML"),
+        (b"\xff\xfe", "it is not valid YAML"),
         (b"{contexts: [{name: one, context: {}}, {name: two}]}", "there is no such context; there are one, two"),
     ],
     ids=["absent", "text", "a list", "no contexts", "a number", "empty", "broken", "binary", "others"],
@@ -41,7 +41,7 @@ async def test_a_kubeconfig_that_is_none_is_named(
     if content is not None:
         kubeconfig.write_bytes(content)
     with pytest.raises(
-        ConfigurationError, match=rf"kubeconfig: can't be used with the context some to reach the API server: {why}"
+        ConfigurationError, match=rf"kubeconfig: cannot be used with the context some to reach the API server: {why}"
     ):
         await connect(kubeconfig, "some")
     assert not caplog.records
@@ -51,14 +51,14 @@ async def test_what_a_look_can_t_explain_is_an_error_with_its_kind(tmp_path: Pat
     """Whatever the file holds, it ends in one line that says which file: a crash would look like a fault of ours."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("{clusters: [], users: [], contexts: [{name: x, context: 1}], current-context: x}")
-    with pytest.raises(ConfigurationError, match=r"kubeconfig: can't be used to reach the API server \(\w+\)$"):
+    with pytest.raises(ConfigurationError, match=r"kubeconfig: cannot be used to reach the API server \(\w+\)$"):
         await connect(kubeconfig)
 
 
 async def test_outside_of_a_pod_there_is_no_service_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named, since nothing else can be."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ConfigurationError, match=r"^the pod's ServiceAccount: can't be used"):
+    with pytest.raises(ConfigurationError, match=r"^the pod's ServiceAccount: cannot be used"):
         await connect_from_pod()
 
 

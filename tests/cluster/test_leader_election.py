@@ -85,7 +85,7 @@ class Line(ApiObjects):
 
     def _check(self) -> None:
         if self.cut:
-            raise ApiError("the API server can't be reached")
+            raise ApiError("the API server cannot be reached")
 
 
 async def test_one_of_several_works() -> None:
@@ -204,4 +204,4 @@ async def test_without_an_api_server_it_waits() -> None:
         await until(lambda: len(worker.troubles) > 1)
         line.cut = False
         await until(lambda: worker.lease.held)
-        assert worker.troubles[-2:] == ["the API server can't be reached", None]
+        assert worker.troubles[-2:] == ["the API server cannot be reached", None]

@@ -67,7 +67,7 @@ def expired(following: str = "") -> Answer:
 
 
 async def names(listing: Listing) -> list[tuple[bool, list[str]]]:
-    return [(page.anew, [one.secret.name for one in page.secrets]) async for page in listing.secrets()]
+    return [(page.is_first, [one.secret.name for one in page.secrets]) async for page in listing.secrets()]
 
 
 async def test_metadata_only(api: tuple[ApiServer, Listing]) -> None:

@@ -24,7 +24,7 @@ from webhook.subject import Requester
 
 async def test_a_kubeconfig_that_is_missing_is_called_so(tmp_path: Path) -> None:
     """A typo in its name is what is wrong most often; without it the server would not look at the cluster at all."""
-    with pytest.raises(ConfigurationError, match=r"absent: can't be used .*: there is no such file"):
+    with pytest.raises(ConfigurationError, match=r"absent: cannot be used .*: there is no such file"):
         await KubernetesCluster.connect(tmp_path / "absent")
 
 
@@ -94,7 +94,7 @@ async def test_without_argo_cd_there_are_no_applications() -> None:
     [
         (Lists(status=403), "the API server answers 403"),
         (Lists(status=500), "the API server answers 500"),
-        (Lists(text="<html>"), "what the API server says of them can't be read"),
+        (Lists(text="<html>"), "the API server's list of them cannot be decoded"),
     ],
 )
 async def test_applications_that_can_not_be_listed_are_unknown(lists: Lists, why: str) -> None:

@@ -261,7 +261,7 @@ class Audit:
         async with asyncio.TaskGroup() as tasks:
             try:
                 async for page in one.listing.secrets(namespace):
-                    if page.anew:
+                    if page.is_first:
                         seen.clear()
                     await self._look_at_page(one, page, seen, tasks)
             except ApiError as error:  # checks in flight are finished first

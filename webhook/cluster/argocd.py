@@ -1,4 +1,4 @@
-"""Argo CD Applications: which repositories they sync."""
+"""The repositories that Argo CD Applications sync."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from webhook.providers.urls import GitUrl, MalformedUrl, parse_git_url
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What the cluster's Applications sync.
+    """The repositories that the cluster's Applications sync.
 
     Attributes:
-        by_host: their Git repositories over HTTPS.
-        complete: False where there are more Applications than are looked at.
+        by_host: their Git repositories over HTTPS, by host.
+        complete: False if there are more Applications than are read.
     """
 
     by_host: Mapping[str, Sequence[GitUrl]] = field(default_factory=dict)
@@ -26,8 +26,8 @@ class Synced:
 
     @classmethod
     def of(cls, urls: Iterable[str], *, complete: bool = True) -> Synced:
-        """What these URLs name, apart from those that show a token, by somebody's slip, and so must not be shown. What
-        is no URL of a Git repository over HTTPS uses none that we know."""
+        """Return the Git repositories over HTTPS among these URLs. A URL that contains a token by mistake is left out,
+        because it must not be shown."""
         found: dict[str, dict[GitUrl, None]] = {}
         for url in urls:
             try:
@@ -40,7 +40,7 @@ class Synced:
 
 
 class Source(msgspec.Struct, rename={"repo_url": "repoURL"}):
-    """Where an Application is synced from."""
+    """A source of an Application."""
 
     repo_url: str = ""
     chart: str = ""
@@ -51,7 +51,7 @@ class _Hydrator(msgspec.Struct, rename={"dry_source": "drySource"}):
 
 
 class Spec(msgspec.Struct, rename={"source_hydrator": "sourceHydrator"}):
-    """What of an Application's spec is looked at."""
+    """The fields of an Application's spec that matter here."""
 
     source: Source | None = None
     sources: list[Source] | None = None
@@ -68,33 +68,33 @@ class _Metadata(msgspec.Struct, rename={"next": "continue"}):
 
 
 class Page(msgspec.Struct):
-    """A part of a list of Applications (Argo CD: pkg/apis/application/v1alpha1). Nothing else in it is even decoded."""
+    """A page of a list of Applications (Argo CD: pkg/apis/application/v1alpha1). Other fields are not decoded."""
 
     items: list[_Application]
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
     def urls(self) -> list[str]:
-        """Of all that is no Helm chart."""
+        """Return the URLs of all sources that are not Helm charts."""
         return [source.repo_url for one in self.items for source in sources_of(one.spec) if not source.chart]
 
 
 def sources_of(spec: Spec) -> Iterable[Source]:
-    """All that it is synced from, Helm charts as well."""
+    """Yield all sources, Helm charts included."""
     if spec.source_hydrator is not None:
         yield spec.source_hydrator.dry_source
-    elif spec.sources:  # beside which Argo CD passes over `source`
+    elif spec.sources:  # Argo CD ignores `source` if `sources` is set
         yield from spec.sources
     elif spec.source is not None:
         yield spec.source
 
 
 def decode(body: bytes) -> Page:
-    """A page as the API server sends it.
+    """Decode a page of Applications.
 
     Raises:
-        Unavailable: it is none.
+        Unavailable: it cannot be decoded.
     """
     try:
         return msgspec.json.decode(body, type=Page)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Unavailable("what the API server says of them can't be read") from None
+        raise Unavailable("the API server's list of them cannot be decoded") from None

@@ -1,4 +1,4 @@
-"""How the API server is reached: by a kubeconfig, as kubectl does it, or by the ServiceAccount of our own pod."""
+"""Connect to the API server with a kubeconfig, as kubectl does, or with the pod's ServiceAccount."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def in_pod() -> bool:
-    """Whether we run in a pod, which has a cluster of its own."""
+    """Return whether this process runs in a pod."""
     return "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 async def connect(
     kubeconfig: Path | None = None, context: str | None = None, *, as_user: str | None = None
 ) -> ApiClient:
-    """A client of the cluster that kubectl would use; in a pod without a kubeconfig, of its own.
+    """Return a client of the cluster that kubectl would use; in a pod without a kubeconfig, of the pod's cluster.
 
     Args:
-        as_user: whom to act as, as kubectl's ``--as`` does.
+        as_user: the user to impersonate, as kubectl's ``--as`` does.
 
     Raises:
-        ConfigurationError: there is none, or what there is can't be used.
+        ConfigurationError: there is no configuration, or it cannot be used.
     """
     usual = Path.home() / ".kube" / "config"
     where = str(kubeconfig or os.environ.get("KUBECONFIG") or usual)
@@ -39,7 +39,7 @@ async def connect(
 
 
 async def connect_from_pod() -> ApiClient:
-    """A client of the cluster that this pod runs in, whatever kubeconfigs there are.
+    """Return a client of the cluster that this pod runs in. Kubeconfig files are ignored.
 
     Raises:
         ConfigurationError: the pod has no usable ServiceAccount.
@@ -47,13 +47,13 @@ async def connect_from_pod() -> ApiClient:
     from kubernetes.aio import config
     from kubernetes.aio.client import ApiClient, Configuration
 
-    load_incluster_config: Any = config.load_incluster_config  # the client has no types of its own
+    load_incluster_config: Any = config.load_incluster_config  # the client has no type annotations
     configuration = Configuration()
     try:
         load_incluster_config(client_configuration=configuration)
     except Exception as error:
         what = type(error).__name__
-        raise ConfigurationError(f"the pod's ServiceAccount: can't be used to reach the API server ({what})") from None
+        raise ConfigurationError(f"the pod's ServiceAccount: cannot be used to reach the API server ({what})") from None
     return ApiClient(configuration=configuration)
 
 
@@ -65,20 +65,20 @@ async def _connect(where: str, context: str | None) -> ApiClient:
     configuration = Configuration()
     try:
         if not _files(where):
-            raise FileNotFoundError  # which the client would only log
-        # Nothing that the file's own plugins answer is written back into it.
+            raise FileNotFoundError  # the client would only log it
+        # What the file's auth plugins return is not written back into it.
         options = {"context": context, "client_configuration": configuration, "persist_config": False}
         await load_kube_config(where, **options)
-    except Exception as error:  # the client checks no shape: a file that is none ends in any of them
+    except Exception as error:  # the client does not validate the file, so an invalid one can raise anything
         wanted = f" with the context {context}" if context else ""
-        # Its own text may quote the file.
+        # The error's text may quote the file.
         what = _wrong_with(where, context) or f" ({type(error).__name__})"
-        raise ConfigurationError(f"{where}: can't be used{wanted} to reach the API server{what}") from None
+        raise ConfigurationError(f"{where}: cannot be used{wanted} to reach the API server{what}") from None
     return ApiClient(configuration=configuration)
 
 
 def offered_contexts(incomplete: str) -> list[str]:
-    """The contexts of the usual kubeconfig that begin so, for the shell; none where there is nothing to read."""
+    """Return the contexts of the default kubeconfig that start with `incomplete`, for shell completion."""
     import yaml
 
     names: list[str] = []
@@ -91,7 +91,7 @@ def offered_contexts(incomplete: str) -> list[str]:
 
 
 def _files(where: str) -> list[Path]:
-    """Those of several files that are there."""
+    """Return the files of a KUBECONFIG path list that exist."""
     return [Path(name) for name in where.split(os.pathsep) if Path(name).exists()]
 
 
@@ -102,7 +102,7 @@ def _contexts(file: Path) -> list[str]:
 
 
 def _wrong_with(where: str, context: str | None) -> str:
-    """What keeps kubeconfigs from being used, as far as a look at them tells; a clause, or nothing."""
+    """Return why kubeconfig files cannot be used, as a clause; empty if the files do not show it."""
     import yaml
 
     found: list[str] = []
@@ -114,9 +114,9 @@ def _wrong_with(where: str, context: str | None) -> str:
         except OSError as error:
             return f": {error.strerror}"
         except (ValueError, yaml.YAMLError, RecursionError):
-            return ": it is no YAML"
+            return ": it is not valid YAML"
         except (TypeError, KeyError):
-            return ": it has no contexts, and so is no kubeconfig"
+            return ": it has no contexts, so it is not a kubeconfig"
     if context is not None and context not in found:
         return f": there is no such context; there are {', '.join(found) or 'none'}"
     return ""

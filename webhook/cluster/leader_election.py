@@ -1,12 +1,12 @@
-"""One process of several does a piece of work: who holds a Lease of the cluster, as client-go's leader election has it.
+"""Leader election with a Lease, as in client-go: one of several processes does the work.
 
-Whether the holder is still there is told by whether the Lease changes, timed by our own clock from when we saw it: the
-times in it are for people, and clocks that differ make no two holders. A holder times itself from before it asked for
-the renewal that succeeded, so that it knows that it may have lost the Lease before anybody else may take it. What it
-does then must still be safe to be done twice: no lease can stop a write that is on its way already.
+The other processes observe whether the Lease changes, and measure its age with their own clocks. The times in the Lease
+are for people only, so clocks that differ cannot make two leaders. The leader measures from the moment before it sent
+the last successful renewal, so it stops before another process can take the Lease. Its work must still be safe to do
+twice, because a lease cannot stop a write that was already sent.
 
-`kubernetes.aio` has an election of its own, which ends with the first connection that is refused, goes by the wall
-clock and never lets go; so this is ours.
+The leader election of `kubernetes.aio` ends at the first failed connection, relies on the wall clock and never releases
+the Lease.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from random import Random
 from webhook.cluster.objects import LEASE, ApiError, ApiObjects, Conflict, Json
 
 DURATION = 15.0
-"""Seconds after which a Lease that nobody renews is free, as in Kubernetes' own components."""
-# Of the duration: a holder gives up well before others may begin, and tries a few times until then.
-_GIVES_UP_AFTER = 2 / 3
-_RENEWS_EVERY = 2 / 15
+"""Seconds after which a Lease that was not renewed is free, as in Kubernetes' own components."""
+# Fractions of the duration: a leader stops well before others can start, after several attempts to renew.
+_RENEW_DEADLINE = 2 / 3
+_RETRY_PERIOD = 2 / 15
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A Lease as somebody left it, and when we first saw it so, by the clock of the event loop."""
+class Observed:
+    """A version of the Lease, and when it was first observed, by the clock of the event loop."""
 
     version: str
     holder: str
@@ -38,7 +38,7 @@ class Seen:
 
 
 class Lease:
-    """Holds a Lease while some work is done, or waits for it."""
+    """Acquires and renews a Lease, and runs work while it is held."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Lease:
     ) -> None:
         """
         Args:
-            identity: who we are, such as the pod's name; no other process may call itself the same.
-            duration: seconds after which others may take the Lease when we don't renew it. A whole number of them is
-                what others read.
-            on_change: told whether we hold it, whenever that changes.
-            on_error: told what goes wrong, each time, and None when nothing does any more.
+            identity: of this process, such as the pod's name; it must be unique.
+            duration: seconds after which other processes can take the Lease if it is not renewed. The Lease has the
+                rounded number.
+            on_change: called with whether we hold the Lease, whenever that changes.
+            on_error: called with each error, and with None after the first success that follows.
         """
         self._objects = objects
         self._namespace = namespace
@@ -66,25 +66,25 @@ class Lease:
         self._duration = duration
         self._on_change = on_change
         self._on_error = on_error
-        self._seen: Seen | None = None
+        self._observed: Observed | None = None
         self._held_since: datetime | None = None
-        self._in_trouble = False
-        self._random = Random()  # noqa: S311 - only so that not all ask at once
+        self._failing = False
+        self._random = Random()  # noqa: S311 - jitter, so that not all processes send at once
 
     @property
     def holder(self) -> str | None:
-        """Who held it when we last looked; None where nobody did, or nobody has looked yet."""
-        return self._seen.holder or None if self._seen is not None else None
+        """The holder that was last observed; None without a holder or before the first request."""
+        return self._observed.holder or None if self._observed is not None else None
 
     @property
     def held(self) -> bool:
-        """Whether we do the work."""
+        """Whether we hold the Lease."""
         return self._held_since is not None
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` while we hold the Lease, as often as we come to hold it, until it returns or we are cancelled.
+        """Run `work` whenever we hold the Lease, until it returns or this is cancelled.
 
-        `work` is cancelled when the Lease is lost. However this ends, the Lease is let go for others to take at once.
+        `work` is cancelled when the Lease is lost. At the end the Lease is released, and others can take it at once.
         """
         try:
             while True:
@@ -97,73 +97,73 @@ class Lease:
             held = self.held
             self._set(None)
             if held:
-                # Also while we are being cancelled, but not for longer than a process may take to end.
+                # Also during cancellation, but for a short time only, because the process is about to exit.
                 with contextlib.suppress(ApiError, TimeoutError):
                     async with asyncio.timeout(2):
                         await self._release()
 
     async def _acquire(self) -> float:
-        """Wait until we hold it; when that was asked for, by the loop's clock."""
+        """Wait until we hold it; return when the successful request was sent, by the loop's clock."""
         while True:
-            asked_at = asyncio.get_running_loop().time()
-            if await self._tried(self._take):
-                return asked_at
+            sent_at = asyncio.get_running_loop().time()
+            if await self._attempt(self._take):
+                return sent_at
             await asyncio.sleep(self._pause())
 
     async def _work_while_held(self, work: Callable[[], Awaitable[None]], renewed: float) -> bool:
-        """Whether the work is done; else the Lease is lost."""
+        """Run the work while renewing. Return True when the work is done, False when the Lease is lost."""
         working = asyncio.ensure_future(work())
         try:
-            while renewed + self._duration * _GIVES_UP_AFTER > (now := asyncio.get_running_loop().time()):
-                left = renewed + self._duration * _GIVES_UP_AFTER - now
+            while renewed + self._duration * _RENEW_DEADLINE > (now := asyncio.get_running_loop().time()):
+                left = renewed + self._duration * _RENEW_DEADLINE - now
                 await asyncio.wait({working}, timeout=min(self._pause(), left))
                 if working.done():
                     await working
                     return True
-                asked_at = asyncio.get_running_loop().time()
+                sent_at = asyncio.get_running_loop().time()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(renewed + self._duration * _GIVES_UP_AFTER):
-                        if await self._tried(self._take):
-                            renewed = asked_at
-                if self._seen is not None and self._seen.holder != self._identity:
+                    async with asyncio.timeout_at(renewed + self._duration * _RENEW_DEADLINE):
+                        if await self._attempt(self._take):
+                            renewed = sent_at
+                if self._observed is not None and self._observed.holder != self._identity:
                     return False
             return False
         finally:
             working.cancel()
             await asyncio.wait({working})
 
-    async def _tried(self, attempt: Callable[[], Awaitable[bool]]) -> bool:
+    async def _attempt(self, attempt: Callable[[], Awaitable[bool]]) -> bool:
         try:
             taken = await attempt()
         except Conflict:
-            taken = False  # somebody else was quicker
+            taken = False  # another process was faster
         except ApiError as error:
-            self._in_trouble = True
+            self._failing = True
             self._on_error(error)
             return False
-        if self._in_trouble:
-            self._in_trouble = False
+        if self._failing:
+            self._failing = False
             self._on_error(None)
         return taken
 
     async def _take(self) -> bool:
-        """Acquire or renew it, if nobody else has it.
+        """Acquire or renew it, unless another process holds it.
 
         Raises:
-            ApiError: the API server doesn't do its part.
+            ApiError: a request to the API server failed.
         """
         found = await self._objects.read(LEASE, self._namespace, self._name)
         if found is None:
             metadata = {"name": self._name, "namespace": self._namespace}
             document = {"metadata": metadata, "spec": self._spec({})}
-            self._look(await self._objects.create(LEASE, self._namespace, document))
+            self._observe(await self._objects.create(LEASE, self._namespace, document))
             return True
-        seen = self._look(found)
+        seen = self._observe(found)
         if seen.holder not in ("", self._identity):
             if asyncio.get_running_loop().time() < seen.at + seen.duration:
                 return False
         spec = found.get("spec") or {}
-        self._look(await self._objects.replace(LEASE, {**found, "spec": {**spec, **self._spec(spec)}}))
+        self._observe(await self._objects.replace(LEASE, {**found, "spec": {**spec, **self._spec(spec)}}))
         return True
 
     async def _release(self) -> None:
@@ -171,7 +171,7 @@ class Lease:
         if found is None or (found.get("spec") or {}).get("holderIdentity") != self._identity:
             return
         spec = {**found["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
-        self._look(await self._objects.replace(LEASE, {**found, "spec": spec}))
+        self._observe(await self._objects.replace(LEASE, {**found, "spec": spec}))
 
     def _spec(self, before: Json) -> Json:
         spec: Json = {
@@ -184,14 +184,14 @@ class Lease:
             spec["leaseTransitions"] = before.get("leaseTransitions", -1) + 1
         return spec
 
-    def _look(self, found: Json) -> Seen:
+    def _observe(self, found: Json) -> Observed:
         version = found["metadata"]["resourceVersion"]
-        if self._seen is None or self._seen.version != version:
+        if self._observed is None or self._observed.version != version:
             spec = found.get("spec") or {}
             duration = float(spec.get("leaseDurationSeconds") or 0)
             now = asyncio.get_running_loop().time()
-            self._seen = Seen(version, spec.get("holderIdentity") or "", duration, now)
-        return self._seen
+            self._observed = Observed(version, spec.get("holderIdentity") or "", duration, now)
+        return self._observed
 
     def _set(self, since: datetime | None) -> None:
         changed = self.held is (since is None)
@@ -200,9 +200,9 @@ class Lease:
             self._on_change(self.held)
 
     def _pause(self) -> float:
-        return self._duration * _RENEWS_EVERY * self._random.uniform(0.8, 1.2)
+        return self._duration * _RETRY_PERIOD * self._random.uniform(0.8, 1.2)
 
 
 def _now() -> str:
-    """As Kubernetes writes a MicroTime."""
+    """Return the current time as a Kubernetes MicroTime."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"

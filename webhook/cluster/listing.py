@@ -1,6 +1,6 @@
-"""A cluster's Secrets, page by page: names, labels and times first, and the data of those alone that matter.
+"""List a cluster's Secrets, Namespaces and Argo CD Applications page by page, Secrets without their data.
 
-No page is held longer than it is looked at, so that a cluster of any size takes no more memory than its credentials.
+No page is kept after it is processed, so memory grows with the credentials and not with the cluster.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
 PAGE = 500
-"""Secrets of one page, without their data: as many as kubectl asks for at once."""
+"""Secrets on one page, without their data; the same as kubectl's default."""
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
@@ -30,13 +30,13 @@ _T = TypeVar("_T", bound="ObjectList")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A Secret as a list tells it, without its data.
+    """The metadata of a listed Secret, without its data.
 
     Attributes:
         secret: name, namespace and labels.
-        version: its resourceVersion, which changes whenever it is written.
-        written: when it was last written, as far as its managedFields tell.
-        notifications: what its annotation `NOTIFICATIONS` says; `skip`, that of `names.SKIP_VALIDATION`.
+        version: its resourceVersion, which changes with each write.
+        written: the time of the last write according to its managedFields.
+        notifications: the value of its annotation `NOTIFICATIONS`; `skip`, that of `names.SKIP_VALIDATION`.
     """
 
     secret: SecretObject
@@ -49,23 +49,23 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the Secrets.
+    """A page of Secrets.
 
     Attributes:
-        remaining: how many come after them, as far as the API server says so.
-        anew: the list begins with this page, for the first time or again.
-        version: of the list as a whole, from which on changes can be followed.
+        remaining: the number of Secrets after this page, if the API server reports it.
+        is_first: the list starts with this page, for the first time or again.
+        version: resourceVersion of the whole list; a watch can start from it.
     """
 
     secrets: tuple[Listed, ...]
     remaining: int
-    anew: bool
+    is_first: bool
     version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Syncer:
-    """An Argo CD Application or ApplicationSet, and what its spec says of repositories."""
+    """An Argo CD Application or ApplicationSet and the repositories in its spec."""
 
     kind: Literal["Application", "ApplicationSet"]
     namespace: str
@@ -79,14 +79,14 @@ class _Managed(msgspec.Struct):
 
 
 class _Annotations(msgspec.Struct):
-    """No other is kept: last-applied-configuration holds the data."""
+    """The annotations that are decoded. Others are not, because last-applied-configuration contains the data."""
 
     notifications: str = msgspec.field(default="", name=NOTIFICATIONS)
     skip: str = msgspec.field(default="", name=SKIP_VALIDATION)
 
 
 class Metadata(msgspec.Struct, rename="camel"):
-    """Of any object, as much as matters here."""
+    """The metadata fields of any object that matter here."""
 
     name: str
     namespace: str = ""
@@ -98,12 +98,12 @@ class Metadata(msgspec.Struct, rename="camel"):
     managed_fields: list[_Managed] = []
 
     def listed(self) -> Listed:
-        """As a Secret."""
+        """Return it as a listed Secret."""
         secret = SecretObject(self.namespace, self.name, labels=self.labels)
         times = [self.creation_timestamp, *(managed.time for managed in self.managed_fields)]
         written = max(moment for moment in times if moment is not None)
-        noted = self.annotations
-        return Listed(secret, self.uid, self.resource_version, written, noted.notifications, noted.skip)
+        annotations = self.annotations
+        return Listed(secret, self.uid, self.resource_version, written, annotations.notifications, annotations.skip)
 
 
 class _Item(msgspec.Struct):
@@ -160,28 +160,28 @@ class _ApplicationSets(ObjectList):
 
 
 class Listing:
-    """Lists with a client of `kubernetes.aio`, which stays its owner's."""
+    """Lists objects with a client of `kubernetes.aio`, which the caller closes."""
 
     def __init__(self, client: ApiClient, *, selector: str = "", page: int = PAGE) -> None:
         """
         Args:
-            selector: for labels of Secrets, as kubectl takes it.
+            selector: a label selector for Secrets in kubectl's syntax.
         """
         from kubernetes.aio.client import CoreV1Api, CustomObjectsApi
 
         self.core: Any = CoreV1Api(client)
-        """The client's own methods, for whoever follows what was listed."""
+        """The client's own methods, for a watch of the listed objects."""
         self._custom: Any = CustomObjectsApi(client)
         self._selector = selector
         self._page = page
 
     async def secrets(self, namespace: str | None = None) -> AsyncIterator[Page]:
-        """All Secrets of a namespace, or of the cluster, as metadata only.
+        """Yield all Secrets of a namespace or of the cluster, metadata only.
 
-        Where the API server has forgotten in between where we were (410), the list goes on with what there is now.
+        After a 410 the list goes on with the current objects.
 
         Raises:
-            ApiError: they can't be listed to the end.
+            ApiError: the list cannot be read to its end.
         """
         options = {"label_selector": self._selector or None, "_headers": _METADATA_ONLY}
         if namespace is None:
@@ -189,35 +189,35 @@ class Listing:
         else:
             request = self.core.list_namespaced_secret_without_preload_content
             options["namespace"] = namespace
-        async for found, anew in self._pages(request, options, _Metadatas):
+        async for found, is_first in self._pages(request, options, _Metadatas):
             secrets = tuple(item.metadata.listed() for item in found.items or ())
             listed = found.metadata
-            yield Page(secrets, listed.remaining_item_count, anew, listed.resource_version)
+            yield Page(secrets, listed.remaining_item_count, is_first, listed.resource_version)
 
     async def namespaces(self) -> list[str]:
-        """The names of all.
+        """Return the names of all namespaces.
 
         Raises:
-            ApiError: they can't be listed.
+            ApiError: they cannot be listed.
         """
         request, names = self.core.list_namespace_without_preload_content, list[str]()
-        async for found, anew in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
-            names = [*([] if anew else names), *(item.metadata.name for item in found.items or ())]
+        async for found, is_first in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
+            names = [*([] if is_first else names), *(item.metadata.name for item in found.items or ())]
         return names
 
     async def namespace_pages(self) -> AsyncIterator[Page]:
-        """All namespaces, each as if it were a Secret.
+        """Yield all namespaces, each as a `Listed`.
 
         Raises:
-            ApiError: they can't be listed to the end.
+            ApiError: the list cannot be read to its end.
         """
         request = self.core.list_namespace_without_preload_content
-        async for found, anew in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
+        async for found, is_first in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
             named = tuple(item.metadata.listed() for item in found.items or ())
-            yield Page(named, found.metadata.remaining_item_count, anew, found.metadata.resource_version)
+            yield Page(named, found.metadata.remaining_item_count, is_first, found.metadata.resource_version)
 
     async def is_namespace(self, name: str) -> bool:
-        """Whether there is one of this name, as far as one may know."""
+        """Return whether a namespace of this name exists; True if the request fails, for example with 403."""
         try:
             await call(self.core.read_namespace_without_preload_content(name, _request_timeout=TIMEOUT))
         except ApiError as error:
@@ -225,20 +225,20 @@ class Listing:
         return True
 
     async def applications(self, namespace: str | None = None) -> list[Syncer]:
-        """Argo CD's Applications and ApplicationSets. Where Argo CD isn't installed there are none.
+        """Return Argo CD's Applications and ApplicationSets; empty if Argo CD is not installed.
 
         Raises:
-            ApiError: they can't be listed.
+            ApiError: they cannot be listed.
         """
         syncers: list[Syncer] = []
-        async for one, anew in self._argocd("applications", _Applications, namespace):
-            syncers = [] if anew else syncers
+        async for one, is_first in self._argocd("applications", _Applications, namespace):
+            syncers = [] if is_first else syncers
             for item in one.items or ():
                 meta = item.metadata
                 syncers.append(Syncer("Application", meta.namespace, meta.name, item.spec))
         sets: list[Syncer] = []
-        async for some, anew in self._argocd("applicationsets", _ApplicationSets, namespace):
-            sets = [] if anew else sets
+        async for some, is_first in self._argocd("applicationsets", _ApplicationSets, namespace):
+            sets = [] if is_first else sets
             for each in some.items or ():
                 meta, spec = each.metadata, each.spec
                 urls = tuple(url for generator in spec.generators or () for url in generator.repositories())
@@ -255,7 +255,7 @@ class Listing:
             async for page in self._pages(request, options, kind):
                 yield page
         except ApiError as error:
-            if error.status != 404:  # no such resource
+            if error.status != 404:  # Argo CD is not installed
                 raise
 
     def _pages(self, request: Any, options: dict[str, Any], kind: type[_T]) -> AsyncIterator[tuple[_T, bool]]:

@@ -1,7 +1,7 @@
-"""The API server that we run beside: Namespaces, the platform's ConfigMap, and who may skip the check.
+"""Cached lookups of the admission server: Namespaces, the platform's ConfigMap, Applications, and access reviews.
 
-Every answer is kept for a few seconds, so that a burst of writes asks once, and simultaneous askers share one
-request. `kubernetes` is imported where it is used: it takes half a second, which the other commands needn't wait.
+Results are cached for a few seconds, and concurrent callers share one request. `kubernetes` is imported where it is
+used, because the import takes half a second that other commands do not need.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
 _TIMEOUT = 2.0
-"""Seconds for one request; a decision has other things to wait for as well."""
+"""Seconds for one request. It is part of the time for a decision."""
 _FRESH = 5.0
-"""Seconds that an answer is used again: a flag that somebody sets works after that at the latest."""
+"""Seconds that a result is cached: a changed flag takes effect after that at the latest."""
 _MOST_ANSWERS = 4096
 _MOST_BYTES = 8 * 1024 * 1024
 _ANSWER_BYTES = 2048
-"""What a finished task with its short answer takes, about."""
+"""The approximate size of a finished task with its result."""
 _LONGEST_VALUE = 64
-"""Characters that are kept of an annotation or a flag, which nobody but "true", "runtime" and the like can switch."""
+"""Characters that are kept of an annotation or a flag: the valid values, such as "true", are shorter."""
 _FRESH_APPLICATIONS = 60.0
-"""The same for the Applications, which may be thousands and change less often."""
+"""Seconds that the list of Applications is cached. There can be thousands, and they change less often."""
 _PAGE = 250
 _MOST_PAGES = 20
 
 
 class KubernetesCluster:
-    """Asks the API server, with `kubernetes.aio`. Use as an asynchronous context manager."""
+    """Reads from the API server with `kubernetes.aio`. Use as an asynchronous context manager."""
 
     def __init__(self, client: ApiClient) -> None:
         from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api, CustomObjectsApi
@@ -50,15 +50,15 @@ class KubernetesCluster:
         self._answers: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(
             entries=_MOST_ANSWERS, size=_MOST_BYTES, size_of=lambda task: _ANSWER_BYTES
         )
-        # One list of the whole cluster, which costs much: no flood of other questions evicts it.
+        # The list of the whole cluster is expensive, so a flood of other lookups must not evict it.
         self._lists: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(entries=1, size=_MOST_BYTES)
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None) -> KubernetesCluster | None:
-        """The cluster of `kubeconfig`, or else the one that this pod runs in, or None outside of one.
+        """Connect to the cluster of `kubeconfig`, or to the pod's own; return None outside of a pod.
 
         Raises:
-            ConfigurationError: the kubeconfig or the pod's ServiceAccount can't be used.
+            ConfigurationError: the kubeconfig or the pod's ServiceAccount cannot be used.
         """
         if kubeconfig is not None:
             return cls(await connect(kubeconfig))
@@ -66,7 +66,7 @@ class KubernetesCluster:
 
     @property
     def client(self) -> ApiClient:
-        """The connection, for what else is asked of the same API server; it ends with this."""
+        """The client, for other requests to the same API server; it is closed with this object."""
         found: ApiClient = self._client
         return found
 
@@ -96,8 +96,8 @@ class KubernetesCluster:
         return allowed
 
     async def synced_repositories(self) -> Synced:
-        """See `applications.ApplicationsSource`. Where Argo CD isn't installed there are none."""
-        task = self._kept(self._lists, digest("applications"), self._list_applications, _FRESH_APPLICATIONS)
+        """See `applications.ApplicationsSource`. Empty if Argo CD is not installed."""
+        task = self._cached(self._lists, digest("applications"), self._list_applications, _FRESH_APPLICATIONS)
         synced: Synced = await asyncio.shield(task)
         return synced
 
@@ -115,7 +115,7 @@ class KubernetesCluster:
         return Synced.of(urls, complete=False)
 
     async def _read_applications(self, following: str) -> Page | None:
-        # Each may be large, of which little is looked at: what isn't asked for, nobody need decode.
+        # An Application can be large, and few of its fields matter: only these are decoded.
         response = await self._custom.list_cluster_custom_object_without_preload_content(
             "argoproj.io",
             "v1alpha1",
@@ -162,10 +162,10 @@ class KubernetesCluster:
         return bool(answer is not None and answer.status is not None and answer.status.allowed)
 
     async def _ask(self, request: Awaitable[Any]) -> Any:
-        """The answer, or None where there is no such object.
+        """Return the response, or None if the object does not exist.
 
         Raises:
-            Unavailable: no answer, or no right to ask.
+            Unavailable: there is no response, or the request is forbidden.
         """
         from kubernetes.aio.client import ApiException
 
@@ -179,16 +179,16 @@ class KubernetesCluster:
                 return None
             raise Unavailable(f"the API server answers {error.status}") from None
         except TimeoutError:
-            raise Unavailable("the API server doesn't answer in time") from None
+            raise Unavailable("the API server does not answer in time") from None
         except Exception as error:
-            # aiohttp's and the client's own errors may quote the request, whose header holds our own credentials.
-            raise Unavailable(f"the API server can't be reached: {type(error).__name__}") from None
+            # The errors of aiohttp and the client may quote the request, whose header has our credentials.
+            raise Unavailable(f"the API server cannot be reached: {type(error).__name__}") from None
 
     async def _fresh(self, key: bytes, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """The answer of a few seconds ago, or else of a request that all who ask meanwhile share."""
-        return await asyncio.shield(self._kept(self._answers, key, ask, _FRESH))
+        """Return the cached result, or that of a request that concurrent callers share."""
+        return await asyncio.shield(self._cached(self._answers, key, ask, _FRESH))
 
-    def _kept(
+    def _cached(
         self,
         cache: ExpiringCache[asyncio.Task[Any]],
         key: bytes,

@@ -1,7 +1,7 @@
-"""Objects of the API server as they are, JSON in and JSON out: read, create, replace, and what its answers mean.
+"""Read, create, replace and delete objects of the API server as JSON, and map its errors to exceptions.
 
-For what must change an object without knowing all of it: whatever this version of ours has never heard of is written
-back as it was read. Of the API server's errors only the status is told: their text may quote what was sent.
+Fields that this version does not know are written back as they were read. The text of an error has only the status
+code: the API server's own message may quote what was sent.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 FIELD_MANAGER = "git-token-webhook"
 TIMEOUT = 30.0
-"""Seconds for one request: a write waits for admission webhooks, ours among them."""
+"""Seconds for one request. A write waits for admission webhooks, ours included."""
 
 
-_MOST_BEGINNINGS = 10
-# By the names of aiohttp's exceptions, so that it need not be imported for them.
+_MAX_STARTS = 10
+# By name, so that aiohttp is not imported only for its exceptions.
 _REASONS = {
-    "ClientConnectorError": "nobody answers at its address",
-    "ClientConnectorDNSError": "its name isn't known (DNS)",
-    "ClientConnectorCertificateError": "its certificate can't be verified",
-    "ClientConnectorSSLError": "it does not speak TLS as it should",
+    "ClientConnectorError": "cannot connect to its address",
+    "ClientConnectorDNSError": "its host name cannot be resolved (DNS)",
+    "ClientConnectorCertificateError": "its certificate cannot be verified",
+    "ClientConnectorSSLError": "the TLS handshake fails",
     "ServerDisconnectedError": "it closed the connection",
     "ClientOSError": "it closed the connection",
 }
@@ -41,11 +41,11 @@ _L = TypeVar("_L", bound="ObjectList")
 
 
 class ApiError(Exception):
-    """The API server didn't do what it was asked for; the text is a clause about it, and quotes nothing of it.
+    """A request to the API server failed. The text is a clause that says why and quotes no response.
 
     Attributes:
-        status: what it answered; 0 where it didn't.
-        message: its own, which may quote what was sent: whoever shows it sees to that.
+        status: the HTTP status code; 0 without a response.
+        message: the API server's own message. It may quote what was sent, so check it before you show it.
     """
 
     def __init__(self, text: str, status: int = 0, message: SecretStr | None = None) -> None:
@@ -55,14 +55,14 @@ class ApiError(Exception):
 
 
 class Conflict(ApiError):
-    """Somebody else has changed the object since it was read, or made it."""
+    """Another client has changed the object since it was read, or created it (409)."""
 
 
 class Expired(ApiError):
-    """The API server has forgotten where in a list we were (410).
+    """The `continue` token or resourceVersion is too old (410).
 
     Attributes:
-        following: where the list goes on all the same, with what there is now; empty where it doesn't say.
+        following: a `continue` token that goes on with the current objects; empty where the API server sent none.
     """
 
     def __init__(self, following: str) -> None:
@@ -71,12 +71,12 @@ class Expired(ApiError):
 
 
 class ListMetadata(msgspec.Struct, rename="camel"):
-    """Of any list, or part of one.
+    """The metadata of a list or of one page.
 
     Attributes:
-        following: the `continue` by which the next part is asked for; empty after the last one.
-        remaining_item_count: how many objects come after these, as far as the API server says so.
-        resource_version: of the list as a whole, from which on changes can be followed.
+        following: the `continue` token of the next page; empty on the last one.
+        remaining_item_count: the number of objects after this page, if the API server reports it.
+        resource_version: of the whole list; a watch can start from it.
     """
 
     following: str = msgspec.field(default="", name="continue")
@@ -85,7 +85,7 @@ class ListMetadata(msgspec.Struct, rename="camel"):
 
 
 class ObjectList(msgspec.Struct):
-    """Objects of a kind; which, and what of them matters, says the class that comes of it."""
+    """A list of objects. Subclasses declare the items and the fields that they decode."""
 
     metadata: ListMetadata
 
@@ -96,7 +96,7 @@ class _Objects(ObjectList):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of object, and where the API server keeps it.
+    """A kind of object and its API path.
 
     Attributes:
         api: such as ``api/v1`` or ``apis/coordination.k8s.io/v1``.
@@ -109,11 +109,11 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """As objects have it."""
+        """The `apiVersion` field of the objects."""
         return self.api.partition("/")[2]
 
     def path(self, namespace: str | None) -> str:
-        """Where those of a namespace are, or those that have none."""
+        """Return the path of the objects in a namespace, or of cluster-scoped objects for None."""
         return f"/{self.api}/namespaces/{namespace}/{self.plural}" if namespace else f"/{self.api}/{self.plural}"
 
 
@@ -122,7 +122,7 @@ LEASE = Resource("apis/coordination.k8s.io/v1", "Lease", "leases")
 
 
 class ApiObjects:
-    """Reads and writes objects with a client of `kubernetes.aio`, which stays its owner's."""
+    """Reads and writes objects with a client of `kubernetes.aio`, which the caller closes."""
 
     def __init__(self, client: ApiClient, *, timeout: float = TIMEOUT) -> None:
         """
@@ -133,10 +133,10 @@ class ApiObjects:
         self._timeout = timeout
 
     async def read(self, resource: Resource, namespace: str | None, name: str) -> Json | None:
-        """An object; None where there is none.
+        """Return an object; None if it does not exist.
 
         Raises:
-            ApiError: it can't be read.
+            ApiError: it cannot be read.
         """
         try:
             return await self._request("GET", f"{resource.path(namespace)}/{name}")
@@ -146,20 +146,20 @@ class ApiObjects:
             raise
 
     async def create(self, resource: Resource, namespace: str | None, document: Json) -> Json:
-        """The object as it was made.
+        """Create an object and return it.
 
         Raises:
-            Conflict: there is one of this name.
-            ApiError: it was not made.
+            Conflict: an object of this name exists.
+            ApiError: it was not created.
         """
         whole = {"apiVersion": resource.api_version, "kind": resource.kind, **document}
         return await self._request("POST", f"{resource.path(namespace)}?fieldManager={FIELD_MANAGER}", whole)
 
     async def replace(self, resource: Resource, document: Json) -> Json:
-        """The object as it is after the change of what was read.
+        """Replace an object that was read, and return the new version.
 
         Raises:
-            Conflict: it isn't any more what was read.
+            Conflict: it has changed since it was read.
             ApiError: it was not changed.
         """
         metadata = document["metadata"]
@@ -167,13 +167,13 @@ class ApiObjects:
         return await self._request("PUT", path, document)
 
     async def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str | None = None) -> None:
-        """Delete an object; that there is none is well.
+        """Delete an object. An object that does not exist is no error.
 
         Args:
-            uid: only if it is still this very object.
+            uid: delete only the object with this UID.
 
         Raises:
-            Conflict: it is another one.
+            Conflict: the object has another UID.
             ApiError: it was not deleted.
         """
         body = {"preconditions": {"uid": uid}} if uid is not None else None
@@ -184,13 +184,13 @@ class ApiObjects:
                 raise
 
     async def pages(self, resource: Resource, *, selector: str = "", page: int = 250) -> AsyncIterator[list[Json]]:
-        """All objects of a kind, in all namespaces; some come again where the API server forgets where we were (410).
+        """Yield all objects of a kind in all namespaces. Some repeat when the API server answers 410.
 
         Args:
-            selector: for labels, as kubectl takes it.
+            selector: a label selector in kubectl's syntax.
 
         Raises:
-            ApiError: they can't be listed to the end.
+            ApiError: the list cannot be read to its end.
         """
 
         def ask(following: str) -> Awaitable[bytes]:
@@ -201,10 +201,10 @@ class ApiObjects:
             yield found.items or []
 
     async def served(self, api: str) -> frozenset[str]:
-        """The plural names of all that the API server serves there, such as ``apis/openreports.io/v1alpha1``.
+        """Return the plural names of the resources of an API, such as ``apis/openreports.io/v1alpha1``.
 
         Raises:
-            ApiError: it doesn't say.
+            ApiError: the API server does not tell.
         """
         try:
             found = await self._request("GET", f"/{api}")
@@ -225,23 +225,24 @@ class ApiObjects:
 
 
 async def call(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
-    """What the API server answers within so many seconds.
+    """Await a request for so many seconds, and return the body of the response.
 
     Raises:
-        ApiError: it isn't what was asked for.
+        ApiError: the request failed.
     """
     try:
         async with asyncio.timeout(seconds):
             response = await request
             body: bytes = await response.read()
     except TimeoutError:
-        raise ApiError("the API server doesn't answer in time") from None
+        raise ApiError("the API server does not answer in time") from None
     except Exception as error:
-        # aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials.
-        raise ApiError(f"the API server can't be reached: {_REASONS.get(name := type(error).__name__, name)}") from None
+        # The errors of aiohttp and the client may quote the request, whose header has the caller's credentials.
+        why = _REASONS.get(type(error).__name__, type(error).__name__)
+        raise ApiError(f"the API server cannot be reached: {why}") from None
     status: int = response.status
     if status == 409:
-        raise Conflict("the API server answers 409: somebody else is changing it", status)
+        raise Conflict("the API server answers 409: another client changed it at the same time", status)
     if status == 410:
         raise Expired(_status(body).metadata.following)
     if not 200 <= status < 300:
@@ -262,44 +263,44 @@ def _status(body: bytes) -> _Status:
 
 
 def decoded(answer: bytes, kind: type[_T]) -> _T:
-    """What the API server answered.
+    """Decode a response of the API server.
 
     Raises:
-        ApiError: it is something else.
+        ApiError: it cannot be decoded as `kind`.
     """
     try:
         return msgspec.json.decode(answer, type=kind)
     except msgspec.DecodeError:
-        raise ApiError("the API server answers what this version doesn't understand") from None
+        raise ApiError("the API server's response cannot be decoded") from None
 
 
 async def paged(ask: Callable[[str], Awaitable[bytes]], kind: type[_L]) -> AsyncIterator[tuple[_L, bool]]:
-    """A list part by part, each with whether the list begins with it, for the first time or again.
+    """Yield a list page by page, each with whether the list starts with it, for the first time or again.
 
-    Where the API server has forgotten in between where we were (410), the list goes on with what there is now, or
-    begins again where it doesn't say how to.
+    After a 410 the list goes on with the current objects if the API server sends a `continue` token; otherwise it
+    starts again.
 
     Args:
-        ask: answers with the part that follows so, by `call`; with the first one for an empty text.
+        ask: returns the page after a `continue` token, by `call`; the first page for an empty one.
 
     Raises:
-        ApiError: it can't be had to its end.
+        ApiError: the list cannot be read to its end.
     """
-    following, beginnings = "", 1
+    following, starts = "", 1
     while True:
-        anew = not following
+        is_first = not following
         try:
             found = decoded(await ask(following), kind)
         except Expired as error:
-            following, beginnings = error.following, beginnings + 1
-            if beginnings > _MOST_BEGINNINGS:
+            following, starts = error.following, starts + 1
+            if starts > _MAX_STARTS:
                 raise
             continue
-        yield found, anew
+        yield found, is_first
         following = found.metadata.following
         if not following:
             return
 
 
 class Unavailable(Exception):
-    """The API server could not be asked; the text says why, as a clause."""
+    """The API server is unavailable. The text is a clause that says why."""

@@ -1,7 +1,7 @@
-"""The Secrets of a cluster as a person's own rights show them: for commands that read and change what is stored.
+"""Read and change Secrets with the rights of the user who runs a command.
 
-The admission server has no right to read Secrets, and uses nothing of this. Of the API server's errors only the status
-is told: their text may quote what was sent.
+The admission server has no right to read Secrets and does not use this module. The text of an error has only the status
+code: the API server's own message may quote what was sent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
 PAGE = 250
-"""Secrets of one page: each may have a megabyte, and few do."""
+"""Secrets on one page. Each can have up to 1 MiB, but few do."""
 
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -37,8 +37,8 @@ class Stored:
     """A Secret as it is stored.
 
     Attributes:
-        version: its resourceVersion, by which a change is refused that knows nothing of another one.
-        managed: its managedFields as they are.
+        version: its resourceVersion; a change of an older version is rejected as a conflict.
+        managed: its managedFields, unchanged.
     """
 
     secret: SecretObject
@@ -48,13 +48,13 @@ class Stored:
 
     @property
     def place(self) -> str:
-        """As people name it."""
+        """`NAMESPACE/NAME`."""
         return f"{self.secret.namespace}/{self.secret.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the Secrets, and how many come after them, as far as the API server says so."""
+    """A page of Secrets, and the number of Secrets after it, if the API server reports it."""
 
     secrets: tuple[Stored, ...]
     remaining: int
@@ -64,7 +64,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     name: str
     namespace: str
     uid: str
-    resource_version: str = ""  # none of what a dry run would have made
+    resource_version: str = ""  # empty in the response to a dry run
     generate_name: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -130,19 +130,19 @@ class StoredSecrets:
         page: int = PAGE,
         as_user: str | None = None,
     ) -> StoredSecrets:
-        """The cluster that kubectl would use; in a pod without a kubeconfig, its own.
+        """Connect to the cluster that kubectl would use; in a pod without a kubeconfig, to the pod's own.
 
         Args:
-            as_user: whom to act as, as kubectl's ``--as`` does.
+            as_user: the user to impersonate, as kubectl's ``--as`` does.
 
         Raises:
-            ConfigurationError: there is none, or what there is can't be used.
+            ConfigurationError: there is no configuration, or it cannot be used.
         """
         return cls(await connect(kubeconfig, context, as_user=as_user), page=page)
 
     @property
     def client(self) -> ApiClient:
-        """The connection, for what else is asked of the same API server; it ends with this."""
+        """The client, for other requests to the same API server; it is closed with this object."""
         client: ApiClient = self._client
         return client
 
@@ -155,10 +155,10 @@ class StoredSecrets:
         await self._client.close()
 
     async def read(self, namespace: str, name: str) -> Stored | None:
-        """One Secret; None where there is none.
+        """Return a Secret; None if it does not exist.
 
         Raises:
-            ApiError: it can't be read.
+            ApiError: it cannot be read.
         """
         request = self._core.read_namespaced_secret_without_preload_content
         try:
@@ -170,11 +170,10 @@ class StoredSecrets:
         return decoded(answer, _Secret).stored()
 
     async def pages(self, namespace: str | None = None) -> AsyncIterator[Page]:
-        """All Secrets of a namespace, or of the cluster. Where the API server has forgotten in between where we were
-        (410), some may come again.
+        """Yield all Secrets of a namespace or of the cluster. Some can repeat after a 410.
 
         Raises:
-            ApiError: they can't be listed to the end.
+            ApiError: the list cannot be read to its end.
         """
 
         def ask(following: str) -> Awaitable[bytes]:
@@ -187,13 +186,13 @@ class StoredSecrets:
             yield Page(tuple(item.stored() for item in found.items or ()), found.metadata.remaining_item_count)
 
     async def change(self, stored: Stored, change: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
-        """The Secret as it is after a merge patch of what was read.
+        """Apply a merge patch to a Secret that was read, and return the new version.
 
         Args:
-            dry_run: webhooks are asked, and nothing is stored.
+            dry_run: call the webhooks, but store nothing.
 
         Raises:
-            Conflict: it isn't any more what was read.
+            Conflict: it has changed since it was read.
             ApiError: it was not changed.
         """
         metadata = {**change.get("metadata", {}), "resourceVersion": stored.version, "uid": stored.uid}
@@ -207,11 +206,11 @@ class StoredSecrets:
         return decoded(await call(request), _Secret).stored()
 
     async def create(self, secret: SecretObject, *, dry_run: bool = False) -> Stored:
-        """The Secret as it was made.
+        """Create a Secret and return it.
 
         Raises:
-            Conflict: there is one of this name.
-            ApiError: it was not made.
+            Conflict: a Secret of this name exists.
+            ApiError: it was not created.
         """
         metadata = {"name": secret.name, "labels": dict(secret.labels), "annotations": dict(secret.annotations)}
         document = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(secret.data)}
@@ -221,13 +220,13 @@ class StoredSecrets:
         return decoded(await call(request), _Secret).stored()
 
     async def delete(self, stored: Stored, *, dry_run: bool = False) -> None:
-        """Delete what was read.
+        """Delete a Secret that was read.
 
         Raises:
-            Conflict: it isn't any more what was read.
+            Conflict: it has changed since it was read.
             ApiError: it was not deleted.
         """
-        # Options in the body are all that count: the API server then reads none of the query's, dryRun included.
+        # With options in the body, the API server ignores those in the query, dryRun included.
         body: dict[str, Any] = {"preconditions": {"uid": stored.uid, "resourceVersion": stored.version}}
         if dry_run:
             body["dryRun"] = ["All"]
@@ -240,10 +239,10 @@ class StoredSecrets:
         await call(request)
 
     async def username(self) -> str:
-        """Who asks, as the API server knows it (SelfSubjectReview).
+        """Return the user name by which the API server knows the caller (SelfSubjectReview).
 
         Raises:
-            ApiError: it doesn't say.
+            ApiError: the request failed.
         """
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         request = self._authentication.create_self_subject_review_without_preload_content
@@ -263,22 +262,22 @@ class StoredSecrets:
         """Write an Event about a Secret.
 
         Args:
-            name: of the Event, so that it is there once; any, without one.
+            name: of the Event, so that it is written only once; generated if empty.
 
         Raises:
-            Conflict: there is one of this name.
-            ApiError: it could not be written.
+            Conflict: an Event of this name exists.
+            ApiError: it was not written.
         """
         secret, moment = stored.secret, f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        place = {"namespace": secret.namespace}
+        namespace = {"namespace": secret.namespace}
         event = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {**({"name": name} if name else {"generateName": "git-token-webhook-"}), **place},
+            "metadata": {**({"name": name} if name else {"generateName": "git-token-webhook-"}), **namespace},
             "involvedObject": {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                **place,
+                **namespace,
                 "name": secret.name,
                 "uid": stored.uid,
                 "resourceVersion": stored.version,
@@ -296,5 +295,5 @@ class StoredSecrets:
 
 
 def _options(dry_run: bool) -> dict[str, Any]:
-    """Of every write."""
+    """Return the options of every write."""
     return {"field_manager": FIELD_MANAGER, "_request_timeout": TIMEOUT} | ({"dry_run": "All"} if dry_run else {})

@@ -1,7 +1,7 @@
-"""Which Secrets there are, and when one changes: listed once, then followed, both without their data.
+"""List and watch objects without their data, as client-go's reflector does.
 
-Where the API server has forgotten from where on we follow (410), or what we follow was never listed to its end, it is
-listed anew. Where it doesn't answer, it is asked again, less and less often, from where we were.
+After a 410, or if a list was not read to its end, the objects are listed again. If the API server is unavailable, the
+watch is retried from the last resourceVersion, with backoff.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
-_SECONDS = (240, 360)
-"""After which the API server ends a watch, as client-go asks it (tools/cache/reflector.go, minWatchTimeout)."""
+_WATCH_TIMEOUT = (240, 360)
+"""Range of the watch timeout in seconds, as in client-go (tools/cache/reflector.go, minWatchTimeout)."""
 _MARGIN = 30.0
 _SETTLED = 1.0
-"""Seconds after which a watch works although nothing has changed: what is wrong with one is told at its beginning."""
-_SOONEST, _LATEST = 1.0, 30.0
-"""Seconds between two tries."""
-_LONGEST_LINE = 8 << 20
-"""Bytes of one change: an object's metadata are smaller by far."""
+"""Seconds after which a watch without events counts as working: an error is reported at its start."""
+_MIN_BACKOFF, _MAX_BACKOFF = 1.0, 30.0
+"""Seconds between two attempts."""
+_MAX_LINE = 8 << 20
+"""Bytes of one event. The metadata of an object is far smaller."""
 
 
-class Follows(Protocol):
-    """Whoever wants to know."""
+class WatchHandler(Protocol):
+    """Receives the events of a list and watch."""
 
-    def begins(self) -> None:
-        """What is there is listed from its beginning, for the first time or again."""
+    def list_started(self) -> None:
+        """A list starts, for the first time or again."""
         ...
 
-    def seen(self, one: Listed) -> None:
-        """This is there, and like this."""
+    def updated(self, one: Listed) -> None:
+        """The object was listed, added or modified."""
         ...
 
-    def gone(self, one: Listed) -> None:
-        """This is no longer there."""
+    def deleted(self, one: Listed) -> None:
+        """The object was deleted."""
         ...
 
-    def complete(self) -> None:
-        """The list is at its end: what wasn't seen since it began isn't there."""
+    def list_completed(self) -> None:
+        """The list is complete: an object that was not in it does not exist."""
         ...
 
 
@@ -67,84 +67,84 @@ class _Bookmark(msgspec.Struct):
     metadata: _ObjectMetadata
 
 
-class _Change(msgspec.Struct):
+class _Event(msgspec.Struct):
     type: str
     object: msgspec.Raw
 
 
-class Follower:
-    """Follows all objects of one kind."""
+class Reflector:
+    """Lists and watches all objects of one kind."""
 
     def __init__(
         self,
         pages: Callable[[], AsyncIterator[Page]],
         watch: Callable[..., Any],
-        follows: Follows,
-        say: Callable[[ApiError | None], None],
+        handler: WatchHandler,
+        on_status: Callable[[ApiError | None], None],
         on_expired: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
-            pages: lists all of them.
-            watch: the client's method that lists them too, and watches where it is told to.
-            say: told what goes wrong, and with None that it works.
-            on_expired: told that they are listed anew, because the API server has forgotten where we were.
+            pages: lists all objects.
+            watch: the client's method that lists them, called with ``watch=True``.
+            on_status: called with each error, and with None while the watch works.
+            on_expired: called when the objects are listed again because of a 410.
         """
         self._pages = pages
         self._watch = watch
-        self._follows = follows
-        self._say = say
+        self._handler = handler
+        self._on_status = on_status
         self._on_expired = on_expired
         self._version = ""
-        self._random = Random()  # noqa: S311 - only so that not all ask at once
+        self._random = Random()  # noqa: S311 - jitter, so that not all processes send at once
 
     async def run(self) -> NoReturn:
-        """Follow them until cancelled."""
-        pause = _SOONEST
+        """List and watch until cancelled."""
+        pause = _MIN_BACKOFF
         while True:
             try:
                 if not self._version:
                     await self._list()
-                    self._say(None)
-                await self._follow()
-                pause = _SOONEST
+                    self._on_status(None)
+                await self._watch_once()
+                pause = _MIN_BACKOFF
             except Expired:
                 self._version = ""
                 self._on_expired()
             except ApiError as error:
-                self._say(error)
+                self._on_status(error)
                 await asyncio.sleep(pause * self._random.uniform(0.8, 1.2))
-                pause = min(pause * 2, _LATEST)
+                pause = min(pause * 2, _MAX_BACKOFF)
 
     async def _list(self) -> None:
         version = ""
         async for page in self._pages():
-            if page.anew:
-                self._follows.begins()
+            if page.is_first:
+                self._handler.list_started()
             for one in page.secrets:
-                self._follows.seen(one)
+                self._handler.updated(one)
             version = page.version
-        self._follows.complete()
+        self._handler.list_completed()
         self._version = version
 
-    async def _follow(self) -> None:
-        """Until the API server ends it, as it does every few minutes.
+    async def _watch_once(self) -> None:
+        """Watch until the API server ends the request, as it does every few minutes.
 
         Raises:
-            Expired: it has forgotten where we were.
-            ApiError: it can't be followed, or can't any longer.
+            Expired: the resourceVersion is too old.
+            ApiError: the watch failed or broke.
         """
-        response = await self._open(self._random.randint(*_SECONDS))
+        response = await self._open(self._random.randint(*_WATCH_TIMEOUT))
         try:
             if response.status == 410:
                 raise Expired("")
             if response.status != 200:
                 raise ApiError(f"the API server answers {response.status}", response.status)
-            settled = asyncio.get_running_loop().call_later(_SETTLED, self._say, None)
+            settled = asyncio.get_running_loop().call_later(_SETTLED, self._on_status, None)
             try:
                 async for line in _lines(response):
-                    self._take(decoded(line, _Change))
-                    self._say(None)
+                    self._handle(decoded(line, _Event))
+                    self._on_status(None)
             finally:
                 settled.cancel()
         finally:
@@ -164,28 +164,28 @@ class Follower:
             raise _unreachable(error) from None
         return response
 
-    def _take(self, change: _Change) -> None:
-        if change.type == "ERROR":
-            code = decoded(bytes(change.object), _Status).code
+    def _handle(self, event: _Event) -> None:
+        if event.type == "ERROR":
+            code = decoded(bytes(event.object), _Status).code
             if code == 410:
                 raise Expired("")
             raise ApiError(f"the API server answers {code}", code)
-        if change.type == "BOOKMARK":
-            self._version = decoded(bytes(change.object), _Bookmark).metadata.resource_version
+        if event.type == "BOOKMARK":
+            self._version = decoded(bytes(event.object), _Bookmark).metadata.resource_version
             return
-        metadata = decoded(bytes(change.object), _Object).metadata
-        if change.type == "DELETED":
-            self._follows.gone(metadata.listed())
+        metadata = decoded(bytes(event.object), _Object).metadata
+        if event.type == "DELETED":
+            self._handler.deleted(metadata.listed())
         else:
-            self._follows.seen(metadata.listed())
+            self._handler.updated(metadata.listed())
         self._version = metadata.resource_version
 
 
 async def _lines(response: ClientResponse) -> AsyncIterator[bytes]:
-    """The lines of an answer, as they come.
+    """Yield the lines of a response as they arrive.
 
     Raises:
-        ApiError: the connection breaks, or a line has no end.
+        ApiError: the connection breaks, or a line is too long.
     """
     rest = b""
     while True:
@@ -199,12 +199,12 @@ async def _lines(response: ClientResponse) -> AsyncIterator[bytes]:
         for line in lines:
             if line:
                 yield line
-        if len(rest) > _LONGEST_LINE:
-            raise ApiError("the API server answers what this version doesn't understand")
+        if len(rest) > _MAX_LINE:
+            raise ApiError("the API server's response cannot be decoded")
 
 
 def _unreachable(error: Exception) -> ApiError:
-    """aiohttp's and the client's own errors may quote the request, whose header holds the caller's credentials."""
+    """Map an error of aiohttp or the client, whose text may quote the caller's credentials."""
     if isinstance(error, TimeoutError):
-        return ApiError("the API server doesn't answer in time")
-    return ApiError(f"the API server can't be reached: {type(error).__name__}")
+        return ApiError("the API server does not answer in time")
+    return ApiError(f"the API server cannot be reached: {type(error).__name__}")

@@ -26,7 +26,7 @@ from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
 from webhook.cluster.objects import ApiError
 from webhook.cluster.secrets import Stored, StoredSecrets
-from webhook.cluster.watch import Follower
+from webhook.cluster.watch import Reflector
 from webhook.keyring.ring import KeyRing
 from webhook.logs import Logger
 from webhook.providers.token_shapes import name_holds_token
@@ -147,7 +147,7 @@ class Controller:
         listing = Listing(self._secrets.client, selector=self._judging.selector)
         core = listing.core
         await self._reports.look()
-        secrets = Follower(
+        secrets = Reflector(
             listing.secrets,
             lambda **options: core.list_secret_for_all_namespaces_without_preload_content(
                 label_selector=self._judging.selector or None, **options
@@ -156,7 +156,7 @@ class Controller:
             lambda error: self._set_condition("secrets", error),
             lambda: self._log.info("listing again", what="secrets", detail=_EXPIRED),
         )
-        namespaces = Follower(
+        namespaces = Reflector(
             listing.namespace_pages,
             core.list_namespace_without_preload_content,
             _Namespaces(self),
@@ -463,18 +463,18 @@ class _Secrets:
         self._seen: set[str] = set()
         self._listing = False
 
-    def begins(self) -> None:
+    def list_started(self) -> None:
         self._seen, self._listing = set(), True
 
-    def seen(self, one: Listed) -> None:
+    def updated(self, one: Listed) -> None:
         self._controller.secret_seen(one)
         if self._listing and self._controller.follows(one.uid):
             self._seen.add(one.uid)
 
-    def gone(self, one: Listed) -> None:
+    def deleted(self, one: Listed) -> None:
         self._controller.secret_gone(one, deleted=True)
 
-    def complete(self) -> None:
+    def list_completed(self) -> None:
         self._controller.secrets_are(self._seen)
         self._seen, self._listing = set(), False
 
@@ -486,15 +486,15 @@ class _Namespaces:
         self._controller = controller
         self._seen: set[str] = set()
 
-    def begins(self) -> None:
+    def list_started(self) -> None:
         self._seen = set()
 
-    def seen(self, one: Listed) -> None:
+    def updated(self, one: Listed) -> None:
         self._controller.namespace_seen(one)
         self._seen.add(one.uid)
 
-    def gone(self, one: Listed) -> None:
+    def deleted(self, one: Listed) -> None:
         self._controller.namespace_gone(one.uid)
 
-    def complete(self) -> None:
+    def list_completed(self) -> None:
         self._controller.namespaces_are(self._seen)
