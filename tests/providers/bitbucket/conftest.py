@@ -32,7 +32,7 @@ def need(name: str, access: Level = Level.READ) -> RepositoryNeed:
 
 
 @dataclass
-class Desk:
+class Harness:
     """Asks the simulated Bitbucket about the credentials of its world."""
 
     simulator: Simulator
@@ -106,10 +106,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Desk]:
+async def harness(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Harness]:
     world = example_world(datetime.now(UTC))
     async with Simulator(world, ssl_context=server_context) as simulator, ProviderClient(environment={}) as client:
-        yield Desk(simulator, client, ca_file)
+        yield Harness(simulator, client, ca_file)
         assert not simulator.world.mutations  # no request of ours changes anything, ever
         removed = {"/2.0/repositories", "/2.0/workspaces"}
         paths = {record.path for record in simulator.journal.records}

@@ -10,39 +10,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.providers.bitbucket_server.conftest import KIND
-from webhook.providers.bitbucket_server.targets import USUAL_CONTEXTS, NoPlace, Place, locate
+from webhook.providers.bitbucket_server.targets import USUAL_CONTEXTS, NoTarget, Target, locate
 from webhook.providers.hosts import Host
 
 AT_ROOT = Host("git.acme.dev", KIND, "https://git.acme.dev")
 BELOW = Host("git.acme.dev", KIND, "https://git.acme.dev/bitbucket")
 
 
-def located(path: str, host: Host = AT_ROOT) -> Place:
+def located(path: str, host: Host = AT_ROOT) -> Target:
     return locate(tuple(part for part in path.split("/") if part), host)
 
 
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("", Place()),
-        ("/scm", Place()),
-        ("/projects", Place()),
-        ("/scm/acme", Place("ACME")),
-        ("/scm/acme/apps", Place("ACME", "apps")),
-        ("/scm/acme/apps/info", Place("ACME", "apps")),
-        ("/scm/scm/scm", Place("SCM", "scm")),
-        ("/scm/~jane.doe_acme.dev/diary", Place("~jane.doe_acme.dev", "diary")),
-        ("/projects/ACME", Place("ACME")),
-        ("/projects/ACME/settings", Place("ACME")),
-        ("/projects/ACME/repos", Place("ACME")),
-        ("/projects/ACME/repos/apps", Place("ACME", "apps")),
-        ("/projects/ACME/repos/apps/browse", Place("ACME", "apps")),
-        ("/users/jane", Place("~jane")),
-        ("/users/jane/repos/diary", Place("~jane", "diary")),
+        ("", Target()),
+        ("/scm", Target()),
+        ("/projects", Target()),
+        ("/scm/acme", Target("ACME")),
+        ("/scm/acme/apps", Target("ACME", "apps")),
+        ("/scm/acme/apps/info", Target("ACME", "apps")),
+        ("/scm/scm/scm", Target("SCM", "scm")),
+        ("/scm/~jane.doe_acme.dev/diary", Target("~jane.doe_acme.dev", "diary")),
+        ("/projects/ACME", Target("ACME")),
+        ("/projects/ACME/settings", Target("ACME")),
+        ("/projects/ACME/repos", Target("ACME")),
+        ("/projects/ACME/repos/apps", Target("ACME", "apps")),
+        ("/projects/ACME/repos/apps/browse", Target("ACME", "apps")),
+        ("/users/jane", Target("~jane")),
+        ("/users/jane/repos/diary", Target("~jane", "diary")),
     ],
 )
 @pytest.mark.parametrize("context", ["", "/bitbucket"])
-def test_addresses_name_projects_and_repositories(path: str, place: Place, context: str) -> None:
+def test_addresses_name_projects_and_repositories(path: str, place: Target, context: str) -> None:
     """Git's and people's, below a context path that is declared."""
     assert located(context + path, Host("git.acme.dev", KIND, f"https://git.acme.dev{context}")) == place
 
@@ -65,24 +65,24 @@ ELSEWHERE = [
 @pytest.mark.parametrize("host", [AT_ROOT, BELOW])
 def test_only_the_declared_context_path_counts(path: str, host: Host) -> None:
     """Another user may answer below any other path of the host."""
-    with pytest.raises(NoPlace, match="context path of its apiUrl"):
+    with pytest.raises(NoTarget, match="context path of its apiUrl"):
         located(path, host)
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
 def test_nothing_counts_between_the_context_path_and_the_rest(path: str) -> None:
     """The declared context path is no reason to trust what follows it."""
-    with pytest.raises(NoPlace):
+    with pytest.raises(NoTarget):
         located(f"/bitbucket{path}", BELOW)
 
 
 def test_atlassians_own_context_paths_are_known() -> None:
     """Where the configuration names none; letter case makes another path."""
-    assert located("/bitbucket/scm/acme/apps") == Place("ACME", "apps", "/bitbucket")
-    assert located("/stash") == Place(context="/stash")
-    assert located("/bitbucket", BELOW) == Place()
+    assert located("/bitbucket/scm/acme/apps") == Target("ACME", "apps", "/bitbucket")
+    assert located("/stash") == Target(context="/stash")
+    assert located("/bitbucket", BELOW) == Target()
     for path, host in (("/Bitbucket/scm/acme/apps", AT_ROOT), ("/stash/scm/acme/apps", BELOW)):
-        with pytest.raises(NoPlace):
+        with pytest.raises(NoTarget):
             located(path, host)
 
 
@@ -106,7 +106,7 @@ def test_atlassians_own_context_paths_are_known() -> None:
 )
 def test_what_is_no_name_names_nothing(path: str) -> None:
     """So that nothing else is asked in its place."""
-    with pytest.raises(NoPlace, match="names none of its projects"):
+    with pytest.raises(NoTarget, match="names none of its projects"):
         located(path)
 
 
@@ -115,7 +115,7 @@ def test_no_address_can_lead_elsewhere(path: list[str], host: Host) -> None:
     """Whatever a URL holds, what is asked for is plain."""
     try:
         place = locate(tuple(path), host)
-    except NoPlace:
+    except NoTarget:
         return
     assert place.context in ("", *USUAL_CONTEXTS)
     assert re.fullmatch(r"[A-Za-z0-9._~/-]*", place.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.providers.bitbucket_server.conftest import KIND, NAME, RUNTIME, USER, Desk
+from tests.providers.bitbucket_server.conftest import KIND, NAME, RUNTIME, USER, Harness
 from tests.providers.bitbucket_server.test_trouble import TOKEN, ScriptedApi
 from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket_server import BitbucketServer
@@ -126,11 +126,11 @@ async def test_what_passes_by_itself_is_no_verdict(body: dict[str, object]) -> N
 
 
 @pytest.mark.parametrize("status", [402, 403, 451])
-async def test_a_proxys_page_is_no_refusal_of_bitbuckets(desk: Desk, status: int) -> None:
+async def test_a_proxys_page_is_no_refusal_of_bitbuckets(harness: Harness, status: int) -> None:
     """Whatever its status is: it has neither Bitbucket's request id nor its errors."""
-    desk.simulator.faults.add(Status(status=status, body="<html>blocked</html>", content_type="text/html"))
+    harness.simulator.faults.add(Status(status=status, body="<html>blocked</html>", content_type="text/html"))
     try:
-        finding = await desk.find("server-good-runtime")
+        finding = await harness.find("server-good-runtime")
     except ProviderUnavailable:
         finding = Finding(Outcome.UNVERIFIED)
     assert finding.outcome is Outcome.UNVERIFIED

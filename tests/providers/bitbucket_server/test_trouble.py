@@ -18,7 +18,7 @@ from tests.providers.bitbucket_server.conftest import (
     RUNTIME,
     SERVER,
     USER,
-    Desk,
+    Harness,
     needs,
 )
 from tests.support.factories import make_token
@@ -62,11 +62,11 @@ TROUBLE: list[AnyEffect] = [
 
 @pytest.mark.parametrize("path", PLACES)
 @pytest.mark.parametrize("effect", TROUBLE, ids=repr)
-async def test_trouble_is_no_answer(desk: Desk, effect: AnyEffect, path: str) -> None:
+async def test_trouble_is_no_answer(harness: Harness, effect: AnyEffect, path: str) -> None:
     """An outage, a limit, a proxy's page: whatever it is, it isn't about the token."""
-    desk.simulator.faults.add(effect)
+    harness.simulator.faults.add(effect)
     try:
-        findings = (await desk.inspect("server-good-runtime", path, roles=BOTH)).findings.values()
+        findings = (await harness.inspect("server-good-runtime", path, roles=BOTH)).findings.values()
     except ProviderUnavailable as silence:
         assert "elsewhere" not in str(silence)
     else:
@@ -94,11 +94,11 @@ PROOFS = [
     ],
 )
 async def test_trouble_with_one_proof_leaves_it_open(
-    desk: Desk, part: str, name: str, role: Role, open_one: str, effect: AnyEffect
+    harness: Harness, part: str, name: str, role: Role, open_one: str, effect: AnyEffect
 ) -> None:
     """The others stand, and the missing one is named."""
-    desk.simulator.faults.add(effect, path=part)
-    finding = (await desk.inspect(name, roles={role: BOTH[role]})).findings[role]
+    harness.simulator.faults.add(effect, path=part)
+    finding = (await harness.inspect(name, roles={role: BOTH[role]})).findings[role]
     assert finding.outcome is Outcome.UNVERIFIED
     assert open_one in finding.reason
     assert "elsewhere" not in finding.reason
@@ -106,44 +106,44 @@ async def test_trouble_with_one_proof_leaves_it_open(
 
 @pytest.mark.parametrize("effect", [one for one in TROUBLE if not isinstance(one, RateLimited)], ids=repr)
 @pytest.mark.parametrize("path", PLACES)
-async def test_trouble_with_the_open_answer_hides_no_other(desk: Desk, path: str, effect: AnyEffect) -> None:
+async def test_trouble_with_the_open_answer_hides_no_other(harness: Harness, path: str, effect: AnyEffect) -> None:
     """Each reply names who signed in."""
-    desk.simulator.faults.add(effect, path=".*/application-properties")
-    assert await desk.find("server-good-runtime", path) == Finding(Outcome.SUFFICIENT)
-    assert (await desk.find("server-no-admin", path)).lacks == ("PROJECT_ADMIN",)
+    harness.simulator.faults.add(effect, path=".*/application-properties")
+    assert await harness.find("server-good-runtime", path) == Finding(Outcome.SUFFICIENT)
+    assert (await harness.find("server-no-admin", path)).lacks == ("PROJECT_ADMIN",)
 
 
 @pytest.mark.parametrize("effect", [Status(status=403, body="no"), Status(status=404, body="no"), Outage(status=500)])
-async def test_git_over_https_turned_off_is_no_lack(desk: Desk, effect: AnyEffect) -> None:
+async def test_git_over_https_turned_off_is_no_lack(harness: Harness, effect: AnyEffect) -> None:
     """A refusal to push counts only where fetching is allowed."""
-    desk.simulator.faults.add(effect, path=".*/info/refs")
-    assert (await desk.find_user("server-read-only")).outcome is Outcome.UNVERIFIED
+    harness.simulator.faults.add(effect, path=".*/info/refs")
+    assert (await harness.find_user("server-read-only")).outcome is Outcome.UNVERIFIED
 
 
 @pytest.mark.parametrize("effect", [one for one in TROUBLE if not isinstance(one, RateLimited)], ids=repr)
 @pytest.mark.parametrize("path", [PROJECT, SERVER])
-async def test_a_list_that_fails_blames_no_token(desk: Desk, path: str, effect: AnyEffect) -> None:
+async def test_a_list_that_fails_blames_no_token(harness: Harness, path: str, effect: AnyEffect) -> None:
     """What it would have named may be just what the owner has a right to."""
-    desk.world.projects["OPS"].permissions["hubot"] = "PROJECT_ADMIN"
-    desk.world.repositories["ACME/website"].permissions["reader"] = "REPO_WRITE"
-    desk.simulator.faults.add(effect, path=".*/1.0/(repos|projects)")
-    finding = await desk.find_user("server-reader", path)
+    harness.world.projects["OPS"].permissions["hubot"] = "PROJECT_ADMIN"
+    harness.world.repositories["ACME/website"].permissions["reader"] = "REPO_WRITE"
+    harness.simulator.faults.add(effect, path=".*/1.0/(repos|projects)")
+    finding = await harness.find_user("server-reader", path)
     assert finding.outcome is Outcome.UNVERIFIED
     assert "it shows no" not in finding.reason
     if path == SERVER:
-        assert (await desk.find("server-weak-owner", path)).outcome is Outcome.UNVERIFIED
+        assert (await harness.find("server-weak-owner", path)).outcome is Outcome.UNVERIFIED
 
 
-async def test_a_limit_is_the_credentials_own(desk: Desk) -> None:
+async def test_a_limit_is_the_credentials_own(harness: Harness) -> None:
     """And asks nothing more of this token for as long as it says."""
-    desk.simulator.faults.add(RateLimited(status=429, retry_after=60), times=1)
+    harness.simulator.faults.add(RateLimited(status=429, retry_after=60), times=1)
     with pytest.raises(ProviderUnavailable, match="limits our requests"):
         for _ in range(2):
-            await desk.inspect("server-good-runtime")
-    asked = len(desk.asked())
+            await harness.inspect("server-good-runtime")
+    asked = len(harness.asked())
     with pytest.raises(ProviderUnavailable, match="limits our requests"):
-        await desk.inspect("server-good-runtime")
-    assert len(desk.asked()) == asked
+        await harness.inspect("server-good-runtime")
+    assert len(harness.asked()) == asked
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def needs(*scopes: str) -> Requirement:
 
 
 @dataclass
-class Desk:
+class Harness:
     """Asks the simulated Gitea about the tokens of its world."""
 
     simulator: Simulator
@@ -125,8 +125,8 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Desk]:
+async def harness(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Harness]:
     world = example_world(datetime.now(UTC))
     async with Simulator(world, ssl_context=server_context) as simulator, ProviderClient(environment={}) as client:
-        yield Desk(simulator, client, ca_file)
+        yield Harness(simulator, client, ca_file)
         assert not simulator.world.mutations  # no request of ours changes anything, ever

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.providers.gitea.conftest import NAME, RUNTIME, Desk
+from tests.providers.gitea.conftest import NAME, RUNTIME, Harness
 from webhook.providers.findings import Outcome, RepositoryNeed
 from webhook.providers.gitea import refusals
 from webhook.providers.requirements import Level, Role
@@ -32,10 +32,12 @@ def test_every_row_has_a_test() -> None:
 
 @EACH_TEXT
 @pytest.mark.parametrize("role", list(Role))
-async def test_a_token_that_is_refused_everywhere_is_blocked(desk: Desk, text: str, said: str, role: Role) -> None:
+async def test_a_token_that_is_refused_everywhere_is_blocked(
+    harness: Harness, text: str, said: str, role: Role
+) -> None:
     """The sentence says why and who has to act; waiting helps with none of them."""
-    desk.fail(Status(status=403, body=json.dumps({"message": text})), ".*")
-    answer = await desk.inspect("gitea-good-runtime", roles={role: RUNTIME})
+    harness.fail(Status(status=403, body=json.dumps({"message": text})), ".*")
+    answer = await harness.inspect("gitea-good-runtime", roles={role: RUNTIME})
     assert answer.findings[role].outcome is Outcome.BLOCKED
     sentence = failure(NAME, answer.facts, answer.findings, answer.remedy)
     row = refusals.find(text)
@@ -46,12 +48,12 @@ async def test_a_token_that_is_refused_everywhere_is_blocked(desk: Desk, text: s
 
 
 @EACH_TEXT
-async def test_a_token_that_is_kept_out_of_a_repository_is_blocked(desk: Desk, text: str, said: str) -> None:
+async def test_a_token_that_is_kept_out_of_a_repository_is_blocked(harness: Harness, text: str, said: str) -> None:
     """Also out of one of the configuration; the sentence names it."""
-    desk.fail(Status(status=403, body=json.dumps({"message": text})), "/repos/acme/apps")
+    harness.fail(Status(status=403, body=json.dumps({"message": text})), "/repos/acme/apps")
     apps = RepositoryNeed(("acme", "apps"), Level.WRITE)
     for path, repositories in (("acme/apps", ()), ("", (apps,))):
-        answer = await desk.inspect("gitea-good-runtime", path, repositories=repositories)
+        answer = await harness.inspect("gitea-good-runtime", path, repositories=repositories)
         finding = answer.findings[Role.RUNTIME]
         assert finding.outcome is Outcome.BLOCKED
         assert said in finding.reason
@@ -61,37 +63,37 @@ async def test_a_token_that_is_kept_out_of_a_repository_is_blocked(desk: Desk, t
         assert answer.remedy == row.remedy
 
 
-async def test_a_repository_may_be_blocked_for_legal_reasons(desk: Desk) -> None:
+async def test_a_repository_may_be_blocked_for_legal_reasons(harness: Harness) -> None:
     """For everybody; the page of a filter on the way says nothing of it."""
     body = json.dumps({"message": "Unavailable", "url": f"https://{NAME}/api/swagger"})
-    desk.fail(Status(status=451, body=body), "/repos/acme/apps", times=1)
-    finding = await desk.find("gitea-good-runtime")
+    harness.fail(Status(status=451, body=body), "/repos/acme/apps", times=1)
+    finding = await harness.find("gitea-good-runtime")
     assert finding.outcome is Outcome.BLOCKED
     assert "for legal reasons" in finding.reason
-    desk.fail(Status(status=451, body="<html>", content_type="text/html"), "/repos/acme/apps")
-    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.UNVERIFIED
+    harness.fail(Status(status=451, body="<html>", content_type="text/html"), "/repos/acme/apps")
+    assert (await harness.find("gitea-good-runtime")).outcome is Outcome.UNVERIFIED
 
 
-async def test_a_mirror_is_a_warning(desk: Desk) -> None:
+async def test_a_mirror_is_a_warning(harness: Harness) -> None:
     """Nobody can push to it."""
-    desk.world.repositories["acme/apps"].mirror = True
-    answer = await desk.inspect("gitea-good-runtime")
+    harness.world.repositories["acme/apps"].mirror = True
+    answer = await harness.inspect("gitea-good-runtime")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
-    assert answer.facts.warnings == (f"acme/apps is a mirror on {NAME}: nobody can push to it.",)
+    assert answer.facts.warnings == (f"acme/apps is a mirror on {NAME}: no one can push to it.",)
 
 
 @pytest.mark.parametrize(("access", "warned"), [(Level.WRITE, True), (Level.READ, False)])
-async def test_a_repository_of_the_configuration_is_warned_of(desk: Desk, access: Level, warned: bool) -> None:
+async def test_a_repository_of_the_configuration_is_warned_of(harness: Harness, access: Level, warned: bool) -> None:
     """Where it is written to."""
     attic = RepositoryNeed(("acme", "attic"), access)
-    answer = await desk.inspect("gitea-good-runtime", repositories=(attic,))
+    answer = await harness.inspect("gitea-good-runtime", repositories=(attic,))
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert any("acme/attic is archived" in one for one in answer.facts.warnings) is warned
 
 
-async def test_a_404_of_a_proxy_is_not_called_giteas(desk: Desk) -> None:
+async def test_a_404_of_a_proxy_is_not_called_giteas(harness: Harness) -> None:
     """Gitea's own has another form."""
-    desk.fail(Status(status=404, body="Not Found", content_type="text/plain"), "/repos/acme/apps")
-    finding = await desk.find("gitea-good-runtime")
+    harness.fail(Status(status=404, body="Not Found", content_type="text/plain"), "/repos/acme/apps")
+    finding = await harness.find("gitea-good-runtime")
     assert finding.outcome is Outcome.UNVERIFIED
     assert "proxy" in finding.reason

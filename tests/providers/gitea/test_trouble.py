@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.providers.gitea.conftest import KIND, NAME, REPOSITORY, RUNTIME, USER, Desk
+from tests.providers.gitea.conftest import KIND, NAME, REPOSITORY, RUNTIME, USER, Harness
 from tests.support.factories import make_token
 from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed, TokenCredential
@@ -52,11 +52,11 @@ IDS = [f"{effect.kind}-{number}" for number, effect in enumerate(TROUBLE)]
 
 @pytest.mark.parametrize("effect", TROUBLE, ids=IDS)
 @pytest.mark.parametrize("name", ["gitea-good-runtime", "gitea-weak", "gitea-revoked"])
-async def test_no_trouble_is_taken_for_an_answer(desk: Desk, effect: AnyEffect, name: str) -> None:
+async def test_no_trouble_is_taken_for_an_answer(harness: Harness, effect: AnyEffect, name: str) -> None:
     """Whatever the token is."""
-    desk.fail(effect, ".*")
+    harness.fail(effect, ".*")
     try:
-        finding = await desk.find(name)
+        finding = await harness.find(name)
     except ProviderUnavailable:
         return
     assert finding.outcome is Outcome.UNVERIFIED
@@ -65,70 +65,70 @@ async def test_no_trouble_is_taken_for_an_answer(desk: Desk, effect: AnyEffect, 
 @pytest.mark.parametrize("effect", TROUBLE, ids=IDS)
 @pytest.mark.parametrize("path", ["/user", "/version", "/repos/-/-/hooks", "/repos/acme/apps"])
 async def test_trouble_in_one_place_never_makes_a_verdict_of_another_kind(
-    desk: Desk, effect: AnyEffect, path: str
+    harness: Harness, effect: AnyEffect, path: str
 ) -> None:
     """A good token is never found bad for it, and a bad one never good."""
-    desk.fail(effect, path)
+    harness.fail(effect, path)
     for name, possible in (
         ("gitea-good-runtime", {Outcome.UNVERIFIED}),
         ("gitea-none", {Outcome.INSUFFICIENT, Outcome.UNVERIFIED}),
         ("gitea-revoked", {Outcome.INVALID, Outcome.UNVERIFIED}),
     ):
         try:
-            assert (await desk.find(name)).outcome in possible
+            assert (await harness.find(name)).outcome in possible
         except ProviderUnavailable:
             continue
 
 
-async def test_a_proven_lack_outweighs_what_is_not_known(desk: Desk) -> None:
+async def test_a_proven_lack_outweighs_what_is_not_known(harness: Harness) -> None:
     """It has to be mended anyway."""
-    desk.fail(Outage(), "/user")
-    finding = await desk.find("gitea-weak")
+    harness.fail(Outage(), "/user")
+    finding = await harness.find("gitea-weak")
     assert (finding.outcome, finding.lacks) == (Outcome.INSUFFICIENT, ("write:repository",))
 
 
-async def test_what_is_not_known_is_said(desk: Desk) -> None:
+async def test_what_is_not_known_is_said(harness: Harness) -> None:
     """Each once, with what was asked for."""
-    desk.fail(Status(status=403), "/user")
-    desk.fail(Outage(), "/repos/-/-/hooks")
-    finding = await desk.find("gitea-good-runtime")
+    harness.fail(Status(status=403), "/user")
+    harness.fail(Outage(), "/repos/-/-/hooks")
+    finding = await harness.find("gitea-good-runtime")
     assert finding.outcome is Outcome.UNVERIFIED
     assert finding.reason == (
         "answered with status 503 when asked about write:repository and answers 403 when asked about read:user"
     )
 
 
-async def test_the_endpoint_that_tells_of_tokens_may_fail(desk: Desk) -> None:
+async def test_the_endpoint_that_tells_of_tokens_may_fail(harness: Harness) -> None:
     """The probes say enough."""
     for effect in (Outage(), Html(), Status(status=401, body='{"message": "token is required"}')):
-        desk.simulator.faults.clear()
-        desk.fail(effect, "/token")
-        assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
-        assert (await desk.find("gitea-weak")).outcome is Outcome.INSUFFICIENT
+        harness.simulator.faults.clear()
+        harness.fail(effect, "/token")
+        assert (await harness.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
+        assert (await harness.find("gitea-weak")).outcome is Outcome.INSUFFICIENT
 
 
 @pytest.mark.parametrize("scopes", ["null", "[1]", '["all", 1]', '"all"', "{}", '[["all"]]'])
 @pytest.mark.parametrize("person", ['{"login": "octocat"}', "null"])
-async def test_scopes_that_are_no_list_of_names_tell_nothing(desk: Desk, scopes: str, person: str) -> None:
+async def test_scopes_that_are_no_list_of_names_tell_nothing(harness: Harness, scopes: str, person: str) -> None:
     """As if they had not been told."""
-    desk.fail(Status(status=200, body=f'{{"user": {person}, "scopes": {scopes}}}'), "/token")
-    assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
-    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
+    harness.fail(Status(status=200, body=f'{{"user": {person}, "scopes": {scopes}}}'), "/token")
+    assert (await harness.find("gitea-weak")).lacks == ("write:repository", "read:user")
+    assert (await harness.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
 
 
 @pytest.mark.parametrize("scopes", ["[]", '["all"]', '["read:user"]'])
-async def test_scopes_that_are_nobodys_tell_nothing(desk: Desk, scopes: str) -> None:
+async def test_scopes_that_are_nobodys_tell_nothing(harness: Harness, scopes: str) -> None:
     """A token of Gitea's has an owner; whatever answers without one is something else."""
-    desk.fail(Status(status=200, body=f'{{"message": "OK", "scopes": {scopes}}}'), "/token")
-    assert (await desk.find("gitea-weak")).lacks == ("write:repository", "read:user")
-    assert (await desk.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
+    harness.fail(Status(status=200, body=f'{{"message": "OK", "scopes": {scopes}}}'), "/token")
+    assert (await harness.find("gitea-weak")).lacks == ("write:repository", "read:user")
+    assert (await harness.find("gitea-good-runtime")).outcome is Outcome.SUFFICIENT
 
 
-async def test_unknown_scopes_are_shown_and_mean_nothing(desk: Desk) -> None:
+async def test_unknown_scopes_are_shown_and_mean_nothing(harness: Harness) -> None:
     """A newer Gitea may have categories that we don't know."""
     scopes = '["write:repository", "read:future", "read:user"]'
-    desk.fail(Status(status=200, body=f'{{"user": {{"login": "octocat"}}, "scopes": {scopes}}}'), "/token")
-    answer = await desk.inspect("gitea-good-runtime")
+    harness.fail(Status(status=200, body=f'{{"user": {{"login": "octocat"}}, "scopes": {scopes}}}'), "/token")
+    answer = await harness.inspect("gitea-good-runtime")
     assert answer.findings[Role.RUNTIME].outcome is Outcome.SUFFICIENT
     assert answer.facts.holds == ("write:repository", "read:future", "read:user")
 

@@ -1,15 +1,17 @@
 """Bitbucket Cloud.
 
-token       what is asked, in which order, and what all of it means
-scopes      whether a token's scopes suffice
-reach       whether it reaches the repositories that it must, put together of what `repository` says of each
-places      which repositories those are, and where they are asked for
-kinds       API tokens, access tokens, OAuth tokens: what is in their nature
-usernames   the name beside a token, which is another one for Git than for the API
-replies     what Bitbucket's replies mean
-refusals    what stops a good token: policies and plans, and how to end them
-profile     what is known without asking
-vocabulary, links
+token         the requests about a token, and the answer from all responses
+scopes        whether a token has the scopes that a role needs
+repositories  whether it reaches all repositories that it must reach
+repository    what the responses about one repository mean
+targets       which repositories a question is about, and their API paths
+kinds         API tokens, access tokens, OAuth tokens and app passwords
+usernames     the username stored beside a token; the API and Git need different ones
+replies       what single replies mean
+refusals      policies and plans that block a valid token, with remedies
+vocabulary    the scopes of API tokens and of all other tokens
+profile       host, prefixes and default requirements
+links         where to create a better token
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from webhook.providers.findings import Answer, Question, TokenCredential
 
 
 class Bitbucket:
-    """Asks Bitbucket Cloud about one credential."""
+    """The provider for Bitbucket Cloud."""
 
     profile = PROFILE
 
@@ -36,7 +38,7 @@ class Bitbucket:
     async def inspect(self, question: Question, api: Api) -> Answer:
         """See `providers.base.Provider`."""
         if not isinstance(question.credential, TokenCredential):
-            raise ProviderUnavailable("knows no GitHub Apps")
+            raise ProviderUnavailable("does not support GitHub Apps")
         counted = CountingApi(api)
         answer = await token.inspect(question, question.credential, counted)
         return replace(answer, requests=counted.requests)

@@ -1,4 +1,4 @@
-"""The kinds of token that Bitbucket Cloud has, and what is in their nature."""
+"""The kinds of token that Bitbucket Cloud has, and what each can hold."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class TokenKind:
     Attributes:
         token_type, described: see `findings.Facts`.
         has_api_scopes: its scopes are those of API tokens (see `vocabulary`).
-        families: the beginnings of the scopes that it can hold, where that isn't all of them: those of access tokens,
-            which belong to a repository, a project or a workspace and to no person.
-        reach: what such a token reaches, where that is less than a workspace.
+        families: the first parts of the scopes that it can hold; empty if it can hold all. Set for access tokens, which
+            belong to a repository, a project or a workspace and not to a user.
+        reach: what such a token reaches, if that is less than a workspace.
     """
 
     token_type: str
@@ -29,11 +29,11 @@ class TokenKind:
 
     @property
     def is_access_token(self) -> bool:
-        """Whether it is nobody's, and is shown as bearer alone."""
+        """Whether it belongs to no user, and is sent as a bearer token only."""
         return bool(self.families)
 
     def can_hold(self, scope: str) -> bool:
-        """Whether a token of this kind can have been made with a scope of its set."""
+        """Return whether a token of this kind can be created with a scope."""
         return not self.families or scope.partition(":")[0] in self.families
 
 
@@ -50,13 +50,13 @@ PROJECT_TOKEN = TokenKind(
 )
 WORKSPACE_TOKEN = TokenKind("workspace-access-token", "workspace access token", families=_OF_PROJECTS)
 ACCESS_TOKEN = TokenKind("access-token", "access token", families=_OF_PROJECTS)
-"""One of the three above, before Bitbucket has told which."""
+"""One of the three above, before a response says which."""
 OAUTH_TOKEN = TokenKind("oauth", "OAuth token")
 APP_PASSWORD = TokenKind("app-password", "app password")
 OTHER = TokenKind("other", "token")
-"""One that Bitbucket calls by a name that this program doesn't know, and whose prefix says nothing."""
+"""A credential type that this program does not know, on a token without a known prefix."""
 UNKNOWN = TokenKind("", "token")
-"""Before Bitbucket has told: tokens of OAuth have no prefix."""
+"""Before a response says the kind: OAuth tokens have no prefix."""
 
 # Values of `X-Credential-Type`, recorded or measured by others (`oauth2`: drone/go-scm#355).
 _BY_CREDENTIAL_TYPE = {
@@ -69,11 +69,11 @@ _BY_CREDENTIAL_TYPE = {
     "apppassword": APP_PASSWORD,
 }
 ANONYMOUS = "unauthenticated_identity"
-"""What it says where a request carries no credentials."""
+"""The value of ``X-Credential-Type`` for requests without credentials."""
 
 
 def by_prefix(token: str) -> TokenKind:
-    """What a token's first letters say. That of access tokens is general knowledge and documented nowhere."""
+    """Return the kind that a token's prefix shows. The prefix of access tokens is known from use, not documented."""
     for prefix, kind in (("ATATT", API_TOKEN), ("ATCTT", ACCESS_TOKEN), ("ATBB", APP_PASSWORD)):
         if token.startswith(prefix):
             return kind
@@ -81,16 +81,16 @@ def by_prefix(token: str) -> TokenKind:
 
 
 def is_known(credential_type: str) -> bool:
-    """Whether this is a value of ``X-Credential-Type`` that tells a kind, or none at all."""
+    """Return whether this value of ``X-Credential-Type`` is one of a known kind, or empty."""
     return not credential_type or credential_type in _BY_CREDENTIAL_TYPE
 
 
-def told_by(reply: Reply, scopes: tuple[str, ...], guessed: TokenKind) -> TokenKind:
-    """Return what Bitbucket says it is; where that is unknown, what its prefix or else its scopes look like."""
+def kind_of(reply: Reply, scopes: tuple[str, ...], guessed: TokenKind) -> TokenKind:
+    """Return the kind that Bitbucket names; if that is unknown, the kind that its prefix or its scopes show."""
     credential_type = credential_type_of(reply)
-    told = _BY_CREDENTIAL_TYPE.get(credential_type)
-    if told is not None:
-        return told
+    named = _BY_CREDENTIAL_TYPE.get(credential_type)
+    if named is not None:
+        return named
     if guessed is not UNKNOWN:
         return guessed
     if not is_known(credential_type):

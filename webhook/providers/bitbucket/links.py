@@ -1,4 +1,4 @@
-"""Where a better token is made. Bitbucket's pages take no scopes from a link, so that they are named beside it."""
+"""Sentences and links for creating a better token. Bitbucket's pages take no scopes from a link."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from webhook.providers.requirements import union
 from webhook.text import join
 
 API_TOKENS = "https://id.atlassian.com/manage-profile/security/api-tokens"
-"""Where everybody makes their API tokens: an account of Atlassian's is not of one host."""
+"""The page for API tokens: an Atlassian account does not belong to one host."""
 
 
 def new_token(question: Question, kind: TokenKind) -> str:
-    """A sentence on how to make a token of this kind that holds what all roles need, as far as one can hold it."""
+    """Return how to make a token of this kind with the scopes that all roles need, as far as it can hold them."""
     if kind.is_access_token:
         return f"Make another one with {_scopes(question, kind)}: {_access_tokens_page(question, kind)}"
     return f"Make {_api_token(question)}"
 
 
 def new_credentials(question: Question) -> str:
-    """The same where the e-mail address that is stored beside an API token may be what is wrong."""
+    """Return what to do if the token or the e-mail address stored beside it may be wrong."""
     return f"Store the e-mail address of the token's own account as username, or make {_api_token(question)}"
 
 
@@ -30,12 +30,12 @@ def _api_token(question: Question) -> str:
 
 
 def permissions(question: Question, name: str, account: str) -> str:
-    """What to do where an account may do too little in a repository."""
+    """Return how to give an account a missing permission in a repository."""
     return f"Give {account} that permission: {question.host.web_url}/{name}/admin/permissions"
 
 
 def wider_token(question: Question, name: str) -> str:
-    """What to do where an access token was made for something else."""
+    """Return how to make an access token for a repository that this one does not reach."""
     return f"Make an access token there: {question.host.web_url}/{name}/admin/access-tokens"
 
 

@@ -1,4 +1,4 @@
-"""Bitbucket Cloud without asking it."""
+"""The profile of Bitbucket Cloud: host, token prefixes and default requirements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhook.providers.profile import Profile
 from webhook.providers.requirements import Requirement, Role
 
 # As Bitbucket's pages call them: Account: Read, Workspace membership: Read, Webhooks: Read and write, Repositories:
-# Write (which brings Read) and Admin. API tokens have other words for the same (`vocabulary.in_words_of`).
+# Write (which includes Read) and Admin. API tokens have other scopes for the same (`vocabulary.in_words_of`).
 _NEEDED = Requirement(scopes=("account", "team", "webhook", "repository:write", "repository:admin"))
 
 PROFILE = Profile(

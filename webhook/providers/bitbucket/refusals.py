@@ -1,6 +1,6 @@
-"""Refusals that say nothing of a token's scopes: what Bitbucket says, and what a person must do about it.
+"""Obstacles for a valid token that have nothing to do with its scopes, with the remedy for each.
 
-Each row is one obstacle. None passes by waiting, except for maintenance. Texts are looked into and never shown.
+Each row is one obstacle. Waiting helps only for maintenance. Texts are matched and never shown.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from webhook.providers.base import Reply
 
-_LOOKED_AT = 2000
-"""Characters of a reply's text that are looked into."""
+_MAX_TEXT = 2000
+"""Characters of a reply's text that are matched."""
 
 _QUOTED = re.compile(r"(?<!\w)'[^']{0,100}'(?!\w)|\"[^\"]{0,100}\"")
-"""Names that others chose."""
+"""Quoted names, which users chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Refusal:
     """One known obstacle.
 
     Attributes:
-        reason: what is in the way, as a clause that stands on its own.
-        remedy: a whole sentence that says what to do; empty where waiting is all.
-        text: what Bitbucket's own text has in it, in lower case; None for a row without text.
-        status: a status that tells it by itself, in an error document of Bitbucket's; 0 for none.
+        reason: the obstacle, as a clause that is complete by itself.
+        remedy: a whole sentence that says what to do; empty if waiting is enough.
+        text: matches Bitbucket's own text in lower case; None for a row without text.
+        status: a status that identifies it without a text, in an error document of Bitbucket; 0 for none.
         transient: waiting may help.
-        unknown_token: the token was not looked at, so that nothing is known about it.
+        unknown_token: Bitbucket did not check the token, so nothing is known about it.
     """
 
     reason: str
@@ -41,14 +41,14 @@ class Refusal:
 
 REFUSALS: tuple[Refusal, ...] = (
     Refusal(
-        "does not look at logins of this account after too many invalid ones",
+        "does not accept logins of this account after too many invalid ones",
         "Have its owner log in at https://id.atlassian.com once.",
         # conduktor/kafka-security-manager#68.
         re.compile(r"too many invalid (?:password|login) attempts"),
         unknown_token=True,
     ),
     Refusal(
-        "the IP allow list of the workspace keeps out the address of this webhook",
+        "the IP allow list of the workspace does not contain the address of this webhook",
         "Add the cluster's outgoing address to the workspace's IP allow list.",
         # "an admin must whitelist your IP" (Atlassian community); Bitbucket docs: control access to private content.
         re.compile(r"\bip\b.{0,200}(?:white|allow) ?list|(?:white|allow) ?list.{0,200}\bip\b"),
@@ -60,7 +60,7 @@ REFUSALS: tuple[Refusal, ...] = (
         re.compile(r"two-?(?:step|factor)\b|\b2(?:sv|fa)\b"),
     ),
     Refusal(
-        "the workspace has more users than its plan allows, so that its private repositories are read-only",
+        "the workspace has more users than its plan allows, so its private repositories are read-only",
         "Have an administrator of the workspace remove users or upgrade its plan.",
         # Atlassian KB: Your push failed because the account has exceeded its user limit; sent with status 402.
         re.compile(r"exceeded its user limit|\buser limit\b|restricted to read-?only"),
@@ -116,8 +116,8 @@ REFUSALS: tuple[Refusal, ...] = (
 
 
 def refusal_in(reply: object) -> Refusal | None:
-    """Return what a refusal in an error document of Bitbucket's is about, where that is known."""
-    # A 404 only says that something isn't there, and names it: whoever wrote the URL chose that name.
+    """Return the known obstacle that one of Bitbucket's error documents names; None for others."""
+    # A 404 only names what does not exist, and the author of the URL chose that name.
     if not isinstance(reply, Reply) or reply.status < 400 or reply.status == 404 or not is_error_document(reply):
         return None
     text = _QUOTED.sub("", text_of(reply))
@@ -128,12 +128,12 @@ def refusal_in(reply: object) -> Refusal | None:
 
 
 def is_error_document(reply: Reply) -> bool:
-    """Whether this is an error of Bitbucket's own, and not the page of a proxy."""
+    """Return whether this is Bitbucket's own error and not the page of a proxy."""
     return isinstance(reply.body, Mapping) and reply.body.get("type") == "error"
 
 
 def text_of(reply: Reply) -> str:
-    """Bitbucket's own text in lower case, to be looked into and never shown."""
+    """Return Bitbucket's own text in lower case, for matching; it is never shown."""
     error = reply.body.get("error") if isinstance(reply.body, Mapping) else None
     texts = [error.get("message"), error.get("detail")] if isinstance(error, Mapping) else []
-    return " ".join(text for text in texts if isinstance(text, str))[:_LOOKED_AT].lower()
+    return " ".join(text for text in texts if isinstance(text, str))[:_MAX_TEXT].lower()

@@ -1,4 +1,4 @@
-"""Reading Bitbucket's replies: scopes, account, refusals told apart, rate limits. Pure: a reply in, its meaning out."""
+"""Read single replies of Bitbucket: scopes, account, kinds of rejection, rate limits."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DEFAULT_WAIT = 60.0
 
 
 def scopes_of(reply: Reply, *, secret: str) -> tuple[str, ...] | None:
-    """What ``X-OAuth-Scopes`` lists, sorted; None where there is no such header.
+    """Return what ``X-OAuth-Scopes`` lists, sorted; None without that header.
 
-    It stands in replies of every status but 401 (recorded: 200, 403, 404). A scope that this program doesn't know is
-    listed as well; what can't be a scope's name is left out.
+    Replies of every status except 401 have it (recorded: 200, 403, 404). Scopes that this program does not know are
+    included; what cannot be a scope's name is left out.
     """
     header = reply.headers.get("x-oauth-scopes")
     if header is None or reply.status == 401:
@@ -31,25 +31,25 @@ def scopes_of(reply: Reply, *, secret: str) -> tuple[str, ...] | None:
 
 
 def account_of(reply: Reply, *, secret: str) -> str | None:
-    """Whose token it is, by ``GET /user``, in the word that Bitbucket still shows of a person."""
+    """Return the name of the token's account, from ``GET /user``; None if it is not shown."""
     body = reply.body if reply.status == 200 and isinstance(reply.body, Mapping) else {}
     names = (plain(body.get(key), secret=secret) for key in ("username", "nickname", "display_name"))
     return next((name for name in names if name), None)
 
 
 def git_name_of(reply: Reply) -> str | None:
-    """The account's Bitbucket username, which Git takes, by ``GET /user``."""
+    """Return the account's Bitbucket username, which Git accepts, from ``GET /user``."""
     name = reply.body.get("username") if reply.status == 200 and isinstance(reply.body, Mapping) else None
     return name if isinstance(name, str) and name else None
 
 
 def credential_type_of(reply: Reply) -> str:
-    """What ``X-Credential-Type`` calls the credential, in lower case; empty where it doesn't say."""
+    """Return ``X-Credential-Type`` in lower case; empty without that header."""
     return reply.headers.get("x-credential-type", "").strip().lower()
 
 
 def is_for_other_credentials(reply: object) -> bool:
-    """Whether an endpoint is not for this kind of token, which says nothing against the token.
+    """Return whether an endpoint rejects this kind of token as such, which says nothing about the token.
 
     Seen as 403 and as 401 (Atlassian KB: This API is not accessible by this authentication mechanism).
     """
@@ -58,8 +58,8 @@ def is_for_other_credentials(reply: object) -> bool:
     return "not accessible by this authentication mechanism" in text_of(reply)
 
 
-def is_own_refusal(reply: Reply) -> bool:
-    """Whether a 401 is Bitbucket's, and not that of a gateway or a sign-in page before it.
+def is_own_rejection(reply: Reply) -> bool:
+    """Return whether a 401 is Bitbucket's own, and not that of a gateway or a sign-in page in between.
 
     It comes as Bitbucket's error document, or as plain text with Bitbucket's own realm (both recorded).
     """
@@ -69,7 +69,7 @@ def is_own_refusal(reply: Reply) -> bool:
 
 
 def lacks_scopes(reply: Reply) -> bool:
-    """Whether a 403 says that it is a scope that is missing, and not the account's permission (recorded)."""
+    """Return whether a 403 says that a scope is missing, and not a permission of the account (recorded)."""
     if reply.status != 403:
         return False
     error = reply.body.get("error") if isinstance(reply.body, Mapping) else None
@@ -78,16 +78,16 @@ def lacks_scopes(reply: Reply) -> bool:
 
 
 def denies_access(reply: Reply) -> bool:
-    """Whether a 403 is about the account's own permission ("Access denied. You must have write or admin access.")."""
+    """Return whether a 403 is about the account: "Access denied. You must have write or admin access."."""
     return reply.status == 403 and text_of(reply).startswith("access denied")
 
 
 def permission_in(reply: Reply, name: str, *, secret: str) -> Level | str | None:
-    """Return what a list of the caller's permissions in repositories says of one.
+    """Return the permission in one repository from a list of the caller's permissions.
 
     Returns:
-        A level; the name of a permission that this program doesn't know; None where the list doesn't name the
-        repository, or doesn't say what the permission is.
+        A level; the name of a permission that this program does not know; None if the list does not name the
+        repository or its permission.
     """
     values = reply.body.get("values") if reply.status == 200 and isinstance(reply.body, Mapping) else None
     for entry in values if isinstance(values, list) else ():
@@ -103,20 +103,20 @@ def permission_in(reply: Reply, name: str, *, secret: str) -> Level | str | None
 
 
 def name_in(reply: object, *, secret: str) -> str:
-    """The full name in a repository's document; empty where this is none."""
+    """Return the full name in a repository's document; empty if this is not one."""
     body = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
     return plain(body.get("full_name"), secret=secret) if isinstance(body, Mapping) else ""
 
 
 def is_private(reply: Reply) -> bool:
-    """Whether a repository's document says that not everybody may read it."""
+    """Return whether a repository's document says that it is private."""
     return isinstance(reply.body, Mapping) and reply.body.get("is_private") is True
 
 
 def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
-    """Whether Bitbucket asks us to wait: 429, with seconds or a date (Bitbucket docs: API request limits).
+    """Return how long to wait after a 429, with seconds or a date (Bitbucket docs: API request limits).
 
-    What has credentials is counted for these, whatever our address.
+    Requests with credentials are counted by credential, not by address.
     """
     if reply.status != 429:
         return None

@@ -1,4 +1,4 @@
-"""All repositories that a token must reach, put together: what stops which role, and what could not be asked."""
+"""Combine the results for all repositories that a token must reach into one problem for each role."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from webhook.providers.base import DeadlineExceeded, Reply
 from webhook.providers.bitbucket.kinds import REPOSITORY_TOKEN, TokenKind
 from webhook.providers.bitbucket.replies import is_private
-from webhook.providers.bitbucket.repository import Heard, Seen, look
-from webhook.providers.bitbucket.targets import Place, access_for, highest, named
+from webhook.providers.bitbucket.repository import RepositoryResponses, Result, evaluate
+from webhook.providers.bitbucket.targets import Target, access_for, highest, named
 from webhook.providers.findings import Finding, Outcome, Question
 from webhook.providers.requirements import Level, Role
 
@@ -17,14 +17,14 @@ _WORST = (Outcome.INSUFFICIENT, Outcome.BLOCKED, Outcome.UNVERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """What the replies about repositories mean.
+class CombinedResult:
+    """The result for all repositories.
 
     Attributes:
-        problems: by role; a role that is absent has none.
-        remedy: of the worst of them.
+        problems: by role; a role without an entry has no problem.
+        remedy: what to do about the worst problem.
         warnings: whole sentences.
-        late: time didn't suffice for all of them.
+        late: some responses did not come in time.
     """
 
     problems: Mapping[Role, Finding] = field(default_factory=dict)
@@ -33,8 +33,10 @@ class Reached:
     late: bool = False
 
 
-def judge(question: Question, about: Mapping[Place, Heard], kind: TokenKind, account: str | None) -> Reached:
-    """What stops each role, should its scopes suffice."""
+def judge(
+    question: Question, about: Mapping[Target, RepositoryResponses], kind: TokenKind, account: str | None
+) -> CombinedResult:
+    """Return the problem of each role, if its scopes are sufficient."""
     host = question.host.name
     warnings: dict[str, None] = {}
     problems: dict[Role, Finding] = {}
@@ -42,83 +44,84 @@ def judge(question: Question, about: Mapping[Place, Heard], kind: TokenKind, acc
     late = False
     home = _home(about, kind)
     for role, requirement in question.requirements.items():
-        failed: list[Seen] = []
-        for place, heard in about.items():
-            needed = _needed(question, place, role, access_for(requirement))
+        failed: list[Result] = []
+        for target, responses in about.items():
+            needed = _needed(question, target, role, access_for(requirement))
             if needed is None:
                 continue
-            if not place.of_url and isinstance(heard.permission or heard.document, DeadlineExceeded):
+            if not target.of_url and isinstance(responses.permission or responses.document, DeadlineExceeded):
                 late = True
-                warnings[f"There was no time to ask {host} whether this token reaches {place.name}."] = None
+                warnings[f"There was no time to ask {host} whether this token reaches {target.name}."] = None
                 continue
-            seen = look(question, place, needed, heard, kind, account)
-            warnings |= dict.fromkeys(seen.warnings)
-            if seen.nothing_there and question.open_ended and place.of_url:
-                warnings[_taken_as_prefix(host, place)] = None
+            result = evaluate(question, target, needed, responses, kind, account)
+            warnings |= dict.fromkeys(result.warnings)
+            if result.nothing_there and question.open_ended and target.of_url:
+                warnings[_taken_as_prefix(host, target)] = None
                 continue
-            if seen.problem is not None:
-                failed.append(_elsewhere(seen, place, home, kind))
+            if result.problem is not None:
+                failed.append(_outside_home(result, target, home, kind))
         if role is Role.RUNTIME:
-            failed += [_nameless(need.name) for need in question.repositories if named(need.path) is None]
+            failed += [_invalid_name(need.name) for need in question.repositories if named(need.path) is None]
             if kind.reach and named(question.path) is None:
                 warnings[_narrow(host, kind)] = None
         if failed:
-            problems[role], remedy = _together(failed)
+            problems[role], remedy = _combined(failed)
             remedies[problems[role]] = remedy
-    return Reached(problems, next(filter(None, remedies.values()), ""), tuple(warnings), late)
+    return CombinedResult(problems, next(filter(None, remedies.values()), ""), tuple(warnings), late)
 
 
-def _needed(question: Question, place: Place, role: Role, at_url: Level) -> Level | None:
-    """What a role needs in a repository; None where that doesn't concern it."""
-    needs = [at_url] if place.of_url else []
+def _needed(question: Question, target: Target, role: Role, at_url: Level) -> Level | None:
+    """Return what a role needs in a repository; None if it needs nothing there."""
+    needs = [at_url] if target.of_url else []
     if role is Role.RUNTIME:
         needs += [
-            need.access for need in question.repositories if (named(need.path) or "").lower() == place.name.lower()
+            need.access for need in question.repositories if (named(need.path) or "").lower() == target.name.lower()
         ]
     return highest(needs) if needs else None
 
 
-def _home(about: Mapping[Place, Heard], kind: TokenKind) -> str:
-    """The repository that a repository access token was made for, where it is seen to read a private one."""
+def _home(about: Mapping[Target, RepositoryResponses], kind: TokenKind) -> str:
+    """Return the repository that a repository access token belongs to, known if it reads a private one."""
     if kind is not REPOSITORY_TOKEN:
         return ""
-    return next((place.name for place, heard in about.items() if _reads_private(heard)), "")
+    return next((target.name for target, responses in about.items() if _reads_private(responses)), "")
 
 
-def _reads_private(heard: Heard) -> bool:
-    return isinstance(heard.document, Reply) and heard.document.status == 200 and is_private(heard.document)
+def _reads_private(responses: RepositoryResponses) -> bool:
+    return isinstance(responses.document, Reply) and responses.document.status == 200 and is_private(responses.document)
 
 
-def _elsewhere(seen: Seen, place: Place, home: str, kind: TokenKind) -> Seen:
-    """What else was only not found is surely out of reach of a token that was made for one repository alone."""
-    if not home or seen.problem is None or seen.problem.outcome is not Outcome.UNVERIFIED:
-        return seen
-    reason = f"says that this {kind.described} was made for {home}, and so not for {place.name}"
-    return Seen(Finding(Outcome.INSUFFICIENT, reason=reason), seen.remedy)
+def _outside_home(result: Result, target: Target, home: str, kind: TokenKind) -> Result:
+    """Return the result, insufficient instead of unverified for a token that belongs to another repository."""
+    if not home or result.problem is None or result.problem.outcome is not Outcome.UNVERIFIED:
+        return result
+    reason = f"says that this {kind.described} was created for {home}, not for {target.name}"
+    return Result(Finding(Outcome.INSUFFICIENT, reason=reason), result.remedy)
 
 
-def _nameless(name: str) -> Seen:
-    return Seen(Finding(Outcome.UNVERIFIED, reason=f"can't be asked for {name}, which is no repository's name there"))
+def _invalid_name(name: str) -> Result:
+    reason = f"cannot be asked about {name}, which is not a valid repository name there"
+    return Result(Finding(Outcome.UNVERIFIED, reason=reason))
 
 
-def _taken_as_prefix(host: str, place: Place) -> str:
-    workspace = place.name.partition("/")[0]
+def _taken_as_prefix(host: str, target: Target) -> str:
+    workspace = target.name.partition("/")[0]
     return (
-        f"{host} shows no repository {place.name}; the URL is taken as a prefix, and the token is judged for "
+        f"{host} shows no repository {target.name}; the URL is taken as a prefix, and the token is judged for "
         f"{workspace}."
     )
 
 
 def _narrow(host: str, kind: TokenKind) -> str:
     return (
-        f"A {kind.described} reaches {kind.reach}; the URL that this one is for names no repository, so that {host} "
+        f"A {kind.described} reaches {kind.reach}; the URL of this one names no repository, so {host} "
         "could not be asked whether it is the right one."
     )
 
 
-def _together(failed: list[Seen]) -> tuple[Finding, str]:
-    """One finding with the worst outcome that names every repository, and what to do about the first of those."""
-    problems = [(seen.problem, seen.remedy) for seen in failed if seen.problem is not None]
+def _combined(failed: list[Result]) -> tuple[Finding, str]:
+    """Return one finding with the worst outcome that names every repository, and the first remedy for it."""
+    problems = [(result.problem, result.remedy) for result in failed if result.problem is not None]
     outcome = min((problem.outcome for problem, _ in problems), key=_WORST.index)
     reason = ", and ".join(dict.fromkeys(problem.reason for problem, _ in problems))
     remedy = next((remedy for problem, remedy in problems if problem.outcome is outcome and remedy), "")

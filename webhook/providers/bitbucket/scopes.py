@@ -1,4 +1,4 @@
-"""Do a token's scopes suffice? Judged in its own words, and by what a token of its kind can hold at all."""
+"""Compare a token's scopes with what a role needs, in the vocabulary of the token's kind."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from webhook.text import join
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What the scopes mean for one role.
+class ScopeFinding:
+    """The finding on the scopes for one role.
 
     Attributes:
-        beyond: what is needed and no token of this kind can hold, so that it was judged without.
+        beyond: needed scopes that no token of this kind can hold, which the check left out.
     """
 
     finding: Finding
     beyond: tuple[str, ...] = ()
 
 
-def judge(needed: Requirement, kind: TokenKind, scopes: tuple[str, ...]) -> Judged:
-    """Whether a token with these scopes has what is needed."""
+def judge(needed: Requirement, kind: TokenKind, scopes: tuple[str, ...]) -> ScopeFinding:
+    """Return whether a token with these scopes has the needed ones."""
     asked, without_counterpart = in_words_of(needed.scopes, api_token=kind.has_api_scopes)
     beyond = (*without_counterpart, *(scope for scope in asked if not kind.can_hold(scope)))
     possible = [scope for scope in asked if kind.can_hold(scope)]
     if beyond and not possible:
-        reason = f"says that this is one of its {kind.described}s, of which none can hold {join(beyond)}, as is needed"
-        return Judged(Finding(Outcome.INSUFFICIENT, reason=reason))
+        reason = f"says that this is one of its {kind.described}s, which cannot hold {join(beyond)}"
+        return ScopeFinding(Finding(Outcome.INSUFFICIENT, reason=reason))
     holds = held(scopes, api_token=kind.has_api_scopes)
     lacks = tuple(scope for scope in possible if scope not in holds)
-    return Judged(Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT), beyond)
+    return ScopeFinding(Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT), beyond)

@@ -19,9 +19,9 @@ _WRITERS_DO = {"repository:write", "pullrequest:write", "write:repository", "wri
 
 
 def named(path: tuple[str, ...]) -> str | None:
-    """``workspace/slug`` of the repository that a URL's path names; None where it names only a workspace or a host.
+    """Return ``workspace/slug`` of the repository that a URL's path names; None for a workspace or a host.
 
-    What stands behind the first two segments is a page of the repository, and not another one.
+    Segments after the first two name a page of the repository.
     """
     if len(path) < 2 or not _WORKSPACE.match(path[0]) or not _SLUG.match(path[1]):
         return None
@@ -29,7 +29,7 @@ def named(path: tuple[str, ...]) -> str | None:
 
 
 def access_for(needed: Requirement) -> Level:
-    """What an account must be allowed in a repository, so that a token with these scopes can do its work there."""
+    """Return the access that an account needs in a repository to use these scopes there."""
     scopes = {scope.removesuffix(":bitbucket") for scope in needed.scopes}
     if scopes & _ADMINISTRATORS_DO:
         return Level.ADMIN
@@ -37,13 +37,13 @@ def access_for(needed: Requirement) -> Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One repository to be asked about.
+class Target:
+    """One repository to request.
 
     Attributes:
         name: ``workspace/slug``.
-        access: the most that anybody needs there.
-        of_url: the Secret's URL names it, so that it concerns all roles, and is asked about however long that takes.
+        access: the highest level that any role needs there.
+        of_url: the Secret's URL names it, so all roles need it, and its requests are never skipped for lack of time.
     """
 
     name: str
@@ -52,30 +52,30 @@ class Place:
 
     @property
     def document(self) -> str:
-        """The path of the repository itself, which says that the token reaches it, and not what its account may do."""
+        """The path of the repository, whose response shows that the token reaches it, not its permission."""
         return f"/repositories/{self.name}"
 
     @property
     def permission(self) -> str:
-        """The path of what the token's account may do there (CHANGE-3022; drone/go-scm uses it)."""
+        """The path of the account's permission in the repository (CHANGE-3022; drone/go-scm uses it)."""
         workspace, slug = self.name.split("/")
-        # Slugs are lower case, and a comparison with = isn't known to be tolerant of URLs that spell them otherwise.
+        # Slugs are lower case; it is not known whether = ignores letter case.
         query = quote(f'repository.slug="{slug.lower()}"', safe="")
         return f"/user/workspaces/{workspace}/permissions/repositories?q={query}"
 
 
-def wanted(question: Question) -> list[Place]:
-    """All repositories that the question is about, each once, that of the URL first."""
-    places: dict[str, Place] = {}
+def wanted(question: Question) -> list[Target]:
+    """Return all repositories that the question is about, without duplicates, that of the URL first."""
+    targets: dict[str, Target] = {}
     if (name := named(question.path)) is not None:
-        places[name.lower()] = Place(name, highest(map(access_for, question.requirements.values())), of_url=True)
+        targets[name.lower()] = Target(name, highest(map(access_for, question.requirements.values())), of_url=True)
     for need in question.repositories:
         if (name := named(need.path)) is not None:
-            known = places.get(name.lower()) or Place(name, need.access, of_url=False)
-            places[name.lower()] = Place(known.name, highest((known.access, need.access)), known.of_url)
-    return list(places.values())
+            known = targets.get(name.lower()) or Target(name, need.access, of_url=False)
+            targets[name.lower()] = Target(known.name, highest((known.access, need.access)), known.of_url)
+    return list(targets.values())
 
 
 def highest(levels: Iterable[Level]) -> Level:
-    """The level that includes all of them; to read where there are none."""
+    """Return the level that includes all of them; READ if there are none."""
     return max(levels, key=list(Level).index, default=Level.READ)

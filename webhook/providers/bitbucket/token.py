@@ -1,8 +1,8 @@
-"""A token of any kind: one request tells its scopes, and in the same round others tell which repositories it reaches.
+"""Inspect one token: send the requests and combine all responses into one answer.
 
-``GET /user`` answers with the scopes and the kind of the token in its headers whatever its status (200, 403, 404; not
-401), and so does every other endpoint. It is the first to be listened to, and any other answer of the same round will
-do as well, so that it doesn't matter whether ``/user`` is gone for API tokens (410), as one source says.
+``GET /user`` has the scopes and the kind of the token in its headers, whatever its status (200, 403, 404; not 401), and
+so has every other endpoint. ``/user`` is preferred, but any other response of the same round is as good, so it does not
+matter whether ``/user`` is gone for API tokens (410), as one source says.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.bitbucket import kinds, links, replies, repositories, scopes, targets, usernames
 from webhook.providers.bitbucket.kinds import API_TOKEN, OAUTH_TOKEN, UNKNOWN, TokenKind
 from webhook.providers.bitbucket.refusals import Refusal, refusal_in, text_of
-from webhook.providers.bitbucket.repository import Heard, names_no
-from webhook.providers.bitbucket.targets import Place
+from webhook.providers.bitbucket.repository import RepositoryResponses, is_unlisted
+from webhook.providers.bitbucket.targets import Target
 from webhook.providers.concurrency import gather_pair, outcome_of, outcomes, outcomes_until
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.repositories import with_uncertain
@@ -25,45 +25,44 @@ from webhook.providers.text import plain
 from webhook.text import join
 
 _OPEN_TO_ALL = "/hook_events"
-"""Needs neither credentials nor a scope (Bitbucket docs: webhooks), so that its 401 can only be about the token."""
+"""Needs neither credentials nor a scope (Bitbucket docs: webhooks), so a 401 can only be about the token."""
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What one round of requests brought.
+class Responses:
+    """The responses of one round of requests.
 
     Attributes:
-        user: the reply to ``GET /user``.
-        about: what was answered about each repository.
-        basic: the token was shown together with an e-mail address, and not as a bearer.
-        confirmation: the reply of an endpoint that is open to all, where that was asked.
+        user: the response to ``GET /user``.
+        about: the responses about each repository.
+        basic: the token was sent with an e-mail address, and not as a bearer token.
+        confirmation: the response of an endpoint that is open to all, if it was requested.
     """
 
     user: Reply | ProviderUnavailable
-    about: Mapping[Place, Heard]
+    about: Mapping[Target, RepositoryResponses]
     basic: bool
     confirmation: Reply | ProviderUnavailable | None = None
 
     @property
     def replies(self) -> list[Reply]:
-        """Those that came, that to ``GET /user`` first."""
+        """The responses that arrived, that to ``GET /user`` first."""
         first = [reply for reply in (self.user, self.confirmation) if isinstance(reply, Reply)]
-        return [*first, *(reply for heard in self.about.values() for reply in heard.replies)]
+        return [*first, *(reply for responses in self.about.values() for reply in responses.replies)]
 
     @property
-    def refusals(self) -> int:
-        """How many refused the token; 0 where another did not."""
-        return len(self.replies) if all(map(replies.is_own_refusal, self.replies)) else 0
+    def rejections(self) -> int:
+        """How many replies rejected the token; 0 if any did not."""
+        return len(self.replies) if all(map(replies.is_own_rejection, self.replies)) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What Bitbucket says of the token itself.
+    """What Bitbucket says about the token itself.
 
     Attributes:
         git_name: the account's Bitbucket username.
-        unknown_type: what Bitbucket calls a credential of a kind that this program doesn't know; "(unnamed)" where
-            that can't be shown.
+        unknown_type: the credential type, if this program does not know it; "(unnamed)" if it cannot be shown.
     """
 
     kind: TokenKind
@@ -74,7 +73,7 @@ class Token:
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
-    """Ask about a token in one round, or in two where the first leaves open what kind it is or what it reaches."""
+    """Inspect a token in one round, or in two if the first does not show its kind or what it reaches."""
     secret = credential.token.get_secret_value()
     guessed = kinds.by_prefix(secret)
     if guessed is kinds.APP_PASSWORD:
@@ -85,114 +84,119 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
     wanted = targets.wanted(question)
     only_basic = guessed is API_TOKEN and as_basic is not None
     first = as_basic if only_basic and as_basic is not None else as_bearer
-    heard = await _ask(api, first, wanted, guessed, basic=only_basic)
-    if heard.refusals and not only_basic and guessed is UNKNOWN and as_basic is not None:
-        heard = await _ask(api, as_basic, wanted, guessed, basic=True)
-    elif _needs_confirmation(heard, guessed, secret):
-        # `/user` alone may be none of those that access tokens can use: its 401 says itself that it may be about that.
+    responses = await _ask(api, first, wanted, guessed, basic=only_basic)
+    if responses.rejections and not only_basic and guessed is UNKNOWN and as_basic is not None:
+        responses = await _ask(api, as_basic, wanted, guessed, basic=True)
+    elif _needs_confirmation(responses, guessed, secret):
+        # Access tokens may be unable to use `/user`: its 401 says that it may be about the endpoint.
         confirmation = await outcome_of(api.send("GET", _OPEN_TO_ALL, headers={"authorization": first}))
-        heard = replace(heard, confirmation=confirmation)
+        responses = replace(responses, confirmation=confirmation)
     else:
-        heard = await _ask_again(question, api, first, heard, guessed, secret)
-    return judge(question, credential, heard)
+        responses = await _ask_again(question, api, first, responses, guessed, secret)
+    return judge(question, credential, responses)
 
 
-def _needs_confirmation(heard: Round, guessed: TokenKind, secret: str) -> bool:
-    """Whether only ``/user`` answered, and said nothing of the token that couldn't be about the endpoint."""
+def _needs_confirmation(responses: Responses, guessed: TokenKind, secret: str) -> bool:
+    """Return whether only ``/user`` answered, in a way that may be about the endpoint and not the token."""
     if (
-        len(heard.replies) != 1
-        or isinstance(heard.user, ProviderUnavailable)
-        or _told(heard, guessed, secret) is not None
+        len(responses.replies) != 1
+        or isinstance(responses.user, ProviderUnavailable)
+        or _token_in(responses, guessed, secret) is not None
     ):
         return False
-    if replies.is_for_other_credentials(heard.user):
+    if replies.is_for_other_credentials(responses.user):
         return True
-    return heard.refusals == 1 and not heard.basic and guessed is not API_TOKEN
+    return responses.rejections == 1 and not responses.basic and guessed is not API_TOKEN
 
 
-async def _ask(api: Api, authorization: str, wanted: list[Place], kind: TokenKind, *, basic: bool) -> Round:
-    """One round: the token itself, the URL's repository, and in what time is left the others."""
+async def _ask(api: Api, authorization: str, wanted: list[Target], kind: TokenKind, *, basic: bool) -> Responses:
+    """Send one round: the token itself, the URL's repository, and the others as far as time allows."""
     headers = {"authorization": authorization}
 
-    def about(place: Place) -> Coroutine[Any, Any, Reply]:
-        return api.send("GET", _first_path(place, kind), headers=headers)
+    def about(target: Target) -> Coroutine[Any, Any, Reply]:
+        return api.send("GET", _first_path(target, kind), headers=headers)
 
-    named = [place for place in wanted if place.of_url]
-    others = [place for place in wanted if not place.of_url]
-    asked = [api.send("GET", "/user", headers=headers), *(about(place) for place in named)]
+    named = [target for target in wanted if target.of_url]
+    others = [target for target in wanted if not target.of_url]
+    asked = [api.send("GET", "/user", headers=headers), *(about(target) for target in named)]
     (user, *of_url), of_others = await gather_pair(
         outcomes(*asked),
-        outcomes_until(api.needed_by, *(about(place) for place in others)),
+        outcomes_until(api.needed_by, *(about(target) for target in others)),
     )
     answers = zip((*named, *others), (*of_url, *of_others), strict=True)
-    return Round(user, {place: _as_heard(place, kind, reply) for place, reply in answers}, basic)
+    return Responses(user, {target: _as_responses(target, kind, reply) for target, reply in answers}, basic)
 
 
-def _asks_for_document(place: Place, kind: TokenKind) -> bool:
-    """An access token has no account whose permissions could be listed, and who only reads needs none to be listed."""
-    return kind.is_access_token or place.access is Level.READ
+def _asks_for_document(target: Target, kind: TokenKind) -> bool:
+    """Return whether the document is enough: access tokens have no account, and read access needs no list."""
+    return kind.is_access_token or target.access is Level.READ
 
 
-def _first_path(place: Place, kind: TokenKind) -> str:
-    return place.document if _asks_for_document(place, kind) else place.permission
+def _first_path(target: Target, kind: TokenKind) -> str:
+    return target.document if _asks_for_document(target, kind) else target.permission
 
 
-def _as_heard(place: Place, kind: TokenKind, reply: Reply | ProviderUnavailable) -> Heard:
-    return Heard(document=reply) if _asks_for_document(place, kind) else Heard(permission=reply)
+def _as_responses(target: Target, kind: TokenKind, reply: Reply | ProviderUnavailable) -> RepositoryResponses:
+    return (
+        RepositoryResponses(document=reply)
+        if _asks_for_document(target, kind)
+        else RepositoryResponses(permission=reply)
+    )
 
 
 async def _ask_again(
-    question: Question, api: Api, authorization: str, heard: Round, guessed: TokenKind, secret: str
-) -> Round:
-    """The repositories themselves, where the scopes suffice, and the account's permissions there were not told.
+    question: Question, api: Api, authorization: str, responses: Responses, guessed: TokenKind, secret: str
+) -> Responses:
+    """Request the repositories whose permissions the first round did not show, if the scopes are sufficient.
 
-    The token may lack the scope to ask for them, or the repository may have another name now.
+    The token may lack the scope to list permissions, or the repository may have been renamed.
     """
-    token = _told(heard, guessed, secret)
+    token = _token_in(responses, guessed, secret)
     if token is None or not any(
         scopes.judge(needed, token.kind, token.scopes).finding.outcome is Outcome.SUFFICIENT
         for needed in question.requirements.values()
     ):
-        return heard
+        return responses
     closed = [
-        place
-        for place, one in heard.about.items()
+        target
+        for target, one in responses.about.items()
         if isinstance(one.permission, Reply)
-        and (replies.lacks_scopes(one.permission) or names_no(question, place, one.permission))
+        and (replies.lacks_scopes(one.permission) or is_unlisted(question, target, one.permission))
     ]
     headers = {"authorization": authorization}
     documents = await outcomes_until(
-        api.needed_by, *(api.send("GET", place.document, headers=headers) for place in closed)
+        api.needed_by, *(api.send("GET", target.document, headers=headers) for target in closed)
     )
     opened = {
-        place: replace(heard.about[place], document=document) for place, document in zip(closed, documents, strict=True)
+        target: replace(responses.about[target], document=document)
+        for target, document in zip(closed, documents, strict=True)
     }
-    return replace(heard, about={**heard.about, **opened})
+    return replace(responses, about={**responses.about, **opened})
 
 
-def judge(question: Question, credential: TokenCredential, heard: Round) -> Answer:
-    """What Bitbucket's replies mean.
+def judge(question: Question, credential: TokenCredential, responses: Responses) -> Answer:
+    """Return the answer from Bitbucket's responses.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: they say nothing about the token.
     """
-    return with_uncertain(question, lambda asked: _judge(asked, credential, heard))
+    return with_uncertain(question, lambda asked: _judge(asked, credential, responses))
 
 
-def _judge(question: Question, credential: TokenCredential, heard: Round) -> Answer:
+def _judge(question: Question, credential: TokenCredential, responses: Responses) -> Answer:
     secret = credential.token.get_secret_value()
     guessed = kinds.by_prefix(secret)
-    token = _told(heard, guessed, secret)
-    if (refusal := _refusal(heard, token)) is not None:
+    token = _token_in(responses, guessed, secret)
+    if (refusal := _obstacle(responses, token)) is not None:
         return _stopped_by(refusal, question, token.kind if token is not None else guessed)
     if token is None:
-        return _not_told(question, credential, heard, guessed)
+        return _without_scopes(question, credential, responses, guessed)
     kind = token.kind
     if kind is kinds.APP_PASSWORD:
         return _app_password(question)
     judged = {role: scopes.judge(needed, kind, token.scopes) for role, needed in question.requirements.items()}
     findings = {role: _of_unknown_kind(one.finding, kind, token) for role, one in judged.items()}
-    reached = repositories.judge(question, heard.about, kind, token.account)
+    reached = repositories.judge(question, responses.about, kind, token.account)
     for role, problem in reached.problems.items():
         if findings[role].outcome is Outcome.SUFFICIENT:
             findings[role] = problem
@@ -203,7 +207,7 @@ def _judge(question: Question, credential: TokenCredential, heard: Round) -> Ans
         *usernames.warnings(question.host.name, kind, credential, token.git_name),
         *([_unknown_kind(question, token)] if token.unknown_type else []),
         *([_without(kind, list(beyond))] if beyond else []),
-        *([_ends_soon(question)] if kind is OAUTH_TOKEN else []),
+        *([_expires_soon(question)] if kind is OAUTH_TOKEN else []),
         *reached.warnings,
     ]
     facts = Facts(
@@ -217,29 +221,29 @@ def _judge(question: Question, credential: TokenCredential, heard: Round) -> Ans
     return Answer(findings, facts, remedy, complete=not reached.late)
 
 
-def _told(heard: Round, guessed: TokenKind, secret: str) -> Token | None:
-    """What the first reply tells that tells anything."""
-    for reply in heard.replies:
+def _token_in(responses: Responses, guessed: TokenKind, secret: str) -> Token | None:
+    """Return the token from the first reply that lists scopes; None if none does."""
+    for reply in responses.replies:
         found = replies.scopes_of(reply, secret=secret)
         credential_type = replies.credential_type_of(reply)
         if found is None or credential_type == kinds.ANONYMOUS:
             continue
-        kind = kinds.told_by(reply, found, guessed)
+        kind = kinds.kind_of(reply, found, guessed)
         unknown = "" if kinds.is_known(credential_type) else plain(credential_type, secret=secret) or "(unnamed)"
-        if isinstance(heard.user, ProviderUnavailable):
+        if isinstance(responses.user, ProviderUnavailable):
             return Token(kind, found, unknown_type=unknown)
-        account = replies.account_of(heard.user, secret=secret)
-        return Token(kind, found, account, replies.git_name_of(heard.user), unknown)
+        account = replies.account_of(responses.user, secret=secret)
+        return Token(kind, found, account, replies.git_name_of(responses.user), unknown)
     return None
 
 
 def _of_unknown_kind(finding: Finding, kind: TokenKind, token: Token) -> Finding:
-    """The same, except that nothing follows from scopes that an unknown kind of credential doesn't list."""
+    """Return the finding, unverified instead of insufficient for a credential of an unknown kind."""
     if kind.token_type != kinds.OTHER.token_type or finding.outcome is not Outcome.INSUFFICIENT:
         return finding
     reason = (
-        f"calls this credential {token.unknown_type}, a kind that is unknown here, and lists {join(token.scopes)} for "
-        f"it, so that nobody can tell whether it can do what {join(finding.lacks)} stands for"
+        f"calls this credential {token.unknown_type}, a kind that this webhook does not know, and lists "
+        f"{join(token.scopes)} for it, which does not show whether it can do what {join(finding.lacks)} allows"
     )
     return Finding(Outcome.UNVERIFIED, reason=reason, remedy="Use an access token or an API token.")
 
@@ -251,17 +255,17 @@ def _unknown_kind(question: Question, token: Token) -> str:
     )
 
 
-def _refusal(heard: Round, token: Token | None) -> Refusal | None:
-    """What stops the account itself; or, where nothing is known of the token, what stops anything."""
-    candidates = [heard.user] if token is not None else heard.replies
+def _obstacle(responses: Responses, token: Token | None) -> Refusal | None:
+    """Return what blocks the account; if nothing is known about the token, what blocks any request."""
+    candidates = [responses.user] if token is not None else responses.replies
     return next(filter(None, map(refusal_in, candidates)), None)
 
 
 def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind) -> Answer:
-    """What a known obstacle means for the token.
+    """Return the answer for a known obstacle.
 
     Raises:
-        ProviderUnavailable: the token was not looked at, or waiting may help.
+        ProviderUnavailable: Bitbucket did not check the token, or waiting may help.
     """
     if refusal.transient or refusal.unknown_token:
         raise ProviderUnavailable(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
@@ -269,68 +273,67 @@ def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind) -> Answer
     return same_for_all(question, finding, Facts(kind.token_type, kind.described), remedy=refusal.remedy)
 
 
-def _not_told(question: Question, credential: TokenCredential, heard: Round, guessed: TokenKind) -> Answer:
-    """What it means that no reply says anything of the token.
+def _without_scopes(
+    question: Question, credential: TokenCredential, responses: Responses, guessed: TokenKind
+) -> Answer:
+    """Return the answer if no reply lists the token's scopes.
 
     Raises:
-        ProviderUnavailable: nothing at all.
+        ProviderUnavailable: the replies say nothing about the token.
     """
-    if heard.refusals:
-        if any("app password" in text_of(reply) for reply in heard.replies):
+    if responses.rejections:
+        if any("app password" in text_of(reply) for reply in responses.replies):
             return _app_password(question)
-        return _refused(question, credential, heard, guessed)
-    if isinstance(heard.user, ProviderUnavailable):
-        raise heard.user
-    if replies.is_for_other_credentials(heard.user):
-        clause = "does not tell this token whose it is, and no other reply lists its scopes"
+        return _rejected(question, credential, responses, guessed)
+    if isinstance(responses.user, ProviderUnavailable):
+        raise responses.user
+    if replies.is_for_other_credentials(responses.user):
+        clause = "does not tell this token whose it is, and no other response lists its scopes"
         raise ProviderUnavailable(
             clause, remedy="Name a repository that it reaches in the URL, or use another kind of token."
         )
-    if "app password" in text_of(heard.user):
+    if "app password" in text_of(responses.user):
         return _app_password(question)
-    if any(reply.status == 401 and not replies.is_own_refusal(reply) for reply in heard.replies):
+    if any(reply.status == 401 and not replies.is_own_rejection(reply) for reply in responses.replies):
+        clause = "answers 401 with a text that is not Bitbucket's; a proxy in between may require its own sign-in"
+        raise ProviderUnavailable(clause)
+    if any(reply.status == 401 for reply in responses.replies):
         raise ProviderUnavailable(
-            "answers 401 in words that aren't Bitbucket's; a proxy between may want a sign-in of its own"
+            "rejects this token at one endpoint and accepts it at another, without saying what it may do"
         )
-    if any(reply.status == 401 for reply in heard.replies):
+    if replies.credential_type_of(responses.user) == kinds.ANONYMOUS:
+        raise ProviderUnavailable("saw no credentials; a proxy in between may have removed them")
+    if responses.user.status not in (200, 403, 404):
         raise ProviderUnavailable(
-            "refuses this token in one place and answers in another, without saying what it may do"
+            f"answers {responses.user.status} when asked whose token this is, which says nothing about it"
         )
-    if replies.credential_type_of(heard.user) == kinds.ANONYMOUS:
-        raise ProviderUnavailable("saw no credentials; a proxy between may have taken them away")
-    if heard.user.status not in (200, 403, 404):
-        raise ProviderUnavailable(
-            f"answers {heard.user.status} when asked whose token this is, which says nothing of it"
-        )
-    raise ProviderUnavailable("did not say which scopes this token has; a proxy between may have taken the header away")
+    raise ProviderUnavailable("did not say which scopes this token has; a proxy in between may have removed the header")
 
 
-def _refused(question: Question, credential: TokenCredential, heard: Round, guessed: TokenKind) -> Answer:
-    """What a 401 means. Its text is the same whatever the cause, and no header tells anything of the token."""
+def _rejected(question: Question, credential: TokenCredential, responses: Responses, guessed: TokenKind) -> Answer:
+    """Return the answer for a 401. Its text does not depend on the cause, and its headers do not describe the token."""
     facts = Facts(guessed.token_type, guessed.described)
-    if heard.basic:
+    if responses.basic:
         reason = (
-            f"refuses this {guessed.described} together with the stored e-mail address: it is wrong, revoked, expired, "
-            "made without scopes, or of another account"
+            f"rejects this {guessed.described} together with the stored e-mail address: it is wrong, revoked, expired, "
+            "created without scopes, or belongs to another account"
         )
         remedy = links.new_credentials(question)
         return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
     if guessed is API_TOKEN:
-        # Whether an API token counts as a bearer, sources disagree on: a 401 says nothing of it.
+        # Sources disagree whether an API token works as a bearer token, so a 401 says nothing about it.
         return same_for_all(question, usernames.email_is_missing(credential.username), facts)
-    if heard.refusals == 1:
-        raise ProviderUnavailable(
-            "refuses this token when asked whose it is, and gave no second answer that would confirm that"
-        )
-    reason = f"refuses this {guessed.described}: it is wrong, revoked or expired"
+    if responses.rejections == 1:
+        raise ProviderUnavailable("rejects this token when asked whose it is, and no second response confirms that")
+    reason = f"rejects this {guessed.described}: it is wrong, revoked or expired"
     remedy = links.new_token(question, guessed)
     return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
 
 
 def _app_password(question: Question) -> Answer:
-    """None of them works since 2026-07-28 (Atlassian community, announcement of 2026), so that nobody need be asked."""
+    """Return the answer for an app password: none works since 2026-07-28 (Atlassian community, 2026)."""
     kind = kinds.APP_PASSWORD
-    reason = "takes no app passwords any more, since 2026-07-28, and this is one"
+    reason = "has not accepted app passwords since 2026-07-28, and this is one"
     facts = Facts(kind.token_type, kind.described)
     remedy = links.new_token(question, API_TOKEN)
     return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
@@ -338,10 +341,8 @@ def _app_password(question: Question) -> Answer:
 
 def _without(kind: TokenKind, beyond: list[str]) -> str:
     article = "An" if kind.described[0] in "aAeEiIoOuU" else "A"
-    return f"{article} {kind.described} can't hold {join(beyond)}, so that this one was judged without."
+    return f"{article} {kind.described} cannot hold {join(beyond)}, so the check left that out."
 
 
-def _ends_soon(question: Question) -> str:
-    return (
-        f"OAuth tokens of {question.host.name} end within hours; an API token or an access token belongs here instead."
-    )
+def _expires_soon(question: Question) -> str:
+    return f"OAuth tokens of {question.host.name} expire within hours; use an API token or an access token instead."

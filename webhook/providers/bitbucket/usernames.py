@@ -1,8 +1,8 @@
-"""The username that is stored beside a token: Bitbucket's API and Git don't take the same.
+"""The username stored beside a token: Bitbucket's API and Git need different ones.
 
-The API takes an API token with its account's e-mail address. Git takes it with ``x-bitbucket-api-token-auth`` or the
-account's Bitbucket username, and never with the e-mail address. An access or OAuth token needs no name for the API, and
-``x-token-auth`` for Git (Bitbucket docs: using API tokens; using access tokens).
+The API accepts an API token with its account's e-mail address. Git accepts it with ``x-bitbucket-api-token-auth`` or
+the account's Bitbucket username, and never with the e-mail address. An access or OAuth token needs no name for the
+API, and ``x-token-auth`` for Git (Bitbucket docs: using API tokens; using access tokens).
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from webhook.providers.findings import AuthScheme, Finding, Outcome, TokenCreden
 
 _FOR_API_TOKENS = "x-bitbucket-api-token-auth"
 _FOR_OTHERS = "x-token-auth"
-# Of no more characters than an address can have (RFC 5321, 4.5.3.1): a header with a megabyte in it ends the connection
-# that others' requests share.
+# Not longer than an address can be (RFC 5321, 4.5.3.1): a header of a megabyte would end the connection, which other
+# requests share.
 _EMAIL = re.compile(r"[^@\s:]{1,64}@[^@\s:]{1,255}\Z")
 
 
 def is_email(username: str | None) -> bool:
-    """Whether a username is an e-mail address."""
+    """Return whether a username is an e-mail address."""
     return username is not None and _EMAIL.match(username) is not None
 
 
 def bearer(token: str) -> str:
-    """The header of every token but an API token."""
+    """Return the ``Authorization`` header for every token except API tokens."""
     return f"Bearer {token}"
 
 
 def basic(username: str, token: str) -> str:
-    """The header of an API token."""
+    """Return the ``Authorization`` header for an API token."""
     return f"Basic {base64.b64encode(f'{username}:{token}'.encode()).decode()}"
 
 
 def email_is_missing(username: str | None) -> Finding:
-    """The finding on an API token that could not be checked."""
-    stored = "the stored username is no e-mail address" if username else "no username is stored"
+    """Return the finding on an API token that is stored without an e-mail address."""
+    stored = "the stored username is not an e-mail address" if username else "no username is stored"
     reason = f"takes an API token only together with the e-mail address of its account, and {stored}"
     remedy = f"Use an access token with the username {_FOR_OTHERS}: it can be checked, and works for Git as well."
     return Finding(Outcome.UNVERIFIED, reason=reason, remedy=remedy)
 
 
 def warnings(host: str, kind: TokenKind, credential: TokenCredential, git_name: str | None) -> list[str]:
-    """Whole sentences on a username that works for one of API and Git, and not for the other.
+    """Return warnings about a username that works for the API and not for Git, or the reverse.
 
-    The stored name itself is not shown: people put tokens there, too. What Git is given beside a person's token isn't
-    known; a runtime token goes to Git as `TokenCredential.git_auth` says.
+    The stored name is not shown, because users store tokens there by mistake. It is not known which username Git gets
+    beside a user token; for a runtime token `TokenCredential.git_auth` says it.
 
     Args:
-        git_name: the account's Bitbucket username, where Bitbucket told it.
+        git_name: the account's Bitbucket username, if Bitbucket shows it.
     """
     auth, username = credential.git_auth, credential.username
     if kind is APP_PASSWORD:
@@ -65,7 +65,7 @@ def warnings(host: str, kind: TokenKind, credential: TokenCredential, git_name: 
         name = f"{_FOR_API_TOKENS} or the account's Bitbucket username" if kind is API_TOKEN else _FOR_OTHERS
         sent = f"{auth.username} as username" if auth.username else "an empty username"
         return [
-            f"The Secret has no username, so that Argo CD sends {sent}; beside this {kind.described}, Git needs the "
+            f"The Secret has no username, so Argo CD sends {sent}; beside this {kind.described}, Git needs the "
             f"username {name}."
         ]
     if not username:
@@ -90,7 +90,7 @@ def _beside_api_token(host: str, username: str, git_name: str | None, *, for_git
     if works_for_git or (git_name is None and username != _FOR_OTHERS):
         works = "works for Git and " if works_for_git else ""
         return [
-            f"The stored username {works}fails for the API of {host} wherever that is given it: beside an API token, "
+            f"The stored username {works}fails for the API of {host}: beside an API token, "
             "the API needs the e-mail address of its account."
         ]
     return [

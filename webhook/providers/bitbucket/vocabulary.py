@@ -1,8 +1,8 @@
-"""Bitbucket's words, of which there are two sets: for access and OAuth tokens, and for API tokens.
+"""The two sets of scopes at Bitbucket: those of access and OAuth tokens, and those of API tokens.
 
-Of the same thing one says ``repository:write`` and the other ``write:repository:bitbucket``. In the first a scope can
-imply others; in the second none does: write doesn't include read (Bitbucket docs: OAuth 2.0 scopes; Forge app and API
-token scopes).
+For example, ``repository:write`` and ``write:repository:bitbucket`` allow the same. In the first set a scope can imply
+others; in the second none does: write does not include read (Bitbucket docs: OAuth 2.0 scopes; Forge app and API token
+scopes).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import replace
 from webhook.providers.requirements import Requirement
 from webhook.providers.vocabulary import Vocabulary, with_implied
 
-# `repository:admin` and `project:admin` imply nothing, not even to read. Of `account:write`, `team:write`,
-# `pipeline:write` and `runner:write` the documentation doesn't say it; whoever ticks one of them on Bitbucket's pages
-# gets the other as well, so that a header lists both, or lists one that means both.
+# `repository:admin` and `project:admin` imply nothing, not even read. The documentation does not say that
+# `account:write`, `team:write`, `pipeline:write` and `runner:write` imply read, but Bitbucket's pages select both, so a
+# header lists both or one that means both.
 IMPLIED: dict[str, tuple[str, ...]] = {
     "repository:write": ("repository",),
     "pullrequest": ("repository",),
@@ -30,7 +30,7 @@ IMPLIED: dict[str, tuple[str, ...]] = {
 }
 
 # What an API token must hold to do what a scope of the older set allows. Deleting webhooks is left out: nothing that
-# asks for `webhook` here removes any. What a scope implies in the older set is spelt out in the newer one.
+# needs `webhook` here deletes any. What a scope implies in the older set is listed in the newer one.
 _OF_API_TOKENS: dict[str, str] = {
     "account": "read:user",
     "account:write": "read:user write:user",
@@ -58,7 +58,7 @@ _OF_API_TOKENS: dict[str, str] = {
     "snippet": "read:snippet",
     "snippet:write": "read:snippet write:snippet",
 }
-# The other way round; what is absent has no counterpart.
+# The reverse; a scope without an entry has no counterpart.
 _OF_OTHER_TOKENS: dict[str, str] = {
     "read:user": "account",
     "write:user": "account:write",
@@ -95,14 +95,14 @@ _API_ONLY = (
     "read:permission write:permission delete:permission read:package write:package delete:package read:test write:test"
 ).split()
 _GENERIC = ("read:account", "read:me")
-"""Atlassian's own, which an API token may list as well, and which stand for nothing of Bitbucket."""
+"""Scopes of Atlassian that an API token may list and that allow nothing at Bitbucket."""
 
 _OTHER_SCOPES = frozenset(_OF_API_TOKENS)
 _API_SCOPES = frozenset(f"{name}{_ENDING}" for name in (*_OF_OTHER_TOKENS, *_API_ONLY))
 
 
 def in_both_vocabularies(needed: Requirement) -> Requirement:
-    """The same with what it means for tokens of the other set."""
+    """Return the requirement with the scopes of both sets."""
     both = (*needed.scopes, *(scope for api in (True, False) for scope in in_words_of(needed.scopes, api_token=api)[0]))
     return replace(needed, scopes=tuple(dict.fromkeys(both)))
 
@@ -120,15 +120,14 @@ VOCABULARY = Vocabulary(
 
 
 def is_of_api_tokens(scope: str) -> bool:
-    """Whether a scope is of the set that API tokens have."""
+    """Return whether a scope belongs to the set of API tokens."""
     return scope.endswith(_ENDING) or scope in _GENERIC
 
 
 def in_words_of(scopes: Iterable[str], *, api_token: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a requirement asks of a token that has the one set of scopes or the other.
+    """Translate required scopes into the set of a kind of token.
 
-    Where it names scopes of both sets, each kind of token is judged by its own; where it names only the other set's,
-    those are translated.
+    If the requirement names scopes of both sets, those of the token's set count; otherwise all are translated.
 
     Returns:
         The scopes, and those of the requirement that have no counterpart in the token's set.
@@ -145,7 +144,7 @@ def in_words_of(scopes: Iterable[str], *, api_token: bool) -> tuple[tuple[str, .
 
 
 def held(scopes: Iterable[str], *, api_token: bool) -> frozenset[str]:
-    """These scopes and all that they imply: of an API token's, nothing."""
+    """Return the scopes with those that they imply; scopes of API tokens imply none."""
     return frozenset(scopes) if api_token else with_implied(scopes, IMPLIED)
 
 

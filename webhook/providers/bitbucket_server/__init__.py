@@ -1,16 +1,16 @@
 """Bitbucket Server and Data Center, also below a context path.
 
-inspection  one token, from what is asked to what it means
-evidence    what is asked, in which round
-looks       the requests about one project or one repository
-proofs      what the replies prove of a token's permissions
-reach       the other repositories that a runtime token must reach
-replies     who signed in, and what refusals mean
-refusals    what stops a good token: policies and states of the server, and how to end them
-git         what Git's smart HTTP advertises
-places      what a URL names
-profile     what is known without asking
-links
+inspection    the answer for one token, from all responses
+responses     the two rounds of requests and their responses
+probes        the requests about one project or one repository
+proofs        which permissions the responses prove
+repositories  the other repositories that a runtime token must reach
+replies       what single replies mean
+refusals      policies and states of the server that block a valid token, with remedies
+git           the advertisement of Git's smart HTTP protocol
+targets       the project or repository that a URL names
+profile       token prefix, names of permissions and default requirements
+links         where to create a better token
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question
 
 
 class BitbucketServer:
-    """Asks Bitbucket Server about one credential."""
+    """The provider for Bitbucket Server and Data Center."""
 
     profile = PROFILE
 
@@ -34,7 +34,7 @@ class BitbucketServer:
         """See `providers.base.Provider`."""
         credential = question.credential
         if not isinstance(credential, TokenCredential):
-            finding = Finding(Outcome.UNSUPPORTED, reason="is a Bitbucket Server, which knows nothing of GitHub Apps")
+            finding = Finding(Outcome.UNSUPPORTED, reason="is a Bitbucket Server, which does not support GitHub Apps")
             return same_for_all(question, finding, Facts("app", "GitHub App"))
         counted = CountingApi(api)
         answer = await inspect(question, credential, counted)

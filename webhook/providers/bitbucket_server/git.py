@@ -1,6 +1,6 @@
-"""What Git's smart HTTP advertises: whether a caller may push, asked as every push does, and changing nothing.
+"""Read the advertisement of Git's smart HTTP protocol, which shows whether a token may push and changes nothing.
 
-Bitbucket answers some refusals with status 200 and an error inside, so that only the advertisement itself is a yes.
+Bitbucket sends some rejections with status 200 and an error inside, so only the advertisement itself is a proof.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _REFERENCE = re.compile(rb"(?:[0-9a-f]{40}|[0-9a-f]{64}) |version [12]\n?\Z")
 
 
 def advertised(body: object, service: str) -> bool | None:
-    """Return whether `service` is open to the caller.
+    """Return whether the token may use `service`.
 
     Args:
-        body: what came with status 200, as bytes.
+        body: the body of a reply with status 200, as bytes.
 
     Returns:
-        False where Git is told that a permission is missing; None where nothing follows from it.
+        False if the error says that a permission is missing; None if the body shows neither.
     """
     line = _first_line(body, service)
     if line is None:
         return None
-    if not line:  # there is nothing to advertise, and nothing to refuse
+    if not line:  # an empty repository has no references to advertise
         return True
     if line.startswith(_ERROR):
         return False if b"permi" in line.lower() else None  # permission, permitted
@@ -35,7 +35,7 @@ def advertised(body: object, service: str) -> bool | None:
 
 
 def error_in(body: object) -> str:
-    """Return the error that came with status 200 in place of an advertisement, in lower case; empty for none."""
+    """Return the error that a reply with status 200 has instead of an advertisement, in lower case; empty for none."""
     for service in (PUSH, FETCH):
         line = _first_line(body, service)
         if line is not None and line.startswith(_ERROR):
@@ -44,7 +44,7 @@ def error_in(body: object) -> str:
 
 
 def _first_line(body: object, service: str) -> bytes | None:
-    """The first line after the service's name; empty where there is none, and None where this is no advertisement."""
+    """Return the first line after the service's name, empty if there is none; None if this is no advertisement."""
     if not isinstance(body, bytes):
         return None
     line, rest = _packet(body)
@@ -58,7 +58,7 @@ def _first_line(body: object, service: str) -> bytes | None:
 
 
 def _packet(body: bytes) -> tuple[bytes | None, bytes]:
-    """The first line of pkt-lines and what follows it; None where there is no whole one (gitprotocol-common)."""
+    """Return the first pkt-line and what follows it; None if it is not complete (gitprotocol-common)."""
     if not re.match(rb"[0-9a-f]{4}", body, re.IGNORECASE):
         return None, body
     length = int(body[:4], 16)

@@ -1,4 +1,4 @@
-"""What is known of Bitbucket Server and Data Center without asking."""
+"""The profile of Bitbucket Server and Data Center: names of permissions, token shape, default requirements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEVELS = {
 """Bitbucket's names of permissions (Atlassian: HTTP access tokens)."""
 
 # Base64 of an id of twelve digits, a colon and a secret of twenty bytes; newer versions put BBDC- before it. Three
-# digits can only become four of these characters, so that nothing else looks like it, in any letter case.
+# digits can only become four of these characters, so nothing else looks like it, in any letter case.
 _PLAIN_SHAPE = "(?:[mno][dtjz][aeimquycgk][wxyz0-5]){4}o[g-v][a-z0-9+/]{26}"
 
 PROFILE = Profile(

@@ -1,6 +1,6 @@
-"""Refusals that say nothing of a token's permissions: what Bitbucket says, and what a person must do about it.
+"""Obstacles for a valid token that have nothing to do with its permissions, with the remedy for each.
 
-Each row is one obstacle. None passes by waiting, except for maintenance and a user directory that does not answer.
+Each row is one obstacle. Waiting helps only for maintenance and for a user directory that does not answer.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.bitbucket_server import git
 
-Said = Reply | ProviderUnavailable
-"""What came of one request. Silence is kept beside replies, because the other requests are answered all the same."""
+Response = Reply | ProviderUnavailable
+"""The outcome of one request. Failures are values, because the other requests may still succeed."""
 
-_LOOKED_AT = 2000
-"""Characters of a reply's text that are looked into."""
+_MAX_TEXT = 2000
+"""Characters of a reply's text that are matched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,13 @@ class Refusal:
     """One known obstacle.
 
     Attributes:
-        reason: what is in the way, as a clause that stands on its own.
-        remedy: a whole sentence that says what to do; empty where waiting is all.
-        exceptions: last names of exceptions of ``com.atlassian.bitbucket`` that tell it.
-        status: a status that tells it by itself, in a reply of Bitbucket's own; 0 for none.
-        text: what Bitbucket's own text has in it, in lower case; None for a row without text.
+        reason: the obstacle, as a clause that is complete by itself.
+        remedy: a whole sentence that says what to do; empty if waiting is enough.
+        exceptions: last names of exceptions of ``com.atlassian.bitbucket`` that identify it.
+        status: a status that identifies it without a text, in Bitbucket's own reply; 0 for none.
+        text: matches Bitbucket's own text in lower case; None for a row without text.
         transient: waiting may help.
-        unknown_token: the token was not looked at, so that nothing is known about it.
+        unknown_token: Bitbucket did not check the token, so nothing is known about it.
     """
 
     reason: str
@@ -43,14 +43,14 @@ class Refusal:
 
 
 CAPTCHA = Refusal(
-    "does not look at logins of this account until its owner signs in with a browser and solves a CAPTCHA",
+    "does not accept logins of this account until its owner signs in with a browser and solves a CAPTCHA",
     "Have its owner do that once.",
     exceptions=frozenset({"CaptchaRequiredAuthenticationException"}),  # recorded (PROVIDERS.md, section 8)
     text=re.compile(r"\bcaptcha\b"),
     unknown_token=True,
 )
 ARCHIVED = Refusal(
-    "the repository is archived, so that nobody can push to it",
+    "the repository is archived, so no one can push to it",
     "Have an administrator of the repository unarchive it, or use another one.",
     # Atlassian: archive a repository.
     exceptions=frozenset({"RepositoryArchivedException", "ArchivedRepositoryException"}),
@@ -85,7 +85,7 @@ REFUSALS: tuple[Refusal, ...] = (
         text=re.compile(r"(?:scm access|git|hosting) over https?(?:\(s\))? (?:has been|is) disabled"),
     ),
     Refusal(
-        "the license of this server has expired or has too few users, so that nobody can push",
+        "the license of this server has expired or has too few users, so no one can push",
         "Have an administrator of Bitbucket renew or extend the license.",
         # Atlassian KB: Git push returns error code 402; What happens when a Bitbucket Data Center license expires.
         status=402,
@@ -140,15 +140,15 @@ REFUSALS: tuple[Refusal, ...] = (
 )
 
 
-def refusal_in(reply: Said) -> Refusal | None:
-    """Return what a refusal tells about, where that is known.
+def refusal_in(reply: Response) -> Refusal | None:
+    """Return the known obstacle that a reply names; None for others.
 
     Args:
-        reply: of the API, or Git's as bytes.
+        reply: from the API, or from Git as bytes.
     """
     if not isinstance(reply, Reply) or not (reply.status >= 400 or isinstance(reply.body, bytes)):
         return None
-    if reply.status == 404:  # it names what isn't there, and whoever wrote the URL chose that name
+    if reply.status == 404:  # it names what does not exist, and the author of the URL chose that name
         return None
     exceptions, text = exceptions_of(reply), _text_of(reply)
     for row in REFUSALS:
@@ -160,29 +160,29 @@ def refusal_in(reply: Said) -> Refusal | None:
 
 
 def is_own(reply: Reply) -> bool:
-    """Whether a reply is Bitbucket's own: the page of a proxy has neither its request id nor its errors."""
+    """Return whether a reply is Bitbucket's own: the page of a proxy has neither its request id nor its errors."""
     return "x-arequestid" in reply.headers or bool(_errors_of(reply))
 
 
-def exceptions_of(reply: Said) -> frozenset[str]:
-    """The last names of the exceptions that a refusal tells: ``AuthorisationException``."""
+def exceptions_of(reply: Response) -> frozenset[str]:
+    """Return the last names of the exceptions that a reply lists: ``AuthorisationException``."""
     names = [error.get("exceptionName") for error in _errors_of(reply)]
     return frozenset(name.rpartition(".")[2] for name in names if isinstance(name, str))
 
 
-def _errors_of(reply: Said) -> list[Mapping[object, object]]:
+def _errors_of(reply: Response) -> list[Mapping[object, object]]:
     body = reply.body if isinstance(reply, Reply) else None
     errors = body.get("errors") if isinstance(body, Mapping) else None
     return [error for error in errors if isinstance(error, Mapping)] if isinstance(errors, list) else []
 
 
 def _text_of(reply: Reply) -> str:
-    """Bitbucket's own text in lower case, to be looked into and never shown."""
+    """Return Bitbucket's own text in lower case, for matching; it is never shown."""
     if isinstance(reply.body, bytes):
-        # Of status 200 only an error is Bitbucket's text: names of branches are anybody's.
-        text = git.error_in(reply.body) if reply.status == 200 else reply.body[:_LOOKED_AT].decode(errors="replace")
-        return text[:_LOOKED_AT].lower()
+        # With status 200 only an error is Bitbucket's text: users choose the names of branches.
+        text = git.error_in(reply.body) if reply.status == 200 else reply.body[:_MAX_TEXT].decode(errors="replace")
+        return text[:_MAX_TEXT].lower()
     texts = [error.get("message") for error in _errors_of(reply)]
     if isinstance(reply.body, Mapping):
         texts.append(reply.body.get("message"))
-    return " ".join(text for text in texts if isinstance(text, str))[:_LOOKED_AT].lower()
+    return " ".join(text for text in texts if isinstance(text, str))[:_MAX_TEXT].lower()

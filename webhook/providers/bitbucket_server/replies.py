@@ -1,4 +1,4 @@
-"""Reading Bitbucket Server's replies: who signed in, why somebody is refused. Pure: a reply in, its meaning out."""
+"""Read single replies of Bitbucket Server: who signed in, what is granted, why a token is rejected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from webhook.providers.base import ProviderUnavailable, RateLimit, Reply
-from webhook.providers.bitbucket_server.refusals import Refusal, Said, exceptions_of, refusal_in
+from webhook.providers.bitbucket_server.refusals import Refusal, Response, exceptions_of, refusal_in
 from webhook.providers.findings import Finding, Outcome
 
 DESCRIBED = "HTTP access token"
@@ -17,7 +17,7 @@ DESCRIBED = "HTTP access token"
 _FORBIDDEN = "AuthorisationException"
 _WRONG = frozenset({"IncorrectPasswordAuthenticationException", "AuthenticationException"})
 
-# Every reply of Bitbucket's own has it; that of a proxy that asks for a sign-in of its own has none.
+# Every reply of Bitbucket has it; that of a proxy that requires its own sign-in does not.
 _OWN = "x-arequestid"
 _FIRST_WITH_TOKENS = (5, 5)  # Atlassian: Bitbucket Server 5.5 release notes
 # The user behind tokens of projects and repositories; 2 is recorded for repositories, on Data Center 9.4.
@@ -26,12 +26,12 @@ _SERVICE_USER = re.compile(r"access-token-user/(\d+)/", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose an accepted token is.
+    """The owner of an accepted token.
 
     Attributes:
-        name: of the person who signs in with it; empty where Bitbucket (or a proxy before it) doesn't tell.
-        is_service: it is no person's, but a project's or a repository's.
-        of_project, of_repository: which of the two it is, where that is known.
+        name: of the user; empty if Bitbucket does not say it or a proxy removes it.
+        is_service: the token belongs to a project or a repository, not to a user.
+        of_project, of_repository: which of the two, if that is known.
     """
 
     name: str = ""
@@ -41,7 +41,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class Unproven:
     """Why a permission is neither proven nor disproven.
 
     Attributes:
@@ -56,22 +56,22 @@ class Open:
 
     @property
     def blocks(self) -> bool:
-        """Whether a person must remove an obstacle first."""
+        """Whether an obstacle must be removed first."""
         return self.refusal is not None and not self.refusal.transient and not self.refusal.unknown_token
 
 
-def unanswered(silence: ProviderUnavailable) -> Open:
-    """What it means that a request brought no answer."""
-    return Open(f"it {silence}", transient=silence.transient)
+def unanswered(failure: ProviderUnavailable) -> Unproven:
+    """Return the reason for a request without a reply."""
+    return Unproven(f"it {failure}", transient=failure.transient)
 
 
-def by_refusal(refusal: Refusal) -> Open:
-    """What a known obstacle means for one permission."""
-    return Open(refusal.reason, refusal, transient=refusal.transient)
+def by_refusal(refusal: Refusal) -> Unproven:
+    """Return the reason for a known obstacle."""
+    return Unproven(refusal.reason, refusal, transient=refusal.transient)
 
 
-def owner_of(reply: Said) -> Owner | None:
-    """Who signed in, by ``X-AUSERNAME``, which is URL-encoded; None for nobody (recorded responses)."""
+def owner_of(reply: Response) -> Owner | None:
+    """Return who signed in, from ``X-AUSERNAME``, which is URL-encoded; None for no one (recorded responses)."""
     header = reply.headers.get("x-ausername", "") if isinstance(reply, Reply) else ""
     name = unquote(header).strip()
     if not name or name.lower() == "anonymous":
@@ -84,20 +84,20 @@ def owner_of(reply: Said) -> Owner | None:
 _CORRECT_API_URL = "Declare the host with an apiUrl that ends with its context path."
 
 
-def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Refusal | Finding:
-    """Return whose the token is, or why it is not accepted.
+def sign_in(server: Response, others: Iterable[Response], *, proven: bool) -> Owner | Refusal | Finding:
+    """Return the owner of the token, or why it is not accepted.
 
-    Unknown is whether a bad token is refused everywhere or, at what is open to all, taken for none: both are a
-    refusal. Likewise whether a refusal for want of a permission names who signed in: whoever is named in any reply
-    to the token has signed in.
+    It is not known whether an invalid token is rejected everywhere or ignored at endpoints that are open to all; both
+    count as rejected. Nor is it known whether a reply that denies a permission names the user; a user named in any
+    reply has signed in.
 
     Args:
-        server: to ``GET application-properties``, which is open to all.
-        others: to the same token.
-        proven: one of them showed what nobody sees who hasn't signed in; a proxy may take the header away.
+        server: the response to ``GET application-properties``, which is open to all.
+        others: the other responses to the same token.
+        proven: one of them showed what only signed-in users see; a proxy may remove the header.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: the responses say nothing about the token.
     """
     others = list(others)
     if (owner := next(filter(None, map(owner_of, (server, *others))), None)) is not None:
@@ -118,84 +118,84 @@ def sign_in(server: Said, others: Iterable[Said], *, proven: bool) -> Owner | Re
         )
     version = version_of(server)
     if server.status != 200 or version is None:
-        raise ProviderUnavailable(f"answers {server.status} when asked who it is, and not as Bitbucket does")
+        raise ProviderUnavailable(f"answers {server.status} when asked for its version, and not as Bitbucket does")
     if version < _FIRST_WITH_TOKENS:
         shown = ".".join(map(str, version))
-        reason = f"is Bitbucket Server {shown}, which knows no HTTP access tokens: they came with 5.5"
+        reason = f"is Bitbucket Server {shown}, which has no HTTP access tokens: they were added in 5.5"
         return Finding(Outcome.INVALID, reason=reason)
     if _OWN not in server.headers:
-        raise ProviderUnavailable("does not tell who signed in; a proxy between may have taken that header away")
-    reason = f"answers as if nobody had signed in: this {DESCRIBED} is wrong, revoked or expired"
+        raise ProviderUnavailable("does not say who signed in; a proxy in between may have removed that header")
+    reason = f"answers as if no one had signed in: this {DESCRIBED} is wrong, revoked or expired"
     return Finding(Outcome.INVALID, reason=reason)
 
 
 def _refusal(reply: Reply) -> Finding:
-    """What a 401 means that names nobody.
+    """Return the finding for a 401 that names no user.
 
     Raises:
-        ProviderUnavailable: it says nothing of this token.
+        ProviderUnavailable: it says nothing about this token.
     """
     exceptions = exceptions_of(reply)
     if exceptions & _WRONG or (not exceptions and _OWN in reply.headers):
-        return Finding(Outcome.INVALID, reason=f"refuses this {DESCRIBED}: it is wrong, revoked or expired")
-    raise ProviderUnavailable("answers 401 without saying why, which may be a proxy's doing or a user directory's")
+        return Finding(Outcome.INVALID, reason=f"rejects this {DESCRIBED}: it is wrong, revoked or expired")
+    raise ProviderUnavailable("answers 401 without saying why; a proxy or a user directory may be the cause")
 
 
-def granted(reply: Said, shows: Callable[[Mapping[object, object]], bool]) -> bool | Open:
-    """Return whether an accepted token may see what was asked for, or why that isn't known.
+def granted(reply: Response, shows: Callable[[Mapping[object, object]], bool]) -> bool | Unproven:
+    """Return whether an accepted token may see what was requested, or why that is not known.
 
-    Bitbucket answers 401, and not 403, for want of a permission (recorded without credentials, and quoted with them).
+    Bitbucket answers 401, not 403, if a permission is missing (recorded without credentials, and quoted with them).
 
     Args:
-        shows: whether a document is what was asked for, which a proxy's or another program's isn't.
+        shows: whether a document is what was requested, and not that of a proxy or another program.
     """
     if isinstance(reply, ProviderUnavailable):
         return unanswered(reply)
     if reply.status == 200:
         shown = isinstance(reply.body, Mapping) and shows(reply.body)
-        return shown or Open("it answers 200, and not as Bitbucket does")
+        return shown or Unproven("it answers 200, and not as Bitbucket does")
     if (refusal := refusal_in(reply)) is not None:
         return by_refusal(refusal)
     if reply.status == 401 and (owner_of(reply) is not None or _FORBIDDEN in exceptions_of(reply)):
         return False
     if reply.status == 404 and "NoSuchProjectException" in exceptions_of(reply):
-        return Open("it says that there is no such project")
+        return Unproven("it says that there is no such project")
     if reply.status == 404 and "NoSuchRepositoryException" in exceptions_of(reply):
-        return Open("it says that there is no such repository")
-    return Open(f"it answers {reply.status}")
+        return Unproven("it says that there is no such repository")
+    return Unproven(f"it answers {reply.status}")
 
 
 def a_page(body: Mapping[object, object]) -> bool:
-    """Whether this is one page of a list (Atlassian: REST API, paged APIs)."""
+    """Return whether this is one page of a list (Atlassian: REST API, paged APIs)."""
     return isinstance(body.get("values"), list) and isinstance(body.get("isLastPage"), bool)
 
 
 def called(member: str, name: str) -> Callable[[Mapping[object, object]], bool]:
-    """Whether something is the one that was asked for, in any letter case."""
+    """Return a check whether a document has this name, in any letter case."""
 
     def is_it(body: Mapping[object, object]) -> bool:
-        told = body.get(member)
-        return isinstance(told, str) and told.lower() == name.lower()
+        value = body.get(member)
+        return isinstance(value, str) and value.lower() == name.lower()
 
     return is_it
 
 
 def version_of(reply: Reply) -> tuple[int, ...] | None:
-    """The server's version as numbers: ``(8, 19, 12)``."""
+    """Return the server's version as numbers: ``(8, 19, 12)``."""
     text = reply.body.get("version") if isinstance(reply.body, Mapping) else None
     found = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text) if isinstance(text, str) else None
     return tuple(int(number) for number in found.groups() if number) if found else None
 
 
-def rows_of(reply: Said) -> list[Mapping[object, object]]:
-    """The entries of one page."""
+def rows_of(reply: Response) -> list[Mapping[object, object]]:
+    """Return the entries of one page."""
     body = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
     values = body.get("values") if isinstance(body, Mapping) else None
     return _listed(values)
 
 
-def is_last_page(reply: Said) -> bool:
-    """Whether a list ends with this page."""
+def is_last_page(reply: Response) -> bool:
+    """Return whether a list ends with this page."""
     body = reply.body if isinstance(reply, Reply) else None
     return isinstance(body, Mapping) and body.get("isLastPage") is True
 
@@ -205,7 +205,7 @@ def _listed(value: object) -> list[Mapping[object, object]]:
 
 
 def rate_limit(reply: Reply) -> RateLimit | None:
-    """Each person has a limit of their own, if any (Atlassian: improving instance stability with rate limiting)."""
+    """Return how long to wait: limits are per user (Atlassian: improving instance stability with rate limiting)."""
     if reply.status != 429:
         return None
     after = reply.headers.get("retry-after", "").strip()

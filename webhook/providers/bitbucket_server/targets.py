@@ -1,4 +1,4 @@
-"""What a URL names on a Bitbucket Server: a repository, a project or the whole server."""
+"""The repository, project or server that a URL of Bitbucket Server names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from webhook.providers.hosts import Host
 
 # Atlassian: keys of projects have letters, digits and underscores; slugs of repositories and people also dots and
-# hyphens. Dots alone are no name.
+# hyphens. Dots alone are not a name.
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}\Z")
 _SLUG = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]{1,128}\Z")
 _GIT, _PROJECTS, _PEOPLE = "scm", "projects", "users"
@@ -19,14 +19,14 @@ USUAL_CONTEXTS = ("/bitbucket", "/stash")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What is asked about.
+class Target:
+    """What the requests are about.
 
     Attributes:
-        project: its key, ``ACME``, or ``~slug`` for somebody's own; None where only the server is named.
+        project: its key, ``ACME``, or ``~slug`` for a user's own; None if only the server is named.
         repository: its slug in that project, or None.
-        context: the context path, where it is one of `USUAL_CONTEXTS` and `Host.api_url` has none; never any other
-            path of a URL, because another user may answer below that.
+        context: the context path, if it is one of `USUAL_CONTEXTS` and `Host.api_url` has none; never another path of a
+            URL, because another program may answer there.
     """
 
     project: str | None = None
@@ -35,27 +35,27 @@ class Place:
 
     @property
     def name(self) -> str:
-        """For people: ``ACME/apps``, ``ACME`` or nothing."""
+        """The name as shown to users: ``ACME/apps``, ``ACME`` or nothing."""
         return "/".join(part for part in (self.project, self.repository) if part)
 
     @property
     def api_path(self) -> str:
-        """Where the API has the repository, or else the project."""
+        """The API path of the repository, or else of the project."""
         inside = f"/repos/{self.repository}" if self.repository else ""
         return f"/projects/{self.project}{inside}"
 
     @property
-    def above(self) -> Place:
-        """The project that a repository is in, or the server that a project is on."""
-        return Place(self.project if self.repository else None, context=self.context)
+    def above(self) -> Target:
+        """The project of a repository, or the server of a project."""
+        return Target(self.project if self.repository else None, context=self.context)
 
-    def is_same_as(self, other: Place) -> bool:
-        """Whether both name the same thing: Bitbucket compares without regard to letter case."""
+    def is_same_as(self, other: Target) -> bool:
+        """Return whether both name the same; Bitbucket ignores letter case."""
         return self.name.lower() == other.name.lower()
 
 
-class NoPlace(ValueError):
-    """A URL names nothing that can be asked about; the text is a clause that says why, and quotes nothing of it.
+class NoTarget(ValueError):
+    """The URL names nothing that can be requested. The text is a clause with the reason, without parts of the URL.
 
     Attributes:
         remedy: a whole sentence that says what to do.
@@ -66,14 +66,14 @@ class NoPlace(ValueError):
         self.remedy = remedy
 
 
-def locate(path: tuple[str, ...], host: Host) -> Place:
+def locate(path: tuple[str, ...], host: Host) -> Target:
     """Return what the path of a URL names.
 
-    Such paths are ``/scm/acme/apps`` (Git's), ``/projects/ACME/repos/apps`` and ``/users/jane/repos/apps`` (people's),
-    below the context path of `Host.api_url`.
+    Such paths are ``/scm/acme/apps`` (for Git), ``/projects/ACME/repos/apps`` and ``/users/jane/repos/apps`` (for
+    browsers), below the context path of `Host.api_url`.
 
     Raises:
-        NoPlace: it names nothing that Bitbucket has, or has another context path.
+        NoTarget: it names nothing that Bitbucket has, or has another context path.
     """
     declared = tuple(part for part in urlsplit(host.api_url).path.split("/") if part)
     if declared and path[: len(declared)] == declared:
@@ -86,9 +86,9 @@ def locate(path: tuple[str, ...], host: Host) -> Place:
     return _named(path[:1], path[1:], context)
 
 
-def _named(kind: tuple[str, ...], names: tuple[str, ...], context: str) -> Place:
+def _named(kind: tuple[str, ...], names: tuple[str, ...], context: str) -> Target:
     if not names:
-        return Place(context=context)
+        return Target(context=context)
     if kind == (_PEOPLE,):
         names = (f"~{names[0]}", *names[1:])
     project = key_of(names[0])
@@ -97,32 +97,32 @@ def _named(kind: tuple[str, ...], names: tuple[str, ...], context: str) -> Place
     if kind != (_GIT,):
         names = (names[0], *names[2:]) if names[1:2] == ("repos",) else names[:1]
     if len(names) == 1:
-        return Place(project, context=context)
+        return Target(project, context=context)
     repository = slug_of(names[1])
     if repository is None:
         raise no_name()
-    return Place(project, repository, context)
+    return Target(project, repository, context)
 
 
-def no_name() -> NoPlace:
-    """A URL that names nothing that Bitbucket has."""
-    clause = "can't be asked about this URL, which names none of its projects"
-    return NoPlace(clause, "Correct the URL: …/scm/PROJECT/REPOSITORY.")
+def no_name() -> NoTarget:
+    """Return the error for a URL that names nothing that Bitbucket has."""
+    clause = "cannot be asked about this URL, which names none of its projects"
+    return NoTarget(clause, "Correct the URL: …/scm/PROJECT/REPOSITORY.")
 
 
-def undeclared_context() -> NoPlace:
-    """A URL with another context path than that of `Host.api_url`."""
+def undeclared_context() -> NoTarget:
+    """Return the error for a URL with another context path than that of `Host.api_url`."""
     clause = "is only asked below the context path of its apiUrl, and this URL has another one"
-    return NoPlace(clause, "Correct the URL (…/scm/PROJECT/REPOSITORY), or declare the context path in apiUrl.")
+    return NoTarget(clause, "Correct the URL (…/scm/PROJECT/REPOSITORY), or declare the context path in apiUrl.")
 
 
 def key_of(text: str) -> str | None:
-    """A project's key as Bitbucket writes it, or None. Clone URLs have it in lower case."""
+    """Return a project's key as Bitbucket writes it, or None. Clone URLs have it in lower case."""
     if text.startswith("~"):
         return text if _SLUG.match(text[1:]) else None
     return text.upper() if _KEY.match(text) else None
 
 
 def slug_of(text: str) -> str | None:
-    """A repository's slug, or None."""
+    """Return a repository's slug, or None."""
     return text if _SLUG.match(text) else None

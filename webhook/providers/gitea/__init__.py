@@ -1,19 +1,19 @@
 """Gitea and Forgejo.
 
-Only the newest list what a token may do (``GET /token``). All look at a token's scopes first, and only then whether
-what it asks for exists and whether a request's content is complete (``tokenRequiresScopes`` and the order of checks in
-``routers/api/v1/api.go``, in the source of both). So each scope is asked for where nothing can be, at an account called
-``-``, which is no valid name, or without the content that a write needs: 403 names the scope that is missing, 404 and
-422 prove that it is there, and nothing is ever changed.
+Only the newest versions list a token's scopes (``GET /token``). All check a token's scopes first, and only then whether
+the requested object exists and the request's content is complete (``tokenRequiresScopes`` and the order of checks in
+``routers/api/v1/api.go``, in the source of both). So each scope is probed where nothing can exist, at an account called
+``-``, which is not a valid name, or without the content that a write needs: 403 names the missing scope, 404 and 422
+prove that the token has it, and nothing is changed.
 
-profile       what is known without asking
+profile       names of scopes and default requirements
 requests      the one round of requests
 replies       what single replies mean
-refusals      what stops a valid token
-scopes        what a token may do
-repositories  what a reply for a repository means
-evaluate      what all replies together mean
-links
+refusals      what blocks a valid token, with remedies
+scopes        which scopes a token has
+repositories  what a response for a repository means
+evaluate      the answer from all responses
+links         where to create a better token
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from webhook.providers.gitea.requests import send_all
 
 
 class Gitea:
-    """Asks Gitea or Forgejo about one credential."""
+    """The provider for Gitea and Forgejo."""
 
     profile = PROFILE
 
@@ -37,7 +37,7 @@ class Gitea:
         """See `providers.base.Provider`."""
         credential = question.credential
         if not isinstance(credential, TokenCredential):
-            finding = Finding(Outcome.UNSUPPORTED, reason="is a Gitea, which knows nothing of GitHub Apps")
+            finding = Finding(Outcome.UNSUPPORTED, reason="is a Gitea, which does not support GitHub Apps")
             return same_for_all(question, finding, Facts("app", "GitHub App"))
         secret = credential.token.get_secret_value()
         counted = CountingApi(api)
@@ -45,5 +45,5 @@ class Gitea:
         return replace(evaluate(question, responses, secret), requests=counted.requests)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
-        """Return None: Gitea limits nothing. `providers.http` knows what a 429 of a proxy before it means."""
+        """Return None: Gitea has no rate limit. `providers.transport` handles the 429 of a proxy."""
         return None

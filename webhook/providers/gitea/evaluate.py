@@ -1,4 +1,4 @@
-"""What all replies together mean: one finding a role, the facts, and what to do. Pure."""
+"""Combine all responses into one answer: a finding for each role, the facts and the remedy."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     """Return the answer.
 
     Raises:
-        ProviderUnavailable: nothing was learnt about the token.
+        ProviderUnavailable: the responses say nothing about the token.
     """
-    refused = _refusal(question, responses)
-    if refused is not None:
-        finding, remedy = refused
+    rejected = _rejection(question, responses)
+    if rejected is not None:
+        finding, remedy = rejected
         return same_for_all(question, finding, Facts("personal", DESCRIBED), remedy=remedy)
     listed = scopes.listed(responses, secret=secret)
     known = {scope: scopes.has(scope, responses, listed) for scope in scopes_in_question(question)}
@@ -33,7 +33,7 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     fates: list[tuple[RepositoryNeed, Access]] = []
     for need, response in responses.others:
         writes = True if need.access is Level.READ else known["write:repository"]
-        fates.append((need, repositories.fate_of(reader, need, response, writes)))
+        fates.append((need, repositories.access_to(reader, need, response, writes)))
     findings = {
         role: _by_scopes(role, needed, known, reader, responses, fates)
         for role, needed in question.requirements.items()
@@ -45,11 +45,11 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     return _warned(question, answer, reader, responses)
 
 
-def _refusal(question: Question, responses: Responses) -> tuple[Finding, str] | None:
-    """Why the token can't be used at all, and what to do; None where it was accepted.
+def _rejection(question: Question, responses: Responses) -> tuple[Finding, str] | None:
+    """Return why the token cannot be used at all, and the remedy; None if it was accepted.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: the responses say nothing about the token.
     """
     answered = [response for response in responses.about_token if isinstance(response, Reply)]
     if not answered:
@@ -58,25 +58,25 @@ def _refusal(question: Question, responses: Responses) -> tuple[Finding, str] | 
         raise ProviderUnavailable(
             "answers 404 where its API should be: apiUrl may lack the path that it is installed at"
         )
-    # The repository alone may be kept out of reach, by a rule of its own.
+    # A rule may block the repository alone.
     everywhere = [response for response in (*responses.probes.values(), responses.version) if replies.policy(response)]
     for known in map(replies.policy, everywhere):
         if known is not None:
             return Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but {known.reason}"), known.remedy
     messages = [replies.message(reply) for reply in answered]
     if not replies.NO_CREDENTIALS.isdisjoint(messages):
-        raise ProviderUnavailable("saw no credentials; a proxy between may have taken them away")
+        raise ProviderUnavailable("saw no credentials; a proxy in between may have removed them")
     if all(reply.status != 401 for reply in answered):
         return None
     if any(reply.status == 200 or replies.missing(reply) or scopes.passed(reply) for reply in answered):
-        raise ProviderUnavailable("refuses this token in one place and answers in another")
-    # Bad credentials are refused even where none are needed, so that this is about them and nothing else.
+        raise ProviderUnavailable("rejects this token at one endpoint and accepts it at another")
+    # Invalid credentials are rejected even where none are needed, so this is about them and nothing else.
     version = responses.version
     openly = isinstance(version, Reply) and version.status == 401 and replies.is_giteas(version)
     if openly or any(text.startswith(replies.WRONG) for text in messages):
-        reason = f"refuses this {DESCRIBED}: it is wrong or was deleted"
+        reason = f"rejects this {DESCRIBED}: it is wrong or was deleted"
         return Finding(Outcome.INVALID, reason=reason), _new_token(question, None)
-    raise ProviderUnavailable("answers 401 without saying why, which may be a proxy's doing")
+    raise ProviderUnavailable("answers 401 without saying why; a proxy may be the cause")
 
 
 def _by_scopes(
@@ -87,7 +87,7 @@ def _by_scopes(
     responses: Responses,
     fates: Sequence[tuple[RepositoryNeed, Access]],
 ) -> Finding:
-    """What the scopes mean for a role. A restricted token is judged by the repositories that it reaches."""
+    """Return the finding on the scopes for a role. A restricted token is checked by the repositories it reaches."""
     transient = is_transient(*responses.probes.values(), responses.version)
     if not reader.restricted or repositories.access_of(needed) is None:
         return scopes.judge(needed, known, transient=transient)
@@ -96,7 +96,7 @@ def _by_scopes(
     if finding.outcome is not Outcome.SUFFICIENT or responses.named is not None or reached:
         return finding
     reason = (
-        f"says that this {DESCRIBED} has no {scopes.ACCOUNT}, as one that is restricted to repositories has none, and "
+        f"says that this {DESCRIBED} lacks {scopes.ACCOUNT}, as a token that is restricted to repositories does, and "
         "its URL names no repository to check"
     )
     remedy = f"Store it with the URL of a repository, or make one that has {scopes.ACCOUNT}."
@@ -104,7 +104,7 @@ def _by_scopes(
 
 
 def _at_named(question: Question, answer: Answer, reader: Reader, responses: Responses) -> Answer:
-    """The answer with what the repository that the URL names means for each role whose scopes suffice."""
+    """Return the answer with the URL's repository, for each role whose scopes are sufficient."""
     name = repository(question.path, question.host)
     if name is None or responses.named is None:
         return answer
@@ -121,19 +121,19 @@ def _at_named(question: Question, answer: Answer, reader: Reader, responses: Res
             own = problem.remedy if unverified else ""
             findings[role] = Finding(problem.outcome, reason=reason, transient=problem.transient, remedy=own)
             remedy = problem.remedy or remedy
-    if any(finding.lacks for finding in findings.values()):  # which a better token mends
+    if any(finding.lacks for finding in findings.values()):  # which a better token fixes
         remedy = answer.remedy
     return replace(answer, findings=findings, remedy=remedy)
 
 
 def _warned(question: Question, answer: Answer, reader: Reader, responses: Responses) -> Answer:
-    """The answer with sentences about what stops nothing."""
+    """Return the answer with warnings about conditions that do not deny the token."""
     host = question.host
     found: list[str] = []
     if reader.restricted and any(finding.outcome is Outcome.SUFFICIENT for finding in answer.findings.values()):
         found.append(
-            f"{host.name} does not tell whose account this token is: it has no {scopes.ACCOUNT}, which a token that is "
-            "restricted to repositories can't have."
+            f"{host.name} does not say which account this token belongs to: it has no {scopes.ACCOUNT}, which a token "
+            "that is restricted to repositories cannot have."
         )
     name = repository(question.path, host)
     if name is not None:

@@ -1,4 +1,4 @@
-"""Where people make tokens and give rights."""
+"""Links to the pages for tokens and collaborators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhook.text import join
 
 
 def new_token(host: Host, *scopes: str) -> str:
-    """Return a sentence with the page of a user's own tokens, whose boxes no link ticks."""
+    """Return how to make a token with these scopes. The page takes no scopes from a link."""
     return f"Make one with {join(scopes)} under Settings > Applications: {tokens_page(host)}"
 
 
@@ -20,12 +20,12 @@ def tokens_page(host: Host) -> str:
 
 
 def collaborators(host: Host, name: str) -> str:
-    """Return the page where rights in a repository are given."""
+    """Return the page for the collaborators of a repository."""
     return f"{_web_url(host)}/{name}/settings/collaboration"
 
 
 def root(host: Host) -> str:
-    """Return the path that a Gitea is installed at, `""` for the usual one."""
+    """Return the path that Gitea is installed at; empty for the root."""
     return urlsplit(host.api_url).path.rstrip("/").removesuffix(API)
 
 

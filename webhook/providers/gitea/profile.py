@@ -1,4 +1,4 @@
-"""Gitea and Forgejo without asking them. Only its host tells what a token is for: it is 40 hexadecimal digits."""
+"""The profile of Gitea and Forgejo. Their tokens are 40 hexadecimal digits, without a prefix."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from webhook.providers.vocabulary import Vocabulary
 API = "/api/v1"
 DESCRIBED = "access token"
 _CATEGORIES = "activitypub admin issue misc notification organization package repository user".split()
-# `public-only` is no right but a restriction: no requirement can name it.
+# `public-only` is a restriction, not a permission: no requirement can name it.
 SCOPES = frozenset({"all", *(f"{level}:{category}" for category in _CATEGORIES for level in ("read", "write"))})
-# Webhooks and pushing are both part of write:repository; read:user says whose a token is.
+# Webhooks and pushing are both part of write:repository; read:user shows whose a token is.
 _NEEDED = Requirement(scopes=("write:repository", "read:user"))
 
 PROFILE = Profile(

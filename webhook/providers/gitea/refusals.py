@@ -1,4 +1,4 @@
-"""What stops a valid token: the state of its account, and rules of the site. One row a reason, found by Gitea's text.
+"""What blocks a valid token: the state of its account and rules of the site, recognized by Gitea's text.
 
 The texts are those of both Gitea and Forgejo, and of several versions.
 """
@@ -13,9 +13,9 @@ class Refusal:
     """One reason.
 
     Attributes:
-        texts: parts of the text, in lower case, any of which tells the reason.
+        texts: parts of the text, in lower case, each of which identifies the reason.
         reason: a clause that follows "accepts this access token, but".
-        remedy: a whole sentence that says who has to do what.
+        remedy: a whole sentence that says what to do.
         source: where the text is from.
     """
 
@@ -57,6 +57,6 @@ ROWS = (
 
 
 def find(text: str) -> Refusal | None:
-    """Return the reason that a text tells; None where it tells none of these."""
+    """Return the reason that a text names; None if it names none of these."""
     text = text.lower()
     return next((row for row in ROWS if any(part in text for part in row.texts)), None)

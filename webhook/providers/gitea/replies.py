@@ -1,4 +1,4 @@
-"""Reading single replies. Pure."""
+"""Read single replies of Gitea and Forgejo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhook.providers.gitea import refusals
 from webhook.providers.gitea.profile import SCOPES
 
 Response = Reply | ProviderUnavailable
-"""The outcome of one request; the others count all the same."""
+"""The outcome of one request. Failures are values, because the other requests may still succeed."""
 
 # `apiAuth`, `verifyAuthWithOptions` and `reqToken` in the source of Gitea and Forgejo.
 NO_CREDENTIALS = frozenset({"token is required", "Only signed in user is allowed to call APIs."})
@@ -23,56 +23,56 @@ _PUBLIC_ONLY = ("token scope is limited to public ", "this endpoint is not avail
 
 
 def message(response: Response) -> str:
-    """Return Gitea's own text; `""` without one."""
+    """Return Gitea's own text; empty without one."""
     body = response.body if isinstance(response, Reply) else None
     text = body.get("message") if isinstance(body, Mapping) else None
     return text if isinstance(text, str) else ""
 
 
 def is_giteas(reply: Reply) -> bool:
-    """Return whether an error has Gitea's form, which a proxy's doesn't; the text may be in another language."""
+    """Return whether an error has Gitea's form and not that of a proxy; its text may be in any language."""
     url = reply.body.get("url") if isinstance(reply.body, Mapping) else None
     return isinstance(url, str) and url.endswith("/api/swagger")
 
 
 def is_public_only(response: Response) -> bool:
-    """Return whether the token is refused because it is for what is public."""
+    """Return whether the token is rejected because it is public-only."""
     return isinstance(response, Reply) and response.status == 403 and message(response).startswith(_PUBLIC_ONLY)
 
 
 def policy(response: Response) -> refusals.Refusal | None:
-    """Return why a valid token is refused, where the site names a reason."""
+    """Return the known reason why a valid token is rejected; None without one."""
     return refusals.find(message(response)) if isinstance(response, Reply) and response.status == 403 else None
 
 
 def missing(response: Response) -> str:
-    """Return the scopes that a refusal names, which only a valid token gets; `""` for other replies.
+    """Return the scopes that a rejection names, which only a valid token gets; empty for other replies.
 
-    All that are needed are named, so that only one that stands alone is surely missing.
+    It names all needed scopes, so a scope is known to be missing only if it is the only one.
     """
-    refused = _refused(response)
-    return "" if refused is None else refused["older"] or refused["newer"]
+    rejection = _rejection(response)
+    return "" if rejection is None else rejection["older"] or rejection["newer"]
 
 
 def names_categories(response: Response) -> bool:
-    """Return whether a refusal names scopes of categories, as only versions since 1.20 have them."""
+    """Return whether a rejection names scopes with categories, which versions since 1.20 have."""
     return not SCOPES.isdisjoint(missing(response).split())
 
 
 def held(response: Response) -> list[str] | None:
-    """Return all scopes of the token, where a refusal lists them, as Gitea does since 1.23."""
-    refused = _refused(response)
-    scopes = None if refused is None else refused["held"]
+    """Return all scopes of the token, if a rejection lists them (Gitea since 1.23)."""
+    rejection = _rejection(response)
+    scopes = None if rejection is None else rejection["held"]
     return None if scopes is None else scopes.split(",")
 
 
-def _refused(response: Response) -> re.Match[str] | None:
-    refused = isinstance(response, Reply) and response.status == 403
-    return _LACKS.fullmatch(message(response)) if refused else None
+def _rejection(response: Response) -> re.Match[str] | None:
+    forbidden = isinstance(response, Reply) and response.status == 403
+    return _LACKS.fullmatch(message(response)) if forbidden else None
 
 
 def itself(response: Response) -> tuple[list[str], str] | tuple[None, None]:
-    """Return the token's scopes and its owner, by ``GET /token``; neither where the reply isn't whole."""
+    """Return the token's scopes and its owner, from ``GET /token``; None for both if the reply is incomplete."""
     body = response.body if isinstance(response, Reply) and response.status == 200 else None
     scopes, person = (body.get("scopes"), body.get("user")) if isinstance(body, Mapping) else (None, None)
     name = person.get("login") if isinstance(person, Mapping) else None
@@ -82,14 +82,14 @@ def itself(response: Response) -> tuple[list[str], str] | tuple[None, None]:
 
 
 def login(response: Response | None) -> str | None:
-    """Return whose the token is, by ``GET /user``."""
+    """Return the login of the token's account, from ``GET /user``."""
     body = response.body if isinstance(response, Reply) and response.status == 200 else None
     name = body.get("login") if isinstance(body, Mapping) else None
     return name if isinstance(name, str) else None
 
 
 def version(response: Response) -> tuple[int, int] | None:
-    """Return the first two numbers of the version; None where it isn't told. A Forgejo's are its own."""
+    """Return the first two numbers of the version, None if it is not shown. Forgejo has its own numbers."""
     body = response.body if isinstance(response, Reply) and response.status == 200 else None
     shown = body.get("version") if isinstance(body, Mapping) else None
     number = re.match(r"v?(\d{1,4})\.(\d{1,4})", shown, re.ASCII) if isinstance(shown, str) else None

@@ -1,4 +1,4 @@
-"""What a reply for a repository means. Its ``permissions`` tell of the account; the scopes are the token's."""
+"""Evaluate the response for a repository, whose ``permissions`` are those of the account, not of the token."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from webhook.providers.transport import redirects
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who asks about repositories.
+    """The token that repositories are requested with.
 
     Attributes:
-        account: whose the token is; None where that isn't told.
+        account: the token's account; None if it is not shown.
         restricted: the token may be restricted to certain repositories.
-        secret: the token, which must be quoted nowhere.
+        secret: the token, which no text may contain.
     """
 
     host: Host
@@ -35,26 +35,26 @@ class Reader:
 
     @property
     def who(self) -> str:
-        """The account, for people."""
+        """The account, as shown to users."""
         return self.account or "its account"
 
 
 def access_of(needed: Requirement) -> Level | None:
-    """Return what a requirement means for a repository."""
+    """Return the access to a repository that a requirement needs; None for no access."""
     if not {"all", "write:repository"}.isdisjoint(needed.scopes):
         return Level.WRITE
     return Level.READ if "read:repository" in needed.scopes else None
 
 
-def fate_of(reader: Reader, need: RepositoryNeed, response: Response | None, writes: bool | str) -> Access:
-    """Return what is known of a repository that a runtime token must also reach.
+def access_to(reader: Reader, need: RepositoryNeed, response: Response | None, writes: bool | str) -> Access:
+    """Return whether a runtime token reaches one of the other repositories.
 
     Args:
-        writes: whether the token has ``write:repository``, or why that isn't known.
+        writes: whether the token has ``write:repository``, or why that is not known.
     """
     name = repository(need.path, reader.host)
     if name is None or response is None:
-        return NoAccess(Outcome.UNVERIFIED, "can't be asked for {}, which is no repository's name there")
+        return NoAccess(Outcome.UNVERIFIED, "cannot be asked about {}, which is not a valid repository name there")
     problem = problem_at(reader, name, need.access, response)
     if problem is not None or need.access is Level.READ or writes is True:
         return problem
@@ -64,7 +64,7 @@ def fate_of(reader: Reader, need: RepositoryNeed, response: Response | None, wri
 
 
 def problem_at(reader: Reader, name: str, access: Level, response: Response) -> Access:
-    """Return why the token doesn't reach a repository, or isn't known to; None where it does."""
+    """Return why the token does not reach a repository or is not known to; None if it does."""
     if isinstance(response, ProviderUnavailable):
         return response
     host, who = reader.host, reader.who
@@ -75,27 +75,27 @@ def problem_at(reader: Reader, name: str, access: Level, response: Response) -> 
         remedy = f"Make one with access to private repositories, too: {links.tokens_page(host)}"
         return NoAccess(Outcome.INSUFFICIENT, reason, remedy)
     if (known := replies.policy(response)) is not None:
-        reason = f"accepts this {DESCRIBED}, but keeps it out of {{}}, because {known.reason}"
+        reason = f"accepts this {DESCRIBED}, but not for {{}}, because {known.reason}"
         return NoAccess(Outcome.BLOCKED, reason, known.remedy)
-    if response.status == 451 and replies.is_giteas(response):  # a filter on the way sends such a page, too
-        reason = "keeps everybody out of {} for legal reasons (451)"
+    if response.status == 451 and replies.is_giteas(response):  # a content filter sends such a page, too
+        reason = "blocks {} for legal reasons (451)"
         return NoAccess(
             Outcome.BLOCKED, reason, f"Ask the operators of {host.name} about it, or use another repository."
         )
     if response.status == 404 and not replies.is_giteas(response):
-        reason = "answers 404 for {} in words that aren't Gitea's; a proxy between may keep it back"
+        reason = "answers 404 for {} with a text that is not Gitea's; a proxy in between may block it"
         return NoAccess(Outcome.UNVERIFIED, reason)
     if response.status == 404:
-        reason = f"says 404 for {{}}: either not there, or not to be seen by {who}"
+        reason = f"answers 404 for {{}}: either there is no such repository, or {who} cannot see it"
         return NoAccess(Outcome.UNVERIFIED, reason, unseen=True)
     shown = _document(name, response)
     if shown is None:
-        reason = f"answers {response.status} when asked for {{}}, which says nothing of the token"
+        reason = f"answers {response.status} when asked for {{}}, which says nothing about the token"
         return NoAccess(Outcome.UNVERIFIED, reason)
     right, verb = ("pull", "read") if access is Level.READ else ("push", "push to")
     may = _may(shown, right)
     if may is None:
-        return NoAccess(Outcome.UNVERIFIED, f"does not tell whether {who} may {verb} {{}}")
+        return NoAccess(Outcome.UNVERIFIED, f"does not say whether {who} may {verb} {{}}")
     if may:
         return None
     remedy = f"Give {who} that right: {links.collaborators(host, _current(reader, response) or name)}"
@@ -106,38 +106,38 @@ def problem_at(reader: Reader, name: str, access: Level, response: Response) -> 
 
 
 def _lacks_for_all(scope: str, verb: str, host: Host) -> NoAccess:
-    reason = f"says that this {DESCRIBED} lacks {scope}, without which nobody may {verb} {{}}"
+    reason = f"says that this {DESCRIBED} lacks {scope}, which is needed to {verb} {{}}"
     return NoAccess(Outcome.INSUFFICIENT, reason, links.new_token(host, scope))
 
 
 def warnings(
     reader: Reader, name: str, response: Response | None, *, pushes: bool, manages_webhooks: bool
 ) -> Iterator[str]:
-    """Yield sentences about what stops nothing, or stops everybody."""
+    """Yield warnings about conditions that do not deny the token, or that affect every user."""
     host = reader.host.name
     yield from redirects.warnings(reader.host, name, response, _current(reader, response))
     shown = _document(name, response)
     if shown is None:
         return
     if pushes and shown.get("archived") is True:
-        yield f"{name} is archived on {host}: nobody can push to it."
+        yield f"{name} is archived on {host}: no one can push to it."
     if pushes and shown.get("mirror") is True:
-        yield f"{name} is a mirror on {host}: nobody can push to it."
+        yield f"{name} is a mirror on {host}: no one can push to it."
     if shown.get("has_code") is False:
-        yield f"The code of {name} is disabled on {host}: nobody can clone it or push to it."
+        yield f"The code of {name} is disabled on {host}: no one can clone it or push to it."
     if manages_webhooks and _may(shown, "push") and _may(shown, "admin") is False:
         who = reader.account or "This token's account"
-        yield f"{who} is no administrator of {name} on {host}, so that it can't manage webhooks there."
+        yield f"{who} is not an administrator of {name} on {host}, so it cannot manage webhooks there."
 
 
 def _current(reader: Reader, response: Response | None) -> str:
-    """The full name that a repository's document has; empty without one."""
+    """Return the full name in a repository's document; empty without one."""
     body = response.body if isinstance(response, Reply) and response.status == 200 else None
     return plain(body.get("full_name"), secret=reader.secret) if isinstance(body, Mapping) else ""
 
 
 def _document(name: str, response: Response | None) -> Mapping[object, object] | None:
-    """A repository's document; None where the reply is none, or another repository's without a redirect to it."""
+    """Return a repository's document; None if there is none, or if it is another one's without a redirect."""
     body = response.body if isinstance(response, Reply) and response.status == 200 else None
     full_name = body.get("full_name") if isinstance(body, Mapping) else None
     if not isinstance(response, Reply) or not isinstance(body, Mapping) or not isinstance(full_name, str):

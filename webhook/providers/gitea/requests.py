@@ -1,4 +1,4 @@
-"""The one round of requests, of which none changes anything."""
+"""The one round of requests. None of them changes anything."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _PROBES = {
     "read:issue": ("GET", "/repos/-/-/issues"),
     "read:package": ("GET", "/packages/-"),
 }
-"""Where a scope is probed: at an account called ``-``, which is no valid name, or without what a write needs. One that
-isn't here is known only where a token's scopes are listed."""
+"""The request that probes a scope: at an account called ``-``, which is not a valid name, or without the content that a
+write needs. Other scopes are known only if a response lists the token's scopes."""
 _NAME = re.compile(r"(?!\.{1,2}\Z)\w[\w.-]{0,99}\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """What the round brought.
+    """The responses of the round.
 
     Attributes:
         itself: to ``GET /token``.
         version: to ``GET /version``, which is open to all.
         probes: by scope.
-        named: about the repository that the URL names; None where it names none.
-        others: about those that a runtime token must also reach; None for what is no repository's name.
+        named: for the repository that the URL names; None if it names none.
+        others: for the other repositories that a runtime token must reach; None for an invalid name.
     """
 
     itself: Response
@@ -49,7 +49,7 @@ class Responses:
 
     @property
     def about_token(self) -> list[Response]:
-        """What is asked of every token, the repository of its URL included."""
+        """The responses that every token gets, with the repository of its URL."""
         return [*self.probes.values(), self.version, *([] if self.named is None else [self.named])]
 
 
@@ -60,7 +60,7 @@ async def send_all(question: Question, api: Api, secret: str) -> Responses:
     async def send(method: str, path: str) -> Reply:
         return await api.send(method, path, headers=headers, json={} if method == "POST" else None)
 
-    async def look(need: RepositoryNeed) -> Reply | None:
+    async def probe(need: RepositoryNeed) -> Reply | None:
         name = repository(need.path, question.host)
         return None if name is None else await send("GET", f"/repos/{name}")
 
@@ -70,21 +70,21 @@ async def send_all(question: Question, api: Api, secret: str) -> Responses:
     if name is not None:
         wanted.append(("GET", f"/repos/{name}"))
     (itself, version, *rest), others = await gather_pair(
-        outcomes(*(send(*request) for request in wanted)), repositories.probe(question, api, look)
+        outcomes(*(send(*request) for request in wanted)), repositories.probe(question, api, probe)
     )
     named = None if name is None else rest.pop()
     return Responses(itself, version, dict(zip(probed, rest, strict=True)), named, others)
 
 
 def scopes_in_question(question: Question) -> list[str]:
-    """Return the scopes that must be known, the needed ones first; ``read:user`` tells whose the token is."""
+    """Return the scopes that must be known, the needed ones first; ``read:user`` shows the token's account."""
     needed = union(question.requirements.values()).scopes
     writes = any(need.access is not Level.READ for need in question.repositories)
     return list(dict.fromkeys([*needed, *(["write:repository"] if writes else []), "read:user"]))
 
 
 def repository(path: tuple[str, ...], host: Host) -> str | None:
-    """Return ``owner/name`` of the repository that a URL's path names; None where it names only an owner or a host."""
+    """Return ``owner/name`` of the repository that a URL's path names; None for an owner or a host."""
     root = tuple(segment for segment in links.root(host).split("/") if segment)
     path = path[len(root) :] if path[: len(root)] == root else path
     if len(path) < 2 or not all(_NAME.match(segment) for segment in path[:2]):

@@ -1,4 +1,4 @@
-"""What a token may do, by categories: listed by the newest versions, proven by probes at the others."""
+"""Which scopes a token has: listed by the newest versions, proven by probes in the others."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from webhook.providers.text import plain
 from webhook.text import join
 
 ACCOUNT = "read:user"
-"""It tells whose a token is."""
+"""The scope that shows a token's account."""
 _FIRST_WITH_CATEGORIES = (1, 20)  # Gitea's release notes of 1.20: "Redesign Scoped Access Tokens"
 _FIRST_RESTRICTED = (15, 0)
-"""Since Forgejo 15 a token can be restricted to repositories. It then holds scopes of repositories and issues alone
+"""Since Forgejo 15 a token can be restricted to repositories. It then has scopes of repositories and issues only
 (home-operations/konflate#494). Versions of Gitea begin with 1."""
 
 
 def listed(responses: Responses, *, secret: str) -> tuple[str, ...] | None:
-    """Return all scopes of the token, where any reply lists them: ``GET /token`` since 2026, refusals since 1.23."""
+    """Return all scopes of the token, if a reply lists them: ``GET /token`` since 2026, rejections since 1.23."""
     scopes = replies.itself(responses.itself)[0]
     if scopes is None:
         scopes = next((held for one in responses.about_token if (held := replies.held(one)) is not None), None)
@@ -30,16 +30,16 @@ def listed(responses: Responses, *, secret: str) -> tuple[str, ...] | None:
 
 
 def has(scope: str, responses: Responses, held: tuple[str, ...] | None) -> bool | str:
-    """Return whether the token has a scope, or a clause that says why that isn't known.
+    """Return whether the token has a scope, or a clause that says why that is not known.
 
     Args:
-        held: all its scopes, where they are listed.
+        held: all its scopes, if they are listed.
     """
     if held is not None:
         return not {"all", scope, scope.replace("read:", "write:", 1)}.isdisjoint(held)
     response = responses.probes.get(scope)
     if response is None:
-        return f"does not tell whether this {DESCRIBED} has {scope}"
+        return f"does not say whether this {DESCRIBED} has {scope}"
     if isinstance(response, ProviderUnavailable):
         return f"{response} when asked about {scope}"
     if replies.missing(response) == scope:
@@ -48,23 +48,23 @@ def has(scope: str, responses: Responses, held: tuple[str, ...] | None) -> bool 
 
 
 def passed(reply: Reply) -> bool:
-    """Return whether a probe came as far as only a token with its scope does."""
+    """Return whether a probe got a reply that only a token with its scope gets."""
     if replies.login(reply) is not None or replies.is_public_only(reply):
         return True
     return reply.status in (404, 422) and replies.is_giteas(reply)
 
 
 def _with_categories(responses: Responses) -> bool | str:
-    """Return whether this version's endpoints look at these scopes first, or a clause that says why it isn't known.
+    """Return whether this version checks these scopes first, or a clause that says why that is not known.
 
-    Gitea 1.19 had scopes of other names, and looked at them later; before there were none. 1.20.0 and 1.20.1 tell
-    their version only to tokens with read:misc, by a refusal that names it (go-gitea/gitea#26035).
+    Gitea 1.19 had scopes with other names and checked them later; before, there were none. 1.20.0 and 1.20.1 show their
+    version only to tokens with read:misc; the rejection names that scope (go-gitea/gitea#26035).
     """
     number = replies.version(responses.version)
     if number is not None:
         if number >= _FIRST_WITH_CATEGORIES:
             return True
-        return f"is version {number[0]}.{number[1]}, whose tokens have other scopes: these came with 1.20"
+        return f"is version {number[0]}.{number[1]}, whose tokens have other scopes: these were added in 1.20"
     if any(replies.names_categories(one) for one in responses.about_token):
         return True
     if isinstance(responses.version, ProviderUnavailable):
@@ -73,13 +73,13 @@ def _with_categories(responses: Responses) -> bool | str:
 
 
 def may_be_restricted(responses: Responses, known: Mapping[str, bool | str]) -> bool:
-    """Return whether the token may be restricted to repositories, so that it can't hold ``read:user``."""
+    """Return whether the token may be restricted to repositories, so it cannot have ``read:user``."""
     number = replies.version(responses.version)
     return known[ACCOUNT] is False and number is not None and number >= _FIRST_RESTRICTED
 
 
 def proven(known: Mapping[str, bool | str], responses: Responses) -> tuple[str, ...]:
-    """Return what probes showed that the token has; a repository that is shown proves ``read:repository`` at least."""
+    """Return the scopes that probes proved; a visible repository proves at least ``read:repository``."""
     scopes = [scope for scope, there in known.items() if there is True]
     sees = isinstance(responses.named, Reply) and responses.named.status == 200
     if sees and _with_categories(responses) is True and not {"write:repository", "read:repository"} & {*scopes}:
@@ -91,19 +91,19 @@ def judge(needed: Requirement, known: Mapping[str, bool | str], *, transient: bo
     """Return whether a token has what a role needs.
 
     Args:
-        transient: what isn't known may be known after a while.
+        transient: waiting may help if the result is unverified.
     """
     lacks = tuple(scope for scope in needed.scopes if known[scope] is False)
     if lacks:
         return Finding(Outcome.INSUFFICIENT, lacks)
-    open_questions = dict.fromkeys(clause for scope in needed.scopes if isinstance(clause := known[scope], str))
-    if not open_questions:
+    unknown = dict.fromkeys(clause for scope in needed.scopes if isinstance(clause := known[scope], str))
+    if not unknown:
         return Finding(Outcome.SUFFICIENT)
-    return Finding(Outcome.UNVERIFIED, reason=join(open_questions), transient=transient)
+    return Finding(Outcome.UNVERIFIED, reason=join(unknown), transient=transient)
 
 
 def account(responses: Responses, *, secret: str) -> str | None:
-    """Return whose the token is, as it may be shown; None where that isn't told."""
+    """Return the token's account for display; None if it is not shown."""
     names = (replies.itself(responses.itself)[1], replies.login(responses.probes.get(ACCOUNT)))
     return next(filter(None, (plain(name, secret=secret) for name in names)), None)
 
