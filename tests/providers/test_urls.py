@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 from webhook.providers.urls import GitUrl, MalformedUrl, parse_git_url, parse_host
 
 LABEL = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?", fullmatch=True)
-NAME = st.lists(LABEL, min_size=1, max_size=4).map(".".join).filter(lambda name: not name[-1].isdigit())
+# Names that end in a number, decimal or hexadecimal, are addresses to some programs.
+NAME = (
+    st.lists(LABEL, min_size=1, max_size=4)
+    .map(".".join)
+    .filter(lambda name: re.search(r"(?i)(^|\.)([0-9]+|0x[0-9a-f]*)$", name) is None)
+)
 # What parsers have disagreed about, beside ordinary parts.
 PIECE = st.sampled_from(
     (

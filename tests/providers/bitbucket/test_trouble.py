@@ -40,8 +40,8 @@ from webhook.simulator.faults import (
         (Status(status=404), "which scopes this token has"),
         (Status(status=403, body="<html>", content_type="text/html"), "which scopes this token has"),
         (Status(status=409), "answers 409"),
-        (RateLimited(retry_after=7), "retry in 7 s"),
-        (RateLimited(), "retry in 60 s"),
+        (RateLimited(retry_after=7), "for another 7 s"),
+        (RateLimited(), "for another 60 s"),
     ],
 )
 async def test_no_answer_is_no_verdict(harness: Harness, effect: AnyEffect, says: str) -> None:
@@ -63,7 +63,7 @@ async def test_a_wait_that_is_told_as_a_date_is_understood(harness: Harness) -> 
     """`Retry-After` comes in both forms."""
     harness.world.retry_after_as_date = True
     harness.simulator.faults.add(RateLimited(retry_after=600))
-    with pytest.raises(ProviderUnavailable, match=r"retry in (59\d|600) s"):
+    with pytest.raises(ProviderUnavailable, match=r"for another (59\d|600) s"):
         await harness.find("good-runtime")
 
 

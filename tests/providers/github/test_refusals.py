@@ -157,7 +157,10 @@ SEEN = {
         details={"block": {"reason": ["?"]}},
     ),
     "legal-reasons": Seen(
-        "", "unavailable for legal reasons", "resolve this with GitHub, or use another repository.", status=451
+        "Unavailable for legal reasons",
+        "unavailable for legal reasons",
+        "resolve this with GitHub, or use another repository.",
+        status=451,
     ),
 }
 

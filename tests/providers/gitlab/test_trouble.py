@@ -70,7 +70,7 @@ async def test_a_limit_is_kept_for_the_same_token(desk: Desk) -> None:
     """GitLab is not asked again before the time is over."""
     desk.simulator.faults.add(RateLimited(retry_after=30), times=1)
     for _ in range(2):
-        with pytest.raises(ProviderUnavailable, match=r"limits our requests; retry in (29|30) s"):
+        with pytest.raises(ProviderUnavailable, match=r"limits our requests for another (29|30) s"):
             await desk.inspect("gitlab-good-user", roles={Role.USER: RUNTIME})
     assert len(desk.asked()) == 1
 

@@ -522,7 +522,7 @@ async def test_a_limited_credential_pauses_and_the_others_do_not(authority: Auth
     """One tenant's exhausted token must not stop everybody's."""
     async with https(answer_429, authority.server_context()) as site, make_client() as client:
         for _ in range(2):
-            with pytest.raises(ProviderUnavailable, match="limits our requests; retry in 60 s"):
+            with pytest.raises(ProviderUnavailable, match="limits our requests for another 60 s"):
                 await ask(client, authority.host(site.port), digest=b"one").send("GET", "/", headers={})
         assert len(site.requests) == 1
         with pytest.raises(ProviderUnavailable):
@@ -545,7 +545,7 @@ async def test_a_limit_for_the_whole_host_counts_once_two_tenants_hear_it(
     async with https(handler, authority.server_context()) as site, make_client() as client:
         for number, tenant in enumerate(tenants):
             current_tenant.set(tenant)
-            with pytest.raises(ProviderUnavailable, match="retry in 7 s"):
+            with pytest.raises(ProviderUnavailable, match="for another 7 s"):
                 api = ask(client, authority.host(site.port), provider=provider, digest=str(number).encode())
                 await api.send("GET", "/", headers={})
         assert len(site.requests) == requests
@@ -557,7 +557,7 @@ async def test_a_limit_for_the_whole_host_counts_once_two_tenants_hear_it(
 async def test_a_429_says_how_long_to_wait(after: str, seconds: int, authority: Authority) -> None:
     """In Retry-After, whatever its body; an hour at most."""
     data = http_answer("429 Too Many Requests", "text/html", b"<h1>slow</h1>", f"Retry-After: {after}")
-    assert await refusal_of(authority, data) == f"limits our requests; retry in {seconds} s"
+    assert await refusal_of(authority, data) == f"limits our requests for another {seconds} s"
 
 
 async def test_a_429_is_a_limit_however_broken_its_body(authority: Authority) -> None:

@@ -24,7 +24,7 @@ class Policy:
     """One known refusal.
 
     Attributes:
-        words: what the message contains, in lower case. Without any, the status alone is enough.
+        words: what the message contains, in lower case. Without any, the status of GitHub's own response is enough.
         reason: the clause after the host's name; ``{token}`` is the kind of token, ``{owner}`` the organisation.
         remedy: a whole sentence without its full stop; empty where only a new token helps.
         page: where the remedy is carried out, below the host's web address; left out where ``{name}`` isn't known.
@@ -49,6 +49,8 @@ class Policy:
         if self.header and reply.headers.get("x-github-sso", "").startswith(self.header):
             return True
         message = replies.message_of(reply)
+        if not self.words and not (message or "x-github-request-id" in reply.headers):
+            return False  # the page of a filter or proxy, which says nothing about the token
         return all(word in message for word in self.words)
 
 

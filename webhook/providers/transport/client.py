@@ -443,7 +443,7 @@ class _HostApi:
 
 
 def _limited(seconds: float) -> str:
-    return f"limits our requests; retry in {math.ceil(seconds)} s"
+    return f"limits our requests for another {math.ceil(seconds)} s"
 
 
 def _request(
