@@ -16,6 +16,7 @@ The packages, from the commands down to what all of them share. Imports point do
     cluster/          all access to the API server
     report/           a report and its formats: table, JSON, YAML, JUnit, SARIF
       page/           the HTML page
+    pages/            templates and styles that the HTML report and the console share
     settings/         the configuration file
     admission/        AdmissionReview: from bytes to a request, and from a decision to bytes
     providers/        Git hosts: a package for each kind, behind the contract in `base`; nothing of Kubernetes

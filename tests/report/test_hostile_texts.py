@@ -21,7 +21,7 @@ from webhook.providers.findings import Outcome
 from webhook.report.document import schema
 from webhook.report.formats import FORMATS, Format, View, write
 from webhook.report.model import ApplicationRow, Attested, NotLookedAt, Place, Report, Row, Severity
-from webhook.report.text import shown
+from webhook.text import shown
 
 NASTY = (
     "</script><script>window.owned = true</script>",

@@ -18,7 +18,7 @@ import yaml
 from webhook import __version__
 from webhook.report.advice import advice, rank
 from webhook.report.model import ApplicationRow, Attested, NotLookedAt, Place, Report, Row
-from webhook.report.text import whole
+from webhook.text import whole
 
 VERSION = 1
 

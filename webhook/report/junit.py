@@ -15,7 +15,7 @@ from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, holder, rank
 from webhook.report.document import timestamp
 from webhook.report.model import NotLookedAt, Report, Row, Severity
-from webhook.report.text import shown
+from webhook.text import shown
 
 
 def write_junit(report: Report, stream: TextIO) -> None:

@@ -16,7 +16,7 @@ from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, rank
 from webhook.report.document import timestamp
 from webhook.report.model import NotLookedAt, Place, Report, Row, Severity
-from webhook.report.text import shown
+from webhook.text import shown
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

@@ -20,8 +20,7 @@ from rich.text import Text
 from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, holder, of_tokens, rank
 from webhook.report.model import Attested, Place, Report, Row, Severity
-from webhook.report.text import shown
-from webhook.text import day, join
+from webhook.text import day, join, shown
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan", Severity.NONE: "green"}
 _WIDEST = 1 << 20

@@ -15,7 +15,7 @@ from typing import Literal
 
 from webhook.providers.findings import Outcome
 from webhook.report.model import Attested, Row, Severity
-from webhook.report.text import shown
+from webhook.text import shown
 
 PATIENCE = timedelta(hours=1)
 """Time after which an unverified token is news."""

@@ -1,82 +1,67 @@
 """Reports as one self-contained HTML page that fetches nothing.
 
-The page combines ``page.html``, ``page.css`` and ``page.js`` with the results: figures, a table for browsers without
-JavaScript, and JSON for the script, which renders a table to filter, sort and search. A Content-Security-Policy allows
-only this style and this script, by their hashes.
+``report.html`` extends the shared ``base.html`` with the results: figures, a table for browsers without JavaScript, and
+JSON for the script, which renders a table to filter, sort and search. A Content-Security-Policy allows only this style
+and this script, by their hashes.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from html import escape
 from importlib.resources import files
-from string import Template
-from typing import Any, TextIO
+from typing import TextIO
+
+from markupsafe import Markup
 
 from webhook import __version__
+from webhook.pages import csp_hash, environment, stylesheet
 from webhook.report.model import Report
-from webhook.report.page.entries import COLUMNS, data, static_table
+from webhook.report.page.entries import HEADINGS, data
 from webhook.report.page.figures import breakdowns, strip, timeline
-from webhook.report.page.lists import applications, not_looked_at, problems
-from webhook.report.text import shown
-from webhook.text import join
+from webhook.report.page.lists import applications, not_checked
+from webhook.text import join, shown
+
+_PACKAGE = "webhook.report.page"
 
 
 def write_html(report: Report, stream: TextIO) -> None:
     """Write the page in ASCII, with all other characters as references."""
-    folder = files("webhook.report.page")
-    style, script, page = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js", "html"))
-    text = Template(page).substitute(
-        policy=_policy(style, script),
-        style=style,
-        script=script,
-        data=_json_in_html(data(report)),
-        title=escape(_title(report)),
-        lead=_lead(report),
-        run=escape(_run(report)),
-        problems=problems(report),
-        strip=strip(report),
-        breakdowns=breakdowns(report),
-        timeline=timeline(report),
-        columns=COLUMNS,
-        static_table=static_table(report),
-        applications=applications(report),
-        not_looked_at=not_looked_at(report),
-        version=escape(__version__),
+    style = stylesheet(_PACKAGE, "page.css")
+    script = files(_PACKAGE).joinpath("page.js").read_text("utf-8")
+    entries = data(report)
+    text = (
+        environment(_PACKAGE)
+        .get_template("report.html")
+        .render(
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704
+            data=entries,
+            report=report,
+            title=_title(report),
+            run=_run(report),
+            strip=strip(report),
+            breakdowns=breakdowns(report),
+            timeline=timeline(report),
+            headings=HEADINGS,
+            applications=applications(report),
+            not_checked=not_checked(report),
+            ignored=join(f"{shown(what)} ({count:,})" for what, count in report.passed_over.items()),
+            version=__version__,
+        )
     )
     stream.write(text.encode("ascii", "xmlcharrefreplace").decode("ascii"))
 
 
 def _policy(style: str, script: str) -> str:
     return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src {csp_hash(style)}; script-src {csp_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _json_in_html(value: Any) -> str:
-    """Return JSON that cannot end the script element or start a comment."""
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _title(report: Report) -> str:
     of = f" of {shown(join(report.sources), 120)}" if report.sources else ""
     return f"Git tokens: {report.command}{of}, {report.started_at:%Y-%m-%d}"
-
-
-def _lead(report: Report) -> str:
-    tokens, secrets = report.tokens, report.secrets
-    return (
-        f"<b>{tokens:,}</b> Git token{'' if tokens == 1 else 's'} "
-        f"in <b>{secrets:,}</b> Secret{'' if secrets == 1 else 's'}"
-    )
 
 
 def _run(report: Report) -> str:

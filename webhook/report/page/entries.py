@@ -1,4 +1,4 @@
-"""The entries of a page, as data for the script and as a table for browsers without JavaScript.
+"""The entries of a page, for the script and for the table of browsers without JavaScript.
 
 Text goes through `shown`, because on a page, too, it could change the writing direction or hide in white space.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from html import escape
 from typing import Any
 
 from webhook.report.advice import advice, holder, link, rank
 from webhook.report.document import timestamp
 from webhook.report.model import Attested, Report, Row
 from webhook.report.page.figures import left
-from webhook.report.text import shown
-from webhook.text import day
+from webhook.text import day, shown
 
 _ATTESTED = {
     Attested.YES: "checked by the webhook",
@@ -25,14 +23,10 @@ _ATTESTED = {
     Attested.UNKNOWN: "",
 }
 HEADINGS = ("State", "Secret", "Held by", "Token", "Expires", "Finding and advice")
-COLUMNS = (
-    '<colgroup><col class="c-state"><col class="c-secret"><col class="c-holder"><col class="c-token">'
-    '<col class="c-ends"><col></colgroup>'
-)
 
 
 def data(report: Report) -> dict[str, Any]:
-    """Return the data for the script, the worst entries first."""
+    """Return the entries, the worst first."""
     shared = Counter(row.token for row in report.rows if row.token is not None)
     return {
         "now": timestamp(report.finished_at),
@@ -80,26 +74,3 @@ def _without_link(text: str, address: str) -> str:
     """Return the advice without the address at its end, because a link follows it."""
     shortened = text.rstrip(".").removesuffix(f": {address}")
     return f"{shortened}." if address and shortened != text.rstrip(".") else text
-
-
-def static_table(report: Report) -> str:
-    """Return all entries as a table for browsers without JavaScript."""
-    head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
-    shared = Counter(row.token for row in report.rows if row.token is not None)
-    entries = (_entry(row, report.finished_at, shared) for row in sorted(report.rows, key=rank))
-    rows = "".join(_static_row(entry) for entry in entries)
-    return f'<table class="entries">{COLUMNS}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _static_row(entry: dict[str, Any]) -> str:
-    token = " ".join(part for part in (entry["account"], entry["host"], entry["kind"]) if part)
-    sentences = [entry["message"], *entry["warnings"], entry["advice"], entry["link"]]
-    cells = (
-        entry["state"],
-        " ".join(part for part in (entry["secret"], entry["field"], entry["file"]) if part),
-        entry["holder"],
-        token,
-        " ".join(part for part in (entry["ends"], entry["left"]) if part),
-        " ".join(sentence for sentence in sentences if sentence),
-    )
-    return f'<tr class="{entry["severity"]}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
