@@ -32,6 +32,7 @@ Modules that all packages share:
     names             every label, annotation and constant of Kubernetes, Argo CD and the platform
     caches            caches that are bounded in entries and bytes
     files             atomic writes
+    offload           work that takes too long for the event loop
     address           an address to listen on
     text              enumerations and dates for messages
     logs, metrics     log lines and Prometheus metrics, without secrets

@@ -44,6 +44,7 @@ from webhook.providers.urls import parse_git_url
 from webhook.settings.model import BUILTIN_RULES, Rule
 from webhook.subject import SecretObject
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2m7\n-----END CERTIFICATE-----\n"
 TOKEN, WEAK = make_token("t"), make_token("w")
 # A token of no shape that anybody knows: GitLab lets administrators choose the prefix.
 PLAIN = "s3cretvalue" * 3
@@ -568,7 +569,7 @@ def test_a_key_of_a_credential_is_an_entry_in_any_spelling(key: str) -> None:
         "2026-11-30T12:00:00Z",
         "bob.longname@engineering.acme.dev",
         "rotated by bob on 2026-11-30",
-        "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2m7\n-----END CERTIFICATE-----\n",
+        f"# the proxy's CA\n{CERTIFICATE}{CERTIFICATE}",
         json.dumps({"theme": "dark", "tokenType": "pat", "created": "2026-11-30"}),
         "true",
     ],
@@ -577,6 +578,22 @@ def test_a_key_of_a_credential_is_an_entry_in_any_spelling(key: str) -> None:
 def test_an_ordinary_value_beside_a_token_is_no_entry(value: str) -> None:
     """Names, dates, ids, URLs and certificates can't be used as tokens."""
     assert user({"token": TOKEN, "note": value, "tokenType": "classic", "hasToken": "true"}).keys() == {"token"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"-----BEGIN {PLAIN}7",
+        f"-----BEGIN CERTIFICATE-----\n{PLAIN}7\n-----END CERTIFICATE-----\n",
+        f"{CERTIFICATE}{PLAIN}7\n{CERTIFICATE}",
+        f"{CERTIFICATE}\ntoken={PLAIN}7",
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nX: {PLAIN}7\n-----END RSA PRIVATE KEY-----\n",
+    ],
+    ids=range(5),
+)
+def test_a_token_beside_pem_is_an_entry(value: str) -> None:
+    """A value that begins like a certificate is searched outside of the certificate."""
+    assert user({"token": TOKEN, "note": value}).keys() == {"token", "note"}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class AdmissionRequest:
     subject: Subject
 
 
-def decode(body: bytes, *, pause: Callable[[], object] = int) -> AdmissionRequest:
+def decode(body: bytes | bytearray, *, pause: Callable[[], object] = int) -> AdmissionRequest:
     """The review that `body` holds.
 
     Args:
@@ -123,7 +123,7 @@ def _refuse(message: str, reason: str) -> NoReturn:
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def _parse(body: bytes) -> Incoming:
+def _parse(body: bytes | bytearray) -> Incoming:
     try:
         return _review.decode(body)
     except msgspec.ValidationError as error:
@@ -135,7 +135,7 @@ def _parse(body: bytes) -> Incoming:
         _refuse("the body is nested too deeply", "depth")
 
 
-def _name_what_is_wrong(body: bytes, error: msgspec.ValidationError) -> NoReturn:
+def _name_what_is_wrong(body: bytes | bytearray, error: msgspec.ValidationError) -> NoReturn:
     """Name a wrong kind as such, and everything else by the place in the review where it stands."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -151,7 +151,7 @@ def _name_what_is_wrong(body: bytes, error: msgspec.ValidationError) -> NoReturn
     _refuse(f"the AdmissionReview isn't one: {text}", "too-long" if " of length <=" in text else "shape")
 
 
-def _is_unambiguous(body: bytes, review: Incoming) -> bool:
+def _is_unambiguous(body: bytes | bytearray, review: Incoming) -> bool:
     """Whether `body` comes out of a round trip byte for byte, which it never does where a key stands twice.
 
     Of two equal keys parsers take one or the other, so that we might judge another token than the one that is stored.

@@ -14,7 +14,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -28,6 +27,7 @@ from webhook.decision import Cause, Decision, Deny, Stage
 from webhook.errors import BadReview
 from webhook.logs import Logger, describe
 from webhook.metrics import Metrics, outcome_of
+from webhook.offload import offload
 from webhook.subject import Subject
 
 Review = Callable[[Subject, Stage, float, dict[str, object]], Coroutine[Any, Any, Decision]]
@@ -38,9 +38,8 @@ Late = Callable[[Subject, Stage], Decision]
 # A Secret holds 1 MiB at most, in base64 a third more, and an UPDATE has it twice: 2.7 MiB. Annotations of 256 KiB,
 # every character of which Go escapes to six, bring the worst review that was measured to 5.9 MB (KUBERNETES.md §1.8).
 MAX_BODY: Final = 8 * 1024 * 1024
-# Decoding this much takes a fraction of a millisecond. More goes into a thread, one body after another, which lets the
-# event loop go on between its steps.
-_DECODE_ASIDE: Final = 64 * 1024
+# Decoding this much takes a fraction of a millisecond. More is offloaded, and lets the event loop go on between steps.
+_DECODE_AT_ONCE: Final = 64 * 1024
 _PAUSE: Final = 50e-6
 """Seconds. Giving up the interpreter's lock for no time at all would mostly give it back to the same thread."""
 
@@ -92,7 +91,6 @@ class AdmissionHandler:
         self._log = log
         self._abandoned: set[asyncio.Task[Decision]] = set()
         self._room = Room()
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer a POST to ``/mutate`` or ``/validate``; every other path is 404, every other method 405."""
@@ -153,15 +151,15 @@ class AdmissionHandler:
         self._log_decision(admission, stage, decision, record, seconds, decided is None, _trace(request))
         return web.Response(body=encoded, content_type="application/json")
 
-    async def _decode(self, body: bytes) -> AdmissionRequest:
+    async def _decode(self, body: bytearray) -> AdmissionRequest:
         """What is asked.
 
         Raises:
             BadReview: nothing that could be judged.
         """
-        if len(body) <= _DECODE_ASIDE:
-            return codec.decode(body)
-        return await asyncio.get_running_loop().run_in_executor(self._aside, _decode_large, body)
+        if len(body) <= _DECODE_AT_ONCE:
+            return codec.decode(bytes(body))
+        return await offload(_decode_large, body)
 
     def _abandon(self, task: asyncio.Task[Decision]) -> None:
         """Cancel a review that nobody waits for any more, and see that its end isn't reported as forgotten."""
@@ -242,8 +240,8 @@ def parse_traceparent(header: str) -> tuple[str, str] | None:
     return match["trace"], match["span"]
 
 
-async def _read(request: web.BaseRequest, share: Share) -> bytes:
-    """The body.
+async def _read(request: web.BaseRequest, share: Share) -> bytearray:
+    """Return the body. A large one is not copied, which would take milliseconds.
 
     Raises:
         BadReview: of another type, or too large.
@@ -261,12 +259,13 @@ async def _read(request: web.BaseRequest, share: Share) -> bytes:
                 raise _too_large()
             body += chunk
             share.grow(len(chunk))
-        return bytes(body)
-    finally:
-        body.clear()  # whatever ended it: frames, and what is in them, live on in exceptions
+    except BaseException:
+        body.clear()  # frames, and what is in them, live on in exceptions
+        raise
+    return body
 
 
-def _decode_large(body: bytes) -> AdmissionRequest:
+def _decode_large(body: bytearray) -> AdmissionRequest:
     try:
         return codec.decode(body, pause=_give_way)
     except BadReview as error:

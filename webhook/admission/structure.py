@@ -43,7 +43,7 @@ class _Key:
 _members = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=lambda kind, text: kind(text))
 
 
-def check(body: bytes, pause: Callable[[], object] = int) -> None:
+def check(body: bytes | bytearray, pause: Callable[[], object] = int) -> None:
     """Check that a JSON text is neither deep nor of very many values.
 
     Raises:
@@ -63,11 +63,11 @@ def check(body: bytes, pause: Callable[[], object] = int) -> None:
         pause()
 
 
-def _outside_of_strings(body: bytes) -> Iterator[bytes]:
+def _outside_of_strings(body: bytes | bytearray) -> Iterator[bytes]:
     """What stands outside of strings, part by part."""
     inside, left = 0, b""
     for begin in range(0, len(body), _SLICE):
-        part = body[begin : begin + _SLICE]
+        part = bytes(body[begin : begin + _SLICE])
         if inside and b'"' not in part:
             run = len(part) - len(part.rstrip(b"\\"))
             left = b"\\" * ((run + (len(left) if run == len(part) else 0)) % 2)
@@ -90,7 +90,7 @@ def _close(brackets: bytes) -> bytes:
     _refuse_depth()
 
 
-def refuse_duplicate_keys(body: bytes, pause: Callable[[], object] = int) -> None:
+def refuse_duplicate_keys(body: bytes | bytearray, pause: Callable[[], object] = int) -> None:
     """Check that in the objects of an AdmissionReview that are read every key stands once.
 
     Raises:
@@ -102,7 +102,7 @@ def refuse_duplicate_keys(body: bytes, pause: Callable[[], object] = int) -> Non
         raise BadReview("the body is no JSON text in UTF-8", reason="json") from None
 
 
-def _check_members(text: bytes | msgspec.Raw, read: _Members, pause: Callable[[], object]) -> None:
+def _check_members(text: bytes | bytearray | msgspec.Raw, read: _Members, pause: Callable[[], object]) -> None:
     members = _members.decode(text)
     pause()
     if len({key.text for key in members}) != len(members):

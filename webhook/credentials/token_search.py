@@ -24,6 +24,14 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re
 _WITH_SCHEME = re.compile(r"\s*(?:bearer|basic|token)[\s:]+\S{8}", re.IGNORECASE)
 # The length of a scheme is bounded so that a long word costs linear time.
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,19}://\S*")
+# A certificate or key (RFC 7468) that begins as DER or OpenSSH's format does, or is encrypted (RFC 1421). No line of it is
+# looked at twice, so the time is linear.
+_PEM = re.compile(
+    r"-----BEGIN (?P<kind>(?:[A-Z0-9]{1,20} ){0,3}(?:CERTIFICATE|REQUEST|KEY|PARAMETERS|CRL))-----\r?\n"
+    r"(?:Proc-Type: 4,ENCRYPTED\r?\nDEK-Info: [A-Z0-9,-]{1,80}\r?\n\r?\n|(?=MI|b3BlbnNzaC1rZXkt))"
+    r"(?:[A-Za-z0-9+/=]{1,76}\r?\n)+"
+    r"-----END (?P=kind)-----"
+)
 _HEX = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
@@ -69,9 +77,9 @@ def _may_be_credential(text: str) -> bool:
         return _json_holds_credential(text)
     if _WITH_SCHEME.match(text) or name_holds_token(text):
         return True
-    if text.lstrip().startswith("-----BEGIN "):
-        return False  # a certificate or a key, which is no token
-    rest = _URL.sub(" ", text)
+    if "-----BEGIN " in text:
+        text = _PEM.sub(" ", text)
+    rest = _URL.sub(" ", text) if "://" in text else text
     chunks = _CHUNK.findall(rest)
     if rest != text:
         chunks += [chunk for url in _URL.findall(text) for chunk in _CHUNK_IN_URL.findall(url)]

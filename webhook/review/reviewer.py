@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar, TypeVarTuple
 
 from webhook.credentials.destination import UnknownHost, resolve, unchecked_at
 from webhook.credentials.entries import Checkable, Entry, External, Malformed, Undecodable, Unsupported
@@ -22,6 +23,7 @@ from webhook.decision import Allow, Cause, Decision, Deny, Stage
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
 from webhook.names import ATTESTATION
+from webhook.offload import offload
 from webhook.providers import PROVIDERS
 from webhook.providers.findings import Finding, Outcome, Question
 from webhook.providers.hosts import Kind
@@ -38,6 +40,9 @@ from webhook.review.policy import Judged, Validation, Verdict, decide, worst
 from webhook.review.sealing import Sealed, immutable_warnings, seal_values, unsealed_causes
 from webhook.settings.model import RequirementSettings, Settings
 from webhook.subject import Operation, SecretObject, Subject
+
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +98,42 @@ class Standing:
     unsealed: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedWrite:
+    """A write, matched, opened and extracted once.
+
+    Attributes:
+        match: falsy where it is no credential Secret.
+        before: of the stored Secret.
+        entries: all entries of the new Secret.
+        changed: the entries to judge.
+        notes: warnings about entries that are not judged.
+        unreadable: why the entries are not known, as a sentence; empty where they are.
+    """
+
+    subject: Subject
+    match: Match
+    before: Match
+    opener: Opener | None
+    entries: Mapping[str, Entry] = field(default_factory=dict, repr=False)  # a key may be a token by mistake
+    changed: Mapping[str, Entry] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+    unreadable: str = ""
+
+
 _ALLOWED = Reviewed(Allow())
+_SMALL = 32 * 1024
+"""Characters of a Secret that take a few milliseconds at most. A usual one has a few hundred."""
+_FEW = 128
+"""Keys of a Secret, as above."""
 # What is left between our own answer and the deadline, in seconds, so that it is encoded and sent in time.
 _MARGIN = 0.05
 # Entries of one Secret that are asked about at the same time: a Secret with thousands leaves room for its neighbours.
 _AT_ONCE = 16
 
 
-# How many malformed entries one write may bring for each token that it may bring.
-_MALFORMED_PER_TOKEN = 8
+# How many entries of any kind one write may change for each token that it may change.
+_ENTRIES_PER_TOKEN = 8
 
 
 class Reviewer:
@@ -150,30 +182,41 @@ class Reviewer:
         secret = subject.object
         if secret is None or not _is_written(subject) or only_finishes_deletion(subject):
             return _ALLOWED
-        match, before = self._classify(secret), self._classify(subject.old)
-        opener = self.opener(subject.old)
+        run = offload if is_large(subject) else _at_once
+        write = await run(self._parse, subject, secret)
+        match = write.match
         if not match:
-            return self._release(subject, before, opener) if stage is Stage.MUTATE else _ALLOWED
+            return await run(self._release, write) if stage is Stage.MUTATE else _ALLOWED
+        if write.unreadable:
+            return self._conclude_whole(write, stage, write.unreadable, Outcome.MALFORMED)
+        if not write.changed:
+            return await run(self._conclude, write, stage, {}, Exemptions())
+        exemptions = await self._exemptions(subject, match.roles, deadline)
+        if (excess := self._excess(match, write.changed, exemptions)) is not None:
+            return await run(self._conclude_whole, write, stage, excess, Outcome.MALFORMED)
+        end = deadline - _MARGIN
+        attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
+        verdicts = await self._verdicts(write.changed, match, exemptions, attestation, end)
+        return await run(self._conclude, write, stage, verdicts, exemptions)
+
+    def _parse(self, subject: Subject, secret: SecretObject) -> ParsedWrite:
+        """Match, open and extract a write."""
+        match, before = self._classify(secret), self._classify(subject.old)
+        write = ParsedWrite(subject, match, before, self.opener(subject.old))
+        if not match:
+            return write
         try:
-            entries = extract(secret, match, opener)
+            entries = extract(secret, match, write.opener)
         except Undecodable as error:
-            return self._conclude_whole(subject, stage, match, f"{error}.", Outcome.MALFORMED)
-        changed = self._changed(subject, match, before, entries, opener)
+            return replace(write, unreadable=f"{error}.")
+        changed = self._changed(write, entries)
         masked = masked_entries(secret, changed)
         if masked and subject.dry_run:
             changed = {key: entry for key, entry in changed.items() if key not in masked}
         elif masked:
             changed = with_masks_malformed(changed, masked)
         notes = (MASKED,) if masked and subject.dry_run else ()
-        if not changed:
-            return self._conclude(subject, stage, match, before, {}, entries, Exemptions(), opener, notes)
-        exemptions = await self._exemptions(subject, match.roles, deadline)
-        if (excess := self._excess(match, changed, exemptions)) is not None:
-            return self._conclude_whole(subject, stage, match, excess, Outcome.MALFORMED, entries, opener)
-        end = deadline - _MARGIN
-        attestation = self._attestation(secret, match.roles) if stage is Stage.VALIDATE else None
-        verdicts = await self._verdicts(changed, match, exemptions, attestation, end)
-        return self._conclude(subject, stage, match, before, verdicts, entries, exemptions, opener, notes)
+        return replace(write, entries=entries, changed=changed, notes=notes)
 
     def match(self, secret: SecretObject) -> Match:
         """The rules that a Secret matches."""
@@ -239,36 +282,27 @@ class Reviewer:
             return Allow()
         match, before = self._classify(secret), self._classify(subject.old)
         if not match:
-            return self._release(subject, before, None).decision if stage is Stage.MUTATE else Allow()
+            write = ParsedWrite(subject, match, before, None)
+            return self._release(write).decision if stage is Stage.MUTATE else Allow()
         old = subject.old
         if old is not None and old.data == secret.data and not self._seals and _asks_no_more(match, before):
             return Allow(patch=restoring_patch(secret, old) if stage is Stage.MUTATE else ())
         sentence = "The token could not be checked in time, so it cannot be verified; a retry may pass."
-        return self._conclude_whole(subject, stage, match, sentence, Outcome.UNVERIFIED).decision
+        write = ParsedWrite(subject, match, before, None, unreadable=sentence)
+        return self._conclude_whole(write, stage, sentence, Outcome.UNVERIFIED).decision
 
-    def _release(self, subject: Subject, before: Match, opener: Opener | None) -> Reviewed:
-        """Take our marks off a Secret that is no credential Secret, or not any more."""
-        entries: Mapping[str, Entry] = {}
-        if before and subject.object is not None:
+    def _release(self, write: ParsedWrite) -> Reviewed:
+        """Remove our labels and annotations from a Secret that is not, or no longer, a credential Secret."""
+        subject, entries = write.subject, {}
+        if write.before and subject.object is not None:
             with contextlib.suppress(Undecodable):
-                entries = extract(subject.object, before, opener)
+                entries = extract(subject.object, write.before, write.opener)
         return Reviewed(Allow(patch=removal_for(subject, entries)))
 
-    def _conclude_whole(
-        self,
-        subject: Subject,
-        stage: Stage,
-        match: Match,
-        sentence: str,
-        outcome: Outcome,
-        entries: Mapping[str, Entry] | None = None,
-        opener: Opener | None = None,
-    ) -> Reviewed:
-        """Decide about a Secret as a whole, of which no entry is judged.
-
-        Args:
-            entries: what it holds; None if that can't be read or there is no time to.
-        """
+    def _conclude_whole(self, write: ParsedWrite, stage: Stage, sentence: str, outcome: Outcome) -> Reviewed:
+        """Decide on a Secret as a whole, without judging an entry."""
+        subject, match = write.subject, write.match
+        entries = None if write.unreadable else write.entries
         denied = self._settings.effect(outcome) == "deny"
         label = Validation.UNVERIFIED if outcome is Outcome.UNVERIFIED else Validation.WARNED
         validation = "denied" if denied else str(label)
@@ -280,7 +314,7 @@ class Reviewer:
         elif stage is Stage.VALIDATE:
             decision = Allow((self._admitted(sentence, [outcome]),), audit_annotations=audit)
         else:
-            sealed = Sealed() if denied or entries is None else self._seal(subject, match, opener)
+            sealed = Sealed() if denied or entries is None else self._seal(write)
             patch = unjudged_patch(subject, match.roles, label, sentence, entries, sealed)
             decision = Allow(sealed.warnings, patch, audit)
         return Reviewed(decision, match.roles, validation=validation)
@@ -294,15 +328,16 @@ class Reviewer:
         url = url_of(secret) if secret is not None and self._rules_by_url else None
         return classify(secret, self._rules, url)
 
-    def _changed(
-        self, subject: Subject, match: Match, before: Match, entries: Mapping[str, Entry], opener: Opener | None
-    ) -> Mapping[str, Entry]:
-        """The entries to judge: those that aren't as they were, sealed or not; all, where more is asked of the Secret
-        than before: in another role, or by a rule with a requirement of its own."""
-        if subject.old is None or not _asks_no_more(match, before):
+    def _changed(self, write: ParsedWrite, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        """Return the entries to judge: those that changed, sealed or not.
+
+        All of them, if the write adds a role, or a rule with requirements of its own.
+        """
+        stored = write.subject.old
+        if stored is None or not _asks_no_more(write.match, write.before):
             return entries
         try:
-            old = extract(subject.old, match, opener)
+            old = extract(stored, write.match, write.opener)
         except Undecodable:
             return entries
         return {key: entry for key, entry in entries.items() if old.get(key) != entry}
@@ -314,9 +349,9 @@ class Reviewer:
         most = self._settings.limits.tokens_per_write
         tokens = sum(isinstance(entry.content, Checkable) for entry in changed.values())
         if tokens <= most:
-            # Malformed ones cost no request, and still a sentence each: tens of thousands would delay other reviews.
-            most *= _MALFORMED_PER_TOKEN
-            tokens += sum(isinstance(entry.content, Malformed) for entry in changed.values())
+            # The others cost no request, but a sentence each: tens of thousands would delay other reviews.
+            most *= _ENTRIES_PER_TOKEN
+            tokens = len(changed)
         if tokens <= most:
             return None
         return (
@@ -448,9 +483,11 @@ class Reviewer:
         before = self._attestation(subject.old, roles, old=True)
         return attest(secret, roles, asked, self._ring(), self._clock(), before=before, unchanged=unchanged)
 
-    def _seal(self, subject: Subject, match: Match, opener: Opener | None) -> Sealed:
-        """What has to change so that no user's token is stored in plain text, where the settings want that."""
-        return seal_values(subject, match, opener, self._clock()) if self._seals and opener is not None else Sealed()
+    def _seal(self, write: ParsedWrite) -> Sealed:
+        """Seal users' tokens that would be stored in plain text, if the settings ask for that."""
+        if not self._seals or write.opener is None:
+            return Sealed()
+        return seal_values(write.subject, write.match, write.opener, self._clock())
 
     def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
         """What the role needs; where several rules of it match, what all of them need."""
@@ -464,26 +501,14 @@ class Reviewer:
         return union(map(PROVIDERS[kind].profile.vocabulary.complete, needed))
 
     def _conclude(
-        self,
-        subject: Subject,
-        stage: Stage,
-        match: Match,
-        before: Match,
-        verdicts: Mapping[str, Verdict],
-        entries: Mapping[str, Entry],
-        exemptions: Exemptions,
-        opener: Opener | None,
-        notes: tuple[str, ...] = (),
+        self, write: ParsedWrite, stage: Stage, verdicts: Mapping[str, Verdict], exemptions: Exemptions
     ) -> Reviewed:
-        """Decide by the verdicts of what was judged now.
-
-        Args:
-            notes: warnings about what was not.
-        """
+        """Decide on a write by the verdicts on its changed entries."""
+        subject, match, opener = write.subject, write.match, write.opener
         roles = match.roles
         enforced = self._settings.mode == "enforce"
         warnings = [messages.skipped(skipped, reason) for reason, skipped in _by_reason(exemptions).items()]
-        warnings += (*notes, *exemptions.reports)
+        warnings += (*write.notes, *exemptions.reports)
         for verdict in verdicts.values():
             warnings += verdict.warnings
         # Two tokens of one Secret may share a malformed URL.
@@ -511,12 +536,12 @@ class Reviewer:
         audit = _audit_annotations(roles, validation, exemptions)
         decision: Decision
         if stage is Stage.MUTATE:
-            attestation = self._attest(subject, roles, verdicts, entries)
-            sealed = self._seal(subject, match, opener)
+            attestation = self._attest(subject, roles, verdicts, write.entries)
+            sealed = self._seal(write)
             warnings += sealed.warnings
             warnings += immutable_warnings(subject, (verdict.judged.entry for verdict in verdicts.values()))
-            marked = subject if before else replace(subject, old=None)
-            patch = patch_for(marked, roles, verdicts, entries, self._hosts, attestation, sealed)
+            marked = subject if write.before else replace(subject, old=None)
+            patch = patch_for(marked, roles, verdicts, write.entries, self._hosts, attestation, sealed)
             decision = Allow(tuple(warnings), patch, audit)
         elif causes:
             decision = _deny(subject, causes, tuple(warnings), audit)
@@ -548,6 +573,21 @@ def _asks_no_more(match: Match, before: Match) -> bool:
     """Return whether every requirement was one already: no new role, and no rule with a requirement of its own."""
     asked_before = _asked_by(before)
     return all(asked in asked_before for asked in _asked_by(match))
+
+
+def is_large(subject: Subject) -> bool:
+    """Return whether to parse a write outside of the event loop, which would stand still for many milliseconds."""
+    return any(version is not None and _is_large(version) for version in (subject.object, subject.old))
+
+
+def _is_large(secret: SecretObject) -> bool:
+    if len(secret.data) > _FEW:
+        return True
+    return sum(map(len, secret.data.values())) + sum(map(len, secret.annotations.values())) > _SMALL
+
+
+async def _at_once(function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+    return function(*arguments)
 
 
 def _is_written(subject: Subject) -> bool:

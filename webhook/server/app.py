@@ -30,6 +30,7 @@ from webhook.keyring.files import load_keyring
 from webhook.keyring.ring import KeyRing, ephemeral_keyring
 from webhook.logs import Logger
 from webhook.metrics import CacheResult, Metrics
+from webhook.offload import favor_event_loop
 from webhook.providers import PROVIDERS
 from webhook.providers.inspector import Bug, Inspector
 from webhook.providers.transport.client import ProviderClient
@@ -314,6 +315,7 @@ async def _serve(options: Options, log: Logger) -> None:
         # Exclude the objects of imported libraries from garbage collection: with them, the exit of the process took a
         # third of a second, and up to two on a busy machine.
         gc.freeze()
+        favor_event_loop()
         if certificates is not None and objects is not None and trust is not None:
             kept = partial(_keep_certificates, objects, certificates, metrics, log)
             await stack.enter_async_context(in_background(_restarting("trust", trust.run, log)))
