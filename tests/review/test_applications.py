@@ -82,7 +82,7 @@ def test_a_list_that_goes_on_says_where() -> None:
 )
 def test_what_is_no_list_is_no_answer(body: bytes) -> None:
     """It never ends in another error, and quotes nothing."""
-    with pytest.raises(Unavailable, match="cannot be decoded$"):
+    with pytest.raises(Unavailable, match=r"cannot be decoded$"):
         decode(body)
 
 

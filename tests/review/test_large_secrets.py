@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.factories import Desk, make_subject, make_token, make_user_secret
+from webhook.credentials import extract as extraction
 from webhook.decision import Allow, Deny, Stage
 from webhook.review import reviewer
 from webhook.review.reviewer import is_large
@@ -27,7 +28,7 @@ def desk() -> Desk:
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
     """The threads in which Secrets were extracted."""
     seen: set[int] = set()
-    extract = reviewer.extract
+    extract = extraction.extract
 
     def extract_and_note(*arguments: object) -> object:
         seen.add(threading.get_ident())
