@@ -123,7 +123,7 @@ class Metrics(Exported):
             "Requests that were no AdmissionReview we could judge (HTTP 4xx), or had no room (HTTP 503).",
             "reason",
         )
-        self._skips = self._counter("skips", "Checks that somebody has switched off.", "reason")
+        self._skips = self._counter("skips", "Checks that a skip flag switched off.", "reason")
         self._cache = self._counter("verdict_cache", "Look-ups of what is known about a credential.", "result")
         self._handshakes = self._counter("tls_handshake_failures", "TLS connections that didn't come about.", "reason")
         self._in_flight = self._gauge("in_flight_requests", "Requests that are being answered.")

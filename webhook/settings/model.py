@@ -404,7 +404,7 @@ class Limits(_Section):
     provider_timeout: Duration = _by_default("4s")
     """For one request to a provider."""
     decision_timeout: Duration = _by_default("8s")
-    """For a whole decision; the API server's own time-out lowers it."""
+    """For a whole decision; the API server's own timeout lowers it."""
     concurrency: PositiveInt = 64
     """Requests to one host at the same time."""
     cache_ttl: Duration = _by_default("60s")
@@ -458,19 +458,19 @@ class Settings(_Section):
     on_insufficient: Effect = "deny"
     """What happens with a token that lacks something."""
     on_invalid: Effect = "deny"
-    """What happens with a token that its provider refuses."""
+    """What happens with a token that its provider rejects."""
     on_blocked: Effect = "deny"
-    """What happens with a token that an organisation's policy, an IP allow list or a suspension keeps out."""
+    """What happens with a token that an organisation's policy, an IP allow list or a suspension blocks."""
     on_unverified: Effect = "deny"
-    """What happens with a token that nothing could be learnt of."""
+    """What happens with a token that cannot be verified, for example because the provider is unavailable."""
     on_unknown_host: Effect = "warn"
     """What happens with a token for a host that is neither built in nor declared."""
     on_unsupported: Effect = "warn"
-    """What happens with a credential that nobody can be asked about, such as an SSH key."""
+    """What happens with a credential that no provider can verify, such as an SSH key."""
     expiry: Expiry = Expiry()
-    """Which tokens are warned of because they end soon."""
+    """Which tokens cause a warning because they expire soon."""
     defaults: Defaults = Defaults()
-    """What is taken for granted of a Secret that doesn't say it."""
+    """Values for a Secret that does not state them."""
     encryption: Encryption = Encryption()
     """The form in which user tokens are stored, and the keys."""
     exemptions: ExemptionSettings = ExemptionSettings()
