@@ -54,8 +54,28 @@ def test_a_token_of_a_host_is_explained(providers: Simulation, config: Path) -> 
     text = re.sub(r"[\s│├└─]+", " ", result.stdout)
     assert "denied" in text and "lacks admin:repo_hook" in text
     assert "a runtime token also needs admin:repo_hook" in text
+    assert "missing admin:repo_hook (request 1: x-oauth-scopes read:org, repo)" in text
+    assert "proven repo (request 1: x-oauth-scopes read:org, repo)" in text
     assert "GET /user → 200" in text and "the account of the token" in text
     assert not shows(result.output, token)
+
+
+def test_check_shows_the_evidence_with_v(providers: Simulation, config: Path, tmp_path: Path) -> None:
+    """`check -v` prints the proof of each requirement, also of a sufficient token; `check` does not."""
+    manifest = tmp_path / "secret.yaml"
+    manifest.write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: creds\n  labels: {argocd.argoproj.io/secret-type: repo-creds}\n"
+        f"stringData: {{url: 'https://github.com/acme/apps', username: x, password: {providers.good_token()}}}\n"
+    )
+    runner, words = typer.testing.CliRunner(), ["check", "--config", str(config), str(manifest)]
+    verbose = runner.invoke(app, [*words, "-v"]).stdout
+    assert "proven  admin:repo_hook (request 1: x-oauth-scopes admin:repo_hook, repo)" in verbose
+    assert "request 2 GET /repos/acme/apps → 200" in verbose
+    assert "request" not in runner.invoke(app, words).stdout
+    found = json.loads(runner.invoke(app, [*words, "-o", "json"]).stdout)
+    assert {one["conclusion"] for one in found["entries"][0]["evidence"]["roles"]["runtime"]["requirements"]} == {
+        "proven"
+    }
 
 
 def test_a_valid_token_exits_with_0(providers: Simulation, config: Path) -> None:
@@ -81,6 +101,9 @@ def test_a_manifest_is_explained_as_json(providers: Simulation, config: Path, tm
     assert entry["roles"]["runtime"]["lacks"] == ["admin:repo_hook"]
     assert {request["path"] for request in entry["requests"]} >= {"/user"}
     assert entry["requests"][0]["headers"]["x-oauth-scopes"]
+    missing = next(one for one in entry["roles"]["runtime"]["requirements"] if one["conclusion"] == "missing")
+    assert missing["requirement"] == "admin:repo_hook"
+    assert missing["sources"] == [{"request": 1, "part": "x-oauth-scopes", "value": "read:org, repo"}]
     assert not shows(result.output, token)
 
 

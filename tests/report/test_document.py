@@ -7,12 +7,14 @@ from io import StringIO
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 
 from tests.report.reports import NOW, cluster, report, row
 from webhook.providers.findings import Outcome
 from webhook.report.document import document, schema
+from webhook.report.evidence import Evidence
 from webhook.report.formats import FORMATS, VIEWS, Format, write
 from webhook.report.model import Attested, Report, Severity
 
@@ -72,6 +74,12 @@ def test_the_schema_describes_every_key() -> None:
         return []
 
     assert undescribed(document(cluster()), described, "") == []
+
+
+def test_the_schema_of_evidence_is_that_of_its_types() -> None:
+    """The published schema and the code agree about evidence."""
+    _, components = msgspec.json.schema_components([Evidence], ref_template="#/$defs/{name}")
+    assert {name: schema()["$defs"][name] for name in components} == components
 
 
 def test_the_worst_comes_first() -> None:

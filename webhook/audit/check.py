@@ -93,7 +93,7 @@ async def check(
         content.add(document, namespace)
     rows: dict[int, list[Row]] = {}
     deadline = asyncio.get_running_loop().time() + seconds
-    async with asking(settings, at_once=at_once, on_problem=content.problems.append) as questions:
+    async with asking(settings, at_once=at_once, on_problem=content.problems.append, evidence=True) as questions:
         reviewer = Reviewer(settings, questions, ring=(lambda: ring) if ring is not None else None)
         maker, turns = Rows(settings, questions), asyncio.Semaphore(_IN_FLIGHT)
 

@@ -188,6 +188,7 @@ async def asking(
     on_request: Callable[[str, str, float], None] = lambda kind, result, seconds: None,
     lifetime: Callable[[Answer], float] | None = None,
     evidence: bool = False,
+    bodies: bool = False,
 ) -> AsyncIterator[Questions]:
     """Open connections to providers for the questions of a run.
 
@@ -197,6 +198,7 @@ async def asking(
         on_request: called for each request to a provider, with the kind of host, the result and the seconds.
         lifetime: the seconds for which an answer is cached; without it, for the whole run.
         evidence: see `Inspector`.
+        bodies: see `Inspector`.
     """
     limits, throttle = settings.limits, HostThrottle()
     # Each question may be several requests.
@@ -213,6 +215,7 @@ async def asking(
             lasting=lifetime is None,
             lifetime=lifetime,
             evidence=evidence,
+            bodies=bodies,
             on_error=lambda bug: on_problem(f"A provider's code failed: {bug.exception} at {bug.where}."),
         )
         try:

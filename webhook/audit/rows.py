@@ -14,6 +14,7 @@ from webhook.names import ATTESTATION
 from webhook.providers.findings import Outcome
 from webhook.providers.requirements import Role
 from webhook.providers.token_shapes import name_holds_token
+from webhook.report.evidence import Evidence, evidence_of
 from webhook.report.model import Attested, Place, Row, Severity
 from webhook.review import messages
 from webhook.review.attestation import Untrusted, verify
@@ -143,7 +144,15 @@ class Rows:
             attested=checked,
             token=self._questions.number(content.credential) if isinstance(content, Checkable) else None,
             validated_at=judged.checked_at,
+            evidence=_evidence(judged),
         )
+
+
+def _evidence(judged: Judged) -> Evidence | None:
+    if judged.asked is None:
+        return None
+    kind = judged.host.kind if judged.host is not None else None
+    return evidence_of(judged.findings, kind, judged.asked.question, judged.asked.answer)
 
 
 def _roles(standing: Standing) -> tuple[str, ...]:

@@ -34,6 +34,12 @@ Keys = Annotated[
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
 OutputFile = Annotated[Path | None, typer.Option(help="File for the report. Standard output gets a summary.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Also show sufficient tokens, and the requests and proofs that each result rests on."
+    ),
+]
 FailOn = Annotated[
     list[str] | None,
     typer.Option(
@@ -64,6 +70,7 @@ def check(
     view: Annotated[
         View, typer.Option(help="Content of the table: findings, or all tokens with their holders.")
     ] = "findings",
+    verbose: Verbose = False,
     fail_on: FailOn = None,
     concurrency: Concurrency = 8,
     timeout: Annotated[
@@ -92,7 +99,7 @@ def check(
                 progress=progress,
             )
         )
-    _conclude(report, settings, output, output_file, view, words)
+    _conclude(report, settings, output, output_file, view, words, verbose=verbose)
 
 
 def audit(
@@ -121,6 +128,7 @@ def audit(
     view: Annotated[
         View, typer.Option(help="Content of the table: findings, or all tokens with their holders.")
     ] = "findings",
+    verbose: Verbose = False,
     fail_on: FailOn = None,
     resume: Annotated[
         Path | None,
@@ -179,6 +187,7 @@ def audit(
             "--output": output != "table",
             "--output-file": output_file,
             "--view": view != "findings",
+            "--verbose": verbose,
             "--fail-on": fail_on,
             "--resume": resume,
             "--context": len(context or ()) > 1,
@@ -235,7 +244,7 @@ def audit(
         )
     if resume is not None and resume.exists():
         typer.echo(f"git-token-webhook: To continue from here, run it again with --resume {resume}.", err=True)
-    _conclude(report, settings, output, output_file, view, words)
+    _conclude(report, settings, output, output_file, view, words, verbose=verbose)
 
 
 async def _audited(
@@ -272,7 +281,7 @@ async def _audited(
         problems: list[str] = []
         on_answer = record.answered if record is not None else lambda told: None
         questions = await stack.enter_async_context(
-            asking(settings, at_once=at_once, on_answer=on_answer, on_problem=problems.append)
+            asking(settings, at_once=at_once, on_answer=on_answer, on_problem=problems.append, evidence=True)
         )
         run = Audit(settings, scope, questions, ring=ring, record=record, progress=progress, seconds=seconds)
         report = await run.run(clusters)
@@ -375,16 +384,23 @@ def _finished(run: Coroutine[Any, Any, Report]) -> Report:
 
 
 def _conclude(
-    report: Report, settings: Settings, output: Format, file: Path | None, view: View, words: frozenset[str]
+    report: Report,
+    settings: Settings,
+    output: Format,
+    file: Path | None,
+    view: View,
+    words: frozenset[str],
+    *,
+    verbose: bool,
 ) -> None:
     from webhook.audit.fail_on import fails
     from webhook.report.formats import write
 
     if file is None:
-        write(report, output, sys.stdout, colors=_colors(sys.stdout), view=view)
+        write(report, output, sys.stdout, colors=_colors(sys.stdout), view=view, verbose=verbose)
     else:
         with _replaced(file) as stream:
-            write(report, output, stream, colors=False, view=view)
+            write(report, output, stream, colors=False, view=view, verbose=verbose)
         found = fails(report, words, settings.expiry.warn_within)
         typer.echo(f"{file}: {_counted(len(report.rows), 'entry', 'entries')}{', with findings' if found else ''}.")
     for problem in report.problems if output != "table" or file is not None else ():

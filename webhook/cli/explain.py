@@ -118,7 +118,7 @@ async def _reviewer(settings: Settings, ring: KeyRing | None) -> AsyncIterator[R
     from webhook.audit.questions import asking
     from webhook.review.reviewer import Reviewer
 
-    async with asking(settings, evidence=True) as questions:
+    async with asking(settings, evidence=True, bodies=True) as questions:
         yield Reviewer(settings, questions, ring=(lambda: ring) if ring is not None else None)
 
 

@@ -1,6 +1,6 @@
-"""A verdict and the requests it rests on, as JSON for bug reports.
+"""Verdicts with their evidence, as JSON for bug reports.
 
-It contains no token, and of accounts only their names.
+A transcript contains no token, and of accounts only their names.
 """
 
 from __future__ import annotations
@@ -12,46 +12,10 @@ from typing import Any
 import msgspec
 
 from webhook import __version__
-from webhook.providers import assumptions
-from webhook.providers.findings import Exchange
-from webhook.providers.hosts import Kind
-from webhook.providers.purposes import tells
-from webhook.review.attestation import Asked
+from webhook.report.evidence import Assumption, Request, RoleEvidence, evidence_of
 from webhook.review.policy import Verdict
 
 FORMAT = "git-token-webhook/transcript/v1"
-
-
-class Request(msgspec.Struct, frozen=True):
-    """One request and its response."""
-
-    method: str
-    path: str
-    tells: str
-    status: int | None
-    headers: dict[str, str]
-    moved: str
-    failure: str
-    transient: bool
-
-
-class Role(msgspec.Struct, frozen=True):
-    """The finding for one role."""
-
-    outcome: str
-    needs: list[str]
-    lacks: list[str]
-    reason: str
-    transient: bool
-
-
-class Assumed(msgspec.Struct, frozen=True):
-    """An unconfirmed fact about the provider that the verdict rests on."""
-
-    name: str
-    fact: str
-    open: str
-    contradicted: bool
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -67,9 +31,9 @@ class Entry(msgspec.Struct, frozen=True):
     verdict: str
     message: str
     warnings: list[str]
-    roles: dict[str, Role]
+    roles: dict[str, RoleEvidence]
     requests: list[Request]
-    assumptions: list[Assumed]
+    assumptions: list[Assumption]
 
 
 class Transcript(msgspec.Struct, frozen=True):
@@ -92,7 +56,7 @@ def transcript(entries: Iterable[Entry], now: datetime) -> Transcript:
 
 
 def entry(secret: str, verdict: Verdict) -> Entry:
-    """Return one verdict with the requests it rests on.
+    """Return one verdict with its evidence.
 
     Args:
         secret: the namespace and name of the Secret, or where its manifest is.
@@ -100,7 +64,12 @@ def entry(secret: str, verdict: Verdict) -> Entry:
     judged = verdict.judged
     facts, asked = judged.facts, judged.asked
     kind = judged.host.kind if judged.host is not None else None
-    evidence = asked.answer.evidence if asked is not None else ()
+    shown = evidence_of(
+        judged.findings,
+        kind,
+        asked.question if asked is not None else None,
+        asked.answer if asked is not None else None,
+    )
     return Entry(
         secret,
         judged.entry.field,
@@ -112,33 +81,7 @@ def entry(secret: str, verdict: Verdict) -> Entry:
         "denied" if verdict.denied else "allowed",
         verdict.cause.message if verdict.cause is not None else "",
         [warning.removeprefix(f"{judged.entry.field}: ") for warning in verdict.warnings],
-        {
-            str(role): Role(
-                str(finding.outcome), _needs(asked, str(role)), list(finding.lacks), finding.reason, finding.transient
-            )
-            for role, finding in judged.findings.items()
-        },
-        [_request(kind, one) for one in evidence],
-        _assumed(kind, evidence) if kind is not None else [],
+        shown.roles,
+        shown.requests,
+        shown.assumptions,
     )
-
-
-def _needs(asked: Asked | None, role: str) -> list[str]:
-    """Return what the role needs, in the words of the configuration."""
-    if asked is None:
-        return []
-    needed = next((one for name, one in asked.question.requirements.items() if str(name) == role), None)
-    if needed is None:
-        return []
-    return [*needed.scopes, *(f"{name}: {level}" for name, level in needed.permissions), *needed.granular]
-
-
-def _request(kind: Kind | None, one: Exchange) -> Request:
-    shows = tells(kind, one) if kind is not None else ""
-    return Request(one.method, one.path, shows, one.status, dict(one.headers), one.moved, one.failure, one.transient)
-
-
-def _assumed(kind: Kind, evidence: tuple[Exchange, ...]) -> list[Assumed]:
-    contradicted = assumptions.contradicted(kind, evidence)
-    rests = dict.fromkeys((*assumptions.rests_on(kind, evidence), *contradicted))
-    return [Assumed(one.name, one.fact, one.open, one in contradicted) for one in rests]

@@ -6,16 +6,9 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from webhook.explain.transcript import Entry, Request, Transcript
-from webhook.text import join
-
-_SHOWN_HEADERS = (
-    "x-oauth-scopes",
-    "x-accepted-github-permissions",
-    "github-authentication-token-expiration",
-    "x-ausername",
-)
-"""Headers that the tree shows; the transcript has all."""
+from webhook.explain.transcript import Entry, Transcript
+from webhook.report.evidence import Request
+from webhook.report.evidence_text import request_line, requirement_lines, role_line
 
 
 def write(transcript: Transcript, console: Console) -> None:
@@ -34,9 +27,12 @@ def _tree(entry: Entry) -> Tree:
         tree.add(Text(entry.message))
     for warning in entry.warnings:
         tree.add(Text(f"Warning: {warning}", "yellow"))
-    _add_roles(tree, entry)
+    for name, role in entry.roles.items():
+        branch = tree.add(Text(role_line(name, role)))
+        for line, style in requirement_lines(role):
+            branch.add(Text(line, style))
     if entry.requests:
-        branch = tree.add(Text(f"Requests to {entry.host} ({len(entry.requests)}):"))
+        branch = tree.add(Text(f"Requests to {entry.host}:"))
         for request in entry.requests:
             _add_request(branch, request)
     else:
@@ -48,28 +44,8 @@ def _tree(entry: Entry) -> Tree:
     return tree
 
 
-def _add_roles(tree: Tree, entry: Entry) -> None:
-    for name, role in entry.roles.items():
-        line = f"{name}: {role.outcome}"
-        if role.needs:
-            line += f"; needs {join(role.needs)}"
-        if entry.holds:
-            line += f"; has {join(entry.holds[:20])}"
-        if role.lacks:
-            line += f"; lacks {join(role.lacks)}"
-        if role.outcome == "unverified":
-            line += f"; reason: {role.reason}"
-        tree.add(Text(line))
-
-
 def _add_request(branch: Tree, request: Request) -> None:
-    response = str(request.status) if request.status is not None else f"no response: {request.failure}"
-    line = f"{request.method} {request.path} → {response}"
-    if request.moved:
-        line += f" (moved to {request.moved})"
-    node = branch.add(Text(line))
+    line = Text(request_line(request))
     if request.tells:
-        node.add(Text(f"shows {request.tells}", "dim"))
-    for name in _SHOWN_HEADERS:
-        if name in request.headers:
-            node.add(Text(f"{name}: {request.headers[name]}", "dim"))
+        line.append(f"  shows {request.tells}", "dim")
+    branch.add(line)

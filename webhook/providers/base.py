@@ -24,7 +24,10 @@ class ProviderUnavailable(Exception):
         transient: waiting can help, as after a rate limit, a 5xx, a time-out or a failed connection. Everything else
             stays as it is until something changes.
         remedy: a whole sentence that says what must change, where that is known; empty for transient failures.
+        request: the number of the request that failed, see `Reply.request`.
     """
+
+    request: int | None = None
 
     def __init__(self, clause: str = "", *, transient: bool = False, remedy: str = "") -> None:
         super().__init__(clause)
@@ -47,6 +50,7 @@ class Reply:
             something else (a proxy's page, Bitbucket's plain text), so that its status alone speaks.
         moved: the path that answered, in place of the one that was asked for, where the repository was renamed or moved
             and the provider's redirect was followed (see `redirects`); empty otherwise.
+        request: the number of the request in its inspection, from 0; None outside of one.
     """
 
     status: int
@@ -54,6 +58,7 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     body: object = field(default=None, repr=False)
     moved: str = ""
+    request: int | None = field(default=None, compare=False)
 
 
 class DeadlineExceeded(ProviderUnavailable):

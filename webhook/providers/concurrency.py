@@ -1,12 +1,12 @@
-"""Requests that go out together, how many they are, and which of them may be missing."""
+"""Run requests concurrently, and collect their results and failures."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable, Reply
+from webhook.providers.base import DeadlineExceeded, ProviderUnavailable
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
@@ -85,32 +85,3 @@ async def outcomes_until(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> l
         late = DeadlineExceeded("did not answer before the deadline")
         returned.append(late if task.cancelled() else _outcome(task))
     return returned
-
-
-class CountingApi:
-    """An API that knows how often it was asked."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self.requests = 0
-
-    @property
-    def needed_by(self) -> float:
-        """See `Api.needed_by`."""
-        return self._api.needed_by
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str],
-        json: object = None,
-        from_root: bool = False,
-        raw: bool = False,
-    ) -> Reply:
-        """See `Api.send`."""
-        self.requests += 1
-        reply = await self._api.send(method, path, headers=headers, json=json, from_root=from_root, raw=raw)
-        self.requests += bool(reply.moved)
-        return reply

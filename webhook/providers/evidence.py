@@ -1,18 +1,32 @@
-"""What a provider was asked and what it answered, as data: for people who want to see why, and for tests.
+"""The evidence of a verdict: the requests and responses, and what each proves.
 
-`Recorder` stands before an `Api` and keeps one `Exchange` for each request. An exchange holds what may be shown: the
-method, the path, the status, headers from a list, and the fields of a body that providers read. It holds no request
-header, no token or part of one, and of accounts only names and the ids that the API uses for them.
+`Recorder` wraps an `Api`. It numbers the requests of an inspection, so that a `Proof` can name the responses that it
+rests on, and records one `Exchange` for each. An exchange holds what may be shown: the method, the path, the status,
+headers from a list, and the fields of a body that providers read. It holds no request header, no token or part of one,
+and of accounts only names and the ids that the API uses for them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import chain
+from typing import Any, ParamSpec, Protocol
 
-from webhook.providers.base import Api, ProviderUnavailable, Reply
-from webhook.providers.findings import Exchange, GitHubAppCredential, Question
+from webhook.providers.base import Api, Provider, ProviderUnavailable, Reply
+from webhook.providers.findings import (
+    Answer,
+    Conclusion,
+    Exchange,
+    GitHubAppCredential,
+    Outcome,
+    Proof,
+    Question,
+    Source,
+    conclusion_of,
+)
 from webhook.providers.text import shows_secret
 
 MAX_EXCHANGES = 200
@@ -57,15 +71,23 @@ FIELDS = frozenset(
 """The fields of a body that are kept, at any depth."""
 _PERMISSIONS = "permissions"
 """Whatever this object has is a right and its level."""
+_P = ParamSpec("_P")
 _EMAIL = re.compile(r"[^\s@]{1,100}@[^\s@]{1,100}")
 
 
 @dataclass
 class Recorder:
-    """An API that keeps what is asked and answered. It has the members of `base.Api`."""
+    """An API that numbers, counts and records requests. It has the members of `base.Api`.
+
+    Attributes:
+        keep: record the responses; without it, requests are only numbered and counted.
+        requests: the number of HTTP requests, redirects that were followed included.
+    """
 
     api: Api
     secret: str = field(repr=False)
+    keep: bool = True
+    requests: int = 0
     _exchanges: dict[int, Exchange] = field(default_factory=dict)
     _sent: int = 0
 
@@ -85,37 +107,134 @@ class Recorder:
         raw: bool = False,
     ) -> Reply:
         """See `Api.send`."""
-        number, shown = self._sent, redacted_text(path, self.secret)
-        self._sent += 1
+        number, self._sent, self.requests = self._sent, self._sent + 1, self.requests + 1
         try:
             reply = await self.api.send(method, path, headers=headers, json=json, from_root=from_root, raw=raw)
         except ProviderUnavailable as failure:
-            self._keep(number, Exchange(method, shown, failure=str(failure), transient=failure.transient))
+            failure.request = number
+            self._record(number, method, path, failure=str(failure), transient=failure.transient)
             raise
-        self._keep(
-            number,
-            Exchange(
-                method,
-                shown,
-                reply.status,
-                tuple(
-                    (name, redacted_text(reply.headers[name], self.secret))
-                    for name in sorted(HEADERS & reply.headers.keys())
-                ),
-                _shown_bytes(reply.body, self.secret) if raw else redacted(reply.body, self.secret),
-                redacted_text(reply.moved, self.secret),
-            ),
-        )
-        return reply
+        except asyncio.CancelledError:
+            self._record(number, method, path, failure="did not answer before the deadline", transient=True)
+            raise
+        self.requests += bool(reply.moved)
+        if self.keep:
+            names = sorted(HEADERS & reply.headers.keys())
+            headers = {name: redacted_text(reply.headers[name], self.secret) for name in names}
+            body = _shown_bytes(reply.body, self.secret) if raw else redacted(reply.body, self.secret)
+            moved = redacted_text(reply.moved, self.secret)
+            self._record(
+                number, method, path, status=reply.status, headers=tuple(headers.items()), body=body, moved=moved
+            )
+        return replace(reply, request=number)
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """What was asked and answered so far, in the order in which it was sent."""
+        """The requests and responses so far, in the order in which the requests were sent."""
         return tuple(self._exchanges[number] for number in sorted(self._exchanges))
 
-    def _keep(self, number: int, exchange: Exchange) -> None:
-        if len(self._exchanges) < MAX_EXCHANGES:
-            self._exchanges[number] = exchange
+    def _record(self, number: int, method: str, path: str, **response: Any) -> None:
+        if self.keep and number < MAX_EXCHANGES:
+            self._exchanges[number] = Exchange(method, redacted_text(path, self.secret), **response)
+
+
+async def inspect_recorded(provider: Provider, question: Question, api: Api) -> Answer:
+    """Return the answer of one inspection with its evidence.
+
+    Raises:
+        ProviderUnavailable: as `Provider.inspect` raises it.
+    """
+    recorder = Recorder(api, secret_of(question))
+    answer = await provider.inspect(question, recorder)
+    return replace(answer, requests=recorder.requests, evidence=recorder.exchanges)
+
+
+def counted(answer: Answer) -> Answer:
+    """Return the answer with only those fields of each response's body that counted."""
+    wanted: dict[int, set[str]] = {}
+    proofs = (proof for finding in answer.findings.values() for proof in finding.proofs)
+    for one in (*chain.from_iterable(proof.sources for proof in proofs), *answer.facts.expiry_sources):
+        wanted.setdefault(one.request, set()).add(one.part)
+    evidence = (
+        replace(exchange, body=_fields(exchange.body, wanted.get(number, ())))
+        for number, exchange in enumerate(answer.evidence)
+    )
+    return replace(answer, evidence=tuple(evidence))
+
+
+def _fields(body: object, names: Collection[str]) -> object:
+    kept = {name: body[name] for name in sorted(names) if name in body} if isinstance(body, Mapping) else {}
+    return kept or None
+
+
+def source(response: object, *parts: str) -> tuple[Source, ...]:
+    """Return these parts of a response as sources of a proof; without parts, its status."""
+    number = response.request if isinstance(response, Reply | ProviderUnavailable) else None
+    return () if number is None else tuple(Source(number, part) for part in parts or ("status",))
+
+
+def sources_in(value: object) -> tuple[Source, ...]:
+    """Return the statuses of all responses that a value holds in its fields or items."""
+    match value:
+        case Reply() | ProviderUnavailable():
+            return source(value)
+        case str() | bytes():
+            return ()
+        case Mapping():
+            parts: Iterable[object] = value.values()
+        case Sequence():
+            parts = value
+        case _ if is_dataclass(value):
+            parts = (getattr(value, one.name) for one in fields(value))
+        case _:
+            return ()
+    return tuple(dict.fromkeys(chain.from_iterable(map(sources_in, parts))))
+
+
+@dataclass
+class Tracer:
+    """Collects the responses to the requests of one purpose as sources of a proof."""
+
+    sources: tuple[Source, ...] = ()
+
+    def trace(self, call: Callable[_P, Coroutine[Any, Any, Reply]]) -> Callable[_P, Coroutine[Any, Any, Reply]]:
+        """Return the same call, which also notes its responses."""
+
+        async def traced(*args: _P.args, **kwargs: _P.kwargs) -> Reply:
+            try:
+                reply = await call(*args, **kwargs)
+            except ProviderUnavailable as failure:
+                self.sources += source(failure)
+                raise
+            self.sources += source(reply)
+            return reply
+
+        return traced
+
+
+def proofs_by_list(needed: Iterable[str], held: Collection[str], sources: tuple[Source, ...]) -> tuple[Proof, ...]:
+    """Return the proofs for scopes, where a response lists all that the token holds."""
+    return tuple(Proof(scope, Conclusion.PROVEN if scope in held else Conclusion.MISSING, sources) for scope in needed)
+
+
+def proof_of(requirement: str, problem: Problem | None, sources: tuple[Source, ...]) -> Proof:
+    """Return the proof for a requirement, by what is wrong with it; None where nothing is.
+
+    Args:
+        requirement: the place of ``{}`` in the problem's reason is taken by "that".
+    """
+    if problem is None:
+        return Proof(requirement, Conclusion.PROVEN, sources)
+    return Proof(requirement, conclusion_of(problem.outcome), sources, problem.reason.replace("{}", "that"))
+
+
+class Problem(Protocol):
+    """What is wrong with one requirement: a finding, or the access to a repository."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def reason(self) -> str: ...
 
 
 def secret_of(question: Question) -> str:

@@ -7,7 +7,7 @@ turns a missing answer into a good or a bad one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -152,6 +152,7 @@ class Facts:
         short_lived: it lives for hours by nature, so that its end is no news.
         probed: the repository on which permissions were probed.
         warnings: whole sentences about things that stop nothing.
+        expiry_sources: the response that tells `expires_at`.
     """
 
     token_type: str = ""
@@ -162,6 +163,53 @@ class Facts:
     short_lived: bool = False
     probed: str | None = None
     warnings: tuple[str, ...] = ()
+    expiry_sources: tuple[Source, ...] = field(default=(), compare=False)
+
+
+class Conclusion(StrEnum):
+    """What the responses prove about one requirement."""
+
+    PROVEN = "proven"
+    """The token meets it."""
+    MISSING = "missing"
+    """The token does not meet it."""
+    BLOCKED = "blocked"
+    """A policy or the state of an account keeps the token from it."""
+    OPEN = "open"
+    """No response shows whether the token meets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The part of a response that counted.
+
+    Attributes:
+        request: the number of the request in `Answer.evidence`, from 0.
+        part: ``status``, the name of a header in lower case, or the name of a field of the body.
+    """
+
+    request: int
+    part: str = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the responses prove about one requirement.
+
+    Attributes:
+        requirement: a scope, a permission or the access to a repository, in the words of the credential.
+        sources: the parts of responses that it rests on; empty where no response says anything about it.
+        why: a clause that says why it is not proven; empty where the conclusion says it all.
+    """
+
+    requirement: str
+    conclusion: Conclusion
+    sources: tuple[Source, ...] = ()
+    why: str = ""
+
+
+VALID = "valid token"
+"""The requirement that the provider accepts the token at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +222,7 @@ class Finding:
             sufficient and an insufficient one that is told by `lacks`.
         transient: where unverified, waiting can help: a retry may pass.
         remedy: where unverified, a whole sentence that says what must change; empty where that isn't known.
+        proofs: what the responses prove about each requirement of the role.
     """
 
     outcome: Outcome
@@ -181,6 +230,7 @@ class Finding:
     reason: str = ""
     transient: bool = False
     remedy: str = ""
+    proofs: tuple[Proof, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +255,32 @@ class Exchange:
     moved: str = ""
     failure: str = ""
     transient: bool = False
+
+    def part(self, name: str) -> str | None:
+        """Return the value of the status, a header or a field of the response (see `Source.part`); None without one."""
+        if name == "status":
+            return None if self.status is None else str(self.status)
+        value: object = dict(self.headers).get(name)
+        if value is None and isinstance(self.body, Mapping):
+            value = self.body.get(name)
+        match value:
+            case None:
+                return None
+            case str():
+                return value
+            case bool() | int() | float():
+                return str(value).lower()
+            case _:
+                return _brief(value)
+
+
+def _brief(value: object) -> str:
+    """Return a list or an object of a response on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_brief(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_brief, value))
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +307,33 @@ class Answer:
     evidence: tuple[Exchange, ...] = field(default=(), repr=False)
 
 
-def same_for_all(question: Question, finding: Finding, facts: Facts | None = None, *, remedy: str = "") -> Answer:
-    """The answer that means the same for every role of `question`."""
+def conclusion_of(outcome: Outcome) -> Conclusion:
+    """Return what a finding with this outcome says about a requirement."""
+    return _CONCLUSIONS.get(outcome, Conclusion.OPEN)
+
+
+_CONCLUSIONS = {
+    Outcome.SUFFICIENT: Conclusion.PROVEN,
+    Outcome.INSUFFICIENT: Conclusion.MISSING,
+    Outcome.INVALID: Conclusion.MISSING,
+    Outcome.BLOCKED: Conclusion.BLOCKED,
+}
+
+
+def same_for_all(
+    question: Question,
+    finding: Finding,
+    facts: Facts | None = None,
+    *,
+    remedy: str = "",
+    sources: tuple[Source, ...] = (),
+) -> Answer:
+    """Return an answer with the same finding for every role of `question`.
+
+    Args:
+        sources: what shows it; the finding then says whether the token is valid.
+    """
+    if not finding.proofs:
+        proof = Proof(VALID, conclusion_of(finding.outcome), sources, finding.reason)
+        finding = replace(finding, proofs=(proof,))
     return Answer(dict.fromkeys(question.requirements, finding), facts or Facts(), remedy)

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from webhook.caches import ExpiringCache
 from webhook.providers.base import Api, Provider, ProviderUnavailable
-from webhook.providers.evidence import Recorder, secret_of
+from webhook.providers.evidence import Recorder, counted, secret_of, source
 from webhook.providers.findings import Answer, Credential, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Requirement
@@ -117,6 +117,7 @@ class Inspector:
         lasting: bool = False,
         lifetime: Callable[[Answer], float] | None = None,
         evidence: bool = False,
+        bodies: bool = True,
     ) -> None:
         """
         Args:
@@ -133,7 +134,8 @@ class Inspector:
             lasting: remember every answer as long as there is room, denials and errors too, until
                 `forget_unverified`: for a report, which asks once however long it takes.
             lifetime: for how many seconds an answer is remembered, instead of all that.
-            evidence: keep with each answer what was asked and answered, see `Answer.evidence`.
+            evidence: keep the evidence of each answer, see `Answer.evidence`.
+            bodies: keep all of the responses' bodies that may be shown; without it, only the fields that counted.
         """
         self._providers = providers
         self._client = client
@@ -144,6 +146,7 @@ class Inspector:
         self._on_error = on_error
         self._own_lifetime = lifetime if not lasting else lambda answer: math.inf
         self._evidence = evidence
+        self._bodies = bodies
         self._secret = digest_key or secrets.token_bytes(32)
         self._cache: ExpiringCache[_CacheEntry] = ExpiringCache(
             entries=cache_entries, size=cache_entries * _TYPICAL_ANSWER_BYTES, size_of=_size_of, clock=monotonic
@@ -242,35 +245,25 @@ class Inspector:
         return entry
 
     async def _call_and_record(self, question: Question, provider: Provider, needed_by: float) -> Answer:
-        recorder: Recorder | None = None
-
-        def recorded(api: Api) -> Api:
-            nonlocal recorder
-            recorder = Recorder(api, secret_of(question))
-            return recorder
-
-        answer = await self._call_provider(
-            question, provider, needed_by, recorded if self._evidence else lambda api: api
-        )
-        return answer if recorder is None else replace(answer, evidence=recorder.exchanges)
-
-    async def _call_provider(
-        self, question: Question, provider: Provider, needed_by: float, wrap: Callable[[Api], Api]
-    ) -> Answer:
         deadline = asyncio.get_running_loop().time() + self._decision_timeout
-        api = self._client.api(
-            question.host, provider, self._credential_digest(question), deadline, min(needed_by, deadline)
-        )
+        digest = self._credential_digest(question)
+        api = self._client.api(question.host, provider, digest, deadline, min(needed_by, deadline))
+        recorder = Recorder(api, secret_of(question), keep=self._evidence)
+        answer = await self._call_provider(question, provider, recorder, deadline)
+        answer = replace(answer, requests=recorder.requests, evidence=recorder.exchanges)
+        return answer if self._bodies else counted(answer)
+
+    async def _call_provider(self, question: Question, provider: Provider, api: Api, deadline: float) -> Answer:
         timeout = asyncio.timeout_at(deadline + _GRACE)
         try:
             async with timeout:
-                answer = await provider.inspect(question, wrap(api))
+                answer = await provider.inspect(question, api)
             if not question.requirements.keys() <= answer.findings.keys():
                 raise LookupError
             if answer.facts.account:
                 self._client.note_account(question.host, self._credential_digest(question), answer.facts.account)
         except ProviderUnavailable as error:
-            return _unverified(question, str(error), transient=error.transient, remedy=error.remedy)
+            return failed(question, error)
         except Exception as error:
             if isinstance(error, TimeoutError) and timeout.expired():
                 return _unverified(question, f"did not answer within {self._decision_timeout:g} s", transient=True)
@@ -326,6 +319,12 @@ def _requirement_text(requirement: Requirement) -> str:
 def is_inconclusive(answer: Answer) -> bool:
     """Whether whoever asks again may learn more."""
     return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
+
+
+def failed(question: Question, error: ProviderUnavailable) -> Answer:
+    """Return the answer of an inspection that ended with this error."""
+    finding = Finding(Outcome.UNVERIFIED, reason=str(error), transient=error.transient, remedy=error.remedy)
+    return same_for_all(question, finding, sources=source(error))
 
 
 def _unverified(question: Question, reason: str, *, transient: bool = False, remedy: str = "") -> Answer:

@@ -25,16 +25,15 @@ from webhook.providers.findings import (
     AuthScheme,
     Credential,
     Exchange,
-    Finding,
     GitAuth,
     GitHubAppCredential,
     Outcome,
     Question,
     RepositoryNeed,
     TokenCredential,
-    same_for_all,
 )
 from webhook.providers.hosts import Host, Kind
+from webhook.providers.inspector import failed
 from webhook.providers.requirements import Requirement, Role
 
 FORMAT = "git-token-webhook/recording/v1"
@@ -166,11 +165,10 @@ class Recording:
         try:
             answer = await provider.inspect(self.question, recorder)
         except ProviderUnavailable as error:
-            finding = Finding(Outcome.UNVERIFIED, reason=str(error), transient=error.transient)
-            answer = same_for_all(self.question, finding)
+            answer = failed(self.question, error)
         if api.missing:
             raise Unreplayable(f"it has no response to {api.missing[0]}")
-        return replace(answer, evidence=recorder.exchanges)
+        return replace(answer, requests=recorder.requests, evidence=recorder.exchanges)
 
 
 def load(data: Mapping[str, Any]) -> Recording:

@@ -6,13 +6,14 @@ repository that can't be reached is named, those that share a reason together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable
 from webhook.providers.concurrency import outcomes_until
-from webhook.providers.findings import Answer, Finding, Outcome, Question, RepositoryNeed
+from webhook.providers.evidence import proof_of
+from webhook.providers.findings import Answer, Finding, Outcome, Proof, Question, RepositoryNeed, Source
 from webhook.providers.requirements import Role
 from webhook.text import join
 
@@ -57,18 +58,45 @@ async def probe(
     return list(zip(needs, results, strict=True))
 
 
-def merge(answer: Answer, question: Question, accesses: Sequence[tuple[RepositoryNeed, Access]]) -> Answer:
-    """The answer with what its runtime finding owes to these repositories.
+def merge(
+    answer: Answer,
+    question: Question,
+    accesses: Sequence[tuple[RepositoryNeed, Access]],
+    sources: Mapping[RepositoryNeed, tuple[Source, ...]] | None = None,
+) -> Answer:
+    """Return the answer with the access to these repositories in its runtime finding.
 
-    What is wrong with the token itself, apart from any repository, stays as it is: that has to be mended first. For a
-    repository that is perhaps none of the token's there is a warning and no verdict.
+    What is wrong with the token itself, apart from any repository, stays as it is: that has to be fixed first. For a
+    repository that the token may not be used for there is a warning and no verdict.
+
+    Args:
+        sources: the responses about each repository.
     """
     unseen = tuple(need.name for need, access in accesses if isinstance(access, NoAccess) and access.unseen)
     if Role.RUNTIME in answer.findings:
         answer = replace(answer, unseen=unseen)
-    answer = _merge(answer, question, [(need, access) for need, access in accesses if need.certain])
+    certain = [(need, access) for need, access in accesses if need.certain]
+    proofs = [access_proof(need, access, (sources or {}).get(need, ())) for need, access in certain]
+    answer = with_proofs(_merge(answer, question, certain), {Role.RUNTIME: proofs})
     uncertain = [(need, access) for need, access in accesses if not need.certain]
     return _with_warnings(question, answer, _merge(answer, question, uncertain)) if uncertain else answer
+
+
+def access_proof(need: RepositoryNeed, access: Access, sources: tuple[Source, ...]) -> Proof:
+    """Return the proof for the access to a repository."""
+    problem = unverified_access(access) if isinstance(access, ProviderUnavailable) else access
+    return proof_of(f"{need.name}: {need.access}", problem, sources)
+
+
+def with_proofs(answer: Answer, proofs: Mapping[Role, Iterable[Proof]]) -> Answer:
+    """Return the answer with these proofs after those of each finding."""
+    if answer.findings.keys().isdisjoint(proofs):
+        return answer
+    findings = {
+        role: replace(finding, proofs=tuple(dict.fromkeys((*finding.proofs, *proofs.get(role, ())))))
+        for role, finding in answer.findings.items()
+    }
+    return replace(answer, findings=findings)
 
 
 def with_uncertain(question: Question, judge: Callable[[Question], Answer]) -> Answer:
@@ -146,7 +174,8 @@ def _with_problems(answer: Answer, own: Finding, problems: list[NoAccess]) -> An
             worst, remedy = own.outcome, answer.remedy
     reason = ", and ".join(dict.fromkeys(reasons))
     needed = remedy if worst is Outcome.UNVERIFIED else ""
-    findings = {**answer.findings, Role.RUNTIME: Finding(worst, reason=reason, transient=transient, remedy=needed)}
+    finding = Finding(worst, reason=reason, transient=transient, remedy=needed, proofs=own.proofs)
+    findings = {**answer.findings, Role.RUNTIME: finding}
     if any(finding.lacks for finding in findings.values()):  # another role's, which a better token mends
         remedy = answer.remedy
     return replace(answer, findings=findings, remedy=remedy)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, TextIO
 
+import msgspec
 import yaml
 
 from webhook import __version__
@@ -106,6 +107,7 @@ def _entry(row: Row, now: datetime) -> dict[str, Any]:
         "token": row.token,
         "validatedAt": timestamp(row.validated_at) if row.validated_at else None,
         "applications": [whole(application) for application in row.applications],
+        "evidence": None if row.evidence is None else msgspec.to_builtins(row.evidence),
     }
 
 

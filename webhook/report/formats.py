@@ -21,7 +21,9 @@ _WRITERS: dict[Format, str] = {
 }
 
 
-def write(report: Report, format: Format, stream: TextIO, *, colors: bool, view: View = "findings") -> None:
+def write(
+    report: Report, format: Format, stream: TextIO, *, colors: bool, view: View = "findings", verbose: bool = False
+) -> None:
     """Write a report.
 
     All formats except the table are ASCII, so that they do not depend on the encoding of `stream`.
@@ -30,11 +32,12 @@ def write(report: Report, format: Format, stream: TextIO, *, colors: bool, view:
         stream: the destination; a table adapts to its width if it is a terminal.
         colors: whether a table has colours. The caller decides by the terminal and ``NO_COLOR``.
         view: the content of a table: `findings`, or all `tokens`. Other formats contain both.
+        verbose: a table of findings also shows sufficient entries, and the evidence of each.
     """
     if format == "table":
         from webhook.report.table import write_table
 
-        write_table(report, stream, colors=colors, view=view)
+        write_table(report, stream, colors=colors, view=view, verbose=verbose)
         return
     module, _, name = _WRITERS[format].partition(":")
     getattr(import_module(module), name)(report, stream)

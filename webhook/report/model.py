@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from webhook.providers.findings import Outcome
+from webhook.report.evidence import Evidence
 
 
 class Severity(StrEnum):
@@ -88,6 +89,7 @@ class Row:
             same number. None if no token could be read. Numbers have no meaning outside the report.
         validated_at: when the provider was asked; None if it was not asked.
         applications: ``NAMESPACE/NAME`` of Argo CD Applications that sync with this credential, if they were read.
+        evidence: what the result rests on; None if no provider was asked.
     """
 
     place: Place
@@ -114,6 +116,7 @@ class Row:
     token: int | None = None
     validated_at: datetime | None = None
     applications: tuple[str, ...] = ()
+    evidence: Evidence | None = None
 
     @property
     def finding(self) -> str:

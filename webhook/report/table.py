@@ -19,6 +19,8 @@ from rich.text import Text
 
 from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, holder, of_tokens, rank
+from webhook.report.evidence import Evidence
+from webhook.report.evidence_text import lines
 from webhook.report.model import Attested, Place, Report, Row, Severity
 from webhook.text import day, join, shown
 
@@ -29,13 +31,15 @@ _CELL = 120
 """Characters of one cell; the table of tokens has up to ten cells in a line."""
 
 
-def write_table(report: Report, stream: TextIO, *, colors: bool, view: Literal["findings", "tokens"]) -> None:
+def write_table(
+    report: Report, stream: TextIO, *, colors: bool, view: Literal["findings", "tokens"], verbose: bool = False
+) -> None:
     """Write the report as a table; see `webhook.report.formats.write`."""
     page = _Page(stream, colors=colors)
     if view == "tokens":
         _tokens(report, page)
     else:
-        _findings(report, page)
+        _findings(report, page, verbose=verbose)
     _applications(report, page)
     _not_looked_at(report, page)
     _problems(report, page)
@@ -97,13 +101,15 @@ class _Page:
 # --- findings by Secret ---
 
 
-def _findings(report: Report, page: _Page) -> None:
+def _findings(report: Report, page: _Page, *, verbose: bool) -> None:
     shared = Counter(row.token for row in report.rows if row.token is not None)
-    rows = [row for row in report.rows if row.severity is not Severity.NONE]
+    rows = [row for row in report.rows if verbose or row.severity is not Severity.NONE]
     for place, group in _by_secret(rows):
         page.spans((_where(place), "bold"), (_line_of(place), "dim"))
         for row in group:
             _finding(row, page, report.finished_at, shared[row.token] - 1 if row.token is not None else 0)
+            if verbose and row.evidence is not None:
+                _evidence(row.evidence, page)
         page.line()
 
 
@@ -118,6 +124,10 @@ def _by_secret(rows: list[Row]) -> Iterator[tuple[Place, list[Row]]]:
         yield group[0].place, group
 
 
+def _outcome(row: Row) -> str:
+    return "sufficient, but" if row.outcome is Outcome.SUFFICIENT and row.warnings else row.outcome.value
+
+
 def _where(place: Place) -> str:
     return shown(f"{place.file}: {place.secret}" if place.file else place.secret)
 
@@ -129,7 +139,7 @@ def _line_of(place: Place) -> str:
 def _finding(row: Row, page: _Page, now: datetime, others: int) -> None:
     style = _STYLES[row.severity]
     page.spans(
-        (row.outcome.value if row.outcome is not Outcome.SUFFICIENT else "sufficient, but", style),
+        (_outcome(row), style),
         (f"  {shown(row.place.field)}", ""),
         (f"  {shown(_about(row))}", "dim"),
         indent=2,
@@ -147,8 +157,14 @@ def _finding(row: Row, page: _Page, now: datetime, others: int) -> None:
     todo = advice(row, now)
     if todo:
         page.line(shown(todo), "bold", indent=4, mark="→ ")
-    if row.remedy and row.remedy not in todo:
+    if row.remedy and row.remedy not in todo and row.severity is not Severity.NONE:
         page.line(shown(row.remedy), "underline", indent=6)
+
+
+def _evidence(evidence: Evidence, page: _Page) -> None:
+    page.line("Evidence:", "dim", indent=6)
+    for depth, (text, style) in lines(evidence):
+        page.line(shown(text), style, indent=8 + 2 * depth)
 
 
 _MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.NOTE: "–", Severity.NONE: "✓"}

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from webhook.credentials.entries import Entry
 from webhook.decision import Cause
-from webhook.providers.findings import Facts, Finding, Outcome
+from webhook.providers.findings import Conclusion, Facts, Finding, Outcome, Proof
 from webhook.providers.hosts import Host
 from webhook.providers.requirements import Role
 from webhook.review import messages
@@ -134,6 +134,7 @@ def _expire(judged: Judged, now: datetime) -> Judged:
     if end is None or end > now:
         return judged
     expired = Finding(Outcome.INVALID, reason=f"says that this {judged.facts.described} expired on {day(end)}")
+    proof = Proof("not expired", Conclusion.MISSING, judged.facts.expiry_sources, expired.reason)
     ended = {
         role: finding
         for role, finding in judged.findings.items()
@@ -144,7 +145,8 @@ def _expire(judged: Judged, now: datetime) -> Judged:
     # The remedy was for a token that lives: it names what the token lacks, or raises its account's role.
     about_the_token = not any(finding.reason for finding in ended.values())
     remedy = messages.replacement(messages.link_in(judged.remedy) if about_the_token else "")
-    return replace(judged, findings={**judged.findings, **dict.fromkeys(ended, expired)}, remedy=remedy)
+    shown = {role: replace(expired, proofs=(*finding.proofs, proof)) for role, finding in ended.items()}
+    return replace(judged, findings={**judged.findings, **shown}, remedy=remedy)
 
 
 def _expires_soon(judged: Judged, settings: Settings, now: datetime) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from webhook.providers.bitbucket import Bitbucket
 from webhook.providers.bitbucket.profile import PROFILE
+from webhook.providers.evidence import inspect_recorded
 from webhook.providers.findings import Answer, Finding, GitAuth, Question, RepositoryNeed, TokenCredential
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Level, Requirement, Role
@@ -83,8 +84,8 @@ class Harness:
         question = Question(credential, self.host, segments, requirements, tuple(repositories), open_ended)
         provider = Bitbucket(lambda: datetime.now(UTC))
         now = asyncio.get_running_loop().time()
-        return await provider.inspect(
-            question, self.client.api(self.host, provider, b"digest", now + 10, needed_by=now + patience)
+        return await inspect_recorded(
+            provider, question, self.client.api(self.host, provider, b"digest", now + 10, needed_by=now + patience)
         )
 
     async def find(

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from webhook.providers import PROVIDERS
 from webhook.providers.bitbucket_server import BitbucketServer
+from webhook.providers.evidence import inspect_recorded
 from webhook.providers.findings import Answer, Finding, GitAuth, Question, RepositoryNeed, TokenCredential
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Requirement, Role
@@ -82,8 +83,8 @@ class Harness:
         provider = BitbucketServer()
         now = asyncio.get_running_loop().time()
         needed_by = now + (seconds if patience is None else patience)
-        return await provider.inspect(
-            question, self.client.api(question.host, provider, b"digest", now + seconds, needed_by)
+        return await inspect_recorded(
+            provider, question, self.client.api(question.host, provider, b"digest", now + seconds, needed_by)
         )
 
     async def find(self, name: str, path: str = REPOSITORY, requirement: Requirement = RUNTIME) -> Finding:

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from webhook.providers import PROVIDERS
+from webhook.providers.evidence import inspect_recorded
 from webhook.providers.findings import Answer, Credential, Finding, Question, RepositoryNeed, TokenCredential
 from webhook.providers.gitea import Gitea
 from webhook.providers.hosts import Host, Kind
@@ -96,8 +97,8 @@ class Harness:
         provider = Gitea()
         now = asyncio.get_running_loop().time()
         needed_by = now + (SECONDS if patience is None else patience)
-        return await provider.inspect(
-            question, self.client.api(question.host, provider, b"digest", now + SECONDS, needed_by)
+        return await inspect_recorded(
+            provider, question, self.client.api(question.host, provider, b"digest", now + SECONDS, needed_by)
         )
 
     async def find(self, name: str, path: str = REPOSITORY, requirement: Requirement = RUNTIME) -> Finding:

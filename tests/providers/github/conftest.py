@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from webhook.providers import PROVIDERS
+from webhook.providers.evidence import inspect_recorded
 from webhook.providers.findings import (
     Answer,
     Credential,
@@ -82,7 +83,7 @@ class Desk:
         provider = GitHub(lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.clock_ahead, UTC))
         now = asyncio.get_running_loop().time()
         api = self.client.api(self.host, provider, b"digest", now + 10, now + patience)
-        return await provider.inspect(question, api)
+        return await inspect_recorded(provider, question, api)
 
     async def find(self, credential: str | Credential, path: str = "", *, needs: Requirement = RUNTIME) -> Finding:
         """What that means for a runtime token."""

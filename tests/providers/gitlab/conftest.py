@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from webhook.providers import PROVIDERS
+from webhook.providers.evidence import inspect_recorded
 from webhook.providers.findings import Answer, Finding, Question, RepositoryNeed, TokenCredential
 from webhook.providers.gitlab import GitLab
 from webhook.providers.hosts import Host, Kind
@@ -73,7 +74,7 @@ class Desk:
         provider = GitLab()
         now = asyncio.get_running_loop().time()
         api = self.client.api(self.host, provider, b"digest", now + 10, now + self.seconds)
-        return await provider.inspect(question, api)
+        return await inspect_recorded(provider, question, api)
 
     async def runtime(
         self,

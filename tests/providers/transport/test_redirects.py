@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.providers.servers import NAME, Authority, Handler, Limiting, Site, https, loopback
 from webhook.providers import PROVIDERS
 from webhook.providers.base import ProviderUnavailable, Reply
-from webhook.providers.concurrency import CountingApi
+from webhook.providers.evidence import Recorder
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.transport import redirects
 from webhook.providers.transport.client import ProviderClient
@@ -207,7 +207,7 @@ async def ask(
         ProviderClient(limits or Limits(5.0), environment={}, resolve=loopback) as client,
     ):
         deadline = asyncio.get_running_loop().time() + 10
-        api = CountingApi(client.api(authority.host(site.port), Moving(), b"digest", deadline))
+        api = Recorder(client.api(authority.host(site.port), Moving(), b"digest", deadline), "secret", keep=False)
         reply = await api.send(method, "/repos/a/old/pulls", headers=HEADERS, json=json)
         assert api.requests == len(site.requests)
     return reply, site

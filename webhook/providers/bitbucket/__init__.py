@@ -17,13 +17,11 @@ links         where to create a better token
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.providers.base import Api, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.bitbucket import replies, token
 from webhook.providers.bitbucket.profile import PROFILE
-from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Question, TokenCredential
 
 
@@ -39,9 +37,7 @@ class Bitbucket:
         """See `providers.base.Provider`."""
         if not isinstance(question.credential, TokenCredential):
             raise ProviderUnavailable("does not support GitHub Apps")
-        counted = CountingApi(api)
-        answer = await token.inspect(question, question.credential, counted)
-        return replace(answer, requests=counted.requests)
+        return await token.inspect(question, question.credential, api)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """See `providers.base.Provider`."""

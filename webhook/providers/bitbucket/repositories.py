@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from webhook.providers.base import DeadlineExceeded, Reply
@@ -10,7 +10,8 @@ from webhook.providers.bitbucket.kinds import REPOSITORY_TOKEN, TokenKind
 from webhook.providers.bitbucket.replies import is_private
 from webhook.providers.bitbucket.repository import RepositoryResponses, Result, evaluate
 from webhook.providers.bitbucket.targets import Target, access_for, highest, named
-from webhook.providers.findings import Finding, Outcome, Question
+from webhook.providers.evidence import proof_of, sources_in
+from webhook.providers.findings import Finding, Outcome, Proof, Question
 from webhook.providers.requirements import Level, Role
 
 _WORST = (Outcome.INSUFFICIENT, Outcome.BLOCKED, Outcome.UNVERIFIED)
@@ -25,12 +26,14 @@ class CombinedResult:
         remedy: what to do about the worst problem.
         warnings: whole sentences.
         late: some responses did not come in time.
+        proofs: what the responses prove about each repository, by role.
     """
 
     problems: Mapping[Role, Finding] = field(default_factory=dict)
     remedy: str = ""
     warnings: tuple[str, ...] = ()
     late: bool = False
+    proofs: Mapping[Role, Sequence[Proof]] = field(default_factory=dict)
 
 
 def judge(
@@ -41,6 +44,7 @@ def judge(
     warnings: dict[str, None] = {}
     problems: dict[Role, Finding] = {}
     remedies: dict[Finding, str] = {}
+    proofs: dict[Role, list[Proof]] = {role: [] for role in question.requirements}
     late = False
     home = _home(about, kind)
     for role, requirement in question.requirements.items():
@@ -59,7 +63,9 @@ def judge(
                 warnings[_taken_as_prefix(host, target)] = None
                 continue
             if result.problem is not None:
-                failed.append(_outside_home(result, target, home, kind))
+                result = _outside_home(result, target, home, kind)
+                failed.append(result)
+            proofs[role].append(proof_of(f"{target.name}: {needed}", result.problem, sources_in(responses)))
         if role is Role.RUNTIME:
             failed += [_invalid_name(need.name) for need in question.repositories if named(need.path) is None]
             if kind.reach and named(question.path) is None:
@@ -67,7 +73,7 @@ def judge(
         if failed:
             problems[role], remedy = _combined(failed)
             remedies[problems[role]] = remedy
-    return CombinedResult(problems, next(filter(None, remedies.values()), ""), tuple(warnings), late)
+    return CombinedResult(problems, next(filter(None, remedies.values()), ""), tuple(warnings), late, proofs)
 
 
 def _needed(question: Question, target: Target, role: Role, at_url: Level) -> Level | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from webhook.providers.bitbucket.kinds import TokenKind
 from webhook.providers.bitbucket.vocabulary import held, in_words_of
-from webhook.providers.findings import Finding, Outcome
+from webhook.providers.evidence import proofs_by_list
+from webhook.providers.findings import Conclusion, Finding, Outcome, Proof, Source
 from webhook.providers.requirements import Requirement
 from webhook.text import join
 
@@ -17,10 +18,21 @@ class ScopeFinding:
 
     Attributes:
         beyond: needed scopes that no token of this kind can hold, which the check left out.
+        needed: the other ones, in the words of the token's kind.
     """
 
     finding: Finding
     beyond: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+
+    def proofs(self, sources: tuple[Source, ...]) -> tuple[Proof, ...]:
+        """Return what the list of scopes proves."""
+        held = set(self.needed) - set(self.finding.lacks)
+        beyond = (Proof(scope, Conclusion.OPEN, why=_BEYOND) for scope in self.beyond)
+        return (*proofs_by_list(self.needed, held, sources), *beyond)
+
+
+_BEYOND = "a token of this kind cannot hold it, so the check left it out"
 
 
 def judge(needed: Requirement, kind: TokenKind, scopes: tuple[str, ...]) -> ScopeFinding:
@@ -30,7 +42,8 @@ def judge(needed: Requirement, kind: TokenKind, scopes: tuple[str, ...]) -> Scop
     possible = [scope for scope in asked if kind.can_hold(scope)]
     if beyond and not possible:
         reason = f"says that this is one of its {kind.described}s, which cannot hold {join(beyond)}"
-        return ScopeFinding(Finding(Outcome.INSUFFICIENT, reason=reason))
+        return ScopeFinding(Finding(Outcome.INSUFFICIENT, reason=reason), beyond)
     holds = held(scopes, api_token=kind.has_api_scopes)
     lacks = tuple(scope for scope in possible if scope not in holds)
-    return ScopeFinding(Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT), beyond)
+    finding = Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
+    return ScopeFinding(finding, beyond, tuple(possible))

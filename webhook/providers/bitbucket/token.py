@@ -18,8 +18,18 @@ from webhook.providers.bitbucket.refusals import Refusal, refusal_in, text_of
 from webhook.providers.bitbucket.repository import RepositoryResponses, is_unlisted
 from webhook.providers.bitbucket.targets import Target
 from webhook.providers.concurrency import gather_pair, outcome_of, outcomes, outcomes_until
-from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
-from webhook.providers.repositories import with_uncertain
+from webhook.providers.evidence import source, sources_in
+from webhook.providers.findings import (
+    Answer,
+    Facts,
+    Finding,
+    Outcome,
+    Question,
+    Source,
+    TokenCredential,
+    same_for_all,
+)
+from webhook.providers.repositories import with_proofs, with_uncertain
 from webhook.providers.requirements import Level
 from webhook.providers.text import plain
 from webhook.text import join
@@ -63,6 +73,7 @@ class Token:
     Attributes:
         git_name: the account's Bitbucket username.
         unknown_type: the credential type, if this program does not know it; "(unnamed)" if it cannot be shown.
+        sources: the response that lists the scopes.
     """
 
     kind: TokenKind
@@ -70,6 +81,7 @@ class Token:
     account: str | None = None
     git_name: str | None = None
     unknown_type: str = ""
+    sources: tuple[Source, ...] = ()
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api) -> Answer:
@@ -188,18 +200,22 @@ def _judge(question: Question, credential: TokenCredential, responses: Responses
     guessed = kinds.by_prefix(secret)
     token = _token_in(responses, guessed, secret)
     if (refusal := _obstacle(responses, token)) is not None:
-        return _stopped_by(refusal, question, token.kind if token is not None else guessed)
+        kind, shown = token.kind if token is not None else guessed, sources_in(responses.replies)
+        return _stopped_by(refusal, question, kind, shown)
     if token is None:
         return _without_scopes(question, credential, responses, guessed)
     kind = token.kind
     if kind is kinds.APP_PASSWORD:
         return _app_password(question)
     judged = {role: scopes.judge(needed, kind, token.scopes) for role, needed in question.requirements.items()}
-    findings = {role: _of_unknown_kind(one.finding, kind, token) for role, one in judged.items()}
+    findings = {
+        role: replace(_of_unknown_kind(one.finding, kind, token), proofs=one.proofs(token.sources))
+        for role, one in judged.items()
+    }
     reached = repositories.judge(question, responses.about, kind, token.account)
     for role, problem in reached.problems.items():
         if findings[role].outcome is Outcome.SUFFICIENT:
-            findings[role] = problem
+            findings[role] = replace(problem, proofs=findings[role].proofs)
     lacking = any(judged[role].finding.outcome is Outcome.INSUFFICIENT for role in findings)
     remedy = links.new_token(question, kind) if lacking or not reached.remedy else reached.remedy
     beyond = dict.fromkeys(scope for one in judged.values() for scope in one.beyond)
@@ -218,7 +234,7 @@ def _judge(question: Question, credential: TokenCredential, responses: Responses
         short_lived=kind is OAUTH_TOKEN,
         warnings=tuple(warnings),
     )
-    return Answer(findings, facts, remedy, complete=not reached.late)
+    return with_proofs(Answer(findings, facts, remedy, complete=not reached.late), reached.proofs)
 
 
 def _token_in(responses: Responses, guessed: TokenKind, secret: str) -> Token | None:
@@ -230,10 +246,11 @@ def _token_in(responses: Responses, guessed: TokenKind, secret: str) -> Token | 
             continue
         kind = kinds.kind_of(reply, found, guessed)
         unknown = "" if kinds.is_known(credential_type) else plain(credential_type, secret=secret) or "(unnamed)"
+        shown = source(reply, "x-oauth-scopes")
         if isinstance(responses.user, ProviderUnavailable):
-            return Token(kind, found, unknown_type=unknown)
+            return Token(kind, found, unknown_type=unknown, sources=shown)
         account = replies.account_of(responses.user, secret=secret)
-        return Token(kind, found, account, replies.git_name_of(responses.user), unknown)
+        return Token(kind, found, account, replies.git_name_of(responses.user), unknown, shown)
     return None
 
 
@@ -261,7 +278,7 @@ def _obstacle(responses: Responses, token: Token | None) -> Refusal | None:
     return next(filter(None, map(refusal_in, candidates)), None)
 
 
-def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind) -> Answer:
+def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind, sources: tuple[Source, ...]) -> Answer:
     """Return the answer for a known obstacle.
 
     Raises:
@@ -270,7 +287,8 @@ def _stopped_by(refusal: Refusal, question: Question, kind: TokenKind) -> Answer
     if refusal.transient or refusal.unknown_token:
         raise ProviderUnavailable(refusal.reason, transient=refusal.transient, remedy=refusal.remedy)
     finding = Finding(Outcome.BLOCKED, reason=f"accepts this {kind.described}, but {refusal.reason}")
-    return same_for_all(question, finding, Facts(kind.token_type, kind.described), remedy=refusal.remedy)
+    facts = Facts(kind.token_type, kind.described)
+    return same_for_all(question, finding, facts, remedy=refusal.remedy, sources=sources)
 
 
 def _without_scopes(
@@ -312,22 +330,22 @@ def _without_scopes(
 
 def _rejected(question: Question, credential: TokenCredential, responses: Responses, guessed: TokenKind) -> Answer:
     """Return the answer for a 401. Its text does not depend on the cause, and its headers do not describe the token."""
-    facts = Facts(guessed.token_type, guessed.described)
+    facts, shown = Facts(guessed.token_type, guessed.described), sources_in(responses.replies)
     if responses.basic:
         reason = (
             f"rejects this {guessed.described} together with the stored e-mail address: it is wrong, revoked, expired, "
             "created without scopes, or belongs to another account"
         )
         remedy = links.new_credentials(question)
-        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
+        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy, sources=shown)
     if guessed is API_TOKEN:
         # Sources disagree whether an API token works as a bearer token, so a 401 says nothing about it.
-        return same_for_all(question, usernames.email_is_missing(credential.username), facts)
+        return same_for_all(question, usernames.email_is_missing(credential.username), facts, sources=shown)
     if responses.rejections == 1:
         raise ProviderUnavailable("rejects this token when asked whose it is, and no second response confirms that")
     reason = f"rejects this {guessed.described}: it is wrong, revoked or expired"
     remedy = links.new_token(question, guessed)
-    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
+    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy, sources=shown)
 
 
 def _app_password(question: Question) -> Answer:

@@ -15,13 +15,10 @@ links         where to create a better token
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from webhook.providers.base import Api, RateLimit, Reply
 from webhook.providers.bitbucket_server import replies
 from webhook.providers.bitbucket_server.inspection import inspect
 from webhook.providers.bitbucket_server.profile import PROFILE
-from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 
 
@@ -36,9 +33,7 @@ class BitbucketServer:
         if not isinstance(credential, TokenCredential):
             finding = Finding(Outcome.UNSUPPORTED, reason="is a Bitbucket Server, which does not support GitHub Apps")
             return same_for_all(question, finding, Facts("app", "GitHub App"))
-        counted = CountingApi(api)
-        answer = await inspect(question, credential, counted)
-        return replace(answer, requests=counted.requests)
+        return await inspect(question, credential, api)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """See `providers.base.Provider`."""

@@ -15,6 +15,7 @@ from webhook.providers.bitbucket_server.refusals import Refusal
 from webhook.providers.bitbucket_server.replies import DESCRIBED, Owner
 from webhook.providers.bitbucket_server.responses import Responses, first_round, not_found, second_round
 from webhook.providers.bitbucket_server.targets import NoTarget, Target, locate, undeclared_context
+from webhook.providers.evidence import sources_in
 from webhook.providers.findings import (
     Answer,
     AuthScheme,
@@ -61,11 +62,13 @@ async def inspect(question: Question, credential: TokenCredential, api: Api) -> 
         await second_round(target, missing, responses, prober, token)
         rounds = 2
     owner = replies.sign_in(responses.server, responses.replies(), proven=responses.is_signed_in())
+    shown = sources_in([responses.server, *responses.replies()])
     if isinstance(owner, Refusal):
         finding = Finding(Outcome.BLOCKED, reason=f"accepts this {DESCRIBED}, but {owner.reason}")
-        return same_for_all(question, finding, Facts("user", DESCRIBED), remedy=owner.remedy)
+        return same_for_all(question, finding, Facts("user", DESCRIBED), remedy=owner.remedy, sources=shown)
     if isinstance(owner, Finding):
-        return same_for_all(question, owner, Facts("user", DESCRIBED), remedy=links.new_token(question, target))
+        remedy = links.new_token(question, target)
+        return same_for_all(question, owner, Facts("user", DESCRIBED), remedy=remedy, sources=shown)
     if rounds == 1:
         await second_round(target, missing, responses, prober, token)
     return judge(question, credential, target, owner, responses)
@@ -107,10 +110,12 @@ def judge(
         needed = requirement.permissions
         if _bound_to_repository(owner, target, role):
             needed = tuple(permission for permission in needed if permission[0] != PROJECT)
-        findings[role] = proofs.judge(needed, facts.described, responses.probed())
+        finding = proofs.judge(needed, facts.described, responses.probed())
+        findings[role] = replace(finding, proofs=proofs.shown(needed))
     if (auth := credential.git_auth) is not None and Role.RUNTIME in findings:
         if owner.is_service and auth.scheme is AuthScheme.BASIC:
-            findings[Role.RUNTIME] = _sent_as_basic(facts.described)
+            finding = _sent_as_basic(facts.described)
+            findings[Role.RUNTIME] = replace(finding, proofs=findings[Role.RUNTIME].proofs)
         elif owner.name and not _signs_in(auth, owner):
             facts = replace(facts, warnings=(*facts.warnings, _wrong_username(question, facts)))
     lacks = any(finding.outcome is Outcome.INSUFFICIENT for finding in findings.values())
@@ -148,15 +153,16 @@ def _wrong_username(question: Question, facts: Facts) -> str:
 def _note_not_found(proofs: Proofs, target: Target, responses: Responses) -> None:
     where = f" in {target.project}" if target.project else ""
     if not responses.projects:
-        proofs.note(PROJECT, Level.READ, not_found(responses, PROJECT, ""))
+        proofs.note(PROJECT, Level.READ, not_found(responses, PROJECT, ""), sources_in(responses.lists.get(PROJECT)))
     if not responses.repositories:
-        proofs.note(REPOSITORY, Level.READ, not_found(responses, REPOSITORY, where))
+        listed = sources_in(responses.lists.get(REPOSITORY))
+        proofs.note(REPOSITORY, Level.READ, not_found(responses, REPOSITORY, where), listed)
     for repository in responses.repositories:
         for level in Level:  # a permission missing on a repository is also missing on its project
             if (REPOSITORY, level) in proofs.absent and repository.target.project in {
                 one.key for one in responses.projects
             }:
-                proofs.note(PROJECT, level, False)
+                proofs.note(PROJECT, level, False, proofs.sources.get((REPOSITORY, level), ()))
 
 
 def _bound_to_repository(owner: Owner, target: Target, role: Role) -> bool:

@@ -16,7 +16,8 @@ from webhook.providers.bitbucket_server.probes import ProjectResponses, Reposito
 from webhook.providers.bitbucket_server.profile import PROJECT, REPOSITORY, display
 from webhook.providers.bitbucket_server.refusals import ARCHIVED, refusal_in
 from webhook.providers.bitbucket_server.replies import Unproven, a_page, by_refusal, called, granted
-from webhook.providers.findings import Finding, Outcome
+from webhook.providers.evidence import source, sources_in
+from webhook.providers.findings import Conclusion, Finding, Outcome, Proof, Source
 from webhook.providers.requirements import Level
 from webhook.text import join
 
@@ -31,21 +32,27 @@ class Proofs:
         held: proven to be there.
         absent: proven to be missing.
         unproven: neither, with the reason.
+        sources: the responses that it is known from.
     """
 
     held: set[Permission] = field(default_factory=set)
     absent: set[Permission] = field(default_factory=set)
     unproven: dict[Permission, Unproven] = field(default_factory=dict)
+    sources: dict[Permission, tuple[Source, ...]] = field(default_factory=dict)
 
-    def note(self, resource: str, level: Level, meaning: bool | Unproven) -> None:
+    def note(self, resource: str, level: Level, meaning: bool | Unproven, sources: tuple[Source, ...] = ()) -> None:
         """Add a proof of the permission (True), of its absence (False), or the reason why there is none."""
+        for other in Level:
+            if level.includes(other) if meaning is True else other.includes(level):
+                known = self.sources.get((resource, other), ())
+                self.sources[resource, other] = tuple(dict.fromkeys((*known, *sources)))
         match meaning:
             case True:
                 self.held |= {(resource, lower) for lower in Level if level.includes(lower)}
                 # A permission for a project covers its repositories (Atlassian: HTTP access tokens). Being shown the
                 # project proves less: access to one repository is enough for that.
                 if resource == PROJECT and level is not Level.READ:
-                    self.note(REPOSITORY, level, True)
+                    self.note(REPOSITORY, level, True, sources)
             case False:
                 self.absent |= {(resource, higher) for higher in Level if higher.includes(level)}
             case Unproven():
@@ -77,6 +84,21 @@ class Proofs:
         reason = f"does not show{where} whether this {described} has {unproven}"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=all(one.transient for one in unknown.values()))
 
+    def shown(self, needed: Iterable[Permission]) -> tuple[Proof, ...]:
+        """Return what is proven about each of these permissions."""
+        proofs = []
+        for permission in needed:
+            name, sources = display(*permission), self.sources.get(permission, ())
+            if permission in self.held:
+                proofs.append(Proof(name, Conclusion.PROVEN, sources))
+            elif permission in self.absent:
+                proofs.append(Proof(name, Conclusion.MISSING, sources))
+            else:
+                unknown = self.unproven.get(permission, _NO_PROOF)
+                conclusion = Conclusion.BLOCKED if unknown.blocks else Conclusion.OPEN
+                proofs.append(Proof(name, conclusion, sources, unknown.why))
+        return tuple(proofs)
+
     def remedy(self) -> str:
         """Return what to do about the first obstacle; empty if there is none."""
         remedies = (one.refusal.remedy for one in self.unproven.values() if one.refusal is not None and one.blocks)
@@ -97,21 +119,21 @@ def note_project(proofs: Proofs, responses: ProjectResponses) -> None:
     Users who can read the project, or any repository in it, see the project (Atlassian: ``PROJECT_VIEW``). The two are
     treated alike: many users have rights on repositories only, and their tokens are as good.
     """
-    proofs.note(PROJECT, Level.READ, granted(responses.found, called("key", responses.key)))
+    proofs.note(PROJECT, Level.READ, granted(responses.found, called("key", responses.key)), source(responses.found))
     if responses.people is not None:
-        proofs.note(PROJECT, Level.ADMIN, granted(responses.people, a_page))
+        proofs.note(PROJECT, Level.ADMIN, granted(responses.people, a_page), source(responses.people))
 
 
 def note_repository(proofs: Proofs, responses: RepositoryResponses) -> None:
     """Add what the responses for a repository prove."""
     found = granted(responses.found, called("slug", responses.target.repository or ""))
-    proofs.note(REPOSITORY, Level.READ, found)
+    proofs.note(REPOSITORY, Level.READ, found, source(responses.found))
     if found is not True:
         return
     if responses.hooks is not None:
-        proofs.note(REPOSITORY, Level.ADMIN, granted(responses.hooks, a_page))
+        proofs.note(REPOSITORY, Level.ADMIN, granted(responses.hooks, a_page), source(responses.hooks))
     if responses.push is not None:
-        proofs.note(REPOSITORY, Level.WRITE, _pushes(responses))
+        proofs.note(REPOSITORY, Level.WRITE, _pushes(responses), sources_in([responses.push, responses.fetch]))
 
 
 def is_archived(responses: RepositoryResponses) -> bool:

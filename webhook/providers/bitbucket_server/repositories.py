@@ -12,8 +12,10 @@ from webhook.providers.bitbucket_server.proofs import Proofs, note_repository
 from webhook.providers.bitbucket_server.replies import Unproven, unanswered
 from webhook.providers.bitbucket_server.targets import NoTarget, locate
 from webhook.providers.concurrency import outcomes_until
-from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
+from webhook.providers.evidence import sources_in
+from webhook.providers.findings import Answer, Conclusion, Facts, Finding, Outcome, Proof, Question, RepositoryNeed
 from webhook.providers.hosts import Host
+from webhook.providers.repositories import with_proofs
 from webhook.providers.requirements import Level, Role
 from webhook.text import join
 
@@ -55,6 +57,15 @@ class OtherRepository:
         return False if permission in proofs.absent else proofs.unproven[permission]
 
     @property
+    def proof(self) -> Proof:
+        """What the responses prove about the needed access."""
+        name, sources, level = f"{self.need.name}: {self.need.access}", sources_in(self.responses), self.level
+        if isinstance(level, Unproven):
+            conclusion = Conclusion.BLOCKED if level.blocks else Conclusion.OPEN
+            return Proof(name, conclusion, sources, level.why)
+        return Proof(name, Conclusion.PROVEN if level else Conclusion.MISSING, sources)
+
+    @property
     def is_hidden(self) -> bool:
         """Whether the token cannot see it."""
         proofs = Proofs()
@@ -89,11 +100,15 @@ def judge(question: Question, answer: Answer, reached: Sequence[OtherRepository]
         facts = replace(answer.facts, warnings=(*answer.facts.warnings, *warnings))
         answer = replace(answer, facts=facts, complete=False)
     answer = _with_moves(question, answer, reached)
+    answer = with_proofs(answer, {Role.RUNTIME: [one.proof for one in reached]})
     finding = answer.findings.get(Role.RUNTIME)
     if finding is None or finding.outcome is not Outcome.SUFFICIENT:
         return answer
     problem = _problem([one for one in reached if not one.came_too_late], answer.facts)
-    return answer if problem is None else replace(answer, findings={**answer.findings, Role.RUNTIME: problem})
+    if problem is None:
+        return answer
+    problem = replace(problem, proofs=answer.findings[Role.RUNTIME].proofs)
+    return replace(answer, findings={**answer.findings, Role.RUNTIME: problem})
 
 
 def _problem(reached: Sequence[OtherRepository], facts: Facts) -> Finding | None:

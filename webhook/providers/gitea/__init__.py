@@ -18,10 +18,7 @@ links         where to create a better token
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from webhook.providers.base import Api, RateLimit, Reply
-from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
 from webhook.providers.gitea.evaluate import evaluate
 from webhook.providers.gitea.profile import PROFILE
@@ -40,9 +37,7 @@ class Gitea:
             finding = Finding(Outcome.UNSUPPORTED, reason="is a Gitea, which does not support GitHub Apps")
             return same_for_all(question, finding, Facts("app", "GitHub App"))
         secret = credential.token.get_secret_value()
-        counted = CountingApi(api)
-        responses = await send_all(question, counted, secret)
-        return replace(evaluate(question, responses, secret), requests=counted.requests)
+        return evaluate(question, await send_all(question, api, secret), secret)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """Return None: Gitea has no rate limit. `providers.transport` handles the 429 of a proxy."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from webhook.providers.base import ProviderUnavailable, Reply, is_transient
+from webhook.providers.evidence import proof_of, source, sources_in
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed, same_for_all
 from webhook.providers.gitea import links, replies, repositories, scopes
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.repositories import Reader
 from webhook.providers.gitea.requests import Responses, repository, scopes_in_question
-from webhook.providers.repositories import Access, merge, unverified_access
+from webhook.providers.repositories import Access, merge, unverified_access, with_proofs
 from webhook.providers.requirements import Level, Requirement, Role, union
 
 
@@ -24,7 +25,8 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     rejected = _rejection(question, responses)
     if rejected is not None:
         finding, remedy = rejected
-        return same_for_all(question, finding, Facts("personal", DESCRIBED), remedy=remedy)
+        shown = sources_in(responses.about_token)
+        return same_for_all(question, finding, Facts("personal", DESCRIBED), remedy=remedy, sources=shown)
     listed = scopes.listed(responses, secret=secret)
     known = {scope: scopes.has(scope, responses, listed) for scope in scopes_in_question(question)}
     holds = listed if listed is not None else scopes.proven(known, responses)
@@ -40,9 +42,15 @@ def evaluate(question: Question, responses: Responses, secret: str) -> Answer:
     }
     facts = replace(Facts("personal", DESCRIBED), account=account, holds=holds)
     answer = Answer(findings, facts, _new_token(question, reader))
+    known_scopes = {**known, scopes.ACCOUNT: _NOT_HELD} if reader.restricted else known
+    proofs = {role: scopes.proofs(needed, known_scopes, responses) for role, needed in question.requirements.items()}
+    answer = with_proofs(answer, proofs)
     answer = _at_named(question, answer, reader, responses)
-    answer = merge(answer, question, fates)
+    answer = merge(answer, question, fates, {need: sources_in(one) for need, one in responses.others})
     return _warned(question, answer, reader, responses)
+
+
+_NOT_HELD = "does not let a token that is restricted to repositories have this scope, so the check left it out"
 
 
 def _rejection(question: Question, responses: Responses) -> tuple[Finding, str] | None:
@@ -111,15 +119,20 @@ def _at_named(question: Question, answer: Answer, reader: Reader, responses: Res
     findings, remedy = dict(answer.findings), answer.remedy
     for role, needed in question.requirements.items():
         access = repositories.access_of(needed)
-        if access is None or findings[role].outcome is not Outcome.SUFFICIENT:
+        if access is None:
             continue
         problem = repositories.problem_at(reader, name, access, responses.named)
         if isinstance(problem, ProviderUnavailable):
             problem = unverified_access(problem)
-        if problem is not None:
+        proof = proof_of(f"{name}: {access}", problem, source(responses.named, "status", "permissions"))
+        proofs = (*findings[role].proofs, proof)
+        findings[role] = replace(findings[role], proofs=proofs)
+        if problem is not None and findings[role].outcome is Outcome.SUFFICIENT:
             reason, unverified = problem.reason.replace("{}", name), problem.outcome is Outcome.UNVERIFIED
             own = problem.remedy if unverified else ""
-            findings[role] = Finding(problem.outcome, reason=reason, transient=problem.transient, remedy=own)
+            findings[role] = Finding(
+                problem.outcome, reason=reason, transient=problem.transient, remedy=own, proofs=proofs
+            )
             remedy = problem.remedy or remedy
     if any(finding.lacks for finding in findings.values()):  # which a better token fixes
         remedy = answer.remedy

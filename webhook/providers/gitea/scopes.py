@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from webhook.providers.base import ProviderUnavailable, Reply
-from webhook.providers.findings import Finding, Outcome
+from webhook.providers.evidence import source
+from webhook.providers.findings import Conclusion, Finding, Outcome, Proof, Source
 from webhook.providers.gitea import replies
 from webhook.providers.gitea.profile import DESCRIBED
 from webhook.providers.gitea.requests import Responses
@@ -100,6 +101,28 @@ def judge(needed: Requirement, known: Mapping[str, bool | str], *, transient: bo
     if not unknown:
         return Finding(Outcome.SUFFICIENT)
     return Finding(Outcome.UNVERIFIED, reason=join(unknown), transient=transient)
+
+
+def proofs(needed: Requirement, known: Mapping[str, bool | str], responses: Responses) -> tuple[Proof, ...]:
+    """Return what the responses prove about each scope."""
+    found = []
+    for scope in needed.scopes:
+        meaning = known[scope]
+        if isinstance(meaning, str):
+            conclusion, why = Conclusion.OPEN, meaning
+        else:
+            conclusion, why = Conclusion.PROVEN if meaning else Conclusion.MISSING, ""
+        found.append(Proof(scope, conclusion, _sources(scope, responses), why))
+    return tuple(found)
+
+
+def _sources(scope: str, responses: Responses) -> tuple[Source, ...]:
+    if replies.itself(responses.itself)[0] is not None:
+        return source(responses.itself, "scopes")
+    rejection = next((one for one in responses.about_token if replies.held(one) is not None), None)
+    if rejection is not None:
+        return source(rejection, "message")
+    return source(responses.probes.get(scope))
 
 
 def account(responses: Responses, *, secret: str) -> str | None:

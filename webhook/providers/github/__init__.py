@@ -16,11 +16,9 @@ vocabulary, links, keys
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.providers.base import Api, RateLimit, Reply
-from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Facts, Finding, GitHubAppCredential, Outcome, Question, same_for_all
 from webhook.providers.github import app, links, probed, replies, scoped
 from webhook.providers.github.profile import PROFILE
@@ -37,12 +35,7 @@ class GitHub:
         self._clock = clock
 
     async def inspect(self, question: Question, api: Api) -> Answer:
-        """See `providers.base.Provider`. What kind a token is, its prefix says (GitHub docs: about authentication)."""
-        counted = CountingApi(api)
-        answer = await self._inspect(question, counted)
-        return replace(answer, requests=counted.requests)
-
-    async def _inspect(self, question: Question, api: Api) -> Answer:
+        """See `providers.base.Provider`. The prefix of a token tells its kind (GitHub docs: about authentication)."""
         credential = question.credential
         if isinstance(credential, GitHubAppCredential):
             return await app.inspect(question, credential, api, _HEADERS, self._clock())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +14,17 @@ from joserfc.jwk import RSAKey
 from webhook.providers import repositories
 from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.concurrency import gather_all, gather_pair
+from webhook.providers.evidence import proof_of, proofs_by_list, source, sources_in
 from webhook.providers.findings import (
     Answer,
     Facts,
     Finding,
     GitHubAppCredential,
     Outcome,
+    Proof,
     Question,
     RepositoryNeed,
+    Source,
     same_for_all,
 )
 from webhook.providers.github import (
@@ -36,6 +39,7 @@ from webhook.providers.github import (
 from webhook.providers.github.installations import Heard, lacking, level_of
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.vocabulary import display
+from webhook.providers.requirements import Requirement
 from webhook.providers.text import plain
 from webhook.providers.transport import redirects
 
@@ -143,7 +147,7 @@ def judge(
         begins = question.path[0] if question.path else ""
         listed = installation_list.read(pages, begins, secret=credential.private_key.get_secret_value())
         if len(listed.rows) > 1 or (listed.rows and begins) or not listed.complete:
-            return app.judge_all(listed, others)
+            return app.judge_all(listed, others, sources_in(pages))
     installation = _installation(_candidates(credential, answers))
     if installation is None:
         return _no_installation(question, credential, Facts("app", app.described), answers)
@@ -159,15 +163,17 @@ def _not_accepted(question: Question, about: Reply) -> Answer:
     facts = Facts("app", _DESCRIBED)
     if about.status == 401:
         replies.refuse_foreign(about)
-        return same_for_all(question, Finding(Outcome.INVALID, reason=_refused_jwt(about)), facts, remedy=_KEY_REMEDY)
+        finding = Finding(Outcome.INVALID, reason=_refused_jwt(about))
+        return same_for_all(question, finding, facts, remedy=_KEY_REMEDY, sources=source(about))
     if about.status == 404 and "integration not found" in replies.message_of(about):
         reason = f"has no {_DESCRIBED} with this ID"
-        return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=_KEY_REMEDY)
+        finding = Finding(Outcome.INVALID, reason=reason)
+        return same_for_all(question, finding, facts, remedy=_KEY_REMEDY, sources=source(about))
     refused = refusals.refusal(about, _DESCRIBED, question.host.web_url)
     if refused is None:
         clause = f"answers {about.status} to the request for the App, which says nothing about it"
         raise ProviderUnavailable(clause)
-    return same_for_all(question, refused[0], facts, remedy=refused[1])
+    return same_for_all(question, refused[0], facts, remedy=refused[1], sources=source(about))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +209,11 @@ class _App:
         reply = answers.get(f"/repos/{name}/installation")
         warnings = redirects.warnings(question.host, name or "", reply)
         facts = Facts("app", self.described, account or None, _held(question, granted), warnings=warnings)
+        shown = sources_in(_candidates(self.credential, answers))
         if installation.get("suspended_at"):
             reason = f"says that the installation of this {_DESCRIBED} on {account or 'its account'} is suspended"
             finding, remedy = Finding(Outcome.BLOCKED, reason=reason), f"Lift the suspension: {self.settings}"
-            return same_for_all(question, finding, facts, remedy=remedy)
+            return same_for_all(question, finding, facts, remedy=remedy, sources=shown)
         problem = None
         if reply is None or reply.status == 404:  # otherwise GitHub itself says which installation is the right one
             problem = _on_another_account(question, account)
@@ -220,14 +227,21 @@ class _App:
         for role, requirement in question.requirements.items():
             lacks = lacking(requirement, granted)
             finding = Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
-            findings[role] = problem if problem is not None and finding.outcome is Outcome.SUFFICIENT else finding
+            proofs = _proofs(requirement, lacks, [replace(one, part="permissions") for one in shown])
+            if name is not None:
+                proofs += (proof_of(f"installed for {name}", problem, source(reply) or shown),)
+            kept = problem if problem is not None and finding.outcome is Outcome.SUFFICIENT else finding
+            findings[role] = replace(kept, proofs=proofs)
         return self._with(Answer(findings, facts, self._remedy), others, installation, account)
 
-    def judge_all(self, listed: installation_list.Listed, others: _Others) -> Answer:
+    def judge_all(self, listed: installation_list.Listed, others: _Others, shown: tuple[Source, ...]) -> Answer:
         """What it means that there are several, of which Argo CD picks one by a repository's owner."""
         question = self.question
         findings = {
-            role: installation_list.judge(listed, requirement, _DESCRIBED)
+            role: replace(
+                found := installation_list.judge(listed, requirement, _DESCRIBED),
+                proofs=(proof_of("permissions of every installation", _unless_sufficient(found), shown),),
+            )
             for role, requirement in question.requirements.items()
         }
         common = listed.common_permissions
@@ -244,6 +258,16 @@ class _App:
             return redirects.warnings(question.host, need.name, heard.installation, new if new != need.name else "")
 
         return other_repositories.added(answer, question, others, used.fate, notes)
+
+
+def _proofs(requirement: Requirement, lacks: Collection[str], sources: Iterable[Source]) -> tuple[Proof, ...]:
+    """Return what the installation's permissions prove about the required ones."""
+    needed = [display(*one) for one in requirement.permissions]
+    return proofs_by_list(needed, set(needed) - set(lacks), tuple(sources))
+
+
+def _unless_sufficient(finding: Finding) -> Finding | None:
+    return None if finding.outcome is Outcome.SUFFICIENT else finding
 
 
 def _held(question: Question, granted: Mapping[object, object]) -> tuple[str, ...]:
@@ -316,7 +340,8 @@ def _no_installation(
     else:
         where = f" for {question.path[0]}" if listing is None else ""
         reason = f"has no installation of this {_DESCRIBED}{where}"
-    return same_for_all(question, Finding(Outcome.INVALID, reason=reason), facts, remedy=remedy)
+    finding = Finding(Outcome.INVALID, reason=reason)
+    return same_for_all(question, finding, facts, remedy=remedy, sources=sources_in(found))
 
 
 def _on_another_account(question: Question, account: str) -> Finding | None:

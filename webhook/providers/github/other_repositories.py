@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from webhook.providers import repositories
 from webhook.providers.base import ProviderUnavailable, Reply
+from webhook.providers.evidence import sources_in
 from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.github import refusals, repository
 from webhook.providers.repositories import Access, NoAccess
@@ -117,4 +118,5 @@ def added(
         else:
             fates.append((need, one if isinstance(one, ProviderUnavailable) else fate(need, one)))
     facts = repository.warned(answer.facts, warnings)
-    return repositories.merge(replace(answer, facts=facts), question, fates)
+    shown = {need: sources_in(one) for need, one in learnt}
+    return repositories.merge(replace(answer, facts=facts), question, fates, shown)

@@ -10,11 +10,14 @@ from dataclasses import replace
 from webhook.providers import repositories
 from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable, Reply
 from webhook.providers.concurrency import gather_all, gather_pair, outcome_of
+from webhook.providers.evidence import source, sources_in
 from webhook.providers.findings import (
     Answer,
+    Conclusion,
     Facts,
     Finding,
     Outcome,
+    Proof,
     Question,
     RepositoryNeed,
     TokenCredential,
@@ -120,12 +123,19 @@ def judge(
         token_type,
         described,
         expires_at=replies.expiry_of(identity),
+        expiry_sources=source(identity, replies.EXPIRY),
         short_lived=short_lived,
         warnings=(_SHORT_LIVED.format(described),) if short_lived else (),
     )
     if (refused := refusals.refusal(identity, described, question.host.web_url, secret=token)) is not None:
         finding, remedy = refused
-        return same_for_all(question, finding, facts, remedy=remedy or _remedy(question, token_type, renew=True))
+        return same_for_all(
+            question,
+            finding,
+            facts,
+            remedy=remedy or _remedy(question, token_type, renew=True),
+            sources=source(identity),
+        )
     if identity.status != 200:
         clause = f"answers {identity.status} when asked whose token this is, which says nothing about it"
         raise ProviderUnavailable(clause)
@@ -147,10 +157,12 @@ def judge(
             if isinstance(reply, Reply) and reply.status != 401:
                 refused = refusals.refusal(reply, described, question.host.web_url, secret=token)
                 if refused is not None:
-                    return with_others(same_for_all(question, refused[0], facts, remedy=refused[1]))
+                    shown = source(reply)
+                    return with_others(same_for_all(question, refused[0], facts, remedy=refused[1], sources=shown))
 
     if reached is None:
-        return with_others(same_for_all(question, _unreached(question, described, probed), facts))
+        shown = sources_in([one.found for one in probed]) or source(identity)
+        return with_others(same_for_all(question, _unreached(question, described, probed), facts, sources=shown))
     return with_others(_proven(question, reached, facts, prefix=reached is not probed[0], secret=token))
 
 
@@ -168,7 +180,10 @@ def _proven(question: Question, reached: Probes, facts: Facts, *, prefix: bool, 
     if repository.named(question.path) is not None:
         notes = repository.notes(question, reached.name, reached.found, secret=secret)
         facts = repository.warned(facts, [prefixes.taken_as_prefix_of(question, name)] if prefix else notes)
-    findings = {role: _finding(proofs, needed, facts) for role, needed in question.requirements.items()}
+    findings = {
+        role: replace(_finding(proofs, needed, facts), proofs=_shown(needed, proofs, reached, facts))
+        for role, needed in question.requirements.items()
+    }
     remedy = _remedy(question, facts.token_type)
     bad = [finding for finding in findings.values() if finding.outcome is Outcome.INSUFFICIENT]
     if bad and not any(finding.lacks for finding in bad):
@@ -244,6 +259,27 @@ def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
         reason = f"does not show on {facts.probed} whether this {facts.described} has {', '.join(unproven)}"
         return Finding(Outcome.UNVERIFIED, reason=reason, transient=proofs.transient)
     return Finding(Outcome.SUFFICIENT)
+
+
+def _shown(needed: Requirement, proofs: Proofs, probes: Probes, facts: Facts) -> tuple[Proof, ...]:
+    """Return what the probes prove about each permission."""
+    shown = []
+    for name, level in needed.permissions:
+        keys, label = ((name, level), (name, Level.READ)), display(name, level)
+        sources = sources_in([probes.replies.get(keys[1]) or probes.found, probes.replies.get(keys[0])])
+        if level is not Level.READ:
+            sources += sources_in(probes.absent.get(name))
+        sources = tuple(dict.fromkeys(sources))
+        low = _too_low(proofs.role, name, level) if proofs.refused.intersection(keys) else ""
+        if keys[0] in proofs.held:
+            shown.append(Proof(label, Conclusion.PROVEN, sources))
+        elif low or proofs.absent.intersection(keys):
+            why = f"says that {facts.account or 'its account'} {low.format(facts.probed)}" if low else ""
+            shown.append(Proof(label, Conclusion.MISSING, sources, why))
+        else:
+            why = proofs.open.get(keys[0]) or "no request proves it without changing something"
+            shown.append(Proof(label, Conclusion.OPEN, sources, why))
+    return tuple(shown)
 
 
 def _too_low(role: repository.Role, name: str, level: Level) -> str:

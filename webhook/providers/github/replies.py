@@ -33,13 +33,16 @@ def scopes_of(reply: Reply) -> tuple[str, ...] | None:
     return tuple(sorted({scope for part in header.split(",") if _SCOPE.match(scope := part.strip())}))
 
 
+EXPIRY = "github-authentication-token-expiration"
+
+
 def expiry_of(reply: Reply) -> datetime | None:
     """When the token ends, by ``github-authentication-token-expiration``; None where that can't be read.
 
     GitHub uses two layouts, whatever the kind of token (go-github #2649; recorded responses). Those of ISO 8601 and of
     mail are read as well: an end that isn't understood is one that nobody is warned of.
     """
-    text = reply.headers.get("github-authentication-token-expiration", "").strip()[:64]
+    text = reply.headers.get(EXPIRY, "").strip()[:64]
     for read in (_with_zone_name, datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text)

@@ -14,6 +14,7 @@ from webhook.providers.github import refusals, replies
 from webhook.providers.requirements import Level, Requirement
 from webhook.providers.text import plain
 from webhook.providers.transport import redirects
+from webhook.text import join
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}\Z")
@@ -47,6 +48,12 @@ class Rights:
 
     push: bool = False
     administer: bool = False
+
+    @property
+    def described(self) -> str:
+        """The rights in words."""
+        words = ["write"] * self.push + ["manage webhooks"] * self.administer
+        return join(words or ["read"])
 
 
 def rights_for_scopes(needed: Requirement) -> Rights:

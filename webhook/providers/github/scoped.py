@@ -8,6 +8,7 @@ from dataclasses import replace
 from webhook.providers import repositories
 from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.concurrency import gather_pair, outcome_of
+from webhook.providers.evidence import proof_of, proofs_by_list, source, sources_in
 from webhook.providers.findings import (
     Answer,
     Facts,
@@ -15,6 +16,7 @@ from webhook.providers.findings import (
     Outcome,
     Question,
     RepositoryNeed,
+    Source,
     TokenCredential,
     same_for_all,
 )
@@ -88,7 +90,8 @@ def judge(
     if (refused := refusals.refusal(user, described, question.host.web_url, secret=token)) is not None:
         finding, remedy = refused
         remedy = remedy or links.new_token(question, fine_grained=False)
-        return same_for_all(question, finding, Facts("oauth" if oauth else "classic", described), remedy=remedy)
+        facts = Facts("oauth" if oauth else "classic", described)
+        return same_for_all(question, finding, facts, remedy=remedy, sources=source(user))
     if user.status != 200:
         clause = f"answers {user.status} when asked whose token this is, which says nothing about it"
         raise ProviderUnavailable(clause)
@@ -103,8 +106,10 @@ def judge(
         account=plain(replies.login_of(user.body), secret=token) or None,
         holds=scopes,
         expires_at=replies.expiry_of(user),
+        expiry_sources=source(user, replies.EXPIRY),
     )
-    findings = {role: _scopes_suffice(needed, scopes) for role, needed in question.requirements.items()}
+    shown = source(user, "x-oauth-scopes")
+    findings = {role: _scopes_suffice(needed, scopes, shown) for role, needed in question.requirements.items()}
     remedy = links.new_classic(question)
     name = repository.named(question.path)
     prefix = ""
@@ -116,9 +121,12 @@ def judge(
         seen = repository.look(question, name, found, facts, secret=token)
         facts = repository.warned(facts, seen.warnings)
         for role, finding in findings.items():
-            problem = seen.problem_for(rights_for_scopes(question.requirements[role]))
+            rights = rights_for_scopes(question.requirements[role])
+            problem = seen.problem_for(rights)
+            proof = proof_of(f"{seen.name}: {rights.described}", problem, _shown(found))
+            findings[role] = replace(finding, proofs=(*finding.proofs, proof))
             if finding.outcome is Outcome.SUFFICIENT and problem is not None:
-                findings[role] = problem
+                findings[role] = replace(problem, proofs=findings[role].proofs)
                 remedy = seen.remedy or remedy
         if any(finding.lacks for finding in findings.values()):
             remedy = links.new_classic(question)
@@ -132,10 +140,17 @@ def judge(
     )
 
 
-def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
+def _shown(found: repository.Replies) -> tuple[Source, ...]:
+    """Return what counted in the responses about a repository: the role that it shows, and the status of each probe."""
+    role = source(found.found, "permissions") if repository.is_shown(found.found) else ()
+    return (*source(found.found), *role, *sources_in((found.hooks, found.write, found.listing)))
+
+
+def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...], sources: tuple[Source, ...]) -> Finding:
     holds = held(scopes)
     lacks = tuple(scope for scope in needed.scopes if scope not in holds)
-    return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
+    outcome = Outcome.INSUFFICIENT if lacks else Outcome.SUFFICIENT
+    return Finding(outcome, lacks, proofs=proofs_by_list(needed.scopes, holds, sources))
 
 
 def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, secret: str) -> Access:

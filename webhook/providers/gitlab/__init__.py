@@ -19,11 +19,9 @@ site, vocabulary, links
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.providers.base import Api, ProviderUnavailable, RateLimit, Reply
-from webhook.providers.concurrency import CountingApi
 from webhook.providers.findings import Answer, Question, TokenCredential, same_for_all
 from webhook.providers.gitlab import evaluate, links, replies, unsupported_tokens
 from webhook.providers.gitlab.profile import PROFILE
@@ -46,17 +44,15 @@ class GitLab:
         secret = question.credential.token.get_secret_value()
         if (shape := unsupported_tokens.known(secret)) is not None:
             return same_for_all(question, shape.finding, shape.facts, remedy=links.new_token(question))
-        counted = CountingApi(api)
         now = self._clock()
-        heard, repositories = await Inquiry(question, secret, counted, now).ask()
+        heard, repositories = await Inquiry(question, secret, api, now).ask()
 
         def judge(asked: Question) -> Answer:
             told = zip(question.repositories, repositories, strict=True)
             reached = [one for need, one in told if need in asked.repositories]
             return evaluate.reach(asked, heard, reached, now, secret=secret)
 
-        answer = with_uncertain(question, judge)
-        return replace(answer, requests=counted.requests)
+        return with_uncertain(question, judge)
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
         """See `providers.base.Provider`."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from webhook.providers.base import ProviderUnavailable, Reply, is_transient
 from webhook.providers.concurrency import outcomes
-from webhook.providers.findings import Finding, Outcome
+from webhook.providers.evidence import proof_of
+from webhook.providers.findings import Conclusion, Finding, Outcome, Proof, Source
 from webhook.providers.gitlab import git, granular, refusals, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.site import encoded
@@ -103,6 +104,7 @@ class Reached:
         granular: only a fine-grained token with other permissions would see it.
         unasked: the token's scopes don't let it ask.
         late: there was no time to ask.
+        sources: the responses that it is known from.
     """
 
     path: str
@@ -118,6 +120,7 @@ class Reached:
     unasked: bool = False
     late: bool = False
     is_group: bool = False
+    sources: tuple[Source, ...] = ()
 
     def problem(self, owner: Owner, *, fine_grained: bool) -> Finding | None:
         """Why the user can't do its work there, or why that isn't known; None where all is well.
@@ -173,6 +176,18 @@ class Reached:
                 "custom role."
             )
         return tuple(found)
+
+    def proof(self, problem: Finding | None) -> Proof:
+        """Return what the responses prove about the access to this place.
+
+        Args:
+            problem: as `problem` returns it.
+        """
+        name = f"{self.path}: {_DOING[self.needed]}"
+        if problem is None and (self.late or self.unasked):
+            why = "had no time to answer" if self.late else "does not let a token without read_api ask"
+            return Proof(name, Conclusion.OPEN, self.sources, why)
+        return proof_of(name, problem, self.sources)
 
     @property
     def reads_only(self) -> bool:

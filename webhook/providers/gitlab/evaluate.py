@@ -7,7 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from webhook.providers.base import ProviderUnavailable, Reply
-from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question, TokenCredential, same_for_all
+from webhook.providers.evidence import source, sources_in
+from webhook.providers.findings import (
+    Answer,
+    Conclusion,
+    Facts,
+    Finding,
+    Outcome,
+    Proof,
+    Question,
+    TokenCredential,
+    same_for_all,
+)
 from webhook.providers.gitlab import granular, links, oauth, pre_15_5, replies, site, token, unsupported_tokens
 from webhook.providers.gitlab.access import Project, Reached
 from webhook.providers.gitlab.owner import Owner, Sort
@@ -39,11 +50,19 @@ def reach(
         return _refused(question, heard, secret=secret)
     grant = _grant(question, heard, now, secret=secret)
     if isinstance(grant, replies.Refused):
-        return _refused(question, Refused(grant, heard.owner.sort), secret=secret)
+        return _refused(question, Refused(grant, heard.owner.sort, sources_in(heard.more)), secret=secret)
     findings = dict(grant.findings)
     if Role.RUNTIME in findings:
         findings[Role.RUNTIME] = _of_runtime(findings[Role.RUNTIME], heard)
     places = {role: _places(question, role, heard, repositories, secret=secret) for role in findings}
+    proofs = {
+        role: (
+            *grant.findings[role].proofs,
+            *(_proofs_of_owner(findings[role], heard) if role is Role.RUNTIME else ()),
+            *(one.proof(problem) for one, problem in places[role]),
+        )
+        for role in findings
+    }
     failed: list[Reached] = []
     for role, finding in findings.items():
         if finding.outcome is Outcome.SUFFICIENT:
@@ -51,6 +70,7 @@ def reach(
             combined = _combined(problems)
             findings[role] = combined or _apart(question, role, heard, secret=secret) or finding
             failed += [one for one, problem in problems if problem.outcome is not Outcome.UNVERIFIED]
+    findings = {role: replace(finding, proofs=proofs[role]) for role, finding in findings.items()}
     facts = _warned(question, heard, grant.facts, repositories, findings)
     remedy = _remedy(question, heard, findings, failed)
     return Answer(findings, facts, remedy, complete=not any(one.late for one in repositories))
@@ -59,9 +79,12 @@ def reach(
 def _refused(question: Question, refused: Refused, *, secret: str) -> Answer:
     username = question.credential.username if isinstance(question.credential, TokenCredential) else None
     if refused.why.unknown and (shape := unsupported_tokens.unknown(secret, username)) is not None:
-        return same_for_all(question, shape.finding, shape.facts, remedy=_new_token(question, None))
+        return same_for_all(
+            question, shape.finding, shape.facts, remedy=_new_token(question, None), sources=refused.sources
+        )
     facts = Facts(refused.whose.token_type, refused.whose.described)
-    return same_for_all(question, refused.why.finding, facts, remedy=refused.why.remedy or _new_token(question, None))
+    remedy = refused.why.remedy or _new_token(question, None)
+    return same_for_all(question, refused.why.finding, facts, remedy=remedy, sources=refused.sources)
 
 
 # The token.
@@ -82,20 +105,26 @@ def _grant(question: Question, heard: Heard, now: datetime, *, secret: str) -> G
 
 def _fine_grained(question: Question, heard: Heard, *, secret: str) -> Grant:
     lines = _lines(heard, secret=secret)
+    shown = heard.more if isinstance(heard.more, Reply) else None
+    own = [replace(one, part="granular_scopes") for one in (heard.itself.sources if heard.itself else ())]
+    sources = source(shown, "granular_scopes") or tuple(own) or heard.sources
     facts = Facts(
         "fine-grained",
         "fine-grained token",
         heard.owner.username,
         granular.names_of(lines or ()),
         expires_at=heard.itself.expires_at if heard.itself is not None else None,
+        expiry_sources=heard.itself.expiry_sources if heard.itself is not None else (),
     )
     if lines is None:
         reason = (
             "does not let this token read its own permissions: a fine-grained token needs the user permission "
             "Personal Access Token: Read for that"
         )
-        return Grant(facts, token.judged(question, lambda _: Finding(Outcome.UNVERIFIED, reason=reason)))
-    return Grant(facts, token.judged(question, lambda needed: granular.judge(needed, lines)))
+        proof = Proof("granular permissions", Conclusion.OPEN, sources, reason)
+        finding = Finding(Outcome.UNVERIFIED, reason=reason, proofs=(proof,))
+        return Grant(facts, token.judged(question, lambda _: finding))
+    return Grant(facts, token.judged(question, lambda needed: granular.judge(needed, lines, sources)))
 
 
 def _lines(heard: Heard, *, secret: str) -> tuple[granular.Line, ...] | None:
@@ -127,6 +156,16 @@ def _of_runtime(finding: Finding, heard: Heard) -> Finding:
         return refused.finding
     reason = f"answers {heard.user.status} when asked whose token this is, which says nothing about it"
     return Finding(Outcome.UNVERIFIED, reason=reason)
+
+
+def _proofs_of_owner(finding: Finding, heard: Heard) -> tuple[Proof, ...]:
+    """Return what the responses prove about the requirement that a runtime token is no project's."""
+    name, sources = "no project access token", source(heard.user, "username")
+    if heard.owner.sort is Sort.PROJECT:
+        return (Proof(name, Conclusion.MISSING, sources),)
+    if heard.owner != Owner():
+        return (Proof(name, Conclusion.PROVEN, sources),)
+    return (Proof(name, Conclusion.OPEN, source(heard.user), finding.reason),)
 
 
 def _may_not_ask(reply: Reply) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from typing import Protocol
 
-from webhook.providers.findings import Finding, Outcome
+from webhook.providers.evidence import proofs_by_list
+from webhook.providers.findings import Conclusion, Finding, Outcome, Proof, Source
 from webhook.providers.gitlab import replies
 from webhook.providers.requirements import Requirement
 from webhook.providers.text import plain
@@ -131,8 +132,24 @@ def for_access(names: tuple[str, ...], *, reads_only: bool) -> tuple[str, ...]:
     return tuple(name for name in names if not reads_only or _words(name) & {"read", "download"})
 
 
-def judge(needed: Requirement, lines: tuple[Line, ...]) -> Finding:
-    """Whether a fine-grained token has what a role needs, wherever."""
+def judge(needed: Requirement, lines: tuple[Line, ...], sources: tuple[Source, ...] = ()) -> Finding:
+    """Return whether a fine-grained token has what a role needs, for any project or group.
+
+    Args:
+        sources: the response that lists its permissions.
+    """
+    finding = _judge(needed, lines)
+    held = [name for name in needed.granular if any(line.holds(name) for line in lines)]
+    proofs = proofs_by_list(needed.granular, held, sources)
+    if finding.outcome is Outcome.UNVERIFIED:
+        proofs = tuple(
+            proof if proof.conclusion is Conclusion.PROVEN else replace(proof, conclusion=Conclusion.OPEN)
+            for proof in proofs
+        )
+    return replace(finding, proofs=proofs or (Proof("granular permissions", Conclusion.OPEN, sources, finding.reason),))
+
+
+def _judge(needed: Requirement, lines: tuple[Line, ...]) -> Finding:
     if not needed.granular:
         return Finding(Outcome.UNVERIFIED, reason=_unconfigured(lines))
     lacks = tuple(name for name in needed.granular if not any(line.holds(name) for line in lines))

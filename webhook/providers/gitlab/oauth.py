@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from webhook.providers.base import Api, ProviderUnavailable, Reply
+from webhook.providers.evidence import source
 from webhook.providers.findings import Facts, Question
 from webhook.providers.gitlab import replies, site
 from webhook.providers.gitlab.owner import Owner
@@ -56,6 +57,13 @@ def grant(question: Question, reply: Reply, owner: Owner, now: datetime, *, secr
         else ()
     )
     facts = Facts(
-        "oauth", "OAuth token", owner.username, scopes, expires_at=end, short_lived=lives_for_hours, warnings=warnings
+        "oauth",
+        "OAuth token",
+        owner.username,
+        scopes,
+        expires_at=end,
+        short_lived=lives_for_hours,
+        warnings=warnings,
+        expiry_sources=source(reply, "expires_in_seconds" if "expires_in_seconds" in body else "expires_in"),
     )
-    return Grant(facts, judged(question, lambda needed: scopes_suffice(needed, scopes)))
+    return Grant(facts, judged(question, lambda needed: scopes_suffice(needed, scopes, source(reply, "scope"))))

@@ -9,11 +9,13 @@ that isn't there (GitLab docs: push to create), and isn't done.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.concurrency import gather_all
-from webhook.providers.findings import Facts, Finding, Outcome, Question
+from webhook.providers.evidence import source, sources_in
+from webhook.providers.findings import Conclusion, Facts, Finding, Outcome, Proof, Question, Source
 from webhook.providers.gitlab import oauth, replies, unsupported_tokens
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.token import Grant, judged
@@ -106,7 +108,32 @@ def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) ->
     }
     warning = f"{question.host.name} is a GitLab older than 15.5, which does not say when this token expires."
     facts = Facts(owner.sort.token_type, owner.sort.described, owner.username, holds, warnings=(warning,))
-    return Grant(facts, judged(question, lambda needed: _judge(needed, held(holds), missing)))
+    sources = {
+        "api": source(heard.creating),
+        "read_api": sources_in([heard.creating, heard.reading]),
+        "read_user": source(user),
+    }
+
+    def judge(needed: Requirement) -> Finding:
+        finding = _judge(needed, held(holds), missing)
+        return replace(finding, proofs=_proofs(needed, held(holds), missing, sources))
+
+    return Grant(facts, judged(question, judge))
+
+
+def _proofs(
+    needed: Requirement, holds: frozenset[str], missing: set[str], sources: Mapping[str, tuple[Source, ...]]
+) -> tuple[Proof, ...]:
+    """Return what the requests prove about each scope."""
+    proofs = []
+    for scope in needed.scopes:
+        if scope in holds:
+            proofs.append(Proof(scope, Conclusion.PROVEN, sources.get(scope, sources["api"])))
+        elif scope in missing:
+            proofs.append(Proof(scope, Conclusion.MISSING, sources.get(scope, ())))
+        else:
+            proofs.append(Proof(scope, Conclusion.OPEN, why="is a GitLab older than 15.5, which does not show it"))
+    return tuple(proofs)
 
 
 def _judge(needed: Requirement, holds: frozenset[str], missing: set[str]) -> Finding:

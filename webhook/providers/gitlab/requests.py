@@ -6,13 +6,14 @@ asks what is still open then. The repositories of the configuration are asked fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
 from webhook.providers.base import Api, DeadlineExceeded, ProviderUnavailable, Reply
 from webhook.providers.concurrency import gather_pair, outcomes, outcomes_until
-from webhook.providers.findings import Outcome, Question, RepositoryNeed
+from webhook.providers.evidence import Tracer, source
+from webhook.providers.findings import Outcome, Question, RepositoryNeed, Source
 from webhook.providers.gitlab import access, git, oauth, owner, pre_15_5, replies, site, token
 from webhook.providers.gitlab.access import Reached
 from webhook.providers.gitlab.owner import Owner
@@ -38,6 +39,7 @@ class Refused:
 
     why: replies.Refused
     whose: owner.Sort = owner.Sort.UNTOLD
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Heard:
         itself: what the token says of itself.
         more: what else was asked of it on this way.
         place: what is known of the place that the URL names.
+        sources: the response to the first request about the token.
     """
 
     way: Way
@@ -58,6 +61,7 @@ class Heard:
     itself: Itself | None = None
     more: Reply | pre_15_5.Heard | None = None
     place: Reached | None = None
+    sources: tuple[Source, ...] = ()
 
     @property
     def fine_grained(self) -> bool:
@@ -121,7 +125,7 @@ class Inquiry:
         else:
             way = Way.FINE_GRAINED if itself.fine_grained else Way.CLASSIC
             if (ended := token.ended(itself, whose.sort.described, self._now)) is not None:
-                return Refused(replies.Refused(ended), whose.sort)
+                return Refused(replies.Refused(ended), whose.sort, itself.sources)
             if way is Way.CLASSIC and not self._may_suffice(itself, whose):
                 return Heard(way, whose, user, itself)
         number = whose.number if itself is None or itself.user is None else itself.user
@@ -129,7 +133,7 @@ class Inquiry:
             self._ask_on(way, first, itself),
             self._ask_for_place(project, whose, number, fine_grained=way in (Way.FINE_GRAINED, Way.SILENT)),
         )
-        return Heard(way, whose, user, itself, more, place)
+        return Heard(way, whose, user, itself, more, place, source(first))
 
     def _other_way(self, first: Reply, user: Reply | ProviderUnavailable | None) -> Way | Refused:
         """What follows from a reply to ``GET /personal_access_tokens/self`` that doesn't tell of the token."""
@@ -140,7 +144,7 @@ class Inquiry:
         if pre_15_5.may_be(self._question, first, user if isinstance(user, Reply) else None):
             return Way.OLDER
         if (refused := replies.refusal(first, owner.Sort.UNTOLD.described)) is not None:
-            return Refused(refused)
+            return Refused(refused, sources=source(first))
         raise ProviderUnavailable(f"answers {first.status} when asked what this token is, which says nothing about it")
 
     def _may_suffice(self, itself: Itself, whose: Owner) -> bool:
@@ -173,25 +177,29 @@ class Inquiry:
         seen = self._see_project(path, self._needed, project)
         if access.may_be_group(project):
             group = await self._see_group(user, fine_grained=fine_grained)
-            return seen if group.trouble is not None else group
+            return replace(seen, sources=(*source(project), *group.sources)) if group.trouble is not None else group
+        tracer = Tracer(source(project))
         try:
-            return await access.settle(seen, self._get, self._get_refs)
+            settled = await access.settle(seen, tracer.trace(self._get), tracer.trace(self._get_refs))
         except ProviderUnavailable as silence:
-            return self._see_project(path, self._needed, silence)
+            settled = self._see_project(path, self._needed, silence)
+        return replace(settled, sources=tracer.sources)
 
     def _see_project(self, path: str, needed: int, reply: Reply | ProviderUnavailable) -> Reached:
         return access.see_project(path, needed, reply, self._question.host, secret=self._secret)
 
     async def _see_group(self, user: int | None, *, fine_grained: bool) -> Reached:
-        return await access.see_group(
+        tracer = Tracer()
+        seen = await access.see_group(
             self._path,
             self._needed,
             user,
-            self._get,
+            tracer.trace(self._get),
             self._question.host,
             fine_grained=fine_grained,
             secret=self._secret,
         )
+        return replace(seen, sources=tracer.sources)
 
     async def _ask_for_repositories(self) -> list[Reached]:
         needs = self._question.repositories
@@ -203,15 +211,17 @@ class Inquiry:
 
     async def _ask_for_repository(self, need: RepositoryNeed) -> Reached:
         path = site.named(need.path, self._question.host)
-        reply = await self._get(_project(path))
+        tracer = Tracer()
+        reply = await tracer.trace(self._get)(_project(path))
         seen = self._see_project(path, access.level_of(need.access), reply)
-        return await access.settle(seen, self._get, self._get_refs)
+        settled = await access.settle(seen, tracer.trace(self._get), tracer.trace(self._get_refs))
+        return replace(settled, sources=tracer.sources)
 
     def _without_answer(self, need: RepositoryNeed, silence: ProviderUnavailable) -> Reached:
         path, level = site.named(need.path, self._question.host), access.level_of(need.access)
         if isinstance(silence, DeadlineExceeded):
-            return Reached(path, level, late=True)
-        return self._see_project(path, level, silence)
+            return Reached(path, level, late=True, sources=source(silence))
+        return replace(self._see_project(path, level, silence), sources=source(silence))
 
 
 def _project(path: str) -> str:

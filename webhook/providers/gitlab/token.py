@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from webhook.providers.base import ProviderUnavailable, Reply
-from webhook.providers.findings import Facts, Finding, Outcome, Question
+from webhook.providers.evidence import proofs_by_list, source
+from webhook.providers.findings import Facts, Finding, Outcome, Question, Source
 from webhook.providers.gitlab import granular, replies
 from webhook.providers.gitlab.owner import Owner
 from webhook.providers.gitlab.vocabulary import VOCABULARY, held
@@ -34,6 +35,7 @@ class Itself:
         user: its user's id.
         fine_grained: it has permissions in place of scopes.
         lines: these permissions, where they were told.
+        sources: the response that says so.
     """
 
     number: int | None
@@ -44,6 +46,12 @@ class Itself:
     active: bool
     fine_grained: bool
     lines: tuple[granular.Line, ...] | None
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def expiry_sources(self) -> tuple[Source, ...]:
+        """The same response, for its date of expiry."""
+        return tuple(replace(one, part="expires_at") for one in self.sources)
 
 
 def read(reply: Reply, *, secret: str) -> Itself:
@@ -65,6 +73,7 @@ def read(reply: Reply, *, secret: str) -> Itself:
         body.get("active") is not False,
         _is_fine_grained(body.get("granular"), scopes),
         granular.read(body.get("granular_scopes"), secret=secret),
+        source(reply, "scopes"),
     )
 
 
@@ -88,9 +97,14 @@ def ended(itself: Itself, described: str, now: datetime) -> Finding | None:
 def grant(question: Question, itself: Itself, owner: Owner) -> Grant:
     """What a classic token may do."""
     facts = Facts(
-        owner.sort.token_type, owner.sort.described, owner.username, itself.scopes, expires_at=itself.expires_at
+        owner.sort.token_type,
+        owner.sort.described,
+        owner.username,
+        itself.scopes,
+        expires_at=itself.expires_at,
+        expiry_sources=itself.expiry_sources,
     )
-    return Grant(facts, judged(question, lambda needed: scopes_suffice(needed, itself.scopes)))
+    return Grant(facts, judged(question, lambda needed: scopes_suffice(needed, itself.scopes, itself.sources)))
 
 
 def judged(question: Question, judge: Callable[[Requirement], Finding]) -> Mapping[Role, Finding]:
@@ -98,8 +112,9 @@ def judged(question: Question, judge: Callable[[Requirement], Finding]) -> Mappi
     return {role: judge(needed) for role, needed in question.requirements.items()}
 
 
-def scopes_suffice(needed: Requirement, scopes: tuple[str, ...]) -> Finding:
-    """Whether these scopes, and what they imply, are enough."""
+def scopes_suffice(needed: Requirement, scopes: tuple[str, ...], sources: tuple[Source, ...]) -> Finding:
+    """Return whether these scopes, and those that they imply, are enough."""
     holds = held(scopes)
     lacks = tuple(scope for scope in needed.scopes if scope not in holds)
-    return Finding(Outcome.INSUFFICIENT, lacks) if lacks else Finding(Outcome.SUFFICIENT)
+    outcome = Outcome.INSUFFICIENT if lacks else Outcome.SUFFICIENT
+    return Finding(outcome, lacks, proofs=proofs_by_list(needed.scopes, holds, sources))
