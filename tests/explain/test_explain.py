@@ -64,7 +64,8 @@ def test_check_shows_the_evidence_with_v(providers: Simulation, config: Path, tm
     """`check -v` prints the proof of each requirement, also of a sufficient token; `check` does not."""
     manifest = tmp_path / "secret.yaml"
     manifest.write_text(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: creds\n  labels: {argocd.argoproj.io/secret-type: repo-creds}\n"
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: creds\n"
+        "  labels: {argocd.argoproj.io/secret-type: repo-creds}\n"
         f"stringData: {{url: 'https://github.com/acme/apps', username: x, password: {providers.good_token()}}}\n"
     )
     runner, words = typer.testing.CliRunner(), ["check", "--config", str(config), str(manifest)]

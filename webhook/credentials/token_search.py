@@ -24,8 +24,8 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re
 _WITH_SCHEME = re.compile(r"\s*(?:bearer|basic|token)[\s:]+\S{8}", re.IGNORECASE)
 # The length of a scheme is bounded so that a long word costs linear time.
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,19}://\S*")
-# A certificate or key (RFC 7468) that begins as DER or OpenSSH's format does, or is encrypted (RFC 1421). No line of it is
-# looked at twice, so the time is linear.
+# A certificate or key (RFC 7468) that begins as DER or OpenSSH's format does, or is encrypted (RFC 1421). No line of
+# it is looked at twice, so the time is linear.
 _PEM = re.compile(
     r"-----BEGIN (?P<kind>(?:[A-Z0-9]{1,20} ){0,3}(?:CERTIFICATE|REQUEST|KEY|PARAMETERS|CRL))-----\r?\n"
     r"(?:Proc-Type: 4,ENCRYPTED\r?\nDEK-Info: [A-Z0-9,-]{1,80}\r?\n\r?\n|(?=MI|b3BlbnNzaC1rZXkt))"
