@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def write_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file so that nobody ever sees half of it, or sees it with other rights than `mode`."""
+    """Write a file atomically, with the permissions `mode` from its creation on."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # whatever the umask says
+            os.fchmod(descriptor, mode)  # regardless of the umask
             file.write(content)
             file.flush()
             os.fsync(descriptor)

@@ -75,7 +75,7 @@ class TestReading:
         write_key(tmp_path, "a")
         for mode in (0o644, 0o640, 0o604):
             (tmp_path / "a").chmod(mode)
-            with pytest.raises(ConfigurationError, match=r"can be read by others \(mode 0.*chmod 600"):
+            with pytest.raises(ConfigurationError, match=r"can be read by other users \(mode 0.*chmod 600"):
                 load_keyring(tmp_path, NOW)
 
     def test_a_file_that_everybody_may_write_is_refused(self, tmp_path: Path) -> None:

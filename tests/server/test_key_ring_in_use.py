@@ -85,7 +85,7 @@ async def test_a_new_key_is_used_after_its_time_and_a_bad_file_changes_nothing(t
     ("spoil", "says"),
     [
         (lambda folder: (folder / "2026-11").unlink(), "holds no key"),
-        (lambda folder: (folder / "2026-11").chmod(0o644), "can be read by others"),
+        (lambda folder: (folder / "2026-11").chmod(0o644), "can be read by other users"),
         (lambda folder: folder.rename(folder.with_name("gone")), "can't be read: No such file or directory"),
     ],
     ids=["empty", "open to others", "absent"],

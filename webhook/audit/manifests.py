@@ -1,4 +1,4 @@
-"""Secrets and other objects in manifests: YAML and JSON, several documents in a file, lists, folders, standard input.
+"""Secrets and other objects in manifests: YAML and JSON in files, folders and standard input.
 
 Each Secret has the line numbers of its entries. Messages never quote a document, because it may hold a token.
 """

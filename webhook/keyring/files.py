@@ -1,13 +1,13 @@
-"""The directory of key files: what may be wrong with it, and reading it again.
+"""The folder of key files: checks and reloads.
 
-When is a key "there"? For a server, since it saw the key itself. A file's own times say nothing of that: kubelet
-writes all files of a Secret's volume anew whenever one of them changes and in each new Pod, and `cp -p`, a restored
-backup or a swapped directory bring times that are older than the file's arrival. What a server saw can only be later
-than the truth, never earlier, and later is the safe side: until then the key before it seals, which everybody has.
+A server counts the age of a key from the moment when it read the key first. The modification time of a file does not
+show it: the kubelet rewrites all files of a Secret's volume when one of them changes and in each new pod, and `cp -p`,
+a restored backup or a swapped folder bring times that are older than the file's arrival. The time of the first read
+can only be too late, which is the safe side: until then the previous key seals, which all replicas have.
 
-A server that has just started has seen nothing before. It takes the last key for new, for it may be, and the others
-for known, since one is added only after the other is in use. So for its first minutes it seals with the key before
-the last; what that means for taking old keys away stands in docs/reference/sealed-format.md.
+A server that has just started treats the last key as new and the others as known, because a key is added only after
+the previous one is in use. So it seals with the previous key for its first minutes. docs/reference/sealed-format.md
+describes what that means for the removal of old keys.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _read(folder: Path) -> tuple[list[KeyFile], list[str]]:
         except ValueError as error:
             raise ConfigurationError(f"{path} {error}") from None
         if (twin := next((f.key for f in files if f.key.kid == key.kid), None)) is not None:
-            raise ConfigurationError(f"{path} holds the same key as {twin.name}; take one of them away")
+            raise ConfigurationError(f"{path} holds the same key as {twin.name}; remove one of them")
         files.append(KeyFile(key, datetime.fromtimestamp(status.st_mtime, UTC)))
     if not files:
         raise ConfigurationError(f"{folder} holds no key; {HOW_TO_MAKE}")
@@ -123,9 +123,11 @@ def _read(folder: Path) -> tuple[list[KeyFile], list[str]]:
 
 
 def _is_volume(folder: Path) -> bool:
-    """Whether it is a volume of kubelet's, whose way of changing all files at once is a link. Their rights are those
-    that the Pod's author gave the volume, and whoever is in that Pod may have them. In a folder where everybody may
-    write, everybody could make such a link."""
+    """Return whether it is a volume of the kubelet, which replaces all files at once with a symbolic link.
+
+    The pod's author sets the permissions of these files, and every process in the pod may have them. In a folder that
+    every user can write to, every user could create such a link.
+    """
     try:
         link = (folder / _VOLUME_LINK).lstat()
     except FileNotFoundError:
@@ -136,33 +138,33 @@ def _is_volume(folder: Path) -> bool:
 def _refuse_stranger(path: Path) -> None:
     """
     Raises:
-        ConfigurationError: what is in a volume isn't of it.
+        ConfigurationError: a file in the folder of a volume is not from the volume.
     """
     if not (path.is_symlink() and os.readlink(path).startswith(f"{_VOLUME_LINK}/")):
-        raise ConfigurationError(f"{path} isn't of the volume that is mounted there; take it away")
+        raise ConfigurationError(f"{path} is not from the volume that is mounted there; remove it")
 
 
 def _refuse_open_folder(folder: Path) -> None:
     if folder.stat().st_mode & stat.S_IWOTH:
         raise ConfigurationError(
-            f"{folder} can be written by everybody, so that its keys may be anybody's: chmod 700 it"
+            f"{folder} is writable by every user, so its keys cannot be trusted: run chmod 700 on it"
         )
 
 
 def _check_rights(path: Path, status: os.stat_result) -> str | None:
-    """What is doubtful about who may read a key file.
+    """Return a warning about the permissions of a key file; None if they are fine.
 
     Raises:
-        ConfigurationError: others may write it, or it is ours and others may read it. As OpenSSH sees it, a file of
-            somebody else's, such as what an agent mounts, has the rights that those wanted who put it there.
+        ConfigurationError: every user can write to it, or it is our own file and other users can read it. As in
+            OpenSSH, the permissions of another user's file, such as one that an agent mounts, are that user's choice.
     """
     mode = stat.S_IMODE(status.st_mode)
     if mode & stat.S_IWOTH:
-        raise ConfigurationError(f"{path} can be written by everybody: make a new key, and chmod 600 it")
+        raise ConfigurationError(f"{path} is writable by every user: create a new key, and run chmod 600 on it")
     if not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return None
     if status.st_uid == os.geteuid():
-        raise ConfigurationError(f"{path} can be read by others (mode {mode:04o}): chmod 600 it")
+        raise ConfigurationError(f"{path} can be read by other users (mode {mode:04o}): run chmod 600 on it")
     if mode & stat.S_IRWXO:
-        return f"{path} can be read by everybody on this machine (mode {mode:04o})."
+        return f"{path} can be read by every user of this machine (mode {mode:04o})."
     return None

@@ -63,16 +63,16 @@ class Place:
 
 
 class Why(StrEnum):
-    """Why a value stays closed."""
+    """The reason why a value cannot be opened."""
 
     NOT_OURS = "not ours"
-    """It was not made by this webhook: a plain text, or encrypted by somebody else."""
+    """It is not from this webhook: plain text, or encrypted by another program."""
     UNKNOWN_KEY = "unknown key"
-    """It was, by a key that the ring doesn't have."""
+    """It was sealed with a key that the ring does not have."""
     OTHER_PLACE = "other place"
-    """It opens, and says that it belongs elsewhere."""
+    """It can be opened, but was sealed for another field, Secret or namespace."""
     OTHER_HOST = "other host"
-    """It opens, and is for another host."""
+    """It can be opened, but was sealed for another host."""
     CHANGED = "changed"
     """It names a key of the ring and isn't what that key has sealed."""
 

@@ -24,7 +24,7 @@ LARGEST_FILE = 4096
 HOW_TO_MAKE = "make one with `git-token-webhook keys rotate` or `openssl rand -base64 32`"
 
 Kid = Annotated[str, msgspec.Meta(pattern="^[a-z2-7]{16}$")]
-"""What a kid of ours looks like in a header that anybody may have written."""
+"""The format of our kids. A header is not trusted, so it is checked."""
 
 _LABEL = "git-token-webhook/v1/"
 _KID_BYTES = 10  # 80 bits: no two keys of a ring meet by chance, and it fits into a line and a label

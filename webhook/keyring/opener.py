@@ -1,5 +1,4 @@
-"""A Secret as it is once everything in it is opened that a key of ours has sealed, so that it is judged by what it
-holds."""
+"""Open the sealed values of a Secret, so that their tokens can be checked."""
 
 from __future__ import annotations
 

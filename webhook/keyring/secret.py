@@ -1,7 +1,7 @@
-"""A key ring that is a Secret of the cluster, which servers mount: make it, look at it, add a key.
+"""Create, read and change the Secret of a key ring.
 
-Whoever holds the Secret holds the keys, so this is for installations and for people who may read it. A server reads its
-mounted folder and nothing of this.
+A user who can read the Secret has the keys. The commands for operators use this module; a server reads the mounted
+folder instead.
 """
 
 from __future__ import annotations
@@ -93,12 +93,12 @@ class RingSecret:
         return StoredRing(KeyRing(tuple(keys), since, activation), document)
 
     async def add(self, stored: StoredRing, name: str, now: datetime) -> KeyRing:
-        """The ring with one more key, which must be the last by name.
+        """Add a key, which must be the last by name, and return the ring.
 
         Raises:
-            ConfigurationError: it isn't, or there is one of this name.
-            Conflict: somebody else has changed the Secret.
-            ApiError: it can't be changed.
+            ConfigurationError: it is not, or the name exists.
+            Conflict: another client has changed the Secret.
+            ApiError: it cannot be changed.
         """
         last = stored.ring.keys[-1].name
         if name <= last:
@@ -112,11 +112,11 @@ class RingSecret:
         return (await self.read(stored.ring.activation)).ring
 
     async def remove(self, stored: StoredRing, name: str) -> None:
-        """Take a key out of the Secret.
+        """Remove a key from the Secret.
 
         Raises:
-            Conflict: somebody else has changed the Secret.
-            ApiError: it can't be changed.
+            Conflict: another client has changed the Secret.
+            ApiError: it cannot be changed.
         """
         data = {key: text for key, text in stored.document["data"].items() if key != name}
         await self._objects.replace(SECRET, {**stored.document, "data": data})

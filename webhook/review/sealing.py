@@ -1,11 +1,10 @@
-"""What a write of users' tokens looks like where they are sealed: `/mutate` makes it so, `/validate` sees that it is.
+"""Seal users' tokens in `/mutate`, and check in `/validate` that they are sealed.
 
-A sealed value is random, so that the same token is never sealed twice: what the Secret has already, and what the
-request brings sealed, stays byte for byte. What is stored as immutable stays as it is, for the API server would refuse
-the whole write.
+Sealing is randomized, so a token must not be sealed twice: a value that the Secret already has, or that is sealed in the
+request, stays byte for byte. An immutable Secret stays as it is, because the API server would reject the whole write.
 
-``kubectl apply`` keeps the manifest, token and all, in an annotation. What is sealed there is replaced by what is
-stored; kubectl only goes by the annotation's keys, so that its next apply has nothing to change (KUBERNETES.md §1.8).
+``kubectl apply`` stores the manifest with its tokens in an annotation. The sealed value replaces the token there, too.
+kubectl only compares the annotation's keys, so its next apply changes nothing (KUBERNETES.md §1.8).
 """
 
 from __future__ import annotations
@@ -67,14 +66,14 @@ class Sealed:
 
 
 def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -> Sealed:
-    """What makes a write hold no user's token in plain text; of one that can't be sealed, `unsealed_causes` speaks."""
+    """Return the changes that seal all users' tokens of a write; see `unsealed_causes` for those that cannot be sealed."""
     secret = subject.object
     if secret is None:
         return Sealed()
     sealer = _Sealer(subject.old, secret.namespace, opener, now)
     users = user_values(secret, match, opener)
     if _sealed_size(secret, users) > MOST_DATA:
-        return Sealed()  # `unsealed_causes` says so; of what the API server would say nobody learns why
+        return Sealed()  # `unsealed_causes` reports it; the API server's message would not name the cause
     texts = {key: sealer.sealed(value) for key, value in users.items() if not value.kid}
     values = {key: text for key, text in texts.items() if text is not None}
     kids = {key: kid for key, text in values.items() if (kid := sealing_key(text)) is not None}

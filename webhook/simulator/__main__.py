@@ -1,9 +1,11 @@
-"""Serve a simulated world from a process of its own::
+"""The command that serves a simulated world.
+
+::
 
     python -m webhook.simulator --tls-cert cert.pem --tls-key key.pem --port github.com=18443
 
-Prints one JSON line when ready: ``{"control": "http://…", "hosts": {"github.com": {"api_url": …}, …}}``, and serves
-until it is interrupted or terminated.
+Prints one JSON line when it is ready (``{"control": "http://…", "hosts": {"github.com": {"api_url": …}, …}}``), and
+serves until SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ async def serve(world: World, options: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when it was told to stop, 2 for what is wrong with the command line or the files it names."""
+    """Return 0 after SIGINT or SIGTERM, 2 if the arguments or the files that they name are invalid."""
     options = parser().parse_args(arguments)
     try:
         world = World.load(options.world) if options.world else example_world(datetime.now(UTC))

@@ -1,9 +1,12 @@
-"""The certificate that a simulator in a cluster serves, made once and kept in a Secret::
+"""The command that issues the certificate of a simulator in a cluster.
+
+::
 
     python -m webhook.simulator.certificate --secret NAMESPACE/NAME --dns SERVICE.NAMESPACE.svc --out FOLDER
 
-Its files are also written into a folder, for a container that starts after this one. Whoever shall trust the simulator
-mounts ``tls.crt`` of the Secret: the certificate is its own authority, so that there is no other key to keep.
+The certificate is issued once and stored in a Secret. The command also writes its files into a folder, for a container
+that starts after this one. The certificate is self-signed: a client that trusts the simulator mounts ``tls.crt`` of the
+Secret.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ class Fault(Model):
     token: str | None = None
     """By name."""
     times: int | None = Field(default=None, ge=1)
-    """Only for the next so many requests; ``None``: until taken away."""
+    """The number of requests that it applies to; ``None``: until it is removed."""
 
     def applies(self, host: str, call: Call, token: str | None) -> bool:
         """Whether a request meets this fault."""

@@ -1,9 +1,11 @@
-"""Sample Secrets for a cluster whose webhook uses the simulator::
+"""The command that prints sample Secrets for a cluster whose webhook uses the simulator.
+
+::
 
     python -m webhook.simulator.samples weak | kubectl apply -f -
 
-Without a name, all samples are printed. The tokens are those of `example_world`, which every simulator derives from the
-same seed: they are in no file, and only a simulator accepts them.
+Without a name, it prints all samples. The tokens are those of `example_world`, which every simulator derives from the
+same seed. They are in no file, and only a simulator accepts them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bitbucket Cloud, as seen by whoever holds a token."""
+"""A simulated Bitbucket Cloud: the API and Git over HTTP, as a client with a token sees them."""
 
 from webhook.simulator.bitbucket.model import (
     Account,

@@ -15,7 +15,7 @@ class Need:
     """What an endpoint asks for, in both vocabularies of scopes."""
 
     scope: str
-    """Of access tokens, OAuth tokens and app passwords; also what ``X-Accepted-OAuth-Scopes`` says to everybody."""
+    """The scope of access tokens, OAuth tokens and app passwords; ``X-Accepted-OAuth-Scopes`` names it, too."""
     granular: tuple[str, ...]
     """All of these, of an API token, without their ending ``:bitbucket``."""
     permission: Permission = Permission.READ

@@ -1,4 +1,4 @@
-"""Who is calling: nobody, or the holder of a token, shown in the one way in which that kind of token counts."""
+"""Authentication: each kind of token is accepted in one form only."""
 
 from __future__ import annotations
 

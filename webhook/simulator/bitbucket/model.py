@@ -158,7 +158,7 @@ class Token(Model):
     def _holds_what_its_kind_can(self) -> Token:
         if self.kind in ACCESS_TOKENS:
             if self.bound_to is None or self.owner is not None:
-                raise ValueError("an access token is bound to something, and nobody's")
+                raise ValueError("an access token belongs to a repository, project or workspace, and to no user")
             if not all(is_for_access_tokens(scope) for scope in self.scopes):
                 raise ValueError("an access token can't hold a scope of a person's account")
         elif self.owner is None or self.bound_to is not None:
@@ -276,7 +276,7 @@ class BitbucketHost(HostModel):
         return None
 
     def permission(self, nickname: str | None, repository: Repository) -> Permission:
-        """What a person may do in a repository, beyond what everybody may do in a public one."""
+        """Return a user's permission in a repository, without what a public repository grants to every caller."""
         if nickname is None:
             return Permission.NONE
         workspace = self.workspaces.get(repository.workspace)

@@ -1,4 +1,4 @@
-"""Endpoints about the caller and about workspaces, and those that Bitbucket took away."""
+"""Endpoints about the caller and about workspaces, and those that Bitbucket removed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _belongs(ask: Ask, one: Workspace) -> bool:
 
 
 def removed(ask: Ask) -> Reply:
-    """Gone for everybody; the request log shows who still asks."""
+    """Return 410 for every caller; the request log shows which clients still use the endpoint."""
     return replies.removed()
 
 

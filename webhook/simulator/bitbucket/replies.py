@@ -25,7 +25,7 @@ def error(status: int, message: str, **more: Any) -> Reply:
 
 
 def unauthorized(as_text: bool = False) -> Reply:
-    """Expired, revoked, wrong and wrongly shown can't be told apart; no header tells anything of the token."""
+    """The same response for expired, revoked, unknown and wrongly sent tokens; no header describes the token."""
     if as_text:
         return Reply(401, {"Content-Type": "text/plain", **REALM})
     return error(401, "Token is invalid, expired, or not supported for this endpoint.")
@@ -45,7 +45,7 @@ def _levels_from(least: Permission) -> str:
 
 
 def old_path() -> Reply:
-    """What a path without ``/2.0`` gets, whoever asks."""
+    """The response to every request for a path without ``/2.0``."""
     return error(403, "Forbidden")
 
 
@@ -93,7 +93,7 @@ def invalid_query() -> Reply:
 
 
 def rate_limited(retry_after: int | None, until: datetime | None) -> Reply:
-    """Bitbucket's documentation: API request limits. With ``until``, the time to wait is told as a date."""
+    """Bitbucket's documentation: API request limits. With ``until``, the time to wait is a date."""
     headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Resource": "api-core", "X-RateLimit-NearLimit": "true"}
     if until is not None:
         headers["Retry-After"] = format_datetime(until, usegmt=True)

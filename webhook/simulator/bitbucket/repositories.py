@@ -1,4 +1,7 @@
-"""Endpoints of a repository. A valid write really changes the record, so that tests can prove that none was made."""
+"""Endpoints of a repository.
+
+A valid write changes the repository, so that a test can prove that none was made.
+"""
 
 from __future__ import annotations
 

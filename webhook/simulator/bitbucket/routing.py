@@ -87,7 +87,7 @@ class Route:
 
     @property
     def headers(self) -> dict[str, str]:
-        """``X-Accepted-OAuth-Scopes``, in the older vocabulary whoever asks, anonymous callers too (recorded)."""
+        """``X-Accepted-OAuth-Scopes``, in the older vocabulary for every caller, also an anonymous one (recorded)."""
         return {} if self.need is None else {"X-Accepted-OAuth-Scopes": self.need.scope}
 
 

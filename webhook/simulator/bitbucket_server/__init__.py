@@ -1,4 +1,4 @@
-"""Bitbucket Server and Data Center, as seen by whoever holds an HTTP access token."""
+"""A simulated Bitbucket Server or Data Center, as a client with an HTTP access token sees it."""
 
 from webhook.simulator.bitbucket_server.model import (
     BitbucketServerHost,

@@ -56,7 +56,7 @@ def _of_person(user: User | None, project: Project) -> Level:
 
 
 def views(host: BitbucketServerHost, caller: Caller, project: Project) -> bool:
-    """Whether a caller is told of a project: by a right on it, or on any repository in it (``PROJECT_VIEW``)."""
+    """Return whether a caller sees a project: by a right on it, or on any repository in it (``PROJECT_VIEW``)."""
     return project_level(host, caller, project) >= Level.READ or any(
         repository_level(host, caller, one) >= Level.READ
         for one in host.repositories.values()

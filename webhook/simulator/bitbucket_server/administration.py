@@ -42,7 +42,7 @@ def create_repository(ask: Ask) -> Reply:
     slug = name.lower().replace(" ", "-")
     if ask.host.repository(ask.project.key, slug) is not None:
         return replies.already_exists("This repository URL is already taken.")
-    ask.host.add(ask.project)  # somebody's own project comes into being with the first repository in it
+    ask.host.add(ask.project)  # a personal project is created with its first repository
     created = Repository(project=ask.project.key, slug=slug, name=name, id=ask.host.next_id())
     ask.host.add(created)
     ask.host.record("repository created", created.full_name, ask.caller.token_name)

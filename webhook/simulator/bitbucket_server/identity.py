@@ -1,4 +1,4 @@
-"""Who is calling: nobody, a person by their token, or the service user behind a project's or repository's token."""
+"""Authentication: the user of a token, or the service user of a project's or repository's token."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def application_properties(ask: Ask) -> Reply:
 
 
 def repositories(ask: Ask) -> Reply:
-    """Those on which the caller has ``?permission=``; somebody anonymous gets the public ones, or none."""
+    """Those on which the caller has ``?permission=``; for an anonymous caller the public ones, or none."""
     wanted = ask.query("permission") or "REPO_READ"
     if wanted not in REPOSITORY_PERMISSIONS:
         return replies.invalid(permission=f"'{wanted}' is not a valid repository permission.")
@@ -54,7 +54,7 @@ def _contains(name: str, part: str) -> bool:
 
 
 def projects(ask: Ask) -> Reply:
-    """Those on which the caller has ``?permission=``; without it, those that the caller is told of."""
+    """Those on which the caller has ``?permission=``; without it, those that the caller sees."""
     wanted = ask.query("permission") or "PROJECT_VIEW"
     if wanted not in PROJECT_PERMISSIONS:
         return replies.invalid(permission=f"'{wanted}' is not a valid project permission.")
@@ -74,7 +74,7 @@ def _has(ask: Ask, project: Project, wanted: str) -> bool:
 
 
 def user(ask: Ask) -> Reply:
-    """Anybody who signed in may look people up."""
+    """Every signed-in caller may search for users."""
     if ask.caller.anonymous:
         return replies.not_permitted()
     known = ask.host.user(ask.params["user"])

@@ -73,7 +73,7 @@ class Project(Model):
     permissions: dict[str, ProjectPermission] = Field(default_factory=dict)
     """By a person's slug."""
     default_permission: ProjectPermission | None = None
-    """What everybody with a licence has."""
+    """The permission of every licensed user."""
 
 
 class Webhook(Model):
@@ -260,7 +260,7 @@ class BitbucketServerHost(HostModel):
         return None
 
     def is_locked(self, user: User) -> bool:
-        """Whether somebody must solve a CAPTCHA before a password of theirs is looked at again."""
+        """Return whether the user must solve a CAPTCHA before a password is checked again."""
         return self.captcha_after is not None and user.failed_logins >= self.captcha_after
 
     @property

@@ -24,7 +24,7 @@ def not_permitted() -> Reply:
 
 
 def not_authenticated() -> Reply:
-    """A bad password or token; expired, revoked and wrong can't be told apart."""
+    """The same response for a wrong password and for a token that is unknown, expired or revoked."""
     text = "Authentication failed. Please check your credentials and try again."
     return error(401, text, "auth.IncorrectPasswordAuthenticationException")
 

@@ -91,7 +91,7 @@ class BitbucketServerSite:
         return access.project_level(self.model, ask.caller, ask.project) >= Level.of(route.need)
 
     def _answer_web(self, call: Call, path: str) -> Reply:
-        """Newer versions send whoever shows a token here to the login page."""
+        """Return a web page. Newer versions redirect a request with a token to the login page."""
         confined = self.model.confines_tokens
         caller = identify(self.model, call, takes_tokens=not confined)
         if isinstance(caller, Reply):
@@ -104,7 +104,7 @@ class BitbucketServerSite:
         return f"https://{call.host or self.model.name}{self.model.context_path}"
 
     def _common_headers(self, caller: Caller) -> dict[str, str]:
-        """``X-AUSERNAME`` is URL-encoded, and absent where nobody signed in."""
+        """Return the headers of every response. ``X-AUSERNAME`` is URL-encoded, and absent for an anonymous caller."""
         headers = {
             "X-AREQUESTID": f"@SIM{self._calls}x{self._calls}x0",
             "Cache-Control": "no-cache, no-transform",

@@ -1,4 +1,4 @@
-"""The objects of the API server: versions, conflicts, pages and watches, as etcd and the API machinery give them."""
+"""The objects of the API server in memory: versions, conflicts, pages and watches."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def user_by_login(ask: Ask) -> Reply:
 
 
 def tokens(ask: Ask) -> Reply:
-    """For a password only: no token is told of the others, nor of itself."""
+    """Return the tokens of a caller with a password: a token can list neither the others nor itself."""
     known = ask.host.user(ask.params["user"])
     if known is None:
         return replies.not_found(ask.site)

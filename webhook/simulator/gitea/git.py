@@ -1,4 +1,4 @@
-"""Git's smart HTTP, as ``routers/web/repo/githttp.go`` has it: an advertisement proves less here than elsewhere."""
+"""Git over HTTP, as in ``routers/web/repo/githttp.go``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SERVICES = ("git-upload-pack", "git-receive-pack")
 def advertise(host: GiteaHost, call: Call, caller: Caller | None, owner: str, name: str) -> Reply:
     """``GET /owner/name.git/info/refs?service=…``.
 
-    Somebody who may only read is shown what a push needs, too: the right to write is looked at when the push comes,
-    for the sake of ``refs/for/…``, which readers may push to. What the token holds is looked at now.
+    A user with the right to read only also gets the advertisement for a push. The right to write is checked during the
+    push, because readers may push to ``refs/for/…``. The scopes of the token are checked here.
     """
     service = call.query.get("service", "")
     if service not in SERVICES:

@@ -1,4 +1,4 @@
-"""Who is calling: nobody, or a person by a token of theirs."""
+"""Authentication: the user of a token, or an anonymous caller."""
 
 from __future__ import annotations
 

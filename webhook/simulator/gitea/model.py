@@ -163,7 +163,7 @@ class GiteaHost(HostModel):
     version_needs_scope: bool = False
     """1.20.0 and 1.20.1 tell tokens their version only with ``read:misc`` (go-gitea/gitea#26035)."""
     requires_sign_in: bool = False
-    """Nobody anonymous may ask anything (``REQUIRE_SIGNIN_VIEW``)."""
+    """Anonymous requests are rejected (``REQUIRE_SIGNIN_VIEW``)."""
     push_to_create: bool = False
     """Whether a push to a repository that isn't there makes it (``ENABLE_PUSH_CREATE_USER`` and ``_ORG``)."""
 
@@ -207,7 +207,7 @@ class GiteaHost(HostModel):
         )
 
     def role(self, user: User | None, repository: Repository, token: Token | None = None) -> Role:
-        """What a person may do in a repository, by whatever right; everybody reads a public one.
+        """Return the role of a user in a repository, from all sources; every caller reads a public one.
 
         Args:
             token: the person's, which may be restricted to certain repositories.

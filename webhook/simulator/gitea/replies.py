@@ -26,7 +26,7 @@ def moved(status: int, location: str) -> Reply:
 
 
 def bad_credentials(site: str) -> Reply:
-    """Deleted and wrong tokens can't be told apart."""
+    """The same response for a deleted and an unknown token."""
     return error(401, "invalid username, password or token", site)
 
 

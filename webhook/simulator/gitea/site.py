@@ -96,7 +96,7 @@ class GiteaSite:
         return route.handler(ask)
 
     def _redirect(self, ask: Ask, repository: Repository) -> Reply:
-        """301 for a renamed repository, 307 for a renamed owner, to whoever asks (go-gitea/gitea#28460)."""
+        """301 for a renamed repository, 307 for a renamed owner, to every caller (go-gitea/gitea#28460)."""
         owner, name = ask.params["owner"], ask.params["repo"]
         status = 301 if owner.lower() == repository.owner.lower() else 307
         return replies.moved(status, ask.call.path.replace(f"/{owner}/{name}", f"/{repository.full_name}", 1))

@@ -1,4 +1,4 @@
-"""GitHub, as seen by whoever holds a token: github.com, Enterprise Server and ghe.com."""
+"""A simulated GitHub (github.com, Enterprise Server and ghe.com), as a client with a token sees it."""
 
 from webhook.simulator.github.model import (
     Account,

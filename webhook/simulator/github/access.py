@@ -1,4 +1,4 @@
-"""May this caller do that: organisation policies, scopes, permissions and roles, in the order GitHub looks at them."""
+"""Authorization: organisation policies, scopes, permissions and roles, in the order of GitHub's checks."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Need:
     public_scopes: tuple[str, ...] = ()
     """The same on a public one; none: no scope needed."""
     person_refused: str | None = None
-    """What a person of too low a role hears; ``None``: 404, as for hooks and keys."""
+    """The message for a user whose role is too low; ``None``: 404, as for hooks and keys."""
     open_to_all: bool = False
-    """Anybody may read it of a public repository, whatever their token holds."""
+    """Every caller may read it of a public repository, with any token."""
     without_repo_scope: bool = False
     """The listed scopes suffice even where the repository itself is invisible (``admin:repo_hook`` alone)."""
 
@@ -127,7 +127,7 @@ def _installations_of(host: GitHubHost, token: Token) -> list[Installation]:
 
 
 def sees(host: GitHubHost, caller: Caller, repository: Repository) -> bool:
-    """Whether a repository exists as far as the caller is told."""
+    """Return whether a repository exists for the caller."""
     token = caller.token
     if not repository.private:
         return True

@@ -73,7 +73,7 @@ def _found_for(ask: Ask, login: str, repository: str | None) -> Reply:
 def create_access_token(ask: Ask) -> Reply:
     """201 with a token for an hour, of all or (by the body) fewer of the installation's permissions and repositories.
 
-    A token is no change to anybody's records, so it isn't counted as one.
+    Creating a token changes no repository and no account, so it is not recorded.
     """
     found = _addressed(ask)
     if isinstance(found, Reply):

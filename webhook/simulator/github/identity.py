@@ -1,4 +1,4 @@
-"""Who is calling: nobody, a token's holder, or an App with a JSON web token signed by its key."""
+"""Authentication: the user of a token, an App with a JSON Web Token signed by its key, or an anonymous caller."""
 
 from __future__ import annotations
 

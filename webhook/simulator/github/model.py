@@ -76,7 +76,7 @@ class Account(Model):
     fine_grained_max_days: int | None = None
     """Longest permitted lifetime of a fine-grained token; 366 is GitHub's default."""
     ip_allow_list: list[str] | None = None
-    """Networks that may ask; ``None`` allows everybody."""
+    """The networks that may send requests; ``None`` allows all."""
 
 
 class Hook(Model):
@@ -107,7 +107,7 @@ class Repository(Model):
     archived: bool = False
     disabled: bool = False
     blocked: Literal["dmca", "tos", "unavailable"] | None = None
-    """Why GitHub shows it to nobody."""
+    """The reason why GitHub shows it to no one."""
     former_names: list[str] = Field(default_factory=list)
     """``owner/name`` that it had before it was renamed or transferred; requests for them are redirected."""
     empty: bool = False
@@ -281,7 +281,7 @@ class GitHubHost(HostModel):
     version: str = "3.17.2"
     """Of an Enterprise Server."""
     private_mode: bool = False
-    """An Enterprise Server that answers nobody anonymously."""
+    """Whether an Enterprise Server rejects anonymous requests."""
 
     accounts: dict[str, Account] = Field(default_factory=dict)
     repositories: dict[str, Repository] = Field(default_factory=dict)
@@ -302,7 +302,7 @@ class GitHubHost(HostModel):
     anonymous_rate_limit: int | None = None
     """The same for each address without credentials; ``None``: 60, none on an Enterprise Server."""
     login_attempts: int | None = None
-    """After so many bad credentials from one address everybody there is refused for a minute; ``None``: never."""
+    """The number of failed logins after which an address is blocked for a minute; ``None``: no limit."""
 
     _by_value: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -358,7 +358,7 @@ class GitHubHost(HostModel):
         return None
 
     def role(self, login: str | None, repository: Repository) -> Role:
-        """What a person may do in a repository, beyond what everybody may do in a public one."""
+        """Return a user's role in a repository, without what a public repository grants to every caller."""
         if login is None:
             return Role.NONE
         if login.lower() == repository.owner.lower():

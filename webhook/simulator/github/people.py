@@ -26,7 +26,7 @@ def meta(ask: Ask) -> Reply:
 
 
 def user(ask: Ask) -> Reply:
-    """Installations are nobody, so they are refused."""
+    """Return the user of the token. An installation has no user, so it gets 403."""
     if ask.caller.anonymous:
         return replies.requires_authentication()
     person = ask.host.account(ask.caller.login) if ask.caller.login is not None else None

@@ -21,7 +21,7 @@ def not_found() -> Reply:
 
 
 def bad_credentials() -> Reply:
-    """Expired, revoked and wrong tokens can't be told apart."""
+    """The same response for expired, revoked and unknown tokens."""
     return error(401, "Bad credentials")
 
 

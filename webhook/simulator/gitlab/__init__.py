@@ -1,4 +1,4 @@
-"""GitLab, as seen by whoever holds a token: gitlab.com and self-managed, also below a path."""
+"""A simulated GitLab (gitlab.com or self-managed, also below a path), as a client with a token sees it."""
 
 from webhook.simulator.gitlab.model import (
     Account,

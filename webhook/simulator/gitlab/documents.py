@@ -118,7 +118,7 @@ def access_levels(host: GitLabHost, username: str, known: Project) -> tuple[int 
 
 
 def project(host: GitLabHost, known: Project, username: str | None, web: str) -> Document:
-    """A project. ``permissions`` tells of the user and not of the token, and is absent for nobody."""
+    """A project. ``permissions`` describes the user and not the token, and is absent for an anonymous caller."""
     document: Document = {
         "id": known.id,
         "description": None,

@@ -1,6 +1,6 @@
-"""Git's smart HTTP: the advertisement of references, which proves read or push access.
+"""Git over HTTP: the advertisement of references, which proves read or push access.
 
-It is no innocent question: whoever asks to push to a project that isn't there, and may create one, has created it.
+The request has a side effect: for a push to a project that does not exist, a caller who may create projects creates it.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def advertise(host: GitLabHost, call: Call, path: str) -> Reply:
 
 
 def _sign_in(host: GitLabHost) -> Reply:
-    """Wrong, expired, revoked and blocked look the same; so does nobody."""
+    """The same response for unknown, expired, revoked and blocked tokens and for anonymous callers."""
     return Reply.text(401, DENIED.format(host=host.name)).with_headers({"WWW-Authenticate": 'Basic realm="GitLab"'})
 
 
 def _user_of(host: GitLabHost, token: Token | None, project: Project | None) -> Account | None:
-    """Whom a token acts as for Git; any user name will do beside it. A bot that can't see the project is nobody."""
+    """Return the account of a token for Git, with any user name; None for a bot that cannot see the project."""
     if token is None or not (token.personal or token.kind is TokenKind.OAUTH):
         return None
     account = host.account(token.owner)

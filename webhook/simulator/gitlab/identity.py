@@ -1,4 +1,4 @@
-"""Who is calling: nobody, or the user behind a token, in the order in which GitLab looks at things."""
+"""Authentication: the user of a token, in the order of GitLab's checks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def presented(call: Call) -> str | None:
 
 
 def find(host: GitLabHost, call: Call) -> Token | Reply | None:
-    """The token of an API request, whatever its state; ``None`` without one, a refusal for one that nobody knows.
+    """Return the token of an API request in any state; ``None`` without one, an error response for an unknown one.
 
     An OAuth token counts in ``Authorization: Bearer`` only, a personal access token in ``PRIVATE-TOKEN`` as well
     (lib/gitlab/auth/auth_finders.rb). Basic means nothing here.

@@ -139,7 +139,7 @@ PERSONAL_KINDS = frozenset(
         TokenKind.FINE_GRAINED,
     }
 )
-"""Kinds that are personal access tokens in GitLab's database, whoever's they are."""
+"""Kinds that are personal access tokens in GitLab's database, for users and bots."""
 
 PREFIXES: Mapping[TokenKind, str] = {
     **dict.fromkeys(PERSONAL_KINDS, "glpat-"),
@@ -181,7 +181,7 @@ class Token(Model):
     expires_at: date | None = None
     """It ends as this day begins, 00:00 UTC."""
     expires_in: int | None = None
-    """OAuth: seconds from ``created_at``; ``None`` lasts for ever."""
+    """OAuth: seconds from ``created_at``; ``None``: it does not expire."""
     revoked: bool = False
     requires_dpop: bool = False
     """Its owner demands a proof of possession with each request, which no mere token can give."""
@@ -327,7 +327,7 @@ class GitLabHost(HostModel):
         return max(levels, default=Level.NONE)
 
     def sees_project(self, username: str | None, project: Project) -> bool:
-        """Whether a project exists as far as a user, or nobody, is told."""
+        """Return whether a project exists for a user or an anonymous caller."""
         if project.visibility == "public" or (project.visibility == "internal" and username is not None):
             return True
         return self.project_level(username, project) >= Level.GUEST

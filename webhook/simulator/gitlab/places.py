@@ -98,7 +98,7 @@ def create_hook(ask: Ask) -> Reply:
 
 
 def _unless(ask: Ask, least: Level) -> Reply | None:
-    """403 to whoever sees the project and may not do that."""
+    """403 for a caller who sees the project and lacks the permission."""
     enough = ask.host.project_level(ask.caller.username, ask.project) >= least
     return None if enough else replies.forbidden()
 

@@ -1,4 +1,7 @@
-"""GitLab's words. Texts are those of its sources (lib/api/api_guard.rb, lib/api/helpers.rb); clients match on them."""
+"""Responses of GitLab.
+
+The texts are those of its sources (lib/api/api_guard.rb, lib/api/helpers.rb); clients match on them.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def error(status: int, text: str) -> Reply:
 
 
 def unauthorized() -> Reply:
-    """No token where one is needed, and a token that nobody knows."""
+    """The response without a token where one is needed, and for an unknown token."""
     return message(401, "401 Unauthorized")
 
 
@@ -116,7 +119,7 @@ def moved(location: str) -> Reply:
 
 
 def sign_in_redirect(origin: str) -> Reply:
-    """The web site's answer to whoever isn't signed in, for anything that may or may not be there."""
+    """The response of the web site to an anonymous caller, for every page that may or may not exist."""
     page = f'<html><body>You are being <a href="{origin}/users/sign_in">redirected</a>.</body></html>'
     return Reply.text(302, page, "text/html; charset=utf-8").with_headers({"Location": f"{origin}/users/sign_in"})
 

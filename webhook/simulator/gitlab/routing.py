@@ -17,7 +17,7 @@ from webhook.simulator.gitlab.model import Account, GitLabHost, Group, Level, Pr
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A call that was routed and let in: everything a handler may look at."""
+    """A routed and authenticated call: everything that a handler may use."""
 
     host: GitLabHost
     call: Call
@@ -46,14 +46,14 @@ class Ask:
     def token(self) -> Token:
         """The caller's; only public routes may be without."""
         if self.caller.token is None:
-            raise LookupError("nobody is signed in")
+            raise LookupError("the caller is anonymous")
         return self.caller.token
 
     @property
     def account(self) -> Account:
         """The caller's user; only public routes may be without."""
         if self.caller.account is None:
-            raise LookupError("nobody is signed in")
+            raise LookupError("the caller is anonymous")
         return self.caller.account
 
     def record(self, action: str, target: str) -> None:
@@ -93,7 +93,7 @@ class Route:
     since: tuple[int, int] = (0, 0)
     place: Literal["project", "group"] | None = None
     public: bool = False
-    """Also for whoever shows no token."""
+    """Whether it accepts requests without a token."""
     personal_only: bool = False
     pattern: re.Pattern[str] = field(init=False)
 

@@ -20,15 +20,15 @@ ROTATION_SCOPES = Scopes(writing=("self_rotate",))
 
 
 def itself(ask: Ask) -> Reply:
-    told = ask.host.self_includes_granular_scopes
-    return replies.document(200, documents.token(ask.host, ask.token, ask.account, granular_scopes=told))
+    granular = ask.host.self_includes_granular_scopes
+    return replies.document(200, documents.token(ask.host, ask.token, ask.account, granular_scopes=granular))
 
 
 def by_id(ask: Ask) -> Reply:
-    """Whoever is no administrator hears 401 of another's token and of one that isn't there.
+    """Return a token by its ID. For other users' tokens and unknown ones, only administrators do not get 401.
 
-    So does whoever asks a GitLab before 15.5 for ``self``, which is no number of any token (lib/api/
-    personal_access_tokens.rb, ``find_by_id(params[:id])``).
+    GitLab before 15.5 also returns 401 for ``self``, which is the ID of no token (lib/api/personal_access_tokens.rb,
+    ``find_by_id(params[:id])``).
     """
     known = _own(ask)
     if known is None:
