@@ -78,32 +78,32 @@ class TestReading:
             with pytest.raises(ConfigurationError, match=r"can be read by other users \(mode 0.*chmod 600"):
                 load_keyring(tmp_path, NOW)
 
-    def test_a_file_that_everybody_may_write_is_refused(self, tmp_path: Path) -> None:
+    def test_a_file_that_every_user_can_write_is_rejected(self, tmp_path: Path) -> None:
         """It may hold anybody's key."""
         write_key(tmp_path, "a")
         (tmp_path / "a").chmod(0o602)
-        with pytest.raises(ConfigurationError, match="written by everybody"):
+        with pytest.raises(ConfigurationError, match="writable by every user"):
             load_keyring(tmp_path, NOW)
 
-    def test_a_folder_that_everybody_may_write_is_refused(self, tmp_path: Path) -> None:
+    def test_a_folder_that_every_user_can_write_is_rejected(self, tmp_path: Path) -> None:
         """Anybody could add a key that is the last by name."""
         write_key(tmp_path / "keys", "a")
         (tmp_path / "keys").chmod(0o777)
-        with pytest.raises(ConfigurationError, match="written by everybody"):
+        with pytest.raises(ConfigurationError, match="writable by every user"):
             load_keyring(tmp_path / "keys", NOW)
 
     @needs_root
-    def test_a_link_as_in_a_volume_by_somebody_else_excuses_nothing(self, tmp_path: Path) -> None:
+    def test_a_link_as_in_a_volume_of_another_user_excuses_nothing(self, tmp_path: Path) -> None:
         """Where everybody may write, everybody could make one, and with it a key that is the last by name."""
         write_key(tmp_path / "keys", "a")
         (tmp_path / "keys").chmod(0o1777)
         (tmp_path / "keys" / "..data").symlink_to(".")
         os.chown(tmp_path / "keys" / "..data", 4711, 4711, follow_symlinks=False)
-        with pytest.raises(ConfigurationError, match="written by everybody"):
+        with pytest.raises(ConfigurationError, match="writable by every user"):
             load_keyring(tmp_path / "keys", NOW)
 
     @pytest.mark.parametrize("put", ["file", "link"])
-    def test_what_is_in_a_volume_and_not_of_it_is_refused(self, tmp_path: Path, put: str) -> None:
+    def test_a_foreign_file_in_a_volume_is_rejected(self, tmp_path: Path, put: str) -> None:
         """Kubelet's own files are all links through the one that it swaps."""
         as_kubelet_does(tmp_path / "keys", {"a": key_text()}, "..1", 0o644)
         write_key(tmp_path, "elsewhere")
@@ -112,18 +112,18 @@ class TestReading:
             stranger.write_text(key_text())
         else:
             stranger.symlink_to(tmp_path / "elsewhere")
-        with pytest.raises(ConfigurationError, match="keys/b isn't of the volume"):
+        with pytest.raises(ConfigurationError, match="keys/b is not from the volume"):
             load_keyring(tmp_path / "keys", NOW)
 
     @needs_root
-    def test_a_file_of_somebody_else_is_only_doubtful(self, tmp_path: Path) -> None:
+    def test_the_file_of_another_user_causes_only_a_warning(self, tmp_path: Path) -> None:
         """What an agent mounts for this process has the rights that the agent gave it."""
         write_key(tmp_path, "a")
         (tmp_path / "a").chmod(0o644)
         os.chown(tmp_path / "a", 4711, 4711)
         ring = load_keyring(tmp_path, NOW)
         assert len(ring.doubts) == 1
-        assert "everybody on this machine (mode 0644)" in ring.doubts[0]
+        assert "every user of this machine (mode 0644)" in ring.doubts[0]
         (tmp_path / "a").chmod(0o440)
         assert load_keyring(tmp_path, NOW).doubts == ()
 

@@ -35,7 +35,7 @@ def ring_of(*since: timedelta | None) -> KeyRing:
         ((SECOND, SECOND), "a"),
     ],
 )
-def test_the_last_key_that_everybody_can_have_seals(since: tuple[timedelta | None, ...], active: str) -> None:
+def test_the_last_key_that_all_replicas_have_seals(since: tuple[timedelta | None, ...], active: str) -> None:
     """A new key waits; the first of a ring seals at once, since nothing else could."""
     assert ring_of(*since).active(NOW).name == active
 
