@@ -1,7 +1,7 @@
 """Seal users' tokens in `/mutate`, and check in `/validate` that they are sealed.
 
-Sealing is randomized, so a token must not be sealed twice: a value that the Secret already has, or that is sealed in the
-request, stays byte for byte. An immutable Secret stays as it is, because the API server would reject the whole write.
+Sealing is randomized, so a token must not be sealed twice: a value that the Secret already has, or that is sealed in
+the request, stays byte for byte. An immutable Secret stays as it is, because the API server would reject the write.
 
 ``kubectl apply`` stores the manifest with its tokens in an annotation. The sealed value replaces the token there, too.
 kubectl only compares the annotation's keys, so its next apply changes nothing (KUBERNETES.md §1.8).
@@ -66,7 +66,7 @@ class Sealed:
 
 
 def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -> Sealed:
-    """Return the changes that seal all users' tokens of a write; see `unsealed_causes` for those that cannot be sealed."""
+    """Return the changes that seal all users' tokens of a write; `unsealed_causes` names those that stay unsealed."""
     secret = subject.object
     if secret is None:
         return Sealed()
