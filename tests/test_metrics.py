@@ -20,6 +20,7 @@ def busy_metrics() -> Metrics:
     metrics.failed(Stage.MUTATE)
     metrics.bad_review("json")
     metrics.skipped("namespace")
+    metrics.skipped_by_annotation("alice")
     metrics.asked_provider("github", "2xx", 0.1)
     metrics.cache("hit")
     metrics.reloaded("certificate", "success")
@@ -43,6 +44,7 @@ def test_everything_has_its_name() -> None:
             "admission_decisions",
             "admission_errors",
             "admission_late_decisions",
+            "annotation_skips",
             "bad_reviews",
             "build_info",
             "ca_expiry_timestamp_seconds",
@@ -74,6 +76,7 @@ def test_everything_has_its_name() -> None:
         ("admission_errors_total", {"stage": "mutate"}, 1),
         ("bad_reviews_total", {"reason": "json"}, 1),
         ("skips_total", {"reason": "namespace"}, 1),
+        ("annotation_skips_total", {"requester": "alice"}, 1),
         ("provider_requests_total", {"provider": "github", "result": "2xx"}, 1),
         ("provider_request_duration_seconds_count", {"provider": "github"}, 1),
         ("verdict_cache_total", {"result": "hit"}, 1),

@@ -29,10 +29,11 @@ from webhook.errors import ConfigurationError
 from webhook.keyring.files import load_keyring
 from webhook.keyring.ring import KeyRing, ephemeral_keyring
 from webhook.logs import Logger
-from webhook.metrics import CacheResult, Metrics
+from webhook.metrics import OTHER, CacheResult, Metrics
 from webhook.offload import favor_event_loop
 from webhook.providers import PROVIDERS
 from webhook.providers.inspector import Bug, Inspector
+from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.transport.client import ProviderClient
 from webhook.providers.transport.limits import HostThrottle, Limits, current_tenant
 from webhook.providers.transport.trust import FileTrust, InvalidCaFile
@@ -192,9 +193,15 @@ class Engine:
             if judged.checked_at is not None:
                 self.metrics.cache(_source(judged))
         if stage is Stage.VALIDATE:
-            for source in {skip.source for skip in reviewed.exemptions.skips.values()}:
-                self.metrics.skipped(source)
+            self._count_skips(subject, {skip.source for skip in reviewed.exemptions.skips.values()})
         return reviewed.decision
+
+    def _count_skips(self, subject: Subject, sources: set[str]) -> None:
+        for source in sources:
+            self.metrics.skipped(source)
+        if "secret" in sources and not subject.dry_run:
+            name = subject.requester.username
+            self.metrics.skipped_by_annotation(OTHER if name_holds_token(name) else name)
 
     def late(self, subject: Subject, stage: Stage) -> Decision:
         """Return the decision for a review that ran out of time."""
