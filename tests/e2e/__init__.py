@@ -8,4 +8,5 @@ and root, no Docker), `--kind` one of kind's. On any other the image must be the
 from webhook import __version__
 
 IMAGE = f"git-token-webhook:{__version__}"
+SIMULATOR_IMAGE = f"git-token-webhook-simulator:{__version__}"
 """The image as the manifests name it, so that the commands of the README work as they stand."""

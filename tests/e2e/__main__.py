@@ -4,6 +4,7 @@
     ./dev e2e --kind               a kind cluster: needs Docker
     ./dev e2e                      the cluster that KUBECONFIG names, with the shell commands E2E_BUILD_IMAGE and
                                    E2E_LOAD_IMAGE, where they are set; both find the image's name in $IMAGE
+                                   and the Dockerfile's stage in $TARGET
     ./dev e2e --node -k new_ca     all else is pytest's
     ./dev e2e --node --up          make the node and the image, and run nothing yet
     ./dev e2e --node --down        remove what --node (or --kind) made, and run nothing
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.api_server import binaries
-from tests.e2e import IMAGE
+from tests.e2e import IMAGE, SIMULATOR_IMAGE
 from tests.e2e.places import Given, Kind, Node, PlaceUnavailable
 from tests.support.go_programs import BinariesUnavailable
 from tests.third_party.tools import find_or_build
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         # pytest works where no package index or module proxy can be reached: whatever it needs is built before.
         folders = [str(binaries.find_or_build()), str(find_or_build("helm").parent)]
         place.up()
-        environment = {**os.environ, **place.environment(), "E2E_IMAGE_ID": place.build_image(IMAGE)}
+        place.build_image(SIMULATOR_IMAGE, "simulator")
+        environment = {**os.environ, **place.environment(), "E2E_IMAGE_ID": place.build_image(IMAGE, "product")}
         if options.up:
             return 0
     except (PlaceUnavailable, BinariesUnavailable) as error:

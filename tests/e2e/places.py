@@ -41,7 +41,7 @@ class Place(Protocol):
     def environment(self) -> dict[str, str]:
         """What the tests need to find it."""
 
-    def build_image(self, name: str) -> str:
+    def build_image(self, name: str, target: str) -> str:
         """Build the image from this checkout and put it on the cluster. Answers how its kubelets may call it (one or
         more IDs, apart by blanks), empty where that is unknown."""
 
@@ -77,11 +77,18 @@ class Node:
     def environment(self) -> dict[str, str]:
         return {}  # `run` sets KUBECONFIG
 
-    def build_image(self, name: str) -> str:
+    def build_image(self, name: str, target: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             id_file = Path(folder, "id")
             # In Docker's format, of which the archive that the node imports keeps the ID.
-            _run(str(SCRIPTS / "build-image"), name, str(ROOT), "--format=docker", f"--iidfile={id_file}")
+            _run(
+                str(SCRIPTS / "build-image"),
+                name,
+                str(ROOT),
+                "--format=docker",
+                f"--target={target}",
+                f"--iidfile={id_file}",
+            )
             return id_file.read_text().strip()
 
     def down(self) -> None:
@@ -112,8 +119,8 @@ class Kind:
     def environment(self) -> dict[str, str]:
         return {"KUBECONFIG": str(self.kubeconfig)}
 
-    def build_image(self, name: str) -> str:
-        _run("docker", "build", "--tag", name, "--file", str(ROOT / DOCKERFILE), str(ROOT))
+    def build_image(self, name: str, target: str) -> str:
+        _run("docker", "build", "--tag", name, "--target", target, "--file", str(ROOT / DOCKERFILE), str(ROOT))
         _run("kind", "load", "docker-image", name, "--name", self.name)
         # Not `docker image inspect`, whose ID depends on how Docker stores images.
         with tempfile.TemporaryDirectory() as folder:
@@ -150,10 +157,10 @@ class Given:
     def environment(self) -> dict[str, str]:
         return {}
 
-    def build_image(self, name: str) -> str:
+    def build_image(self, name: str, target: str) -> str:
         for variable in ("E2E_BUILD_IMAGE", "E2E_LOAD_IMAGE"):
             if command := os.environ.get(variable):
-                _run("sh", "-c", command, env={"IMAGE": name})
+                _run("sh", "-c", command, env={"IMAGE": name, "TARGET": target})
         return os.environ.get("E2E_IMAGE_ID", "")
 
     def down(self) -> None:

@@ -207,7 +207,10 @@ def demo(
     ] = False,
 ) -> None:
     """Run a demo on this machine, with simulated providers, the real server and TLS."""
-    from webhook.demo import run_demo
+    try:
+        from webhook.demo import run_demo
+    except ModuleNotFoundError:
+        _fail("The demo is not part of this image. Clone the repository and run: ./dev demo", code=2)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
     try:
