@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from webhook.demo.scenes import Scene
+from webhook.files import write_file
 
 _READY_WITHIN = 30.0
 _LOOK_EVERY = 0.05
@@ -51,7 +52,7 @@ class Server:
     async def configure(self, settings: Mapping[str, Any]) -> None:
         """Write another configuration, and wait until the server goes by it."""
         before = _events(self.log, "reloaded")
-        self._config.write_text(json.dumps(settings))
+        _write(self._config, settings)
         await _until(lambda: len(_events(self.log, "reloaded")) > len(before), self._process, self.log)
 
 
@@ -59,7 +60,7 @@ class Server:
 async def running(place: Path, settings: Mapping[str, Any]) -> AsyncIterator[Server]:
     """The server, until the end of the demonstration; its CA and certificate are in `place`."""
     config, log = place / "config.yaml", place / "server.log"
-    config.write_text(json.dumps(settings))
+    _write(config, settings)
     arguments = [
         *("serve", "--config", str(config)),
         *("--tls-cert", str(place / "tls.crt"), "--tls-key", str(place / "tls.key")),
@@ -84,6 +85,11 @@ async def running(place: Path, settings: Mapping[str, Any]) -> AsyncIterator[Ser
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+def _write(config: Path, settings: Mapping[str, Any]) -> None:
+    """Replace the configuration, so that the server never reads half of it."""
+    write_file(config, json.dumps(settings).encode(), mode=0o644)
 
 
 async def until_serving(process: asyncio.subprocess.Process, log: Path) -> tuple[str, str]:
