@@ -53,9 +53,8 @@ class Clock:
 class Judging:
     """A provider that counts, and judges as a test says."""
 
-    profile = PROVIDERS[Kind("github")].profile
-
     def __init__(self, judge: Judge) -> None:
+        self.profile = replace(PROVIDERS[Kind("github")].profile, uses_username=True)
         self.judge = judge
         self.asked: list[Question] = []
 
@@ -234,6 +233,21 @@ async def test_what_could_not_be_verified_is_asked_again() -> None:
     assert len(bench.provider.asked) == 2
 
 
+async def test_a_slow_inspection_is_remembered_for_a_moment() -> None:
+    """The validating call follows the mutating one, and need not wait for the same silence."""
+
+    async def hang(question: Question) -> Answer:
+        bench.clock.seconds += 4
+        raise ProviderUnavailable("did not answer within 4 s", transient=True)
+
+    bench = Bench(hang)
+    await bench.inspect()
+    assert (await bench.inspect()).cached
+    bench.clock.seconds += 3
+    assert not (await bench.inspect()).cached
+    assert len(bench.provider.asked) == 2
+
+
 async def test_an_answer_is_forgotten_when_the_token_expires() -> None:
     """After that it would be wrong."""
     bench = Bench(judged(Outcome.SUFFICIENT, expires_at=START + timedelta(seconds=20)))
@@ -302,6 +316,18 @@ async def test_another_question_is_asked_anew(other: Question) -> None:
     await bench.inspect()
     assert not (await bench.inspect(other)).cached
     assert bench.provider.asked == [QUESTION, other]
+
+
+async def test_a_username_that_the_provider_does_not_use_is_not_another_question() -> None:
+    """The same token beside another name is asked about once; how it is sent still counts."""
+    bench = Bench(judged(Outcome.SUFFICIENT))
+    bench.provider.profile = replace(bench.provider.profile, uses_username=False)
+    names = [None, "", "octocat", "hubot"]
+    basic = [TokenCredential(SecretStr(TOKEN), name, GitAuth(AuthScheme.BASIC, name or "")) for name in names]
+    bearer = TokenCredential(SecretStr(TOKEN), "octocat", GitAuth(AuthScheme.BEARER, "octocat"))
+    for credential in (*basic, bearer, *basic, bearer):
+        await bench.inspect(replace(QUESTION, credential=credential))
+    assert [question.credential for question in bench.provider.asked] == [basic[0], bearer]
 
 
 async def test_no_two_questions_share_an_answer() -> None:

@@ -28,6 +28,10 @@ from webhook.providers.requirements import Requirement
 
 MAX_NEGATIVE_TTL = 10.0
 """Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
+SLOW = 1.0
+"""Seconds after which an inspection without a conclusive answer counts as slow."""
+SLOW_TTL = 3.0
+"""Seconds for which the result of a slow inspection is remembered: /validate follows /mutate at once."""
 _TYPICAL_ANSWER_BYTES = 4096
 """Bytes that the cache has for each of its entries. An answer usually takes half of it; fewer fit of larger ones."""
 _GRACE = 0.25
@@ -124,7 +128,8 @@ class Inspector:
             providers: who answers for which kind of host.
             client: gives each inspection its API.
             cache_ttl: seconds that a sufficient answer is remembered; 0 remembers nothing. A refusal is remembered for
-                a sixth of that, `MAX_NEGATIVE_TTL` at most; what could not be verified never is.
+                a sixth of that, `MAX_NEGATIVE_TTL` at most; an inconclusive one only after a slow inspection, for
+                `SLOW_TTL`.
             cache_entries: how many answers are remembered; those longest unused go first.
             decision_timeout: seconds that one inspection may take, whoever waits for it.
             digest_key: what digests are made with; a fresh one where nobody else must come to the same ones.
@@ -215,12 +220,16 @@ class Inspector:
 
     # The cache.
 
-    def _lifetime(self, answer: Answer) -> float:
-        """Seconds that `answer` stays true enough; never beyond the token's own end."""
+    def _lifetime(self, answer: Answer, seconds: float) -> float:
+        """Return how long to remember an answer, in seconds; never beyond the expiry of the token.
+
+        Args:
+            seconds: how long the inspection took.
+        """
         if self._own_lifetime is not None:
             return self._own_lifetime(answer)
         if is_inconclusive(answer):
-            return 0.0
+            return min(self._ttl, SLOW_TTL) if seconds >= SLOW else 0.0
         outcomes = {finding.outcome for finding in answer.findings.values()}
         lifetime = self._ttl
         if not outcomes <= {Outcome.SUFFICIENT, Outcome.UNSUPPORTED}:
@@ -238,10 +247,10 @@ class Inspector:
         return task
 
     async def _inspect(self, key: bytes, question: Question, provider: Provider, needed_by: float) -> _CacheEntry:
-        checked_at = self._clock()
+        checked_at, started = self._clock(), self._monotonic()
         answer = await self._call_and_record(question, provider, needed_by)
         entry = _CacheEntry(answer, checked_at)
-        self._cache.put(key, entry, self._lifetime(answer))
+        self._cache.put(key, entry, self._lifetime(answer, self._monotonic() - started))
         return entry
 
     async def _call_and_record(self, question: Question, provider: Provider, needed_by: float) -> Answer:
@@ -280,7 +289,8 @@ class Inspector:
             (role.value, _requirement_text(question.requirements[role])) for role in sorted(question.requirements)
         ]
         needs = [(need.access.value, need.certain, need.path) for need in question.repositories]
-        credential = (*_fields(question.credential), *_git_auth(question.credential))
+        provider = self._providers.get(host.kind)
+        credential = _sent(question.credential, uses_username=provider is None or provider.profile.uses_username)
         path = (question.path, question.open_ended)
         return self._digest((host.name, host.api_url, host.kind, credential, path, requirements, needs))
 
@@ -304,11 +314,18 @@ def _fields(credential: Credential) -> tuple[str | None, ...]:
     return ("token", credential.token.get_secret_value(), credential.username)
 
 
-def _git_auth(credential: Credential) -> tuple[str, ...]:
-    """How Argo CD sends the credential: the same token may work as Bearer and fail as Basic."""
-    if isinstance(credential, GitHubAppCredential) or credential.git_auth is None:
-        return ()
-    return (credential.git_auth.scheme.value, credential.git_auth.username)
+def _sent(credential: Credential, *, uses_username: bool) -> tuple[str | None, ...]:
+    """Return what the verdict on a credential can depend on.
+
+    The same token may work as Bearer and fail as Basic, which is how Argo CD sends it.
+    """
+    fields = _fields(credential)
+    if isinstance(credential, GitHubAppCredential):
+        return fields
+    auth = credential.git_auth
+    if not uses_username:
+        return (*fields[:2], *(() if auth is None else (auth.scheme.value,)))
+    return (*fields, *(() if auth is None else (auth.scheme.value, auth.username)))
 
 
 @lru_cache(maxsize=256)

@@ -31,6 +31,7 @@ class Profile:
             inside other text; empty where tokens have no shape of their own.
         repository_path: matches the part of a request's path, below the API's URL, that names one repository; None
             where no redirect of a repository is followed (see `redirects`).
+        uses_username: whether the verdict can depend on the user name beside a token.
     """
 
     kind: Kind
@@ -45,3 +46,4 @@ class Profile:
     without_scopes: Callable[[str, str | None], str] = lambda token, username: ""
     shape_in_text: str = ""
     repository_path: re.Pattern[str] | None = None
+    uses_username: bool = True

@@ -24,4 +24,5 @@ PROFILE = Profile(
     defaults={Role.RUNTIME: _NEEDED, Role.USER: _NEEDED},
     api_url=lambda name: f"https://{name}{API}",
     repository_path=re.compile(r"/repos/[^/?]+/[^/?]+"),
+    uses_username=False,
 )

@@ -50,4 +50,5 @@ PROFILE = Profile(
     # Since 2026 installation tokens may be long ones that hold a JWT (GitHub changelog, 2026-04-24): ghs_APPID_eyJ...
     shape_in_text=r"gh[pousr]_[a-z0-9]{30}|ghs_[0-9]+_eyj|github_pat_\w{30}",
     repository_path=re.compile(r"/(?:repos/[^/?]+/[^/?]+|repositories/[0-9]+)(?=[/?]|\Z)"),
+    uses_username=False,
 )
