@@ -184,10 +184,18 @@ def test_the_platforms_own_labels_are_not_changed_where_they_are() -> None:
 
 
 def test_the_platforms_own_labels_are_not_put_on_others() -> None:
-    """Neither on other Secrets nor on UPDATE, where somebody may have taken them off."""
+    """Neither on other Secrets nor on an UPDATE of a Secret that never had both."""
     assert "io.codefresh.integration-type" not in mark(create(), {"token": verdict()}).labels
     stored = make_user_secret(name="git-default-1")
     assert "io.codefresh.integration-type" not in mark(update(stored), {"token": verdict()}).labels
+
+
+def test_the_platforms_own_labels_return_when_a_write_removes_both() -> None:
+    """Sealed Secrets replaces all labels with those of its template."""
+    stored = mark(create(name="git-default-1"), {"token": verdict()})
+    written = mark(make_subject(make_user_secret(name="git-default-1"), stored), {"token": verdict()})
+    assert written.labels["io.codefresh.integration-type"] == "git"
+    assert written.labels["io.codefresh.integration-name"] == "default"
 
 
 # --- updates --------------------------------------------------------------------------------------------------------

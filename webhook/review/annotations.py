@@ -32,11 +32,11 @@ from webhook.providers.requirements import Role
 from webhook.review.jsonpatch import data_patch, metadata_patch
 from webhook.review.policy import Judged, Validation, Verdict, worst
 from webhook.review.sealing import Sealed
-from webhook.subject import Operation, SecretObject, Subject
+from webhook.subject import SecretObject, Subject
 
 # Annotations under our prefix that users write and we only read.
 _THEIRS = frozenset({SKIP_VALIDATION, NOTIFICATIONS})
-# The platform's own labels of a user's Secret, filled in where absent at CREATE.
+# The platform's own labels of a user's Secret.
 _PLATFORM_LABELS = {INTEGRATION_TYPE: "git", INTEGRATION_NAME: "default"}
 _PLATFORM_NAME = "git-default-"
 _ENCRYPTION = frozenset({"encryption", "encryption-algorithm", "encryption-key-id", "encrypted-keys"})
@@ -82,9 +82,22 @@ def patch_for(
             annotations["attestation"] = attestation
     annotations = _fitting(annotations, {**secret.annotations, **sealed.last_applied})
     label_changes = _changes(secret.labels, labels)
-    if subject.operation is Operation.CREATE and (secret.name or secret.generate_name).startswith(_PLATFORM_NAME):
-        label_changes |= {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}
+    label_changes |= _platform_labels(secret, subject.old)
     return _patch(secret, label_changes, _changes(secret.annotations, annotations), sealed)
+
+
+def _platform_labels(secret: SecretObject, old: SecretObject | None) -> _Marks:
+    """Return the platform's labels to add.
+
+    A CREATE gets those that are absent. Controllers that replace all labels, as Sealed Secrets does, remove ours with
+    their next write, so an UPDATE that removes both gets both.
+    """
+    if not (secret.name or secret.generate_name).startswith(_PLATFORM_NAME):
+        return {}
+    absent = {key: value for key, value in _PLATFORM_LABELS.items() if key not in secret.labels}
+    if old is None:
+        return absent
+    return absent if absent == _PLATFORM_LABELS and _PLATFORM_LABELS.items() <= old.labels.items() else {}
 
 
 def removal_for(subject: Subject, entries: Mapping[str, Entry] | None = None) -> tuple[PatchOperation, ...]:

@@ -35,6 +35,7 @@ from webhook.review import messages
 from webhook.review.annotations import keeps_marks, patch_for, removal_for, restoring_patch, unjudged_patch
 from webhook.review.applications import ApiServer, needs_of
 from webhook.review.attestation import FRESH, Asked, Attestation, Untrusted, attest, verify
+from webhook.review.carried_marks import carried_marks
 from webhook.review.exemptions import Exemptions, find_exemptions
 from webhook.review.policy import Judged, Validation, Verdict, decide, worst
 from webhook.review.sealing import Sealed, immutable_warnings, seal_values, unsealed_causes
@@ -542,6 +543,7 @@ class Reviewer:
             warnings += immutable_warnings(subject, (verdict.judged.entry for verdict in verdicts.values()))
             marked = subject if write.before else replace(subject, old=None)
             patch = patch_for(marked, roles, verdicts, write.entries, self._hosts, attestation, sealed)
+            warnings += carried_marks(subject, patch)
             decision = Allow(tuple(warnings), patch, audit)
         elif causes:
             decision = _deny(subject, causes, tuple(warnings), audit)
