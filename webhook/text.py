@@ -9,6 +9,10 @@ _LONGEST = 4_000
 """Characters of one text that are shown, which is more than any message has."""
 
 
+STANDARD_INPUT = "<stdin>"
+"""The name of standard input in messages and reports."""
+
+
 def join(items: Iterable[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     words = list(items)

@@ -116,7 +116,7 @@ async def test_the_same_secret_twice(checker: Checker) -> None:
     report = await checker.check("-", stdin=f"{manifest(token)}---\n{manifest(token)}")
     assert [row.warnings for row in report.rows] == [
         (),
-        ("-:1 contains the same Secret. The last one that is applied counts.",),
+        ("<stdin>:1 contains the same Secret. The last one that is applied counts.",),
     ]
 
 

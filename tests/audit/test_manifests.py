@@ -102,7 +102,7 @@ def test_a_broken_document_leaves_the_others() -> None:
     assert isinstance(first, SecretManifest)
     assert isinstance(last, SecretManifest)
     assert isinstance(broken, Broken)
-    assert str(broken.where) == "-:10"
+    assert str(broken.where) == "<stdin>:10"
     assert broken.why == "isn't valid YAML (mapping values are not allowed in this context)"
 
 
@@ -125,6 +125,43 @@ def test_what_is_wrong_is_named_and_not_quoted(text: str, why: str) -> None:
     assert isinstance(found, Broken)
     assert why in found.why
     assert token not in found.why
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {password: {{ .Values.token }}}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n  password: {{ .Values.token }}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {{ .Values.data }}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: x, labels: {a: {{ .Values.a }}}}\n",
+    ],
+)
+def test_a_template_that_is_valid_yaml_is_a_template(text: str) -> None:
+    """`{{ … }}` without quotes is a mapping in a mapping for YAML."""
+    assert [type(found) for found in documents(text)] == [Template]
+
+
+def test_a_mapping_as_a_value_is_no_template() -> None:
+    """A value that the API server would reject stays an error."""
+    (found,) = documents("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {password: {a: b}}\n")
+    assert isinstance(found, Broken)
+
+
+def test_fields_are_named_as_in_the_manifest() -> None:
+    """An entry of `stringData` is not called `data`."""
+    (found,) = documents("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {a: YQ==}\nstringData: {b: c}\n")
+    assert isinstance(found, SecretManifest)
+    assert (found.field("a", "data.a"), found.field("b", "data.b")) == ("data.a", "stringData.b")
+
+
+def test_a_kustomization_without_a_kind_hides_its_secrets() -> None:
+    """kustomize adds the kind where it is missing."""
+    (found,) = documents("resources: [a.yaml]\nsecretGenerator: [{name: x, literals: [a=b]}]\n")
+    assert isinstance(found, Manifest)
+    hidden = look(found)
+    assert hidden is not None and hidden.what == "secretGenerator"
+    (other,) = documents("kind: Thing\napiVersion: acme.dev/v1\nsecretGenerator: []\n")
+    assert isinstance(other, Manifest) and look(other) is None
 
 
 def test_a_template_is_no_broken_manifest() -> None:
@@ -291,7 +328,7 @@ def test_merge_keys_that_multiply_themselves() -> None:
 def test_standard_input_that_is_no_text() -> None:
     """It is named as a file is; a mark of the byte order is none of the text."""
     stream = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x00"), encoding="utf-8")
-    assert list(read(["-"], stream)) == [Broken(Where("-", 1), "is not UTF-8 text")]
+    assert list(read(["-"], stream)) == [Broken(Where("<stdin>", 1), "is not UTF-8 text")]
     assert secret("\ufeff" + SECRET).where.line == 1
 
 

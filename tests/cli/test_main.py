@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,10 @@ def test_a_wrong_configuration_is_usage(tmp_path: Path, text: str, hint: str) ->
 def test_a_configuration_comes_through_a_pipe_as_well() -> None:
     """As from `helm template`."""
     command = [sys.executable, "-m", "webhook", "config", "check", "-"]
-    for text, code, said in (("mode: warn", 0, "- is valid: mode warn"), ("modus: warn", 2, "-: unknown key 'modus'")):
+    for text, code, said in (
+        ("mode: warn", 0, "<stdin> is valid: mode warn"),
+        ("modus: warn", 2, "<stdin>: unknown key 'modus'"),
+    ):
         result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == code
         assert said in result.stdout + result.stderr
@@ -148,3 +152,16 @@ def test_generated_certificates_are_what_serve_takes(tmp_path: Path) -> None:
     assert "caBundle: " in result.stdout
     for name, mode in {"ca.crt": 0o644, "ca.key": 0o600, "tls.crt": 0o644, "tls.key": 0o600}.items():
         assert (tmp_path / "certs" / name).stat().st_mode & 0o777 == mode
+
+
+def test_help_names_the_kind_of_each_value() -> None:
+    """Durations, numbers and paths are named as such; flags have no value, and no Python type is shown."""
+    for words in (["check"], ["audit"], ["explain"], ["serve"], ["certs", "ensure"], ["token", "set"], []):
+        result = typer.testing.CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"})
+        assert result.exit_code == 0
+        assert not re.search(r"<(str|bool|path|int|list)", result.stdout), result.stdout
+    text = typer.testing.CliRunner().invoke(app, ["audit", "--help"], env={"COLUMNS": "200"}).stdout
+    assert re.search(r"--timeout +DURATION", text)
+    assert re.search(r"--resume +PATH", text)
+    assert re.search(r"--concurrency +NUMBER", text)
+    assert re.search(r"--applications +Also", text)

@@ -99,6 +99,7 @@ def test_a_manifest_is_explained_as_json(providers: Simulation, config: Path, tm
     found = json.loads(result.stdout)
     jsonschema.validate(found, schema())
     (entry,) = found["entries"]
+    assert (entry["secret"], entry["field"]) == (f"{manifest}: argocd/creds", "stringData.password")
     assert entry["roles"]["runtime"]["lacks"] == ["admin:repo_hook"]
     assert {request["path"] for request in entry["requests"]} >= {"/user"}
     assert entry["requests"][0]["headers"]["x-oauth-scopes"]
@@ -113,6 +114,7 @@ async def test_a_recording_replays(providers: Simulation, config: Path, tmp_path
     token, file = providers.weak_token(), tmp_path / "recording.json"
     result = await asyncio.to_thread(run, config, "--host", "github.com/acme/apps", "--record", str(file), stdin=token)
     assert result.exit_code == 1, result.output
+    assert f"The recording of this check is in {file}." in result.stderr
     text = file.read_text()
     assert not shows(text, token)
     recording = recordings.load(json.loads(text))

@@ -88,7 +88,7 @@ async def test_no_format_shows_the_token(kind: Kind, status: int) -> None:
     """Neither the transcript, nor the tree, nor a recording, nor any report."""
     token = make_token("sentinel", PREFIXES.get(str(kind), ""))
     question, answer = await answer_of(kind, status, token)
-    shown = evidence_of(answer.findings, kind, question, answer)
+    shown = evidence_of(answer.findings, kind, answer)
     outputs = [json.dumps(recordings.dump(question, answer, NOW))]
     entry = Entry(
         "a", "data.password", "git.acme.dev", str(kind), "", "", [], "denied", "", [], shown.roles, shown.requests, []

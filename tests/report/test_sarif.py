@@ -58,7 +58,7 @@ def run(report: Report) -> dict[str, Any]:
 
 def test_it_is_what_the_standard_says(validator: jsonschema.Draft7Validator) -> None:
     """A report with everything in it, of a cluster and of manifests, validates against SARIF's own schema."""
-    manifests = (row(file="a b/creds.yaml", line=3, namespace=""), row(file="-", line=1), row(file="/etc/x.yaml"))
+    manifests = (row(file="a b/creds.yaml", line=3, namespace=""), row(file="<stdin>", line=1), row(file="/etc/x.yaml"))
     unseen = NotLookedAt(Place("", "x", file="x.yaml", line=9), "SealedSecret", "It can't be opened.")
     validator.validate(written(cluster()))
     validator.validate(written(replace(report(*manifests, problems=("No.",)), not_looked_at=(unseen,))))

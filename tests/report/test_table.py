@@ -8,6 +8,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Literal
 
+import pytest
+
 from tests.report.reports import NOW, cluster, example, report, row
 from webhook.providers.findings import Outcome
 from webhook.report.formats import write
@@ -27,6 +29,16 @@ def shown(report: Report, view: Literal["findings", "tokens"] = "findings", *, c
     stream = StringIO()
     write(report, "table", stream, colors=colors, view=view)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("denied", "allowed", "text"), [(1, 0, "1 of 1 entry denied."), (2, 1, "2 of 3 entries denied.")]
+)
+def test_the_summary_counts_denied_entries(denied: int, allowed: int, text: str) -> None:
+    """The last lines say how many of all entries the webhook would deny."""
+    rows = [row(Outcome.INVALID, name=f"a{number}") for number in range(denied)]
+    rows += [row(Outcome.SUFFICIENT, name=f"b{number}") for number in range(allowed)]
+    assert text in shown(report(*rows)).splitlines()
 
 
 def test_findings_stand_by_secret_the_worst_first() -> None:

@@ -19,8 +19,8 @@ import yaml
 from webhook.errors import ConfigurationError
 from webhook.providers.token_shapes import name_holds_token
 from webhook.subject import SecretObject
+from webhook.text import STANDARD_INPUT
 
-STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 """Suffixes of the files that are read in folders."""
 
@@ -67,15 +67,28 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class SecretManifest:
-    """A Secret with the lines of its entries."""
+    """A Secret with the lines of its entries.
+
+    Attributes:
+        string_data: the keys whose values are in ``stringData``.
+    """
 
     where: Where
     secret: SecretObject
     lines: Mapping[str, int] = field(repr=False)  # a key may be a token, by mistake
+    string_data: frozenset[str] = field(default=frozenset(), repr=False)
 
     def line(self, key: str) -> int:
         """Return the line of a key of `data`; the first line of the Secret if there is no such key."""
         return self.lines.get(key, self.where.line)
+
+    def field(self, key: str, name: str) -> str:
+        """Return the name of an entry's field as the manifest has it: ``stringData.password``.
+
+        Args:
+            name: its name in the stored Secret: ``data.password``.
+        """
+        return f"stringData.{name.removeprefix('data.')}" if key in self.string_data else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +129,8 @@ def read(paths: list[str], stdin: TextIO, namespace: str = "") -> Iterator[Docum
 def _texts(paths: list[str], stdin: TextIO) -> Iterator[tuple[str, str | Broken]]:
     seen: set[str] = set()
     for given in paths:
-        if given == STDIN:
-            yield STDIN, _text_of_stdin(stdin)
+        if given == "-":
+            yield STANDARD_INPUT, _text_of_stdin(stdin)
             continue
         path = Path(given)
         if not path.exists():
@@ -151,11 +164,11 @@ def _text_of(file: Path) -> str | Broken:
 
 def _text_of_stdin(stdin: TextIO) -> str | Broken:
     """Return standard input. Empty input is an error, because the program that writes it may have failed."""
-    found = _text_from(stdin, STDIN)
+    found = _text_from(stdin, STANDARD_INPUT)
     if isinstance(found, Broken):
         return found
     if not found.strip():
-        return Broken(Where(STDIN, 1), "is empty; check whether the program that writes it has failed")
+        return Broken(Where(STANDARD_INPUT, 1), "is empty; check whether the program that writes it has failed")
     return found.removeprefix("\ufeff")
 
 
@@ -258,7 +271,7 @@ def _where(file: str, first_line: int, node: yaml.Node) -> Where:
 
 def _objects(
     node: yaml.MappingNode, file: str, first_line: int, namespace: str, depth: int, seen: set[int]
-) -> Iterator[Manifest | SecretManifest | Broken]:
+) -> Iterator[Manifest | SecretManifest | Broken | Template]:
     if id(node) in seen:  # an alias; a few lines of aliases can expand to a billion items
         return
     seen.add(id(node))
@@ -279,6 +292,9 @@ def _objects(
         try:
             yield _secret(node, file, first_line, namespace)
         except _Wrong as wrong:
+            if _is_template(wrong.node):
+                yield Template(where)
+                return
             yield Broken(_where(file, first_line, wrong.node), str(wrong))
     else:
         yield Manifest(where, version, kind, node)
@@ -290,6 +306,11 @@ class _Wrong(Exception):
     def __init__(self, node: yaml.Node, why: str) -> None:
         super().__init__(why)
         self.node = node
+
+
+def _is_template(node: yaml.Node) -> bool:
+    """Whether a node is ``{{ … }}`` without quotes, which YAML reads as a mapping whose only key is a mapping."""
+    return isinstance(node, yaml.MappingNode) and any(isinstance(key, yaml.MappingNode) for key, _ in node.value)
 
 
 def _secret(node: yaml.MappingNode, file: str, first_line: int, namespace: str) -> SecretManifest:
@@ -315,7 +336,8 @@ def _secret(node: yaml.MappingNode, file: str, first_line: int, namespace: str) 
         immutable=text(node, "immutable") == "true",
         in_string_data=frozenset(),
     )
-    return SecretManifest(Where(file, first), secret, lines)
+    plain = frozenset(key.value for key, _ in _pairs(_mapping(node, "stringData")))
+    return SecretManifest(Where(file, first), secret, lines, plain)
 
 
 def _base64(value: str) -> str:

@@ -69,7 +69,8 @@ class Rows:
         where, place = manifest.where, place_of(manifest.secret)
 
         def locate(key: str, field: str) -> Place:
-            return replace(place, field=field, file=where.file, line=manifest.line(key))
+            own = manifest.field(key, field)
+            return replace(place, field=own, file=where.file, line=manifest.line(key))
 
         # The webhook seals its tokens when it is applied.
         return self._rows(replace(standing, unsealed=frozenset()), locate, lambda entry: Attested.UNKNOWN)
@@ -152,7 +153,7 @@ def _evidence(judged: Judged) -> Evidence | None:
     if judged.asked is None:
         return None
     kind = judged.host.kind if judged.host is not None else None
-    return evidence_of(judged.findings, kind, judged.asked.question, judged.asked.answer)
+    return evidence_of(judged.findings, kind, judged.asked.answer)
 
 
 def _roles(standing: Standing) -> tuple[str, ...]:

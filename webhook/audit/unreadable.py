@@ -43,7 +43,9 @@ def look(manifest: Manifest, namespace: str = "") -> Hidden | None:
         spec = "spec.externalSecretSpec" if manifest.kind == "ClusterExternalSecret" else "spec"
         made = _made(node, f"{spec}.target.template.metadata", f"{spec}.target", "metadata", namespace=namespace)
         return Hidden(manifest.kind, why, made)
-    if group == "kustomize.config.k8s.io" and child(node, "secretGenerator") is not None:
+    # kustomize adds the kind where a kustomization has none (kustomize: api/types, FixKustomizationPostUnmarshalling).
+    is_kustomization = group == "kustomize.config.k8s.io" or not (manifest.kind or manifest.api_version)
+    if is_kustomization and child(node, "secretGenerator") is not None:
         why = "kustomize generates its Secrets. Check its output: kustomize build | git-token-webhook check -."
         return Hidden("secretGenerator", why, None)
     return None

@@ -60,7 +60,7 @@ Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Concurrent token 
 
 def check(
     paths: Annotated[
-        list[str], typer.Argument(metavar="FILE|DIR|-...", help="Manifest files or folders; - reads standard input.")
+        list[str], typer.Argument(metavar="FILE|DIR|-", help="Manifest files or folders; - reads standard input.")
     ],
     config: Config = None,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of Secrets that name none.")] = "",

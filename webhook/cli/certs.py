@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from webhook.cli.help import Typer
 from webhook.cli.options import ENVIRONMENT, Context, Kubeconfig, end
 from webhook.errors import ConfigurationError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from webhook.certs.report import Report
     from webhook.certs.steps import Certificates
 
-app = typer.Typer(help="Create, show and replace the certificates that the API server trusts.", no_args_is_help=True)
+app = Typer(help="Create, show and replace the certificates that the API server trusts.", no_args_is_help=True)
 
 Installation = Annotated[
     str,

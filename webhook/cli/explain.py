@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,9 +21,11 @@ from webhook.errors import ConfigurationError
 from webhook.names import ARGOCD_SECRET_TYPE
 
 if TYPE_CHECKING:
+    from webhook.audit.manifests import SecretManifest
     from webhook.explain.transcript import Entry
     from webhook.keyring.ring import KeyRing
     from webhook.review.attestation import Asked
+    from webhook.review.policy import Judged
     from webhook.review.reviewer import Reviewer
     from webhook.settings.model import Settings
     from webhook.subject import SecretObject
@@ -71,8 +74,7 @@ def explain(
     ring = ring_of(keys, settings)
     if host is not None:
         settings = _with_kind(settings, host, kind)
-        secrets = {"": _made_up(host, role, username)}
-        found = asyncio.run(_explain(settings, ring, secrets))
+        found = asyncio.run(_explain(settings, ring, [_Subject("", _made_up(host, role, username))]))
     elif target == "-" or Path(target or "").exists() or str(target).endswith(_FILES):
         found = asyncio.run(_explain(settings, ring, _in_file(target or "")))
     else:
@@ -80,6 +82,7 @@ def explain(
     _show([entry for entry, _ in found], output)
     if record is not None:
         _record(record, [asked for _, asked in found if asked is not None])
+        typer.echo(f"git-token-webhook: The recording of this check is in {record}.", err=True)
     if any(entry.verdict == "denied" for entry, _ in found):
         raise typer.Exit(1)
 
@@ -87,9 +90,23 @@ def explain(
 _Found = list[tuple["Entry", "Asked | None"]]
 
 
-async def _explain(settings: Settings, ring: KeyRing | None, secrets: dict[str, SecretObject]) -> _Found:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A Secret to explain.
+
+    Attributes:
+        where: its name, or where its manifest is; empty for a token on standard input.
+        manifest: its manifest; None in a cluster.
+    """
+
+    where: str
+    secret: SecretObject
+    manifest: SecretManifest | None = None
+
+
+async def _explain(settings: Settings, ring: KeyRing | None, subjects: list[_Subject]) -> _Found:
     async with _reviewer(settings, ring) as reviewer:
-        return [one for where, secret in secrets.items() for one in await _judge(reviewer, settings, where, secret)]
+        return [one for subject in subjects for one in await _judge(reviewer, settings, subject)]
 
 
 async def _explain_stored(
@@ -110,7 +127,7 @@ async def _explain_stored(
         end(f"{namespace}/{name} cannot be read: {error}.", code=3)
     if stored is None:
         end(f"There is no Secret {namespace}/{name}.", code=3)
-    return await _explain(settings, ring, {f"{namespace}/{name}": stored.secret})
+    return await _explain(settings, ring, [_Subject(f"{namespace}/{name}", stored.secret)])
 
 
 @asynccontextmanager
@@ -122,30 +139,39 @@ async def _reviewer(settings: Settings, ring: KeyRing | None) -> AsyncIterator[R
         yield Reviewer(settings, questions, ring=(lambda: ring) if ring is not None else None)
 
 
-async def _judge(reviewer: Reviewer, settings: Settings, where: str, secret: SecretObject) -> _Found:
+async def _judge(reviewer: Reviewer, settings: Settings, subject: _Subject) -> _Found:
     from webhook.explain.transcript import entry
 
     # Twice: a Bitbucket token may need two rounds, and each may wait in the queue.
     deadline = asyncio.get_running_loop().time() + 2 * settings.limits.decision_timeout.total_seconds()
-    standing = await reviewer.judge(secret, deadline)
+    standing = await reviewer.judge(subject.secret, deadline)
     if standing.unreadable:
-        end(f"{where}: {standing.unreadable}", code=3)
-    return [(entry(where, verdict), verdict.judged.asked) for verdict in standing.verdicts.values()]
+        end(f"{subject.where}: {standing.unreadable}", code=3)
+
+    def field(of: Judged) -> str:
+        name = of.entry.field
+        return name if subject.manifest is None else subject.manifest.field(of.entry.key, name)
+
+    return [
+        (entry(subject.where, field(verdict.judged), verdict), verdict.judged.asked)
+        for verdict in standing.verdicts.values()
+    ]
 
 
-def _in_file(path: str) -> dict[str, SecretObject]:
+def _in_file(path: str) -> list[_Subject]:
     from webhook.audit.manifests import Broken, SecretManifest, read
+    from webhook.audit.rows import place_of
 
-    secrets: dict[str, SecretObject] = {}
+    subjects: list[_Subject] = []
     for document in read([path], sys.stdin):
         if isinstance(document, Broken):
             end(f"{document.where} {document.why}.", code=3)
         if isinstance(document, SecretManifest):
-            name = document.secret.name or f"{document.secret.generate_name}…"
-            secrets[f"{document.where} {name}"] = document.secret
-    if not secrets:
+            where = f"{document.where.file}: {place_of(document.secret).secret}"
+            subjects.append(_Subject(where, document.secret, document))
+    if not subjects:
         end(f"{path} contains no Secret.", code=3)
-    return secrets
+    return subjects
 
 
 def _with_kind(settings: Settings, host: str, kind: str | None) -> Settings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from webhook.cli.help import Typer
 from webhook.cli.key_rings import RingInSecret, chosen_ring, with_ring_secret
 from webhook.cli.options import ENVIRONMENT, As, Context, Kubeconfig
 from webhook.errors import ConfigurationError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from webhook.keyring.ring import KeyRing
     from webhook.keyring.secret import RingSecret
 
-app = typer.Typer(help="Manage the keys that sign attestations and seal tokens.", no_args_is_help=True)
+app = Typer(help="Manage the keys that sign attestations and seal tokens.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the key ring, with one file for each key.")]
 FolderOrNone = Annotated[Path | None, typer.Argument(help="Folder of the key ring, with one file for each key.")]

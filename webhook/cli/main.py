@@ -29,11 +29,13 @@ from webhook.cli.certs import (
 from webhook.cli.certs import Installation as InstallationFlag
 from webhook.cli.certs import app as certs_app
 from webhook.cli.explain import explain
+from webhook.cli.help import Typer
 from webhook.cli.keys import app as keys_app
 from webhook.cli.options import ENVIRONMENT
 from webhook.cli.sealed import reseal, unseal
 from webhook.cli.tokens import app as token_app
 from webhook.errors import ConfigurationError
+from webhook.text import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from webhook.address import Address
@@ -41,14 +43,14 @@ if TYPE_CHECKING:
 _LONG = re.compile(r"[A-Za-z0-9_-]{16}")
 """No token is shorter."""
 
-app = typer.Typer(
+app = Typer(
     name="git-token-webhook",
     help="Check Git tokens when a Kubernetes Secret is written, and deny invalid and insufficient ones.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # they print local variables, which may hold a token
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_app = typer.Typer(help="Check configuration files.", no_args_is_help=True)
+config_app = Typer(help="Check configuration files.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(certs_app, name="certs")
 app.add_typer(keys_app, name="keys")
@@ -228,11 +230,12 @@ def config_check(
     """Check a configuration file, and print what is wrong."""
     from webhook.settings.model import load_settings, read_settings
 
-    settings = read_settings(sys.stdin, "-") if str(file) == "-" else load_settings(file)
+    name = STANDARD_INPUT if str(file) == "-" else str(file)
+    settings = read_settings(sys.stdin, name) if name == STANDARD_INPUT else load_settings(file)
     for doubt in settings.doubts():
-        typer.echo(f"{file}: {doubt}", err=True)
+        typer.echo(f"{name}: {doubt}", err=True)
     rules = ", ".join(dict.fromkeys(rule.name for rule in settings.all_rules)) or "none"
-    typer.echo(f"{file} is valid: mode {settings.mode}, rules {rules}.")
+    typer.echo(f"{name} is valid: mode {settings.mode}, rules {rules}.")
 
 
 @config_app.command("schema", epilog="Example: git-token-webhook config schema > config.schema.json")

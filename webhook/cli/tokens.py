@@ -17,6 +17,7 @@ import typer
 from pydantic import SecretStr
 
 from webhook.cli.audit import Format, audit
+from webhook.cli.help import Typer
 from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
 from webhook.text import day, join
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from webhook.tokens.changes import NewToken
     from webhook.tokens.writer import TokenWriter
 
-app = typer.Typer(help="List, replace and delete the tokens of runtimes and users.", no_args_is_help=True)
+app = Typer(help="List, replace and delete the tokens of runtimes and users.", no_args_is_help=True)
 
 Secret = Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="Secret.")]
 User = Annotated[str | None, typer.Option(help="Id of the user, in a Secret that holds a token for each user.")]

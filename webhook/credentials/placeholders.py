@@ -12,7 +12,7 @@ _TOOLS = (
     (re.compile(r">?>?vault:[\w./-]"), f"the bank-vaults webhook (vault:...), which did not replace it. {_WEBHOOK}"),
     (
         re.compile(r"<(?:path|vault)?:?[^<>\s]*(?:#[^<>]*)?>\Z|<path:"),
-        "argocd-vault-plugin (<path:...>), which must run before the manifest is applied",
+        "argocd-vault-plugin (path:...), which must run before the manifest is applied",
     ),
     (re.compile(r"(?:secret)?ref\+[\w-]+://"), "vals (ref+...), which must run before the manifest is applied"),
     (

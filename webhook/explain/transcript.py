@@ -55,11 +55,12 @@ def transcript(entries: Iterable[Entry], now: datetime) -> Transcript:
     return Transcript(list(entries), written=now.astimezone(UTC).isoformat(timespec="seconds"))
 
 
-def entry(secret: str, verdict: Verdict) -> Entry:
+def entry(secret: str, field: str, verdict: Verdict) -> Entry:
     """Return one verdict with its evidence.
 
     Args:
         secret: the namespace and name of the Secret, or where its manifest is.
+        field: the name of its field, as people wrote it.
     """
     judged = verdict.judged
     facts, asked = judged.facts, judged.asked
@@ -67,12 +68,11 @@ def entry(secret: str, verdict: Verdict) -> Entry:
     shown = evidence_of(
         judged.findings,
         kind,
-        asked.question if asked is not None else None,
         asked.answer if asked is not None else None,
     )
     return Entry(
         secret,
-        judged.entry.field,
+        field,
         judged.host_name,
         str(kind or ""),
         facts.account or "",

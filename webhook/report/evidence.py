@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from webhook.providers import assumptions
-from webhook.providers.findings import Answer, Exchange, Finding, Proof, Question
+from webhook.providers.findings import Answer, Exchange, Finding, Proof
 from webhook.providers.hosts import Kind
 from webhook.providers.purposes import tells
 from webhook.providers.requirements import Role
@@ -45,7 +45,6 @@ class RoleEvidence(msgspec.Struct, frozen=True):
     """The finding for one role, with its requirements."""
 
     outcome: str
-    needs: list[str]
     lacks: list[str]
     reason: str
     transient: bool
@@ -86,41 +85,29 @@ class Evidence(msgspec.Struct, frozen=True):
     assumptions: list[Assumption]
 
 
-def evidence_of(
-    findings: Mapping[Role, Finding], kind: Kind | None, question: Question | None, answer: Answer | None
-) -> Evidence:
+def evidence_of(findings: Mapping[Role, Finding], kind: Kind | None, answer: Answer | None) -> Evidence:
     """Return the evidence of findings.
 
     Args:
         kind: of the token's host; None where it has none.
-        question: what the provider was asked; None where it was not asked.
-        answer: its answer.
+        answer: the provider's answer; None where it was not asked.
     """
     exchanges = answer.evidence if answer is not None else ()
     return Evidence(
-        {str(role): _role(role, finding, question, exchanges) for role, finding in findings.items()},
+        {str(role): _role(finding, exchanges) for role, finding in findings.items()},
         [_request(kind, number, one) for number, one in enumerate(exchanges, 1)],
         [] if kind is None else _assumptions(kind, exchanges),
     )
 
 
-def _role(role: Role, finding: Finding, question: Question | None, exchanges: tuple[Exchange, ...]) -> RoleEvidence:
+def _role(finding: Finding, exchanges: tuple[Exchange, ...]) -> RoleEvidence:
     return RoleEvidence(
         str(finding.outcome),
-        _needs(question, role),
         list(finding.lacks),
         finding.reason,
         finding.transient,
         [_requirement(proof, exchanges) for proof in finding.proofs],
     )
-
-
-def _needs(question: Question | None, role: Role) -> list[str]:
-    """Return what the role needs, in the words of the configuration."""
-    needed = question.requirements.get(role) if question is not None else None
-    if needed is None:
-        return []
-    return [*needed.scopes, *(f"{name}: {level}" for name, level in needed.permissions), *needed.granular]
 
 
 def _requirement(proof: Proof, exchanges: tuple[Exchange, ...]) -> Requirement:

@@ -52,7 +52,7 @@ class Place:
         namespace: empty in a manifest without a namespace.
         name: the name of the Secret, or its ``generateName`` followed by a star.
         field: the field of the entry, such as ``data.password``; ``data`` for the Secret as a whole.
-        file: the path of the manifest as given; ``-`` for standard input; empty in a cluster.
+        file: the path of the manifest as given; ``<stdin>`` for standard input; empty in a cluster.
         line: the line of the entry in `file`, counted from 1; None in a cluster.
     """
 

@@ -16,7 +16,7 @@ from webhook.providers.findings import Outcome
 from webhook.report.advice import advice, rank
 from webhook.report.document import timestamp
 from webhook.report.model import NotLookedAt, Place, Report, Row, Severity
-from webhook.text import shown
+from webhook.text import STANDARD_INPUT, shown
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -175,7 +175,7 @@ def _location(place: Place) -> dict[str, Any]:
 
 def _uri(file: str) -> str:
     """Return a relative URI for a relative path, as code scanning expects, and ``stdin`` for standard input."""
-    if file == "-":
+    if file == STANDARD_INPUT:
         return "stdin"
     path = PurePath(file).as_posix()
     quoted = quote(path, safe="/", errors="replace")

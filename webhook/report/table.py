@@ -286,6 +286,10 @@ def _summary(report: Report, page: _Page) -> None:
         spans += [(separator, ""), (f"{states[outcome]} {outcome}", worst[outcome])]
         separator = ", "
     page.spans(*spans, (".", ""))
+    denied = sum(row.severity is Severity.ERROR for row in report.rows)
+    if denied:
+        entries = f"{len(report.rows)} {'entry' if len(report.rows) == 1 else 'entries'}"
+        page.line(f"{denied} of {entries} denied.", _STYLES[Severity.ERROR])
     attested = Counter(row.attested for row in report.rows)
     unattested = [
         f"{attested[word]} {text}"

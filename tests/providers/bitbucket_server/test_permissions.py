@@ -430,5 +430,5 @@ async def test_a_better_token_is_made_under_the_context_path(harness: Harness) -
     remedy = (await harness.inspect("server-good-user")).remedy
     assert remedy == (
         "Make one with Project admin and Repository write, as a user who has these rights on ACME/apps, under Manage "
-        "account > HTTP access tokens: https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage"
+        "account, then HTTP access tokens: https://bitbucket.acme.dev/bitbucket/plugins/servlet/access-tokens/manage"
     )

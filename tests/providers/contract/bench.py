@@ -31,7 +31,7 @@ _SETTINGS = parse_settings("")
 _MENDABLE = {Outcome.INSUFFICIENT, Outcome.INVALID, Outcome.BLOCKED}
 _ACCOUNTS_OF_OTHERS = {"id.atlassian.com"}
 """Where people make tokens that isn't the Git host itself."""
-_ODD = re.compile(r"None|Outcome|\{|\}|  |\.\.|<")
+_ODD = re.compile(r"None|Outcome|\{|\}|  |\.\.|[&<>]")
 _LINK = re.compile(r"https?://[^\s)]+")
 
 

@@ -191,7 +191,7 @@ async def test_reading_needs_a_scope_too(harness: Harness) -> None:
     token, wanted = harness.give("read:user"), {Role.RUNTIME: needs("read:user")}
     assert await harness.sentence(token, "", roles=wanted, repositories=(CONFIGURATION,)) == (
         f"{NAME} says that this access token lacks read:repository, which is needed to see "
-        "acme/shared-configuration. Make one with read:repository under Settings > Applications: "
+        "acme/shared-configuration. Make one with read:repository under Settings, then Applications: "
         f"https://{NAME}/user/settings/applications"
     )
 

@@ -138,7 +138,7 @@ async def test_a_sentence_for_people_names_whats_there_and_what_is_missing(harne
     """Also the page where a better one is made; what is shown of the URL's repository proves reading."""
     assert await harness.sentence(harness.give("read:repository", "read:user")) == (
         f"{NAME} says that this access token of octocat has read:user and read:repository; a runtime token also needs "
-        f"write:repository. Make one with write:repository and read:user under Settings > Applications: {LINK}"
+        f"write:repository. Make one with write:repository and read:user under Settings, then Applications: {LINK}"
     )
     assert (await harness.sentence("gitea-none")).startswith(
         f"{NAME} says that this access token has none of the required permissions; a runtime token needs "
@@ -153,7 +153,7 @@ async def test_a_deleted_token_is_invalid(harness: Harness) -> None:
         assert answer.findings[Role.RUNTIME].outcome is Outcome.INVALID
     assert await harness.sentence("gitea-revoked") == (
         f"{NAME} rejects this access token: it is wrong or was deleted. Make one with write:repository and read:user "
-        f"under Settings > Applications: {LINK}"
+        f"under Settings, then Applications: {LINK}"
     )
 
 

@@ -23,7 +23,7 @@ def new_token(question: Question, target: Target) -> str:
     ]
     where = f" on {target.name}" if target.name else ""
     return (
-        f"Make one with {join(wanted)}, as a user who has these rights{where}, under Manage account > HTTP access "
+        f"Make one with {join(wanted)}, as a user who has these rights{where}, under Manage account, then HTTP access "
         f"tokens: {web_url(question, target)}/plugins/servlet/access-tokens/manage"
     )
 

@@ -11,7 +11,7 @@ from webhook.text import join
 
 def new_token(host: Host, *scopes: str) -> str:
     """Return how to make a token with these scopes. The page takes no scopes from a link."""
-    return f"Make one with {join(scopes)} under Settings > Applications: {tokens_page(host)}"
+    return f"Make one with {join(scopes)} under Settings, then Applications: {tokens_page(host)}"
 
 
 def tokens_page(host: Host) -> str:
