@@ -167,7 +167,8 @@ def forms(token: str) -> Iterator[str]:
     yield middle
     yield middle.lower()
     yield token[-_PART:]
-    yield base64.b64encode(token.encode()).decode()[:16]
+    for before in ("", "x", "xx"):  # in base64, the bytes before it decide how it looks
+        yield base64.b64encode(f"{before}{token}".encode()).decode()[4:20]
     yield urllib.parse.quote(token)
     for algorithm in ("md5", "sha1", "sha256", "sha512"):
         digest = hashlib.new(algorithm, token.encode())

@@ -124,11 +124,12 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "keep me"
 
 
-def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
-    """They could have called a token good."""
+@pytest.mark.parametrize("mode", [0o620, 0o602], ids=["group", "others"])
+def test_a_file_that_other_users_can_write_is_rejected(tmp_path: Path, mode: int) -> None:
+    """Another user could have written that a token is sufficient."""
     path = tmp_path / "state"
     left_behind(path)
-    path.chmod(0o666)
+    path.chmod(mode)
     with pytest.raises(ConfigurationError, match="other users can write to it"):
         found_again(path)
 

@@ -4,6 +4,7 @@ answers is seen in `tests/api_server`."""
 from __future__ import annotations
 
 import asyncio
+import json
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from webhook.cluster.argocd import Synced
 from webhook.cluster.lookups import KubernetesCluster
 from webhook.cluster.objects import Unavailable
 from webhook.errors import ConfigurationError
+from webhook.simulator.cluster import ApiServer, Grant
 from webhook.subject import Requester
 
 
@@ -153,6 +155,37 @@ async def test_a_right_is_that_of_one_requester_and_one_secret(requester: Reques
     assert cluster.asked == 1
     await cluster.may_skip(requester, namespace, name)
     assert cluster.asked == 2
+
+
+@pytest.fixture
+async def api_server(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, Path]]:
+    """An API server on which the group `skippers` may skip checks in the namespace `team`, and its kubeconfig."""
+    skip = Grant(("skip",), ("validations",), "team")
+    async with ApiServer(groups={"skippers": (skip,)}) as server:
+        file = tmp_path / "kubeconfig"
+        file.write_text(json.dumps(server.kubeconfig()))
+        yield server, file
+
+
+async def test_the_groups_of_the_requester_decide(api_server: tuple[ApiServer, Path]) -> None:
+    """A right that a group gives is neither given to a member of no group, nor taken from a member, by the cache."""
+    member = Requester("alice", groups=("skippers",))
+    cluster = await KubernetesCluster.connect(api_server[1])
+    assert cluster is not None
+    async with cluster:
+        for _ in range(2):
+            assert await cluster.may_skip(member, "team", "creds")
+            assert not await cluster.may_skip(Requester("alice"), "team", "creds")
+
+
+async def test_a_right_in_a_namespace_is_a_right_there(api_server: tuple[ApiServer, Path]) -> None:
+    """A RoleBinding counts in its namespace, and in no other."""
+    member = Requester("alice", groups=("skippers",))
+    cluster = await KubernetesCluster.connect(api_server[1])
+    assert cluster is not None
+    async with cluster:
+        assert await cluster.may_skip(member, "team", "creds")
+        assert not await cluster.may_skip(member, "other", "creds")
 
 
 async def test_what_is_remembered_is_bounded() -> None:

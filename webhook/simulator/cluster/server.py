@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from webhook.simulator.cluster.access import ADMIN, User, by_name
+from webhook.simulator.cluster.access import ADMIN, Grant, User, by_name
 from webhook.simulator.cluster.store import Collection, Document, Rejected, Store, check, merged
 
 Admission = Callable[[str, Document | None, Document | None, User], Awaitable[Document | None]]
@@ -39,20 +39,33 @@ class ApiServer:
     """An API server on a loopback address. Use as an asynchronous context manager."""
 
     def __init__(
-        self, store: Store | None = None, users: Iterable[User] = (ADMIN,), *, admission: Admission = _admit_all
+        self,
+        store: Store | None = None,
+        users: Iterable[User] = (ADMIN,),
+        *,
+        groups: Mapping[str, tuple[Grant, ...]] | None = None,
+        admission: Admission = _admit_all,
     ) -> None:
         """
         Args:
             users: those who can log in, each with the own name as the bearer token.
+            groups: what the members of a group may do, for SubjectAccessReviews.
         """
         self.store = store or Store()
         self.users = by_name(users)
+        self.groups = dict(groups or {})
         self.admission = admission
         self.url = ""
         self.failing: int | None = None
         """A status that answers every request, such as 503; None to answer normally."""
+        self.failing_paths: dict[str, int] = {}
+        """Statuses that answer the requests for a path."""
         self.requests: list[tuple[str, str]] = []
         """Method and path of each request, the oldest first."""
+        self.watches: list[tuple[str, int]] = []
+        """Path and resourceVersion of each watch, the oldest first."""
+        self.bookmark_every = _BOOKMARK_EVERY
+        """Seconds without a change after which a watch sends a bookmark."""
         self._closing = asyncio.Event()
         self._runner: web.ServerRunner | None = None
 
@@ -100,8 +113,9 @@ class ApiServer:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
         try:
-            if self.failing is not None:
-                raise Rejected(self.failing, "ServiceUnavailable", "the server is currently unable to handle this")
+            failing = self.failing if self.failing is not None else self.failing_paths.get(request.path)
+            if failing is not None:
+                raise Rejected(failing, "ServiceUnavailable", "the server is currently unable to handle this")
             user = self._user(request)
             target = _target(request.path)
             if target is None:
@@ -165,10 +179,16 @@ class ApiServer:
         if plural == "selfsubjectreviews":
             return {**review, "status": {"userInfo": {"username": user.name, "groups": list(user.groups)}}}
         spec = review["spec"]
-        asked = user if plural.startswith("self") else self.users.get(spec.get("user", ""), User(""))
+        asked = user if plural.startswith("self") else self._subject(spec)
         wanted = spec.get("resourceAttributes") or {}
         allowed = asked.may(wanted.get("verb", ""), wanted.get("resource", ""), wanted.get("namespace", ""))
         return {**review, "status": {"allowed": allowed}}
+
+    def _subject(self, spec: Document) -> User:
+        """Return the user of a SubjectAccessReview, with the grants of the groups that it names."""
+        user = self.users.get(spec.get("user", ""), User(""))
+        of_groups = [grant for group in spec.get("groups") or () for grant in self.groups.get(group, ())]
+        return replace(user, grants=(*user.grants, *of_groups))
 
     async def _admit(self, operation: str, new: Document, old: Document | None, user: User) -> Document:
         plain: dict[str, str] | None = new.pop("stringData", None)
@@ -203,6 +223,7 @@ class ApiServer:
     async def _watch(self, request: web.BaseRequest, target: _Target) -> web.StreamResponse:
         version = int(request.query.get("resourceVersion") or self.store.version)
         end = asyncio.get_running_loop().time() + float(request.query.get("timeoutSeconds") or 300)
+        self.watches.append((request.path, version))
         self.store.since(version, target.collection, target.namespace)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
@@ -218,7 +239,7 @@ class ApiServer:
             left = end - asyncio.get_running_loop().time()
             if left <= 0:
                 break
-            if not await self._changes(min(left, _BOOKMARK_EVERY)):
+            if not await self._changes(min(left, self.bookmark_every)):
                 version = self.store.version
                 await _write(response, "BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
         return response

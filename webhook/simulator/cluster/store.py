@@ -58,15 +58,21 @@ class Store:
     _version: int = 1
     _compacted: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _served: set[Collection] = field(default_factory=set)
 
     @property
     def version(self) -> int:
         """The newest resourceVersion."""
         return self._version
 
+    def serve(self, api: str, plural: str) -> None:
+        """Announce a resource that has no objects yet, as a CustomResourceDefinition does."""
+        self._served.add(Collection(api, plural))
+
     def resources(self, api: str) -> list[str]:
-        """Return the plural names of the resources of an API that have objects."""
-        return sorted({collection.plural for collection, _, _ in self._objects if collection.api == api})
+        """Return the plural names of the resources of an API that are announced or have objects."""
+        known = {*self._served, *(collection for collection, _, _ in self._objects)}
+        return sorted({collection.plural for collection in known if collection.api == api})
 
     def find(self, collection: Collection, namespace: str, name: str) -> Document | None:
         """Return a copy of an object; None if it does not exist."""
