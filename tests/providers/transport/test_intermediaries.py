@@ -52,6 +52,7 @@ SEEN: list[tuple[int, dict[str, str], str, str]] = [
         "HTML page of Apache",
     ),
     (404, {}, NGINX.format("404 Not Found", "404 Not Found", ""), "HTML page of nginx"),
+    (407, {"proxy-authenticate": 'Basic realm="squid"'}, "", "proxy in between requires authentication"),
 ]
 
 

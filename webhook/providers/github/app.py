@@ -364,9 +364,11 @@ def _out_of_reach(
         if installation.get("repository_selection") == "selected" and not question.open_ended:
             reason = f"says that {name} is not among the repositories that were selected for this {_DESCRIBED}"
             return Finding(Outcome.INSUFFICIENT, reason=f"{reason}, or does not exist")
+        selected = installation.get("repository_selection") == "selected"
+        other = "may not be selected for the App, or may belong" if selected else "or may belong"
         reason = (
-            f"answers 404 for the installation of this {_DESCRIBED} at {name}: the repository may not exist, or may "
-            "belong to another account"
+            f"answers 404 for the installation of this {_DESCRIBED} at {name}: the repository may not exist, {other} "
+            "to another account"
         )
         return Finding(Outcome.UNVERIFIED, reason=reason)
     number = installations.number_in(reply)

@@ -172,6 +172,13 @@ PAGES: tuple[Page, ...] = (
         statuses=(404,),
         words=("<center><h1>404 not found</h1></center>", "<center>nginx"),
     ),
+    Page(
+        "could not be asked: a proxy in between requires authentication (407)",
+        "Exempt this host from the proxy's authentication, or name a proxy with credentials in HTTPS_PROXY.",
+        "RFC 9110, 15.5.8; squid: src/client_side_request.cc",
+        header="proxy-authenticate",
+        statuses=(407,),
+    ),
 )
 """The first that matches counts."""
 
