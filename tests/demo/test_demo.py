@@ -34,7 +34,7 @@ EXPECTED = {
         "allowed",
         "which works for the API of bitbucket.org and fails for Git",
     ),
-    "A repository access token": ("allowed", "can't hold account and team, so that this one was judged without"),
+    "A repository access token": ("allowed", "cannot hold account and team, so the check left that out"),
     "An app password": ("denied", "Make an API token with read:user:bitbucket"),
     "An HTTP access token with all required permissions": ("allowed", "scopes=PROJECT_ADMIN, REPO_ADMIN"),
     "An HTTP access token without PROJECT_ADMIN": ("denied", "a runtime token also needs PROJECT_ADMIN"),
