@@ -20,7 +20,7 @@ from webhook.providers import PROVIDERS
 from webhook.providers.findings import RepositoryNeed
 from webhook.providers.hosts import Kind
 from webhook.providers.requirements import Level, Role
-from webhook.settings.model import parse_settings
+from webhook.settings.source import parse_settings
 from webhook.simulator import Simulator, example_world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,7 +88,8 @@ def test_the_error_that_the_page_shows_is_the_one_that_is_printed() -> None:
     """A near miss is told with the name that was meant, and where it stands."""
     with pytest.raises(ConfigurationError) as refusal:
         parse_settings("requirements: {gitlab: {user: {scopes: [read_apis]}}}")
-    assert f"git-token-webhook: config.yaml: {refusal.value}\n" in REQUIREMENTS
+    message = str(refusal.value).removeprefix("line 1: ")
+    assert f"git-token-webhook: config.yaml:3: {message}\n" in REQUIREMENTS
 
 
 def test_wrong_names_are_told_all_at_once_each_by_its_place() -> None:
@@ -99,9 +100,9 @@ def test_wrong_names_are_told_all_at_once_each_by_its_place() -> None:
             rules: [{name: a, role: user, labels: {a: b}, requirements: {github: {permissions: {content: read}}}}]
         """)
     assert str(refusal.value).splitlines() == [
-        "requirements.gitlab.user: there is no scope 'read_apis'; did you mean 'read_api'?",
-        "requirements.bitbucket-server.user: there is no level 'REPO_WRIT'; did you mean 'REPO_WRITE'?",
-        "rules[0].requirements.github: there is no permission 'content'; did you mean 'contents'?",
+        "line 2: requirements.gitlab.user: there is no scope 'read_apis'; did you mean 'read_api'?",
+        "line 2: requirements.bitbucket-server.user: there is no level 'REPO_WRIT'; did you mean 'REPO_WRITE'?",
+        "line 3: rules[0].requirements.github: there is no permission 'content'; did you mean 'contents'?",
     ]
 
 

@@ -32,7 +32,7 @@ from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Role
 from webhook.report.formats import FORMATS
 from webhook.review.attestation import Asked, attest
-from webhook.settings.model import parse_settings
+from webhook.settings.source import parse_settings
 from webhook.subject import SecretObject
 
 LABEL = "argocd.argoproj.io/secret-type"

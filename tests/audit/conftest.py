@@ -16,7 +16,7 @@ from webhook.audit.check import check
 from webhook.audit.progress import ProgressDisplay
 from webhook.keyring.ring import KeyRing
 from webhook.report.model import Report
-from webhook.settings.model import parse_settings
+from webhook.settings.source import parse_settings
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from webhook.audit.questions import asking
 from webhook.cluster.argocd import Source, Spec
 from webhook.cluster.listing import Syncer
 from webhook.report.model import ApplicationRow
-from webhook.settings.model import parse_settings
+from webhook.settings.source import parse_settings
 
 GITHUB = "https://github.com"
 

@@ -44,8 +44,8 @@ def test_a_valid_configuration_is_called_valid(tmp_path: Path) -> None:
     [
         ("modus: warn", "did you mean 'mode'"),
         ("limits: {cacheTtl: 60}", "limits.cacheTtl"),
-        ("mode: [", "is no YAML"),
-        ("mode: warn\nmode: enforce", "twice"),
+        ("mode: [", "is not YAML"),
+        ("mode: warn\nmode: enforce", "duplicate key 'mode'"),
         ("providers: [{host: git.acme.dev, kind: github, apiUrl: http://git.acme.dev}]", "https://"),
         ("requirements: {github: {runtime: {scopes: [rep]}}}", "did you mean 'repo'"),
     ],
@@ -66,7 +66,7 @@ def test_a_configuration_comes_through_a_pipe_as_well() -> None:
     command = [sys.executable, "-m", "webhook", "config", "check", "-"]
     for text, code, said in (
         ("mode: warn", 0, "<stdin> is valid: mode warn"),
-        ("modus: warn", 2, "<stdin>: unknown key 'modus'"),
+        ("modus: warn", 2, "<stdin>:1: unknown key 'modus'"),
     ):
         result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == code

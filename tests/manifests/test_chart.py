@@ -11,7 +11,7 @@ import webhook
 from tests.manifests.conftest import Template
 from tests.manifests.rendered import CHART, MANIFESTS, Object, RenderingFailed, by_key
 from tests.manifests.values_schema import FILE, text
-from webhook.settings.model import parse_settings
+from webhook.settings.source import parse_settings
 
 ROOT = MANIFESTS.parent
 

@@ -11,7 +11,8 @@ import pytest
 from webhook.providers import PROVIDERS
 from webhook.providers.hosts import Kind
 from webhook.providers.requirements import Level, Role
-from webhook.settings.model import Settings, parse_settings
+from webhook.settings.model import Settings
+from webhook.settings.source import parse_settings
 from webhook.simulator.server import SITES
 
 ROOT = Path(__file__).resolve().parents[2]

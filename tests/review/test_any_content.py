@@ -20,7 +20,8 @@ from webhook.decision import Allow, Decision, Deny, Stage
 from webhook.keyring.jwe import Place, seal
 from webhook.names import ATTESTATION, LAST_APPLIED, PREFIX
 from webhook.review.attestation import attest
-from webhook.settings.model import Encryption, parse_settings
+from webhook.settings.model import Encryption
+from webhook.settings.source import parse_settings
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import plan
 from webhook.tokens.unseal import NoSuchValue, StaysClosed, open_one

@@ -10,7 +10,8 @@ import pytest
 from tests.support.factories import SKIP, FakeCluster, make_subject, make_user_secret
 from webhook.providers.requirements import Role
 from webhook.review.exemptions import Exemptions, find_exemptions
-from webhook.settings.model import Settings, parse_settings
+from webhook.settings.model import Settings
+from webhook.settings.source import parse_settings
 from webhook.subject import Requester, Subject
 
 BOTH = frozenset(Role)

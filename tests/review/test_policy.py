@@ -14,7 +14,8 @@ from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
 from webhook.review.exemptions import Skip
 from webhook.review.policy import Judged, Validation, Verdict, decide, worst
-from webhook.settings.model import Settings, parse_settings
+from webhook.settings.model import Settings
+from webhook.settings.source import parse_settings
 
 ENTRY = Entry("password", Checkable(credential(make_token())))
 GITHUB = Hosts().find("github.com")

@@ -23,7 +23,8 @@ from webhook.keyring.jwe import Closed, Place, Why, is_bound, open_sealed, open_
 from webhook.keyring.key import derive_key, parse_key
 from webhook.keyring.opener import Opener
 from webhook.names import LAST_APPLIED
-from webhook.settings.model import Encryption, parse_settings
+from webhook.settings.model import Encryption
+from webhook.settings.source import parse_settings
 from webhook.subject import SecretObject
 from webhook.tokens.reseal import KeyNotThere, plan, reseal
 from webhook.tokens.unseal import StaysClosed, open_one

@@ -42,7 +42,8 @@ from webhook.keyring.ring import ALWAYS, KeyRing
 from webhook.names import LAST_APPLIED
 from webhook.providers.requirements import Role
 from webhook.review.sealing import MOST_ANNOTATIONS, MOST_DATA
-from webhook.settings.model import Encryption, parse_settings
+from webhook.settings.model import Encryption
+from webhook.settings.source import parse_settings
 from webhook.subject import SecretObject
 
 ADA, BOB, WEAK, UNKNOWN = (make_token(name) for name in ("a", "b", "w", "x"))

@@ -16,8 +16,10 @@ from webhook.errors import ConfigurationError
 from webhook.providers.findings import Outcome
 from webhook.providers.hosts import Kind
 from webhook.providers.requirements import Level, Role
-from webhook.settings.model import Settings, load_settings, parse_duration, parse_flag, parse_settings
+from webhook.settings.doubts import doubts
+from webhook.settings.model import Settings, parse_duration, parse_flag
 from webhook.settings.schema import schema
+from webhook.settings.source import load_settings, parse_settings
 
 
 def error_of(text: str) -> str:
@@ -105,7 +107,7 @@ def test_the_global_section_is_never_shown() -> None:
         ("limits: {cacheTTL: 4s}", "'cacheTtl'"),
         ("providers: [{hots: git.acme.dev, kind: github}]", "'host'"),
         ("mod:", "'mode'"),
-        ("zzzzzz: 1", "known here"),
+        ("zzzzzz: 1", "known keys"),
         ("on: 1", "unknown key 'True'"),
     ],
 )
@@ -194,7 +196,7 @@ def test_an_error_quotes_no_value() -> None:
 )
 def test_an_error_says_where_and_what_must_be_there(text: str, line: str) -> None:
     """In one voice, with places as people count them, and hosts by their names."""
-    assert any(one.startswith(line) for one in error_of(text).splitlines())
+    assert any(one.startswith(f"line 1: {line}") for one in error_of(text).splitlines())
 
 
 def test_a_host_that_is_a_token_names_no_provider() -> None:
@@ -214,7 +216,7 @@ def test_a_file_is_named_in_every_line_of_its_errors(tmp_path: Path) -> None:
     path.write_text("mode: x\nonInvalid: y\n")
     with pytest.raises(ConfigurationError) as caught:
         load_settings(path)
-    assert [line.startswith(f"{path}: ") for line in str(caught.value).splitlines()] == [True, True]
+    assert [line[: len(str(path)) + 3] for line in str(caught.value).splitlines()] == [f"{path}:1:", f"{path}:2:"]
 
 
 def test_a_missing_file_and_one_that_is_no_text_are_configuration_errors(tmp_path: Path) -> None:
@@ -251,13 +253,13 @@ def test_a_dubious_flag_of_any_type_is_reported_and_skips_nothing(value: str) ->
         f"installer: {{skipValidation: {value}}}\napp-proxy: {{config: {{skipGitPermissionValidation: {value}}}}}"
     )
     names = ["installer.skipValidation", "app-proxy.config.skipGitPermissionValidation"]
-    assert settings.doubts() == [f"{name} is neither true nor false, so it skips nothing." for name in names]
+    assert doubts(settings) == [f"{name} is neither true nor false, so it skips nothing." for name in names]
 
 
 def test_clear_flags_are_not_reported() -> None:
-    """True and false, as YAML's own or as text, are both fine."""
-    text = 'installer: {skipValidation: "true"}\napp-proxy: {config: {skipGitPermissionValidation: false}}'
-    assert parse_settings(text).doubts() == []
+    """False, as a boolean or as text, changes nothing."""
+    text = 'installer: {skipValidation: "false"}\napp-proxy: {config: {skipGitPermissionValidation: false}}'
+    assert doubts(parse_settings(text)) == []
 
 
 # --- providers ------------------------------------------------------------------------------------------------------
@@ -389,30 +391,30 @@ def test_mode_warn_denies_nothing(outcome: Outcome) -> None:
 
 def test_sealing_needs_keys_that_last() -> None:
     """What an ephemeral key sealed could never be opened again."""
-    assert error_of("encryption: {mode: seal}").startswith("encryption: mode: seal needs keysDir")
+    assert error_of("encryption: {mode: seal}").startswith("line 1: encryption: mode: seal needs keysDir")
     assert parse_settings("encryption: {mode: seal, keysDir: /keys}").encryption.mode == "seal"
 
 
 def test_a_key_ring_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """Where the file is checked it may be elsewhere than where the server runs, so it is no error."""
-    (doubt,) = parse_settings(f"encryption: {{keysDir: {tmp_path / 'absent'}}}").doubts()
-    assert f"encryption.keysDir: there is no folder {tmp_path / 'absent'}" in doubt
-    assert parse_settings(f"encryption: {{keysDir: {tmp_path}}}").doubts() == []
+    (doubt,) = doubts(parse_settings(f"encryption: {{keysDir: {tmp_path / 'absent'}}}"))
+    assert f"encryption.keysDir: the folder {tmp_path / 'absent'} does not exist" in doubt
+    assert doubts(parse_settings(f"encryption: {{keysDir: {tmp_path}}}")) == []
 
 
 def test_a_ca_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     """It may come later, so it is no error; but nobody should learn of it from a refused token."""
     host = f"{{host: git.acme.dev, kind: github, caFile: {tmp_path / 'absent.pem'}}}"
-    (doubt,) = parse_settings(f"providers: [{host}]").doubts()
-    assert "git.acme.dev: there is no caFile" in doubt
+    (doubt,) = doubts(parse_settings(f"providers: [{host}]"))
+    assert "git.acme.dev: caFile " in doubt
 
 
 def test_a_rule_that_is_called_like_a_builtin_one_is_doubted() -> None:
     """Both hold, while somebody may have meant to change the built-in one."""
     rule = "rules: [{name: git-default, role: user, labels: {a: b}}]"
-    (doubt,) = parse_settings(rule).doubts()
+    (doubt,) = doubts(parse_settings(rule))
     assert "git-default" in doubt
-    assert parse_settings(f"builtinRules: false\n{rule}").doubts() == []
+    assert doubts(parse_settings(f"builtinRules: false\n{rule}")) == []
 
 
 def keys_of(node: object) -> Iterator[tuple[str, dict[str, object]]]:
@@ -460,8 +462,8 @@ def test_defaults_in_the_schema_are_durations_as_the_file_has_them() -> None:
 )
 def test_an_api_url_that_can_hardly_be_one_is_doubted(kind: str, url: str, doubtful: bool) -> None:
     """It may be right behind a proxy, and is usually a slip."""
-    doubts = parse_settings(f"providers: [{{host: git.acme.dev, kind: {kind}, apiUrl: '{url}'}}]").doubts()
-    assert any("apiUrl" in doubt for doubt in doubts) is doubtful
+    found = doubts(parse_settings(f"providers: [{{host: git.acme.dev, kind: {kind}, apiUrl: '{url}'}}]"))
+    assert any("apiUrl" in doubt for doubt in found) is doubtful
 
 
 def test_the_default_host_must_be_known() -> None:

@@ -22,7 +22,8 @@ from webhook.providers.hosts import Host, Kind
 from webhook.providers.inspector import Inspector
 from webhook.providers.requirements import Role
 from webhook.review.reviewer import Reviewed, Reviewer
-from webhook.settings.model import Settings, parse_settings
+from webhook.settings.model import Settings
+from webhook.settings.source import parse_settings
 from webhook.subject import Operation, Requester, SecretObject, Subject
 
 ARGOCD_TYPE = "argocd.argoproj.io/secret-type"

@@ -329,7 +329,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def settings_of(config: Path | None) -> Settings:
-    from webhook.settings.model import load_settings
+    from webhook.settings.source import load_settings
 
     return load_settings(config)
 

@@ -182,7 +182,7 @@ def _with_kind(settings: Settings, host: str, kind: str | None) -> Settings:
     """
     from webhook.providers import PROVIDERS
     from webhook.providers.hosts import Kind
-    from webhook.settings.model import parse_settings
+    from webhook.settings.source import parse_settings
 
     if kind is None:
         return settings

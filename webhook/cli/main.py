@@ -228,11 +228,12 @@ def config_check(
     file: Annotated[Path, typer.Argument(help="Configuration file (YAML); - reads standard input.", allow_dash=True)],
 ) -> None:
     """Check a configuration file, and print what is wrong."""
-    from webhook.settings.model import load_settings, read_settings
+    from webhook.settings.doubts import doubts
+    from webhook.settings.source import load_settings, read_settings
 
     name = STANDARD_INPUT if str(file) == "-" else str(file)
     settings = read_settings(sys.stdin, name) if name == STANDARD_INPUT else load_settings(file)
-    for doubt in settings.doubts():
+    for doubt in doubts(settings):
         typer.echo(f"{name}: {doubt}", err=True)
     rules = ", ".join(dict.fromkeys(rule.name for rule in settings.all_rules)) or "none"
     typer.echo(f"{name} is valid: mode {settings.mode}, rules {rules}.")

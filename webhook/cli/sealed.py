@@ -117,7 +117,8 @@ def reseal(
     as_user: As = None,
 ) -> None:
     """Seal again with the active key what older keys sealed, and bind it to its host. Safe to stop and run again."""
-    from webhook.settings.model import load_settings, parse_duration
+    from webhook.settings.model import parse_duration
+    from webhook.settings.source import load_settings
 
     if [secret is not None, namespace is not None, everywhere].count(True) != 1:
         raise ConfigurationError("name the Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")

@@ -206,7 +206,7 @@ async def _writer(
     from webhook.cluster.secrets import StoredSecrets
     from webhook.keyring.files import load_keyring_by_file_times
     from webhook.review.reviewer import Reviewer
-    from webhook.settings.model import load_settings
+    from webhook.settings.source import load_settings
     from webhook.tokens.writer import TokenWriter
 
     settings = load_settings(config)

@@ -46,7 +46,9 @@ from webhook.server.file_watcher import FileWatcher
 from webhook.server.serving import Handler, Server, ServingOptions, in_background
 from webhook.server.tls import TlsFiles
 from webhook.server.trust import Trust
-from webhook.settings.model import Settings, load_settings
+from webhook.settings.doubts import doubts
+from webhook.settings.model import Settings
+from webhook.settings.source import load_settings
 from webhook.subject import Subject
 
 _TIMEOUT = 5.0
@@ -401,6 +403,6 @@ def _announce_keys(ring: KeyRing, log: Logger) -> None:
 def _announce(settings: Settings, ring: KeyRing, log: Logger) -> None:
     """Log the configuration and its warnings."""
     log.info("configuration", mode=settings.mode, rules=list(dict.fromkeys(rule.name for rule in settings.all_rules)))
-    for doubt in settings.doubts():
+    for doubt in doubts(settings):
         log.warning("doubtful configuration", detail=doubt)
     _announce_keys(ring, log)

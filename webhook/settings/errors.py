@@ -1,8 +1,9 @@
-"""What is wrong with a configuration file, as people read it: the place and what must be there, and no value of it."""
+"""Mistakes in a configuration file as text: the place, and what it must contain. No value of the file is quoted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -11,9 +12,36 @@ from webhook.providers import urls
 from webhook.providers.token_shapes import name_holds_token
 
 WRONG_NAMES = "wrong_names"
-"""The type of an error that is several, each at a place of its own below that of the whole: `wrong` of its context."""
+"""The type of an error that stands for several: `wrong` of its context maps places below its own to messages."""
+UNKNOWN_KEYS = "unknown_keys"
+"""The type of an error for the unknown keys of a mapping: `hints` of its context maps each key to a message."""
 
-# By pydantic's types of errors; what is missing here is told in pydantic's own words.
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Where things are in a file.
+
+    Attributes:
+        by_place: the line of each key and list item, from 1.
+        duplicates: mistakes that only the text shows.
+    """
+
+    by_place: dict[Location, int]
+    duplicates: list[str]
+
+    def prefix(self, location: Location) -> str:
+        """Return ``line N: `` for a place or, if it is not in the file, for what contains it."""
+        location = tuple(part for part in location if part != "[key]")
+        while location:
+            if (line := self.by_place.get(location)) is not None:
+                return f"line {line}: "
+            location = location[:-1]
+        return ""
+
+
+# By pydantic's types of errors; for other types the text is pydantic's.
 _MUST_BE = {
     **dict.fromkeys(("literal_error", "enum"), "{expected}"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
@@ -29,26 +57,36 @@ _MUST_BE = {
 _OTHERWISE = {"missing": "is missing", "string_too_short": "must not be empty"}
 
 
-def problems(errors: Iterable[ErrorDetails], document: Mapping[Any, Any]) -> list[str]:
-    """One line for each thing that is wrong with `document`."""
-    return [line for error in errors for line in _lines(error, document)]
+def problems(errors: Iterable[ErrorDetails], document: Mapping[Any, Any], lines: Lines) -> list[str]:
+    """Return a line of text for each mistake in `document`."""
+    return [text for error in errors for text in _texts(error, document, lines)]
 
 
-def _lines(error: ErrorDetails, document: Mapping[Any, Any]) -> list[str]:
-    place, about = _place(error["loc"]), _host(error["loc"], document)
-    if error["type"] == WRONG_NAMES:
-        return [f"{place}.{below}{about}: {message}" for below, message in error["ctx"]["wrong"].items()]
-    return [f"{place}{about}: {_message(error)}" if place else _message(error)]
+def _texts(error: ErrorDetails, document: Mapping[Any, Any], lines: Lines) -> list[str]:
+    location = error["loc"]
+    place, about = _place(location), _host(location, document)
+    match error["type"]:
+        case "wrong_names":
+            wrong: Mapping[str, str] = error["ctx"]["wrong"]
+            places = {below: f"{place}.{below}".removeprefix(".") for below in wrong}
+            prefixes = {below: lines.prefix((*location, *below.split("."))) for below in wrong}
+            return [f"{prefixes[below]}{places[below]}{about}: {message}" for below, message in wrong.items()]
+        case "unknown_keys":
+            hints: Mapping[str, str] = error["ctx"]["hints"]
+            within = f"{place}{about}: " if place else ""
+            return [f"{lines.prefix((*location, key))}{within}{hint}" for key, hint in hints.items()]
+    text = f"{place}{about}: {_message(error)}" if place else _message(error)
+    return [f"{lines.prefix(location)}{text}"]
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """``providers[0].host``: as people count into a list. Where a key itself is wrong, it is the place."""
+    """Return ``providers[0].host``. If a key itself is wrong, it is the place."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part != "[key]"]
     return "".join(parts).removeprefix(".")
 
 
 def _host(location: tuple[int | str, ...], document: Mapping[Any, Any]) -> str:
-    """Which provider of the list it is, in parentheses, where its host can be read."""
+    """Return the host of the provider that a location is about, in parentheses; empty if there is none."""
     match location:
         case ("providers", int(number), *_):
             provider = document["providers"][number]

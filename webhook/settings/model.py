@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TextIO, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -23,7 +22,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
-    ValidationError,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -31,14 +29,13 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from webhook.errors import ConfigurationError
 from webhook.names import ARGOCD_SECRET_TYPE, INTEGRATION_TYPE
 from webhook.providers import PROVIDERS, urls
 from webhook.providers.findings import Outcome, RepositoryNeed
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.known_hosts import Hosts, derived_api_url
 from webhook.providers.requirements import Level, Requirement, Role, union
-from webhook.settings.errors import WRONG_NAMES, problems
+from webhook.settings.errors import UNKNOWN_KEYS, WRONG_NAMES
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:(?:\d+(?:\.\d+)?)(?:ms|s|m|h|d))+\Z")
@@ -101,7 +98,8 @@ class _Section(BaseModel):
             known = {name: field.alias or name for name, field in cls.model_fields.items()}
             unknown = [key for key in value if key not in known and key not in known.values()]
             if unknown:
-                raise PydanticCustomError("unknown_key", "{hint}", {"hint": _hint(unknown, list(known.values()))})
+                hints = {str(key): _hint(key, list(known.values())) for key in unknown}
+                raise PydanticCustomError(UNKNOWN_KEYS, "unknown keys", {"hints": hints})
         return value
 
 
@@ -111,13 +109,10 @@ class _PlatformSection(_Section):
     model_config = ConfigDict(extra="ignore")
 
 
-def _hint(unknown: list[Any], known: list[str]) -> str:
-    def one(key: Any) -> str:
-        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-        suggestion = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
-        return f"unknown key {str(key)[:60]!r}; {suggestion}"
-
-    return "; ".join(one(key) for key in unknown)
+def _hint(key: object, known: list[str]) -> str:
+    near = difflib.get_close_matches(str(key)[:100], known, n=1, cutoff=0.5)
+    suggestion = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+    return f"unknown key {str(key)[:60]!r}; {suggestion}"
 
 
 def _flag_text(value: object) -> object:
@@ -497,12 +492,13 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _hosts_are_known(self) -> Self:
         hosts = self.hosts()
+        wrong: dict[str, str] = {}
         if unknown := sorted(name for name in self.repositories.needs() if hosts.find(name) is None):
-            raise ValueError(f"repositories: {', '.join(unknown)} is no known host; declare it under providers")
+            wrong["repositories"] = f"{', '.join(unknown)} is not a known host; declare it under providers"
         if hosts.find(self.defaults.user_host) is None:
-            raise ValueError(
-                f"defaults.userHost: {self.defaults.user_host} is no known host; declare it under providers"
-            )
+            wrong["defaults.userHost"] = f"{self.defaults.user_host} is not a known host; declare it under providers"
+        if wrong:
+            raise PydanticCustomError(WRONG_NAMES, "unknown hosts", {"wrong": wrong})
         return self
 
     @property
@@ -536,99 +532,3 @@ class Settings(_Section):
             Outcome.MALFORMED: "deny",
         }
         return effects.get(outcome, "warn")
-
-    def doubts(self) -> list[str]:
-        """Whole sentences about what is allowed, and yet can hardly be meant."""
-        flags = {
-            "installer.skipValidation": self.installer.skip_validation,
-            "app-proxy.config.skipGitPermissionValidation": self.app_proxy.config.skip_git_permission_validation,
-        }
-        doubts = [
-            f"{name} is neither true nor false, so it skips nothing."
-            for name, value in flags.items()
-            if parse_flag(value) is None
-        ]
-        for provider in self.providers:
-            if provider.ca_file is not None and not provider.ca_file.is_file():
-                doubts.append(f"{provider.host}: there is no caFile {provider.ca_file}, so it can't be asked.")
-            if (doubt := provider.doubt_about_api_url()) is not None:
-                doubts.append(doubt)
-        keys = self.encryption.keys_dir
-        if keys is not None and not keys.is_dir():
-            doubts.append(f"encryption.keysDir: there is no folder {keys} here; where it is missing, no server starts.")
-        builtin = {rule.name for rule in BUILTIN_RULES} if self.builtin_rules else set()
-        for name in sorted(builtin & {rule.name for rule in self.rules}):
-            doubts.append(
-                f"rules: a built-in rule is called {name} as well; both hold (without it: builtinRules: false)."
-            )
-        return doubts
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML forbids duplicate keys, but PyYAML lets the last one win, so that a setting is silently lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue  # a list or mapping as key is refused below
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise ConfigurationError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands there twice")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def parse_settings(text: str) -> Settings:
-    """The settings that `text` (YAML) holds.
-
-    Raises:
-        ConfigurationError: with a line for each thing that is wrong; no value of the file is quoted.
-    """
-    try:
-        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigurationError(f"{where}is no YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
-    except (ValueError, RecursionError):  # a date in month 13; a thousand brackets
-        raise ConfigurationError("is no YAML that can be read: a value is impossible, or nested too deeply") from None
-    if document is None:
-        document = {}
-    if not isinstance(document, Mapping):
-        raise ConfigurationError("must be a mapping of settings, such as `mode: warn`")
-    try:
-        return Settings.model_validate(document)
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(problems(error.errors(include_input=False), document))) from None
-
-
-def load_settings(path: Path | None) -> Settings:
-    """The settings of a file, or the defaults where there is none.
-
-    Raises:
-        ConfigurationError: the file can't be read or is wrong.
-    """
-    if path is None:
-        return Settings()
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return read_settings(stream, str(path))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from None
-
-
-def read_settings(stream: TextIO, name: str) -> Settings:
-    """The settings that somebody writes to us.
-
-    Args:
-        name: what people call the stream.
-
-    Raises:
-        ConfigurationError: they are wrong.
-    """
-    try:
-        return parse_settings(stream.read())
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}: is no UTF-8 text") from None
-    except ConfigurationError as error:
-        raise ConfigurationError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None

@@ -23,7 +23,7 @@ from webhook.providers.requirements import Requirement, Role
 from webhook.providers.transport.client import ProviderClient
 from webhook.providers.transport.limits import FailedLogins, HostThrottle, Pauses
 from webhook.review.policy import Judged, Verdict, decide
-from webhook.settings.model import parse_settings
+from webhook.settings.source import parse_settings
 from webhook.simulator import Fault, Journal, RequestRecord, Simulator, World
 from webhook.simulator.provider import HostModel
 

@@ -35,7 +35,9 @@ from webhook.providers.inspector import is_inconclusive
 from webhook.server.file_watcher import FileWatcher
 from webhook.server.health import Check, health_app, served
 from webhook.server.serving import in_background
-from webhook.settings.model import Settings, load_settings
+from webhook.settings.doubts import doubts
+from webhook.settings.model import Settings
+from webhook.settings.source import load_settings
 
 _AFTER_A_BUG = 10.0
 """Seconds until the next start."""
@@ -180,7 +182,7 @@ class Auditor:
         settings = self._settings
         rules = self._options.rules or tuple(dict.fromkeys(rule.name for rule in settings.all_rules))
         self._log.info("configuration", rules=list(rules), interval=str(self._options.pace.interval))
-        for doubt in settings.doubts():
+        for doubt in doubts(settings):
             self._log.warning("doubtful configuration", detail=doubt)
         if self._ring is None:
             what = "sealed tokens cannot be opened, and attestations are not verified"
