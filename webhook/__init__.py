@@ -4,6 +4,7 @@ The packages, from the commands down to what all of them share. Imports point do
 
     cli/              the commands: parse arguments, call the packages below, set the exit code
     demo/             `demo`: the server and simulated providers on one machine
+    console/          `console`: a page on a loopback address that shows and changes tokens
     explain/          `explain`: the verdict on one token with its evidence
     audit/            `check` and `audit`: the same verdicts for manifests and for the Secrets of a cluster
       watch/          `audit --watch`: the continuous audit, with reports, Events and metrics

@@ -28,6 +28,7 @@ from webhook.cli.certs import (
 )
 from webhook.cli.certs import Installation as InstallationFlag
 from webhook.cli.certs import app as certs_app
+from webhook.cli.console import console as console_command
 from webhook.cli.explain import explain
 from webhook.cli.help import Typer
 from webhook.cli.keys import app as keys_app
@@ -57,6 +58,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(token_app, name="token")
 app.command(epilog="Example: kustomize build overlays/prod | git-token-webhook check -")(check)
 app.command(epilog="Example: git-token-webhook audit --all-namespaces --keys keys")(audit)
+app.command("console", epilog="Example: git-token-webhook console --context prod -n platform")(console_command)
 app.command(epilog="Example: git-token-webhook explain --host github.com/acme/apps < token.txt")(explain)
 app.command(epilog="Example: git-token-webhook unseal platform/git-default-alice --keys keys | pbcopy")(unseal)
 app.command(epilog="Example: git-token-webhook reseal --all-namespaces --keys keys --dry-run")(reseal)
@@ -207,6 +209,12 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the server running afterwards, and print curl commands to try.")
     ] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="Open the console on a simulated cluster instead.")
+    ] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="With --console: open the browser, or print the link.")
+    ] = True,
 ) -> None:
     """Run a demo on this machine, with simulated providers, the real server and TLS."""
     try:
@@ -216,6 +224,13 @@ def demo(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
     try:
+        if console:
+            import webbrowser
+
+            from webhook.demo.console import run_console
+
+            asyncio.run(run_console(typer.echo, webbrowser.open if browser else None))
+            return
         asyncio.run(run_demo(stay=serve))
     except KeyboardInterrupt:
         return

@@ -20,11 +20,9 @@ from webhook.cli.audit import Format, audit
 from webhook.cli.help import Typer
 from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
 from webhook.errors import ConfigurationError
-from webhook.text import day, join
 
 if TYPE_CHECKING:
     from webhook.cluster.objects import ApiError
-    from webhook.review.policy import Verdict
     from webhook.tokens.changes import NewToken
     from webhook.tokens.writer import TokenWriter
 
@@ -142,6 +140,7 @@ async def _set(
     dry_run: bool,
 ) -> None:
     from webhook.decision import Deny
+    from webhook.tokens.summary import accepted
 
     where = f"{namespace}/{name}"
     with _explained(where):
@@ -159,7 +158,7 @@ async def _set(
     whose = f"{user}'s token" if user is not None else "The token"
     done = "would be " if dry_run else "is "
     done += "replaced" if planned.before is not None and planned.key in planned.before.secret.data else "stored"
-    typer.echo(f"{whose} in {where} {done}.{_told(verdict)}")
+    typer.echo(" ".join(filter(None, (f"{whose} in {where} {done}.", accepted(verdict)))))
 
 
 async def _delete(
@@ -274,14 +273,3 @@ def token_from_stdin() -> SecretStr:
     if "\n" in text or "\r" in text:
         raise ConfigurationError("standard input has more than one line; pass only the token")
     return SecretStr(text)
-
-
-def _told(verdict: Verdict | None) -> str:
-    """Return what the provider reports about a sufficient token, as a sentence with a space before it."""
-    if verdict is None or verdict.cause is not None or not verdict.judged.host_name:
-        return ""
-    facts = verdict.judged.facts
-    owner = f" of {facts.account}" if facts.account else ""
-    holds = f" with {join(facts.holds)}" if facts.holds else ""
-    until = f", until {day(facts.expires_at)}" if facts.expires_at is not None else ""
-    return f" {verdict.judged.host_name} accepts it as a {facts.described}{owner}{holds}{until}."

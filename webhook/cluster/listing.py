@@ -5,7 +5,7 @@ No page is kept after it is processed, so memory grows with the credentials and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,7 +14,7 @@ import msgspec
 
 from webhook.cluster.argocd import Spec
 from webhook.cluster.objects import TIMEOUT, ApiError, ObjectList, call, paged
-from webhook.names import NOTIFICATIONS, SKIP_VALIDATION
+from webhook.names import NOTIFICATIONS, PREFIX, SKIP_VALIDATION
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Listed:
         version: its resourceVersion, which changes with each write.
         written: the time of the last write according to its managedFields.
         notifications: the value of its annotation `NOTIFICATIONS`; `skip`, that of `names.SKIP_VALIDATION`.
+        marks: the annotations that this webhook writes, by name without the prefix.
     """
 
     secret: SecretObject
@@ -45,6 +46,7 @@ class Listed:
     written: datetime
     notifications: str = ""
     skip: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,42 @@ class _Managed(msgspec.Struct):
     time: datetime | None = None
 
 
+_MARKS = (
+    "account",
+    "attestation",
+    "encryption",
+    "expires-at",
+    "host",
+    "message",
+    "scopes",
+    "skip-reason",
+    "token-type",
+    "validated-at",
+    "validation",
+)
+
+
 class _Annotations(msgspec.Struct):
     """The annotations that are decoded. Others are not, because last-applied-configuration contains the data."""
 
     notifications: str = msgspec.field(default="", name=NOTIFICATIONS)
     skip: str = msgspec.field(default="", name=SKIP_VALIDATION)
+    account: str = msgspec.field(default="", name=f"{PREFIX}account")
+    attestation: str = msgspec.field(default="", name=f"{PREFIX}attestation")
+    encryption: str = msgspec.field(default="", name=f"{PREFIX}encryption")
+    expires_at: str = msgspec.field(default="", name=f"{PREFIX}expires-at")
+    host: str = msgspec.field(default="", name=f"{PREFIX}host")
+    message: str = msgspec.field(default="", name=f"{PREFIX}message")
+    scopes: str = msgspec.field(default="", name=f"{PREFIX}scopes")
+    skip_reason: str = msgspec.field(default="", name=f"{PREFIX}skip-reason")
+    token_type: str = msgspec.field(default="", name=f"{PREFIX}token-type")
+    validated_at: str = msgspec.field(default="", name=f"{PREFIX}validated-at")
+    validation: str = msgspec.field(default="", name=f"{PREFIX}validation")
+
+    def marks(self) -> dict[str, str]:
+        """Return those that this webhook writes and that are present, by name without the prefix."""
+        found = {name: getattr(self, name.replace("-", "_")) for name in _MARKS}
+        return {name: value for name, value in found.items() if value}
 
 
 class Metadata(msgspec.Struct, rename="camel"):
@@ -102,8 +135,9 @@ class Metadata(msgspec.Struct, rename="camel"):
         secret = SecretObject(self.namespace, self.name, labels=self.labels)
         times = [self.creation_timestamp, *(managed.time for managed in self.managed_fields)]
         written = max(moment for moment in times if moment is not None)
-        annotations = self.annotations
-        return Listed(secret, self.uid, self.resource_version, written, annotations.notifications, annotations.skip)
+        found = self.annotations
+        version = self.resource_version
+        return Listed(secret, self.uid, version, written, found.notifications, found.skip, found.marks())
 
 
 class _Item(msgspec.Struct):

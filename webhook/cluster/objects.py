@@ -119,6 +119,7 @@ class Resource:
 
 SECRET = Resource("api/v1", "Secret", "secrets")
 LEASE = Resource("apis/coordination.k8s.io/v1", "Lease", "leases")
+_ACCESS_REVIEW = Resource("apis/authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews")
 
 
 class ApiObjects:
@@ -183,10 +184,13 @@ class ApiObjects:
             if error.status != 404:
                 raise
 
-    async def pages(self, resource: Resource, *, selector: str = "", page: int = 250) -> AsyncIterator[list[Json]]:
-        """Yield all objects of a kind in all namespaces. Some repeat when the API server answers 410.
+    async def pages(
+        self, resource: Resource, *, namespace: str | None = None, selector: str = "", page: int = 250
+    ) -> AsyncIterator[list[Json]]:
+        """Yield all objects of a kind. Some repeat when the API server answers 410.
 
         Args:
+            namespace: None for all namespaces.
             selector: a label selector in kubectl's syntax.
 
         Raises:
@@ -195,10 +199,23 @@ class ApiObjects:
 
         def ask(following: str) -> Awaitable[bytes]:
             query = urlencode({"limit": page, "labelSelector": selector, "continue": following})
-            return self._call("GET", f"{resource.path(None)}?{query}")
+            return self._call("GET", f"{resource.path(namespace)}?{query}")
 
         async for found, _ in paged(ask, _Objects):
             yield found.items or []
+
+    async def may(self, verb: str, plural: str, namespace: str, *, group: str = "", name: str = "") -> bool:
+        """Return whether the caller may do this (SelfSubjectAccessReview).
+
+        Args:
+            plural: of the resource, such as ``secrets``.
+
+        Raises:
+            ApiError: the API server does not tell.
+        """
+        asked = {"verb": verb, "group": group, "resource": plural, "namespace": namespace, "name": name}
+        review = await self.create(_ACCESS_REVIEW, None, {"spec": {"resourceAttributes": asked}})
+        return bool((review.get("status") or {}).get("allowed"))
 
     async def served(self, api: str) -> frozenset[str]:
         """Return the plural names of the resources of an API, such as ``apis/openreports.io/v1alpha1``.

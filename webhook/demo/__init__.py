@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import ssl
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from webhook.certs.issue import issue_ca, issue_serving_certificate, write_key_pair
 from webhook.demo import screen
+from webhook.demo.certificates import certificates
 from webhook.demo.scenes import Act, Scene, acts
 from webhook.demo.server import Server, review_of, running
 from webhook.files import write_file
@@ -41,7 +39,7 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> Non
     world = example_world(datetime.now(UTC))
     with tempfile.TemporaryDirectory(prefix="git-token-webhook-demo-") as folder:
         place = Path(folder)
-        async with Simulator(world, ssl_context=_certificates(place)) as simulator:
+        async with Simulator(world, ssl_context=certificates(place)) as simulator:
             # `apiUrl` points at the simulator, so that no real host is called.
             providers = [
                 {"host": name, "kind": host.kind, "apiUrl": host.api_url, "caFile": str(place / "ca.crt")}
@@ -64,17 +62,6 @@ async def run_demo(*, stay: bool = False, console: Console | None = None) -> Non
 def output_width() -> int | None:
     """Return the width of the output: None for rich's own choice, that of the terminal or of ``COLUMNS``."""
     return None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal() else 110
-
-
-def _certificates(place: Path) -> ssl.SSLContext:
-    """Create a CA and a certificate for the server; return the TLS context of the simulated providers."""
-    ca = issue_ca("git-token-webhook demo")
-    leaf = issue_serving_certificate(ca, ["localhost"], [IPv4Address("127.0.0.1")], lifetime=timedelta(days=1))
-    write_key_pair(ca, place / "ca.crt", place / "ca.key")
-    write_key_pair(leaf, place / "tls.crt", place / "tls.key")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(place / "tls.crt", place / "tls.key")
-    return context
 
 
 async def _play(

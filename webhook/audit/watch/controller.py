@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from webhook.audit.questions import Questions
@@ -197,6 +197,7 @@ class Controller:
         if not self._selection.may_match(listed.secret):
             self.secret_gone(listed, deleted=False)
             return
+        listed = replace(listed, marks={})  # the results of the last write, which would cost memory
         followed = self._followed.get(listed.uid)
         if followed is None:
             followed = _Followed(listed, self._remembered(listed))
