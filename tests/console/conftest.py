@@ -23,7 +23,8 @@ from webhook.console.server import Console, Options, serving
 from webhook.demo.admission import WebhookAdmission
 from webhook.keyring.ring import ephemeral_keyring
 from webhook.review.reviewer import Reviewer
-from webhook.settings.model import Settings, parse_settings
+from webhook.settings.model import Settings
+from webhook.settings.source import parse_settings
 from webhook.simulator.cluster import ADMIN, ApiServer, Document, Grant, User
 from webhook.simulator.cluster.store import Collection
 

@@ -19,7 +19,8 @@ from webhook.keyring.ring import ephemeral_keyring
 from webhook.names import ARGOCD_SECRET_TYPE
 from webhook.providers import PROVIDERS
 from webhook.review.reviewer import Reviewer
-from webhook.settings.model import Settings, parse_settings
+from webhook.settings.model import Settings
+from webhook.settings.source import parse_settings
 from webhook.simulator import Simulator, World, example_world
 from webhook.simulator.cluster import ApiServer, Document
 
