@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
@@ -17,6 +18,7 @@ from typing import Any, cast
 import httpx
 import jsonpatch
 import pytest
+import pytest_asyncio
 import trustme
 
 from tests.keyring.rings import write_key
@@ -47,8 +49,8 @@ PLANTED = [
 """Every kind of token, by names in the example world, with where it goes and the user name that is stored beside it."""
 
 
-@pytest.fixture
-async def simulator() -> AsyncIterator[tuple[Simulator, trustme.CA]]:
+@contextlib.asynccontextmanager
+async def running_simulator() -> AsyncIterator[tuple[Simulator, trustme.CA]]:
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost", "127.0.0.1").configure_cert(context)
@@ -68,19 +70,49 @@ def settings_for(simulator: tuple[Simulator, trustme.CA], folder: Path) -> dict[
 
 
 @pytest.fixture
+async def simulator() -> AsyncIterator[tuple[Simulator, trustme.CA]]:
+    """A simulator for one test, which adds faults."""
+    async with running_simulator() as running:
+        yield running
+
+
+@pytest.fixture
 async def server(simulator: tuple[Simulator, trustme.CA], tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """A server for one test: after a rate limit, it sends no requests to the host for a while."""
     settings = settings_for(simulator, tmp_path)
     async with running_server(tmp_path, simulator[1], settings, "--log-level", "debug") as process:
         yield process
 
 
-@pytest.fixture
-async def sealing_server(simulator: tuple[Simulator, trustme.CA], tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    """One that seals users' tokens, and lets weak ones in as well, so that each kind is stored."""
-    write_key(tmp_path / "keys", "2026-11")
-    settings = settings_for(simulator, tmp_path) | {"encryption": {"mode": "seal", "keysDir": str(tmp_path / "keys")}}
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_simulator() -> AsyncIterator[tuple[Simulator, trustme.CA]]:
+    """A simulator without faults."""
+    async with running_simulator() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_server(
+    shared_simulator: tuple[Simulator, trustme.CA], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServerProcess]:
+    """A server for all tests without faults, because its start takes seconds."""
+    folder = tmp_path_factory.mktemp("server")
+    settings = settings_for(shared_simulator, folder)
+    async with running_server(folder, shared_simulator[1], settings, "--log-level", "debug") as process:
+        yield process
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sealing_server(
+    shared_simulator: tuple[Simulator, trustme.CA], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServerProcess]:
+    """A server that seals users' tokens, and only warns of insufficient ones, so that each kind is stored."""
+    folder = tmp_path_factory.mktemp("sealing-server")
+    write_key(folder / "keys", "2026-11")
+    settings = settings_for(shared_simulator, folder)
+    settings |= {"encryption": {"mode": "seal", "keysDir": str(folder / "keys")}}
     settings |= dict.fromkeys(("onInsufficient", "onInvalid", "onBlocked", "onUnverified"), "warn")
-    async with running_server(tmp_path, simulator[1], settings, "--log-level", "debug") as process:
+    async with running_server(folder, shared_simulator[1], settings, "--log-level", "debug") as process:
         yield process
 
 
@@ -218,16 +250,23 @@ def without_request(responses: list[httpx.Response]) -> str:
     return "\n".join(parts)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("url", "username", "names"), PLANTED)
 async def test_no_output_holds_a_token_however_it_was_planted(
-    simulator: tuple[Simulator, trustme.CA], server: ServerProcess, url: str, username: str, names: list[str]
+    shared_simulator: tuple[Simulator, trustme.CA],
+    shared_server: ServerProcess,
+    url: str,
+    username: str,
+    names: list[str],
 ) -> None:
     """Responses, patches, logs and metrics hold no part, encoding or plain hash of any planted token."""
-    running, _ = simulator
+    running, _ = shared_simulator
+    server = shared_server
     other = running.world.token("wide-classic").value
     for name in [*names, "unknown"]:
         token = fresh(running, names[0]) if name == "unknown" else running.world.token(name).value
         responses = await exercise(server, token, other, url, username)
+        assert name == "unknown" or running.journal.matching(token=name), "the provider was not asked"
         outputs = {"responses": without_request(responses), "log": server.written(), "metrics": await server.metrics()}
         assert not found_in(outputs, [token, other])
     assert '"event":"decision"' in server.written().replace(" ", "")
@@ -403,13 +442,18 @@ def shown_by(secret: Mapping[str, Any]) -> str:
     return "\n".join([json.dumps(secret), *values])
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("url", "username", "names"), PLANTED)
 async def test_no_output_holds_a_token_that_is_sealed(
-    simulator: tuple[Simulator, trustme.CA], sealing_server: ServerProcess, url: str, username: str, names: list[str]
+    shared_simulator: tuple[Simulator, trustme.CA],
+    sealing_server: ServerProcess,
+    url: str,
+    username: str,
+    names: list[str],
 ) -> None:
     """Neither when it is sealed nor when it is opened again, changed, moved or cut off; and of what is admitted nothing
     shows it either, whichever way it was applied."""
-    running, _ = simulator
+    running, _ = shared_simulator
     server, other = sealing_server, running.world.token("wide-classic").value
     for name in names:
         token, admitted = running.world.token(name).value, 0
