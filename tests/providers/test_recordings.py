@@ -59,8 +59,33 @@ async def test_a_recording_replays_to_what_it_found(file: Path) -> None:
     text = await asyncio.to_thread(file.read_text, encoding="utf-8")
     recording = recordings.load(json.loads(text))
     answer = await recording.replay(PROVIDERS[recording.question.host.kind], datetime.now(UTC))
-    assert {role: finding.outcome for role, finding in answer.findings.items()} == recording.findings
+    assert recording.confirms(answer)
     assert not name_holds_token(text)
+
+
+def test_each_provider_has_a_good_and_a_denied_recording() -> None:
+    """Both with their evidence."""
+    found = {
+        (one.question.host.kind, min(one.findings.values()) == "sufficient") for one in map(read, FILES) if one.proofs
+    }
+    assert found == {(kind, good) for kind in PROVIDERS for good in (True, False)}
+
+
+def read(file: Path) -> recordings.Recording:
+    return recordings.load(json.loads(file.read_text(encoding="utf-8")))
+
+
+async def test_another_proof_is_noticed() -> None:
+    """A recording that says something else about a requirement is not confirmed."""
+    proof = {
+        "requirement": "repo",
+        "conclusion": "proven",
+        "sources": [{"request": 0, "part": "x-oauth-scopes"}],
+        "why": "",
+    }
+    for conclusion, same in (("proven", True), ("open", False)):
+        recording = recordings.load(replayable(proofs={"user": [proof | {"conclusion": conclusion}]}))
+        assert recording.confirms(await recording.replay(PROVIDERS[Kind("github")], datetime.now(UTC))) is same
 
 
 async def test_a_made_up_recording_replays() -> None:

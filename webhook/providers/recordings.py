@@ -28,6 +28,7 @@ from webhook.providers.findings import (
     GitAuth,
     GitHubAppCredential,
     Outcome,
+    Proof,
     Question,
     RepositoryNeed,
     TokenCredential,
@@ -114,6 +115,10 @@ def dump(question: Question, answer: Answer, now: datetime) -> dict[str, Any]:
         "repositories": [msgspec.to_builtins(need) for need in question.repositories],
         "exchanges": [msgspec.to_builtins(one) for one in answer.evidence],
         "findings": {str(role): str(finding.outcome) for role, finding in answer.findings.items()},
+        "proofs": {
+            str(role): [msgspec.to_builtins(proof) for proof in finding.proofs]
+            for role, finding in answer.findings.items()
+        },
     }
 
 
@@ -146,12 +151,20 @@ class Recording:
 
     Attributes:
         findings: the outcome for each role when it was recorded.
+        proofs: the evidence for each role when it was recorded; empty in a recording of an earlier version.
     """
 
     question: Question
     exchanges: tuple[Exchange, ...]
     findings: dict[Role, Outcome]
     recorded: datetime
+    proofs: dict[Role, tuple[Proof, ...]] = field(default_factory=dict)
+
+    def confirms(self, answer: Answer) -> bool:
+        """Return whether an answer has the same findings, and the same proofs as far as they were recorded."""
+        outcomes = {role: finding.outcome for role, finding in answer.findings.items()}
+        proofs = {role: answer.findings[role].proofs for role in self.proofs if role in answer.findings}
+        return outcomes == self.findings and proofs == self.proofs
 
     async def replay(self, provider: Provider, now: datetime) -> Answer:
         """Return what the provider's code makes of the recorded answers.
@@ -194,6 +207,10 @@ def load(data: Mapping[str, Any]) -> Recording:
             tuple(msgspec.convert(one, Exchange) for one in data["exchanges"]),
             {Role(role): Outcome(outcome) for role, outcome in data["findings"].items()},
             datetime.fromisoformat(data["recorded"]),
+            {
+                Role(role): tuple(msgspec.convert(one, Proof) for one in proofs)
+                for role, proofs in data.get("proofs", {}).items()
+            },
         )
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise Unreplayable(f"a field is missing or has the wrong type ({type(error).__name__})") from None
