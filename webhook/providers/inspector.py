@@ -41,16 +41,16 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 class ApiClient(Protocol):
-    """Where the API of a host comes from; `providers.http.ProviderClient` is it."""
+    """Where the API of a host comes from; `transport.client.ProviderClient` is it."""
 
     def api(
         self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
     ) -> Api:
-        """See `providers.http.ProviderClient.api`."""
+        """See `transport.client.ProviderClient.api`."""
         ...
 
     def note_account(self, host: Host, credential_digest: bytes, account: str) -> None:
-        """See `providers.http.ProviderClient.note_account`."""
+        """See `transport.client.ProviderClient.note_account`."""
         ...
 
 

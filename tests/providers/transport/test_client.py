@@ -22,8 +22,10 @@ from aiohttp import web
 from tests.providers.servers import NAME, Authority, Limiting, conversing, http2, https, loopback, proxying, saying
 from webhook.providers.base import Api, Provider, ProviderUnavailable, RateLimit, Reply
 from webhook.providers.hosts import Host, Kind
-from webhook.providers.transport import client as transport
-from webhook.providers.transport.client import USER_AGENT, OnRequest, ProviderClient
+from webhook.providers.transport import failures, host_api
+from webhook.providers.transport.bodies import Decoder
+from webhook.providers.transport.client import OnRequest, ProviderClient
+from webhook.providers.transport.host_api import USER_AGENT
 from webhook.providers.transport.limits import MAX_REJECTED, HostThrottle, Limits, current_tenant
 
 TOKEN = "gh" + "p_" + "Sentinel" * 4
@@ -300,7 +302,7 @@ async def test_an_answer_that_unpacks_to_too_much_is_not_unpacked(authority: Aut
 def test_unpacking_takes_no_more_memory_than_the_limit() -> None:
     """The bomb that is refused must not have gone off first."""
     bomb = gzip.compress(b" " * (64 << 20))
-    decoder = transport._Decoder("gzip", 1 << 20)
+    decoder = Decoder("gzip", 1 << 20)
     tracemalloc.start()
     try:
         with pytest.raises(ProviderUnavailable):
@@ -498,7 +500,7 @@ async def test_a_cut_connection_is_tried_once_more(authority: Authority) -> None
 
 async def test_a_second_try_needs_time(authority: Authority) -> None:
     """With less left than a second try takes, the first failure is told at once."""
-    limits = Limits(provider_timeout=transport.RETRY_NEEDS)
+    limits = Limits(provider_timeout=host_api.RETRY_NEEDS)
     tries: list[int] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -1065,13 +1067,13 @@ def test_every_exception_of_the_http_library_has_its_clause() -> None:
     assert len(kinds) >= 15
     kinds |= {anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, h2.exceptions.ProtocolError}
     for kind in kinds | {ssl.SSLError, ssl.SSLCertVerificationError, ssl.SSLEOFError, OSError, ConnectionResetError}:
-        assert "error in this program" not in transport._failure(kind()).clause, kind
+        assert "error in this program" not in failures.failure_in(kind()).clause, kind
 
 
 def test_an_unknown_exception_is_named_by_its_class_alone() -> None:
     """What it says may hold a header."""
     assert (
-        transport._failure(KeyError(TOKEN)).clause
+        failures.failure_in(KeyError(TOKEN)).clause
         == "could not be asked, because of an error in this program (KeyError)"
     )
 
@@ -1140,7 +1142,7 @@ async def test_repr_shows_no_header(authority: Authority) -> None:
 
     reply = await reply_of(authority, handler)
     assert TOKEN not in repr(reply)
-    assert TOKEN not in repr(transport._request("POST", "/", HEADERS, {"token": TOKEN}))
+    assert TOKEN not in repr(host_api._request("POST", "/", HEADERS, {"token": TOKEN}))
 
 
 async def test_every_try_is_reported(authority: Authority) -> None:
@@ -1183,14 +1185,14 @@ async def test_a_time_out_is_reported_as_one(authority: Authority) -> None:
 )
 def test_a_name_that_is_not_there_stays_so(number: int, transient: bool) -> None:
     """Nobody being there who could be asked doesn't."""
-    failure = transport._failure(httpcore.ConnectError(socket.gaierror(number, "")))
+    failure = failures.failure_in(httpcore.ConnectError(socket.gaierror(number, "")))
     assert (failure.transient, failure.clause) == (transient, "could not be found (DNS)")
 
 
-@pytest.mark.parametrize("kind", transport.FAILURES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", failures.FAILURES, ids=lambda kind: kind.__name__)
 def test_a_failed_connection_may_be_retried_and_nothing_else(kind: type[BaseException]) -> None:
     """Certificates, protocols and names stay as they are; whatever is tried again here may be tried again later."""
-    failure = transport.FAILURES[kind]
+    failure = failures.FAILURES[kind]
     lasting = {httpcore.UnsupportedProtocol, ssl.SSLError, ssl.SSLCertVerificationError, UnicodeError, socket.gaierror}
     assert failure.transient == (kind not in lasting)
     assert failure.transient or not failure.retry
