@@ -300,6 +300,6 @@ def _request(
     if content is not None or method in {"POST", "PUT", "PATCH"}:
         sent["content-length"] = str(len(content or b""))
     if not all(_HEADER_VALUE.match(value) for value in sent.values()):
-        clause = "cannot be asked about this credential: it contains characters that HTTP headers cannot carry"
+        clause = "cannot check this credential: it contains characters that HTTP headers cannot carry"
         raise ProviderUnavailable(clause)
     return _Request(method, path, sent, content, from_root, raw)
