@@ -15,6 +15,7 @@ from webhook.settings.model import Settings
 from webhook.settings.source import parse_settings
 from webhook.simulator.server import SITES
 
+KIND = r"\bKind\([\"']"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,3 +54,12 @@ def test_nobody_else_lists_the_kinds() -> None:
     # The map in webhook/__init__.py names the packages, and a test of its own compares it with them.
     texts = {place.name: place.read_text() for place in places if place.is_file() and place.name != "__init__.py"}
     assert not [name for name, text in texts.items() if named.search(text)]
+
+
+def test_no_other_module_names_a_kind() -> None:
+    """What depends on a kind is in its profile. The demo may name the hosts that it simulates."""
+    places = [place.relative_to(ROOT).as_posix() for place in ROOT.glob("webhook/**/*.py")]
+    others = [
+        place for place in places if not place.startswith(("webhook/providers/", "webhook/simulator/", "webhook/demo"))
+    ]
+    assert not [place for place in others if re.search(r"\bKind\([\"']", (ROOT / place).read_text())]

@@ -24,11 +24,11 @@ from webhook.credentials.extract import extract, url_of
 from webhook.credentials.matching import Match
 from webhook.keyring.opener import stored_text
 from webhook.names import ARGOCD_SECRET_TYPE
+from webhook.providers import PROVIDERS
 from webhook.providers.findings import Outcome, Question, RepositoryNeed
-from webhook.providers.hosts import Kind
 from webhook.providers.inspector import SupportsInspect
 from webhook.providers.known_hosts import Hosts
-from webhook.providers.requirements import Level, Requirement, Role
+from webhook.providers.requirements import Level, Role
 from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.urls import MalformedUrl, parse_git_url
 from webhook.report.model import ApplicationRow, Place
@@ -40,17 +40,6 @@ ARGOCD_TYPES = ("repository", "repo-creds")
 """Values of Argo CD's label for Secrets with which it reads repositories."""
 
 _SSH = re.compile(r"(ssh://)?([^/:]*?)@[^@]+\Z")
-# What reading needs, independent of the role. For GitHub, the check of the repository decides.
-_READING: dict[Kind, Requirement] = {
-    Kind("github"): Requirement(),
-    Kind("gitlab"): Requirement(("read_repository", "read_api")),
-    Kind("bitbucket"): Requirement(("repository",)),
-    Kind("bitbucket-server"): Requirement(permissions=(("repository", Level.READ),)),
-    Kind("gitea"): Requirement(("read:repository",)),
-}
-# Kinds for which a missing permission always prevents reading. With others the repository may be public, or the
-# permission is only missing for the check.
-_CERTAIN = frozenset({Kind("github")})
 _RULES = {
     kind: Rule(name=f"argocd-{kind}", role=Role.RUNTIME, labels={ARGOCD_SECRET_TYPE: kind}) for kind in ARGOCD_TYPES
 }
@@ -198,7 +187,7 @@ class Syncs:
                 return row(None, f"Its credential is {target.what}, which cannot be checked.", used)
             case UnknownHost():
                 return row(None, f"{target.name} is not a declared Git host, so its credential was not checked.", used)
-        if target.host.name != repository.host or target.host.kind not in _READING:
+        if target.host.name != repository.host or target.host.kind not in PROVIDERS:
             return row(None, "Its credential is for another host than its repository, so it was not checked.", used)
         # Check the repository as one of several: for the repository of the URL, more than read access may be required.
         named = [segment.lower() for segment in target.path]
@@ -216,8 +205,9 @@ class Syncs:
         host, content = target.host, entry.content
         if not isinstance(content, Checkable):
             return None, ""
+        profile = PROVIDERS[host.kind].profile
         need, role = RepositoryNeed(repository, Level.READ), Role.RUNTIME
-        question = Question(content.credential, host, target.path, {role: _READING[host.kind]}, (need,))
+        question = Question(content.credential, host, target.path, {role: profile.reading}, (need,))
         answer = (await self._asker.inspect(question, deadline=deadline)).answer
         judged = Judged(entry, dict(answer.findings), host, host.name, answer.facts, answer.remedy)
         verdict = decide(judged, self._settings, self._clock())
@@ -227,7 +217,7 @@ class Syncs:
                 return True, ""
             case Outcome.INVALID | Outcome.BLOCKED:
                 return False, message
-            case Outcome.INSUFFICIENT if host.kind in _CERTAIN:
+            case Outcome.INSUFFICIENT if profile.reading_is_certain:
                 return False, message
             case _ if answer.unseen:
                 return False, f"{host.name} does not show {need.name} to this {answer.facts.described}."

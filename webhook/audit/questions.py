@@ -26,7 +26,6 @@ from webhook.providers.findings import (
     TokenCredential,
     same_for_all,
 )
-from webhook.providers.hosts import Kind
 from webhook.providers.inspector import InspectionResult, Inspector
 from webhook.providers.transport.client import ProviderClient
 from webhook.providers.transport.limits import HostThrottle, Limits
@@ -41,10 +40,6 @@ MOST_ANSWERS = 1 << 20
 MOST_SILENT = 16
 """Consecutive unanswered questions after which a host is not asked again. Each takes seconds, so thousands would take
 hours without a result."""
-
-# Kinds that accept any user name with a token, so that Secrets with different user names can hold the same token
-# (GitHub docs: "Using a personal access token on the command line").
-_ANY_USERNAME = frozenset({Kind("github")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +94,10 @@ class Questions:
     async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
         """See `Inspector.inspect`. Time in the queue does not count."""
         credential = question.credential
-        if question.host.kind in _ANY_USERNAME and isinstance(credential, TokenCredential):
+        # Secrets with different user names can hold the same token.
+        provider = PROVIDERS.get(question.host.kind)
+        any_username = provider is not None and not provider.profile.uses_username
+        if any_username and isinstance(credential, TokenCredential):
             auth = credential.git_auth and replace(credential.git_auth, username="")
             question = replace(question, credential=replace(credential, username=None, git_auth=auth))
         number, asked = self.number(credential), _question_digest(question)

@@ -1,10 +1,10 @@
-"""What is known of a kind of provider without asking it: its words, its hosts, the shape of its tokens."""
+"""The profile of a kind of provider: its vocabulary, its hosts and the form of its tokens."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from webhook.providers.hosts import Kind
 from webhook.providers.requirements import Requirement, Role
@@ -13,24 +13,28 @@ from webhook.providers.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One kind of provider.
+    """Everything about a kind of provider that is known without a request. No other module lists the kinds.
 
     Attributes:
-        kind: its name in configuration, labels and metrics.
-        title: its name for people.
-        vocabulary: its names for what tokens can do.
-        defaults: what a token of each role needs, unless configured otherwise.
-        api_url: where the API of a host with this name is, unless configured otherwise.
-        hosts: names of its public hosts, the usual one first; none where everybody runs their own.
-        tenants: matches the whole name of a public host that is one customer's.
-        token_prefixes: beginnings that only this kind's tokens have.
-        tenant_domain: the domain that those public hosts are below, one label each.
-        without_scopes: returns what a token is ("a deploy token"), by its shape or its user name, where it is of a kind
-            that the provider tells nothing about; empty for others.
+        kind: the name in the configuration, labels and metrics.
+        title: the name in messages.
+        vocabulary: the names of scopes and permissions.
+        defaults: what a token of each role needs, unless the configuration says otherwise.
+        api_url: returns the API's URL for a host name, unless the configuration has another one.
+        hosts: the names of its public hosts, the usual one first; empty if it is only self-hosted.
+        tenants: matches the whole name of a public host that belongs to one customer.
+        token_prefixes: prefixes that only tokens of this kind have.
+        tenant_domain: the domain of those hosts, which have one label below it.
+        without_scopes: returns what a token is ("a deploy token"), by its form or its user name, if the provider says
+            nothing about tokens of that type; empty for others.
         shape_in_text: a regular expression (any letter case, ASCII) that finds a token of this kind, and nothing else,
-            inside other text; empty where tokens have no shape of their own.
+            inside other text; empty if tokens have no form of their own.
         repository_path: matches the part of a request's path, below the API's URL, that names one repository; None
-            where no redirect of a repository is followed (see `redirects`).
+            if no redirect of a repository is followed (see `redirects`).
+        reading: what a token needs to read a repository, independent of its role. Without scopes and permissions, the
+            check of the repository alone decides.
+        reading_is_certain: a missing permission always prevents reading. With other kinds the repository may be public,
+            or the permission is missing only for the check.
         uses_username: whether the verdict can depend on the user name beside a token.
     """
 
@@ -47,3 +51,5 @@ class Profile:
     shape_in_text: str = ""
     repository_path: re.Pattern[str] | None = None
     uses_username: bool = True
+    reading: Requirement = field(default_factory=Requirement)
+    reading_is_certain: bool = False

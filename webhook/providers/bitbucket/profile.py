@@ -23,4 +23,5 @@ PROFILE = Profile(
     token_prefixes=("ATATT", "ATCTT", "ATBB"),  # API tokens, access tokens, app passwords
     shape_in_text=r"(?<![a-z0-9])at(?:att|ctt|bb)[a-z0-9]{24}",
     repository_path=re.compile(r"/repositories/[^/?]+/[^/?]+"),
+    reading=Requirement(scopes=("repository",)),
 )

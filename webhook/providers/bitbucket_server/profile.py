@@ -40,6 +40,7 @@ PROFILE = Profile(
         r"/rest/api/(?:1\.0|latest)/projects/[^/?]+/repos/[^/?]+"
         r"|/scm/[^/?]+/[^/?]+?(?:\.git)?(?=/info/refs\?)"
     ),
+    reading=Requirement(permissions=((REPOSITORY, Level.READ),)),
 )
 
 

@@ -25,4 +25,5 @@ PROFILE = Profile(
     api_url=lambda name: f"https://{name}{API}",
     repository_path=re.compile(r"/repos/[^/?]+/[^/?]+"),
     uses_username=False,
+    reading=Requirement(scopes=("read:repository",)),
 )

@@ -25,4 +25,5 @@ PROFILE = Profile(
     without_scopes=without_scopes,
     shape_in_text=rf"(?<![a-z0-9])(?:{'|'.join(PREFIXES)})[\w-]{{16}}",
     repository_path=re.compile(r"/(?:projects|groups)/[^/?]+"),
+    reading=Requirement(scopes=("read_repository", "read_api")),
 )
