@@ -35,6 +35,7 @@ async def test_an_insufficient_token_changes_nothing(world: World) -> None:
     assert world.stored("creds", "password") == old
     assert "also needs admin:repo_hook" in page.words and "Nothing was changed." in page.words
     assert 'href="https://github.com/settings/tokens/new?scopes=repo,admin:repo_hook"' in page.text
+    assert "missing admin:repo_hook (request 1: x-oauth-scopes" in page.words
 
 
 async def test_one_token_serves_several_runtimes(world: World) -> None:

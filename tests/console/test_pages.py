@@ -129,7 +129,7 @@ async def test_check_now_asks_the_provider(world: World) -> None:
 
 
 async def test_thousands_of_entries_are_filtered_quickly(world: World) -> None:
-    """A filter of 5,000 entries takes less than 100 ms, rendering included."""
+    """A filter of 5,000 entries takes less than 100 ms of CPU time, rendering included."""
     for number in range(5_000):
         marks = {"git-token-webhook/host": "github.com", "git-token-webhook/account": f"account-{number}"}
         labels = dict(RUNTIME_PASSED)
@@ -138,8 +138,8 @@ async def test_thousands_of_entries_are_filtered_quickly(world: World) -> None:
     await world.until(visitor, "/", "5,000 entries")
     times = []
     for number in range(20):
-        start = time.perf_counter()
+        start = time.process_time()
         page = await visitor.get(f"/?q=account-{number}1&live=user")
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
         assert "of 5,000 entries match" in page.words
     assert sorted(times)[18] < 0.1, times

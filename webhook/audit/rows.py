@@ -145,11 +145,12 @@ class Rows:
             attested=checked,
             token=self._questions.number(content.credential) if isinstance(content, Checkable) else None,
             validated_at=judged.checked_at,
-            evidence=_evidence(judged),
+            evidence=judged_evidence(judged),
         )
 
 
-def _evidence(judged: Judged) -> Evidence | None:
+def judged_evidence(judged: Judged) -> Evidence | None:
+    """Return what a result rests on; None if no provider was asked."""
     if judged.asked is None:
         return None
     kind = judged.host.kind if judged.host is not None else None

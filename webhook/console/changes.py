@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from webhook.audit.questions import asking
+from webhook.audit.rows import judged_evidence
 from webhook.audit.watch.events import MUTED
 from webhook.cluster.objects import ApiError
 from webhook.cluster.secrets import StoredSecrets
@@ -19,6 +20,7 @@ from webhook.keyring.ring import KeyRing
 from webhook.names import NOTIFICATIONS
 from webhook.providers.token_shapes import name_holds_token
 from webhook.report.advice import link
+from webhook.report.page.entries import EvidenceLine, evidence_lines
 from webhook.review import messages
 from webhook.review.reviewer import Reviewer
 from webhook.settings.model import Settings
@@ -82,6 +84,7 @@ class Outcome:
     message: str
     warnings: tuple[str, ...] = ()
     remedy: str = ""
+    evidence: tuple[EvidenceLine, ...] = ()
 
 
 def token_of(text: str) -> SecretStr:
@@ -122,14 +125,15 @@ class Changes:
         try:
             planned = await writer.plan(target.namespace, target.name, user, new)
             checked = await writer.check(planned, _PATIENCE)
-            warnings = checked.decision.warnings
+            warnings, verdict = checked.decision.warnings, checked.verdict
+            evidence = tuple(evidence_lines(judged_evidence(verdict.judged))) if verdict is not None else ()
             if isinstance(checked.decision, Deny):
                 message = f"{checked.decision.message} Nothing was changed."
-                return Outcome(target, False, message, warnings, link(messages.link_in(message)))
+                return Outcome(target, False, message, warnings, link(messages.link_in(message)), evidence)
             await writer.write(planned, user, new)
         except _FAILURES as error:
             return Outcome(target, False, f"{_sentence(error)} Nothing was changed.")
-        return Outcome(target, True, f"The token is stored. {accepted(checked.verdict)}".strip(), warnings)
+        return Outcome(target, True, f"The token is stored. {accepted(verdict)}".strip(), warnings, evidence=evidence)
 
     async def delete(self, target: Target) -> Outcome:
         """Delete a token: a user's from its Secret, a runtime's with its Secret."""
@@ -155,7 +159,7 @@ class Changes:
     @asynccontextmanager
     async def _writer(self) -> AsyncIterator[TokenWriter]:
         ring = self._ring
-        async with asking(self._settings) as questions:
+        async with asking(self._settings, evidence=True) as questions:
             reviewer = Reviewer(self._settings, questions, ring=(lambda: ring) if ring is not None else None)
             yield TokenWriter(self._secrets, reviewer)
 

@@ -77,7 +77,7 @@ class Checks:
         progress, problems = self.progress, dict[str, None]()
         ring, turns = self._ring, asyncio.Semaphore(_IN_FLIGHT)
         try:
-            async with asking(self._settings, on_problem=lambda sentence: problems.setdefault(sentence)) as questions:
+            async with asking(self._settings, evidence=True, on_problem=problems.setdefault) as questions:
                 cluster = AsAuditor(KubernetesCluster(self._secrets.client))
                 reviewer = Reviewer(
                     self._settings, questions, cluster, ring=(lambda: ring) if ring is not None else None

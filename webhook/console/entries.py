@@ -23,6 +23,7 @@ from webhook.providers.findings import Outcome
 from webhook.providers.token_shapes import name_holds_token
 from webhook.report.advice import link
 from webhook.report.model import Row, Severity
+from webhook.report.page.entries import EvidenceLine, evidence_lines
 from webhook.report.page.figures import left
 from webhook.review import messages
 from webhook.text import day
@@ -61,6 +62,7 @@ class Entry:
         source: who found this: ``webhook``, ``continuous audit`` or ``console``.
         muted: whether the continuous audit writes no Events about it.
         dependents: ``NAMESPACE/NAME`` of the Argo CD Applications that sync with it; None while unknown.
+        evidence: what the result of a check from the console rests on.
     """
 
     uid: str
@@ -84,6 +86,7 @@ class Entry:
     source: str
     muted: bool
     dependents: tuple[str, ...] | None = None
+    evidence: tuple[EvidenceLine, ...] = ()
 
     @property
     def place(self) -> str:
@@ -184,6 +187,7 @@ def _from_row(base: Entry, row: Row) -> Entry:
         expires_at=None if row.short_lived else row.expires_at,
         checked_at=row.validated_at,
         source="console",
+        evidence=tuple(evidence_lines(row.evidence)),
     )
 
 

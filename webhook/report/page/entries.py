@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.report.advice import advice, holder, link, rank
 from webhook.report.document import timestamp
+from webhook.report.evidence import Evidence
+from webhook.report.evidence_text import lines
 from webhook.report.model import Attested, Report, Row
 from webhook.report.page.figures import left
 from webhook.text import day, shown
 
+_CLASSES = {"green": "none", "red": "error", "yellow": "warning", "dim": "quiet", "": ""}
 _ATTESTED = {
     Attested.YES: "checked by the webhook",
     Attested.NEVER: "never checked by the webhook",
@@ -23,6 +26,18 @@ _ATTESTED = {
     Attested.UNKNOWN: "",
 }
 HEADINGS = ("State", "Secret", "Held by", "Token", "Expires", "Finding and advice")
+
+
+class EvidenceLine(NamedTuple):
+    """A line of evidence.
+
+    Attributes:
+        style: a class of the styles; may be empty.
+    """
+
+    depth: int
+    style: str
+    text: str
 
 
 def data(report: Report) -> dict[str, Any]:
@@ -66,8 +81,16 @@ def _entry(row: Row, now: datetime, shared: Counter[int]) -> dict[str, Any]:
         "warnings": [shown(warning) for warning in row.warnings],
         "advice": shown(_without_link(advice(row, now), row.remedy)),
         "link": link(row.remedy),
+        "evidence": [line._asdict() for line in evidence_lines(row.evidence)],
         "more": {name: text for name, text in known.items() if text},
     }
+
+
+def evidence_lines(evidence: Evidence | None) -> list[EvidenceLine]:
+    """Return the evidence as lines for a page."""
+    if evidence is None:
+        return []
+    return [EvidenceLine(depth, _CLASSES[style], shown(text)) for depth, (text, style) in lines(evidence)]
 
 
 def _without_link(text: str, address: str) -> str:

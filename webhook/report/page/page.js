@@ -93,6 +93,15 @@
       }
       finding.append(todo);
     }
+    if (entry.evidence.length) {
+      const details = make("details", "evidence");
+      const summary = make("summary", "", "Evidence");
+      summary.append(make("span", "away", ` for ${entry.field} of ${entry.secret}`));
+      const list = make("ul");
+      for (const line of entry.evidence) list.append(make("li", `${line.style} depth-${line.depth}`, line.text));
+      details.append(summary, list);
+      finding.append(details);
+    }
     const more = Object.entries(entry.more);
     if (more.length) {
       const details = make("details");
