@@ -33,6 +33,7 @@ Modules that all packages share:
     names             every label, annotation and constant of Kubernetes, Argo CD and the platform
     caches            caches that are bounded in entries and bytes
     files             atomic writes
+    proxy             the HTTP proxy that the environment names
     offload           work that takes too long for the event loop
     address           an address to listen on
     text              enumerations and dates for messages

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from webhook.caches import ExpiringCache, digest
 from webhook.cluster.argocd import Page, Synced, decode
 from webhook.cluster.connect import connect, connect_from_pod, in_pod
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.objects import Unavailable, reason_of
 from webhook.names import PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, SKIP_VALIDATION
 from webhook.subject import Requester
 
@@ -181,8 +181,7 @@ class KubernetesCluster:
         except TimeoutError:
             raise Unavailable("the API server does not answer in time") from None
         except Exception as error:
-            # The errors of aiohttp and the client may quote the request, whose header has our credentials.
-            raise Unavailable(f"the API server cannot be reached: {type(error).__name__}") from None
+            raise Unavailable(f"the API server cannot be reached: {reason_of(error)}") from None
 
     async def _fresh(self, key: bytes, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Return the cached result, or that of a request that concurrent callers share."""

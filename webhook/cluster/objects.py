@@ -30,6 +30,8 @@ _REASONS = {
     "ClientConnectorDNSError": "its host name cannot be resolved (DNS)",
     "ClientConnectorCertificateError": "its certificate cannot be verified",
     "ClientConnectorSSLError": "the TLS handshake fails",
+    "ClientProxyConnectionError": "cannot connect to the proxy",
+    "ClientHttpProxyError": "the proxy rejects the connection",
     "ServerDisconnectedError": "it closed the connection",
     "ClientOSError": "it closed the connection",
 }
@@ -254,9 +256,7 @@ async def call(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     except TimeoutError:
         raise ApiError("the API server does not answer in time") from None
     except Exception as error:
-        # The errors of aiohttp and the client may quote the request, whose header has the caller's credentials.
-        why = _REASONS.get(type(error).__name__, type(error).__name__)
-        raise ApiError(f"the API server cannot be reached: {why}") from None
+        raise ApiError(f"the API server cannot be reached: {reason_of(error)}") from None
     status: int = response.status
     if status == 409:
         raise Conflict("the API server answers 409: another client changed it at the same time", status)
@@ -265,6 +265,21 @@ async def call(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     if not 200 <= status < 300:
         raise ApiError(f"the API server answers {status}", status, SecretStr(_status(body).message))
     return body
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a request failed, as a clause. It names the proxy if there is one.
+
+    The error's own text may quote the request, whose header has the caller's credentials.
+    """
+    name = type(error).__name__
+    why = _REASONS.get(name, name)
+    match name:
+        case "ClientProxyConnectionError":
+            return f"{why} {getattr(error, 'host', '')}:{getattr(error, 'port', '')}"
+        case "ClientHttpProxyError":
+            return f"{why} ({getattr(error, 'status', '')})"
+    return why
 
 
 class _Status(msgspec.Struct):

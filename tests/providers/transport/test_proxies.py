@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.providers.transport.proxies import Proxy, UnusableProxy, proxy_for
+from webhook.proxy import Proxy, UnusableProxy, proxy_for
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,11 @@ from webhook.providers.transport.addresses import CheckedBackend, Resolve, syste
 from webhook.providers.transport.connections import Connections, Endpoint
 from webhook.providers.transport.host_api import HostApi, Shared
 from webhook.providers.transport.limits import HostThrottle, Limits
-from webhook.providers.transport.proxies import TunnelBackend, UnusableProxy, proxy_for
+from webhook.providers.transport.proxies import TunnelBackend
 from webhook.providers.transport.redirects import PATH
 from webhook.providers.transport.trust import FileTrust, SystemTrust, Trust, TrustUnavailable
 from webhook.providers.urls import MalformedUrl, parse_host
+from webhook.proxy import UnusableProxy, proxy_for
 
 T = TypeVar("T")
 

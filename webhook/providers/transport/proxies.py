@@ -1,6 +1,5 @@
-"""The proxy that an operator's environment names, and tunnels through it.
+"""Tunnels through the proxy that the environment names (`webhook.proxy`).
 
-``HTTPS_PROXY`` (or ``ALL_PROXY``) names it, ``NO_PROXY`` the hosts that are reached without; lower case works too.
 A request goes inside a CONNECT tunnel, whose other end is the provider itself: the proxy sees the provider's name,
 and neither token nor answer. The proxy resolves the name as well, so which addresses may be connected to is the
 proxy's to enforce and not ours, but for an address that is written in the URL itself.
@@ -8,12 +7,8 @@ proxy's to enforce and not ours, but for an address that is written in the URL i
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterable
+from ipaddress import ip_address
 
 import anyio
 import httpcore
@@ -21,91 +16,11 @@ import httpcore
 from webhook.providers.base import ProviderUnavailable
 from webhook.providers.transport.addresses import AddressNotAllowed, CheckedBackend, may_connect
 from webhook.providers.transport.trust import Trust
+from webhook.proxy import Proxy
 
 
 class ProxyRejected(ProviderUnavailable):
     """The proxy is there and won't connect us."""
-
-
-class UnusableProxy(ValueError):
-    """The environment names a proxy that we can't use; the text doesn't quote it (it may hold a password)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """One HTTP proxy.
-
-    Attributes:
-        secure: spoken to by TLS itself.
-        authorization: the value of ``Proxy-Authorization``, or empty.
-    """
-
-    host: str
-    port: int
-    secure: bool
-    authorization: str = field(default="", repr=False)
-
-
-def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
-    """The proxy by which ``https://host:port`` is reached, or None for directly.
-
-    Raises:
-        UnusableProxy: it is no ``http://`` or ``https://`` URL.
-    """
-    name, value = _first_of(environment, "HTTPS_PROXY", "ALL_PROXY")
-    _, exceptions = _first_of(environment, "NO_PROXY")
-    if not value or _is_excepted(host, port, exceptions):
-        return None
-    try:
-        url = urlsplit(value if "://" in value else f"http://{value}")
-        proxy_port = url.port
-    except ValueError:
-        raise UnusableProxy(f"{name} is not a valid URL") from None
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise UnusableProxy(f"{name} must be a URL that begins with http:// or https://")
-    secure = url.scheme == "https"
-    authorization = ""
-    if url.username is not None:
-        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
-        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-    return Proxy(url.hostname, proxy_port or (443 if secure else 80), secure, authorization)
-
-
-def _first_of(environment: Mapping[str, str], *names: str) -> tuple[str, str]:
-    for name in names:
-        for spelling in (name.lower(), name):  # curl and Python look at the lower case first
-            if value := environment.get(spelling, "").strip():
-                return spelling, value
-    return names[0], ""
-
-
-def _is_excepted(host: str, port: int, exceptions: str) -> bool:
-    """``NO_PROXY`` as Go and curl read it: ``*``, names with all below them, addresses, networks; each with a port."""
-    address = None
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        pass
-    if host == "localhost" or (address is not None and address.is_loopback):
-        return True
-    for entry in re.split(r"[,\s]+", exceptions.lower()):
-        if entry == "*":
-            return True
-        named, colon, number = entry.rpartition(":")
-        if colon and number.isdigit() and (named.startswith("[") or ":" not in named):
-            if int(number) != port:
-                continue
-            entry = named
-        if address is not None:
-            try:
-                if address in ip_network(entry.strip("[]"), strict=False):
-                    return True
-            except ValueError:
-                continue
-        elif suffix := entry.removeprefix("*").strip("."):
-            if host.endswith(f".{suffix}") or (host == suffix and not entry.startswith((".", "*"))):
-                return True
-    return False
 
 
 class TunnelBackend(httpcore.AsyncNetworkBackend):
