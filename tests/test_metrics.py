@@ -45,6 +45,7 @@ def test_everything_has_its_name() -> None:
             "admission_errors",
             "admission_late_decisions",
             "annotation_skips",
+            "api_server_access_failing",
             "bad_reviews",
             "build_info",
             "ca_expiry_timestamp_seconds",

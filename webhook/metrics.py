@@ -63,6 +63,10 @@ class Exported:
             "provider_request_duration_seconds", "Duration of HTTP requests to Git providers.", "provider"
         )
         self._reloads = self._counter("reloads", "Reloads of changed files.", "what", "result")
+        self._access_failing = self._gauge(
+            "api_server_access_failing",
+            "1 while the API server rejects the credentials, or its certificate cannot be verified.",
+        )
         info = self._gauge(
             build, "Always 1; the labels give the versions of the program and of Python.", "version", "python"
         )
@@ -74,6 +78,10 @@ class Exported:
         provider = self._bounded("provider", provider)
         self._provider_requests.labels(provider, self._bounded("provider_result", result)).inc()
         self._provider_seconds.labels(provider).observe(seconds)
+
+    def api_server_access(self, problem: str | None) -> None:
+        """Set whether requests to the API server fail for this process's credentials or CA."""
+        self._access_failing.set(problem is not None)
 
     def reloaded(self, what: str, result: ReloadResult) -> None:
         """Count a reload; `what` names the files, for example ``certificate``."""

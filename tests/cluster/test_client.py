@@ -369,3 +369,19 @@ async def test_an_unusable_proxy_is_a_configuration_error(
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY must be a URL that begins with http") as caught:
         await connect(file)
     assert "secret" not in str(caught.value)
+
+
+async def test_a_change_of_the_access_is_reported_once(server: Server, authority: trustme.CA) -> None:
+    """When it fails and when it works again, and not for each request."""
+    file = server.write(authority, token="old")
+    told: list[str | None] = []
+    async with await connect(file) as client:
+        client.access.on_change = told.append
+        for _ in range(3):
+            with pytest.raises(ApiError):
+                await read(client)
+        server.write(authority, token="one")
+        passes(client, 10)
+        await read(client)
+        await read(client)
+    assert told == ["the API server rejects the credentials (401)", None]

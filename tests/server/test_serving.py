@@ -54,6 +54,7 @@ class Place:
     metrics: Metrics = field(default_factory=Metrics)
     written: io.BytesIO = field(default_factory=io.BytesIO)
     checks: dict[str, Check] = field(default_factory=dict)
+    details: dict[str, Check] = field(default_factory=dict)
     server: Server = field(init=False)
     running: asyncio.Task[None] = field(init=False)
     waiting: int = 0
@@ -78,7 +79,9 @@ class Place:
 
     async def start(self) -> None:
         log = logs.build_logger(self.written, level="debug")
-        self.server = Server(self.answer, self.options, metrics=self.metrics, log=log, checks=self.checks)
+        self.server = Server(
+            self.answer, self.options, metrics=self.metrics, log=log, checks=self.checks, details=self.details
+        )
         self.running = asyncio.create_task(self.server.run(handle_signals=False))
         await self.server.started.wait()
 
@@ -225,6 +228,14 @@ class TestHealth:
         assert status == 503
         assert "[-]configuration failed: it can't be read" in text
         assert "readyz check failed" in text
+
+    async def test_a_detail_does_not_make_a_replica_unready(self, place: Place) -> None:
+        """All replicas have the same problem, and none of them would be left."""
+        place.details["api-server"] = lambda: "the API server rejects the credentials (401)"
+        await place.start()
+        status, text = await place.health("/readyz")
+        assert status == 200
+        assert "[!]api-server: the API server rejects the credentials (401)\nreadyz check passed" in text
 
     async def test_our_own_port_is_looked_at(self, place: Place) -> None:
         """A TLS port that nobody can reach is not ready, whatever the process thinks of itself."""

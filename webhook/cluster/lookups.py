@@ -21,6 +21,8 @@ from webhook.subject import Requester
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
+    from webhook.cluster.client import RenewingClient
+
 _TIMEOUT = 2.0
 """Seconds for one request. It is part of the time for a decision."""
 _FRESH = 5.0
@@ -65,9 +67,9 @@ class KubernetesCluster:
         return cls(await connect_from_pod()) if in_pod() else None
 
     @property
-    def client(self) -> ApiClient:
+    def client(self) -> RenewingClient:
         """The client, for other requests to the same API server; it is closed with this object."""
-        found: ApiClient = self._client
+        found: RenewingClient = self._client
         return found
 
     async def __aenter__(self) -> KubernetesCluster:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client import ApiClient
 
+    from webhook.cluster.client import RenewingClient
+
 PAGE = 250
 """Secrets on one page. Each can have up to 1 MiB, but few do."""
 
@@ -141,9 +143,9 @@ class StoredSecrets:
         return cls(await connect(kubeconfig, context, as_user=as_user), page=page)
 
     @property
-    def client(self) -> ApiClient:
+    def client(self) -> RenewingClient:
         """The client, for other requests to the same API server; it is closed with this object."""
-        client: ApiClient = self._client
+        client: RenewingClient = self._client
         return client
 
     async def __aenter__(self) -> StoredSecrets:

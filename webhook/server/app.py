@@ -43,6 +43,7 @@ from webhook.review.reviewer import Reviewer
 from webhook.server.client_names import only_clients
 from webhook.server.file_waiting import wait_for_files
 from webhook.server.file_watcher import FileWatcher
+from webhook.server.health import report_access
 from webhook.server.serving import Handler, Server, ServingOptions, in_background
 from webhook.server.tls import TlsFiles
 from webhook.server.trust import Trust
@@ -251,6 +252,7 @@ async def _serve(options: Options, log: Logger) -> None:
         cluster: KubernetesCluster | None = await KubernetesCluster.connect(options.kubeconfig)
         if cluster is not None:
             await stack.enter_async_context(cluster)
+            cluster.client.access.on_change = partial(report_access, metrics, log)
         objects = ApiObjects(cluster.client, timeout=_TIMEOUT) if cluster is not None else None
         certificates = options.certificates
         trust: Trust | None = None
@@ -318,6 +320,7 @@ async def _serve(options: Options, log: Logger) -> None:
             log=log,
             # An invalid configuration fails the start; after an invalid change the previous one stays in use.
             checks={"configuration": lambda: None, **({"trust": trust.failure} if trust is not None else {})},
+            details={"api-server": lambda: cluster.client.access.problem} if cluster is not None else None,
             watchers=[configuration, authorities, keys_watcher],
             on_start=announce,
         )

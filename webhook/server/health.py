@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from aiohttp import hdrs, web
 
 from webhook.address import Address
+from webhook.logs import Logger
 from webhook.metrics import Exported
 from webhook.server.listener import Listener
 
@@ -23,11 +24,19 @@ _PROBE_LIFETIME = 2.0  # seconds that the result of a probe is cached
 _PROBE_TIMEOUT = 2.0
 
 
-def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exported) -> web.Application:
+def health_app(
+    checks: Mapping[str, Check],
+    probe: TlsProbe | None,
+    metrics: Exported,
+    details: Mapping[str, Check] | None = None,
+) -> web.Application:
     """Return the application of the plain port.
 
     /livez reports that the process responds. /readyz reports that it can review: every check passes, and with `probe`
     the TLS port serves the right certificate. The text lists each check, as Kubernetes' own servers do.
+
+    Args:
+        details: listed as well, but a replica without them is still ready: to take away all replicas would be worse.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -39,6 +48,8 @@ def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exp
             failures["tls"] = "not tried" if any(failures.values()) else await probe.failure()
         lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in failures.items()]
         ready = not any(failures.values())
+        for name, check in (details or {}).items():
+            lines.append(f"[!]{name}: {why}" if (why := check()) else f"[+]{name} ok")
         lines.append(f"readyz check {'passed' if ready else 'failed'}\n")
         return web.Response(status=200 if ready else 503, text="\n".join(lines))
 
@@ -51,6 +62,15 @@ def health_app(checks: Mapping[str, Check], probe: TlsProbe | None, metrics: Exp
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics_)
     return app
+
+
+def report_access(metrics: Exported, log: Logger, problem: str | None) -> None:
+    """Report that requests to the API server fail for our credentials or CA, or no longer do."""
+    metrics.api_server_access(problem)
+    if problem is None:
+        log.info("API server access works again")
+    else:
+        log.error("API server access fails", detail=problem)
 
 
 @contextlib.asynccontextmanager

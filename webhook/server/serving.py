@@ -80,6 +80,7 @@ class Server:
         metrics: Metrics,
         log: Logger,
         checks: Mapping[str, Check] | None = None,
+        details: Mapping[str, Check] | None = None,
         watchers: Sequence[FileWatcher] = (),
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
@@ -87,6 +88,7 @@ class Server:
         Args:
             handler: answers the API server's requests.
             checks: readiness checks besides the built-in ones, by name.
+            details: what /readyz lists without failing, by name.
             watchers: watchers of files besides the TLS files.
             on_start: called when the configuration is known to work, before the ports open.
 
@@ -110,7 +112,7 @@ class Server:
         self._handler = handler
         own_checks = {"shutdown": self._shutdown_reason, "certificate": lambda: self._tls.invalid_reason()}
         probe = TlsProbe(lambda: self._listener, lambda: self._tls.leaf)
-        health = health_app({**own_checks, **(checks or {})}, probe, metrics)
+        health = health_app({**own_checks, **(checks or {})}, probe, metrics, details)
         self._health_runner = web.AppRunner(health, access_log=None, shutdown_timeout=0.1)
         self._listener: Listener | None = None
         self._health_listener: Listener | None = None

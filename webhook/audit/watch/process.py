@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from webhook import __version__, logs
@@ -33,7 +34,7 @@ from webhook.logs import Logger
 from webhook.providers.findings import Answer
 from webhook.providers.inspector import is_inconclusive
 from webhook.server.file_watcher import FileWatcher
-from webhook.server.health import Check, health_app, served
+from webhook.server.health import Check, health_app, report_access, served
 from webhook.server.serving import in_background
 from webhook.settings.doubts import doubts
 from webhook.settings.model import Settings
@@ -99,7 +100,9 @@ async def _run(options: Options, log: Logger) -> None:
             await StoredSecrets.connect(options.kubeconfig, options.context, as_user=options.as_user)
         )
         stack.push_async_callback(auditor.aclose)
-        app = health_app(auditor.checks, None, auditor.metrics)
+        access = client.client.access
+        access.on_change = partial(report_access, auditor.metrics, log)
+        app = health_app(auditor.checks, None, auditor.metrics, {"api-server": lambda: access.problem})
         address = await stack.enter_async_context(served(app, options.health_listen))
         for watcher in auditor.watchers:
             await stack.enter_async_context(in_background(watcher.run()))
