@@ -36,7 +36,7 @@ def health_app(
     the TLS port serves the right certificate. The text lists each check, as Kubernetes' own servers do.
 
     Args:
-        details: listed as well, but a replica without them is still ready: to take away all replicas would be worse.
+        details: listed as well, but a replica is ready without them: to remove all replicas would be worse.
     """
 
     async def livez(_: web.Request) -> web.Response:
