@@ -1,7 +1,7 @@
-"""The contract between the core and one provider.
+"""The interface between the core and one provider.
 
-A provider knows its API and nothing of Kubernetes. It turns a `Question` into an `Answer` in at most two rounds
-of concurrent requests, and never guesses: what it can't prove is `Outcome.UNVERIFIED`.
+A provider knows its API and nothing of Kubernetes. It turns a `Question` into an `Answer` in at most two rounds of
+concurrent requests, and never guesses: what it cannot prove is `Outcome.UNVERIFIED`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from webhook.providers.profile import Profile
 
 
 class ProviderUnavailable(Exception):
-    """The provider said nothing that means anything: a time-out, a cut connection, a 5xx, a rate limit, HTML.
+    """No meaningful response: a timeout, a cut connection, a 5xx, a rate limit, HTML.
 
-    Its text is a clause that stands after the host's name ("github.com …"), made by us alone: it quotes nothing
-    that came over the network.
+    The text is a clause that follows the host's name ("github.com …"). It quotes nothing from the network.
 
     Attributes:
-        transient: waiting can help, as after a rate limit, a 5xx, a time-out or a failed connection. Everything else
-            stays as it is until something changes.
-        remedy: a whole sentence that says what must change, where that is known; empty for transient failures.
+        transient: waiting can help, as after a rate limit, a 5xx, a timeout or a failed connection. Everything else
+            lasts until something is changed.
+        remedy: a whole sentence that says what must change, if that is known; empty for transient failures.
         request: the number of the request that failed, see `Reply.request`.
     """
 
@@ -36,25 +35,25 @@ class ProviderUnavailable(Exception):
 
 
 class NotTheProvider404(ProviderUnavailable):
-    """A web server or a proxy answered 404 itself, and not the provider."""
+    """A web server or a proxy answered 404, and not the provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP response, read to its end.
+    """One HTTP response.
 
     Attributes:
         status: 200 to 499, without 3xx.
         headers: names in lower case.
-        body: the decoded JSON, or bytes where they were asked for; None where there was none, or where a 4xx came with
-            something else (a proxy's page, Bitbucket's plain text), so that its status alone speaks.
-        moved: the path that answered, in place of the one that was asked for, where the repository was renamed or moved
-            and the provider's redirect was followed (see `redirects`); empty otherwise.
+        body: the decoded JSON, or bytes if they were requested; None if there was no body, or if a 4xx has another one
+            (a proxy's page, Bitbucket's plain text), so that only its status counts.
+        moved: the path that answered instead of the requested one, if the repository was renamed or moved and the
+            provider's redirect was followed (see `redirects`); empty otherwise.
         request: the number of the request in its inspection, from 0; None outside of one.
     """
 
     status: int
-    # Neither is shown by repr: an App's installation token comes in a body.
+    # Hidden in repr: an App's installation token comes in a body.
     headers: Mapping[str, str] = field(repr=False)
     body: object = field(default=None, repr=False)
     moved: str = ""
@@ -62,23 +61,23 @@ class Reply:
 
 
 class DeadlineExceeded(ProviderUnavailable):
-    """There was no answer in time."""
+    """No response before the deadline."""
 
     def __init__(self, clause: str = "") -> None:
         super().__init__(clause, transient=True)
 
 
-def is_transient(*said: object) -> bool:
-    """Whether a request among those that `said` is about failed in a way that waiting can mend."""
-    return any(isinstance(one, ProviderUnavailable) and one.transient for one in said)
+def is_transient(*responses: object) -> bool:
+    """Return whether one of these requests failed in a way that waiting can fix."""
+    return any(isinstance(one, ProviderUnavailable) and one.transient for one in responses)
 
 
 class Api(Protocol):
-    """The API of one host, as one inspection sees it: its deadline, TLS and limits are already in force."""
+    """The API of one host for one inspection, with its deadline, TLS and limits."""
 
     @property
     def needed_by(self) -> float:
-        """When whoever asked first needs the answer, by the event loop's clock; what it can do without is left out."""
+        """When the first caller needs the answer, by the event loop's clock. Optional requests are left out then."""
         ...
 
     async def send(
@@ -95,16 +94,16 @@ class Api(Protocol):
 
         Args:
             method: the HTTP method.
-            path: what follows the host's `api_url`, beginning with a slash, percent-encoded.
-            headers: at least the credential's own; nothing else carries it.
-            json: the body, if any.
-            from_root: `path` is a whole one on the API's host and port, for what a provider has beside its API.
-            raw: the body is wanted as bytes, whatever it is; of one that is too large, its beginning is enough.
+            path: the path below the host's `api_url`, with a leading slash, percent-encoded.
+            headers: at least the one with the credential, which is in no other place.
+            json: the body; None for no body.
+            from_root: `path` is absolute on the API's host and port, for endpoints outside of the API.
+            raw: return the body as bytes. Only the beginning of a body that is too large is returned.
 
         Raises:
-            ProviderUnavailable: a time-out, a connection that failed or was cut, TLS that can't be verified, an address
-                that must not be connected to, any other redirect, a 5xx, a rate limit, a body that isn't JSON, that is
-                too large or that was cut off.
+            ProviderUnavailable: a timeout, a connection that failed or was cut, a certificate that cannot be verified,
+                an address that is not allowed, any other redirect, a 5xx, a rate limit, or a body that is not JSON, is
+                too large or was cut off.
         """
         ...
 
@@ -114,29 +113,29 @@ class Provider(Protocol):
 
     @property
     def profile(self) -> Profile:
-        """What is known of it without asking; its `kind` says which hosts it answers for."""
+        """The profile; its `kind` says which hosts the provider is for."""
         ...
 
     async def inspect(self, question: Question, api: Api) -> Answer:
-        """Ask the provider about one credential.
+        """Check one credential at the provider.
 
         Raises:
-            ProviderUnavailable: nothing was learnt; the caller makes it `Outcome.UNVERIFIED` for every role.
+            ProviderUnavailable: nothing is known; the caller makes it `Outcome.UNVERIFIED` for every role.
         """
         ...
 
     def rate_limit(self, reply: Reply) -> RateLimit | None:
-        """Whether `reply` says that we ask too often, and how long to wait."""
+        """Return how long to wait if `reply` is about a rate limit; None for other replies."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The provider asks us to wait.
+    """A rate limit.
 
     Attributes:
-        seconds: how long, from now; at least 1.
-        whole_host: it is about our address and not about this credential's account alone.
+        seconds: how long to wait, at least 1.
+        whole_host: the limit is for the address of this webhook, and not only for the credential's account.
     """
 
     seconds: float

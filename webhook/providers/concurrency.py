@@ -10,12 +10,12 @@ from webhook.providers.base import DeadlineExceeded, ProviderUnavailable
 
 _T = TypeVar("_T")
 _S = TypeVar("_S")
-# Seconds in which the answer is put together and travels back.
+# Seconds to combine the answer and to return it.
 _RESERVE = 0.2
 
 
 async def gather_all(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
-    """What all of them return, once all are over: none goes on behind the back of whoever got an error.
+    """Return the results of all calls when all have ended, so that none continues after an error.
 
     Raises:
         Exception: the first one's, in the order of `calls`.
@@ -26,7 +26,7 @@ async def gather_all(*calls: Coroutine[Any, Any, _T]) -> list[_T]:
 
 
 async def outcomes(*calls: Coroutine[Any, Any, _T]) -> list[_T | ProviderUnavailable]:
-    """What each of them returns, or why it brought nothing: for requests without which there is an answer all the same.
+    """Return the result of each call, or why it failed, for requests that an answer can do without.
 
     Raises:
         Exception: the first that is no `ProviderUnavailable`, in the order of `calls`.
@@ -42,7 +42,7 @@ def _outcome(task: asyncio.Task[_T]) -> _T | ProviderUnavailable:
 
 
 async def gather_pair(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _S]) -> tuple[_T, _S]:
-    """What each of two returns, once both are over.
+    """Return the results of two calls when both have ended.
 
     Raises:
         Exception: the first one's, or else the second one's.
@@ -53,7 +53,7 @@ async def gather_pair(first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any
 
 
 async def outcome_of(call: Coroutine[Any, Any, _T]) -> _T | ProviderUnavailable:
-    """What it returns, or why it brought nothing: for a request without which there is an answer all the same."""
+    """Return the result of a call, or why it failed, for a request that an answer can do without."""
     try:
         return await call
     except ProviderUnavailable as error:
@@ -61,9 +61,9 @@ async def outcome_of(call: Coroutine[Any, Any, _T]) -> _T | ProviderUnavailable:
 
 
 async def outcomes_until(needed_by: float, *calls: Coroutine[Any, Any, _T]) -> list[_T | ProviderUnavailable]:
-    """What each of them returns, or why it brought nothing; `DeadlineExceeded` for those that aren't over in time.
+    """Return the result of each call, or why it failed: `DeadlineExceeded` for those that did not end in time.
 
-    For requests without which there is an answer all the same.
+    For requests that an answer can do without.
 
     Args:
         needed_by: see `Api.needed_by`.

@@ -1,7 +1,6 @@
-"""What a provider told us about a credential, in words that every provider shares.
+"""Questions about credentials and the answers of providers, in terms that all providers share.
 
-`Question` goes in, `Answer` comes out. "We could not tell" is an outcome of its own: no provider ever
-turns a missing answer into a good or a bad one.
+"Unverified" is an outcome of its own: no provider turns a missing response into a good or a bad finding.
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ from webhook.providers.requirements import Level, Requirement, Role
 
 
 class Outcome(StrEnum):
-    """What is known about one credential in one role."""
+    """The result for one credential in one role."""
 
     SUFFICIENT = "sufficient"
-    """The provider accepts it, and it can do what its role needs."""
+    """The provider accepts it, and it has what its role needs."""
     INSUFFICIENT = "insufficient"
-    """The provider accepts it, and it lacks something."""
+    """The provider accepts it, and something is missing."""
     INVALID = "invalid"
-    """The provider refuses it: wrong, revoked or expired."""
+    """The provider rejects it: it is wrong, revoked or expired."""
     BLOCKED = "blocked"
-    """It is valid, but something else stops it: SSO, a token policy, an IP allow list, a suspension."""
+    """It is valid, but something else prevents its use: SSO, a token policy, an IP allow list, a suspension."""
     UNVERIFIED = "unverified"
-    """There was no answer that means anything."""
+    """There was no meaningful response."""
     UNSUPPORTED = "unsupported"
-    """There is nothing about it that could be checked."""
+    """It is a credential that cannot be checked, such as an SSH key."""
     UNKNOWN_HOST = "unknown-host"
-    """Its host is neither built in nor declared, so nobody was asked."""
+    """Its host is neither built in nor declared, so no request was sent."""
     MALFORMED = "malformed"
-    """It can't be read, so there is nobody to ask and nothing to ask about."""
+    """It cannot be read, so no request was sent."""
     SKIPPED = "skipped"
-    """Somebody who may do so has said that it shall not be checked."""
+    """An authorized user or a setting excluded it from the check."""
 
 
 class AuthScheme(StrEnum):
@@ -63,10 +62,10 @@ class GitAuth:
 
 @dataclass(frozen=True, slots=True)
 class TokenCredential:
-    """A token that goes over HTTPS, as password or as bearer.
+    """A token that is sent over HTTPS, with Basic or Bearer authentication.
 
     Attributes:
-        username: the Secret's own, as it is stored.
+        username: as stored in the Secret.
         git_auth: how Argo CD sends the token to Git; None for a token that Argo CD does not use (a user's).
     """
 
@@ -77,11 +76,11 @@ class TokenCredential:
 
 @dataclass(frozen=True, slots=True)
 class GitHubAppCredential:
-    """A GitHub App's own credentials, from which Git access is made.
+    """The credentials of a GitHub App.
 
     Attributes:
-        app_id: the App's id or client id, which is the ``iss`` of its JWT.
-        installation_id: absent where it is to be found by the owner that the URL names.
+        app_id: the App's id, which is the ``iss`` of its JWT.
+        installation_id: None if the owner in the URL selects the installation.
         private_key: RSA, PEM.
     """
 
@@ -95,12 +94,12 @@ Credential = TokenCredential | GitHubAppCredential
 
 @dataclass(frozen=True, slots=True)
 class RepositoryNeed:
-    """A repository that a runtime token must reach, besides the one that its Secret's URL names.
+    """A repository that a runtime token must have access to, besides the one that its Secret's URL names.
 
     Attributes:
-        path: as in its URL: ``("acme", "apps")``.
-        access: to read, or to write.
-        certain: False where perhaps another credential is used there, so that it is worth a warning and no denial.
+        path: the segments of its URL: ``("acme", "apps")``.
+        access: read or write.
+        certain: False if another credential may be used there, so that a problem is a warning and no denial.
     """
 
     path: tuple[str, ...]
@@ -109,21 +108,21 @@ class RepositoryNeed:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The name for messages."""
         return "/".join(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about one credential.
+    """The question whether a credential is sufficient.
 
     Attributes:
-        host: where it is sent, and nowhere else.
+        host: the only host that the credential is sent to.
         path: what its URL names there: ``()`` the host, ``("acme",)`` an owner, ``("acme", "apps")`` a repository.
-        requirements: what each of its roles needs.
-        repositories: what it must also reach in its runtime role; empty without one.
+        requirements: what each role needs.
+        repositories: further repositories that a runtime token needs access to.
         open_ended: the last segment of `path` may be the beginning of a name. Argo CD compares the URL of
-            ``repo-creds`` as a string, so that ``https://github.com/acme/gitops-`` is for ``acme/gitops-prod``.
+            ``repo-creds`` as a string, so ``https://github.com/acme/gitops-`` is for ``acme/gitops-prod``.
     """
 
     credential: Credential
@@ -141,17 +140,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the provider said of the credential itself, apart from any role. All of it may be shown to people.
+    """What the provider says about the credential itself, apart from any role. All of it may be shown to users.
 
     Attributes:
         token_type: one word for annotations and logs, for example ``classic`` or ``fine-grained``.
-        described: the same for people, after "this": ``classic token``, ``fine-grained token``, ``GitHub App``.
-        account: whose it is.
-        holds: what it can do, in its own vocabulary, as far as the provider tells or probes proved.
-        expires_at: when it ends (UTC), where the provider tells.
-        short_lived: it lives for hours by nature, so that its end is no news.
+        described: the same for messages, after "this": ``classic token``, ``fine-grained token``, ``GitHub App``.
+        account: its account.
+        holds: its scopes or permissions, in its own vocabulary, as far as they are listed or proven.
+        expires_at: its expiry (UTC), if the provider says it.
+        short_lived: it is valid for hours by design, so that its expiry is not reported.
         probed: the repository on which permissions were probed.
-        warnings: whole sentences about things that stop nothing.
+        warnings: whole sentences about conditions that cause no denial.
         expiry_sources: the response that tells `expires_at`.
     """
 
@@ -214,14 +213,14 @@ VALID = "valid token"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the answer means for one role.
+    """The finding for one role.
 
     Attributes:
-        lacks: where insufficient, what is missing, in the credential's own vocabulary.
-        reason: a clause that stands after "HOST" or on its own, without full stop, for every outcome but
-            sufficient and an insufficient one that is told by `lacks`.
-        transient: where unverified, waiting can help: a retry may pass.
-        remedy: where unverified, a whole sentence that says what must change; empty where that isn't known.
+        lacks: if insufficient, what is missing, in the credential's own vocabulary.
+        reason: a clause without full stop that follows the host's name or stands alone; empty for a sufficient finding,
+            and for an insufficient one that `lacks` explains.
+        transient: if unverified, a retry may pass.
+        remedy: if unverified, a whole sentence that says what must change; empty if that is not known.
         proofs: what the responses prove about each requirement of the role.
     """
 
@@ -235,15 +234,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request to a provider and what came of it, as far as it may be shown.
+    """One request to a provider with its response, as far as it may be shown.
 
     Attributes:
-        path: below the API's URL, or from its root.
-        status: None where there was no answer that means anything.
-        headers: those of the response that count.
-        body: the fields of the response that count.
+        path: the path below the API's URL, or from its root.
+        status: None if there was no meaningful response.
+        headers: the headers of the response that providers evaluate.
+        body: the fields of the response that providers evaluate.
         moved: the path that answered instead, after a redirect.
-        failure: why there was no answer, a clause that stands after the host's name.
+        failure: why there was no response, as a clause that follows the host's name.
         transient: waiting can help.
     """
 
@@ -285,17 +284,17 @@ def _brief(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All that one inspection brought.
+    """The result of one inspection.
 
     Attributes:
         findings: one for each role of the question.
         remedy: a whole sentence that says what to do, with a link where the provider has one; it fits
             insufficient, invalid and blocked findings alike.
-        requests: how many HTTP requests it took.
-        complete: False where something that time didn't suffice for is left out, so that the next one asks again.
-        unseen: repositories of the question that the provider shows nothing of (404): whether they are there or not,
-            Git would read nothing there with this credential.
-        evidence: the requests that were sent, in their order; empty unless it was asked for.
+        requests: the number of HTTP requests.
+        complete: False if there was not enough time for some requests, so that the next inspection sends them again.
+        unseen: repositories of the question that the provider does not show (404). Whether they exist or not, Git
+            cannot read them with this credential.
+        evidence: the requests in the order in which they were sent; empty unless evidence was requested.
     """
 
     findings: Mapping[Role, Finding]

@@ -1,4 +1,4 @@
-"""What each kind of request tells about a token: for people who read the evidence of a verdict."""
+"""The purpose of each kind of request, for readers of the evidence of a verdict."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from webhook.providers.hosts import Kind
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What one kind of request is sent for.
+    """The purpose of one kind of request.
 
     Attributes:
         method: a regular expression.
         path: a regular expression for the beginning of the path.
-        tells: what its answer tells; stands after "tells".
+        tells: what its response shows, as the object of "shows".
     """
 
     method: str
@@ -24,7 +24,7 @@ class Purpose:
     tells: str
 
     def matches(self, exchange: Exchange) -> bool:
-        """Whether a request is of this kind."""
+        """Return whether a request is of this kind."""
         return re.fullmatch(self.method, exchange.method) is not None and re.match(self.path, exchange.path) is not None
 
 
@@ -95,9 +95,9 @@ PURPOSES: dict[Kind, tuple[Purpose, ...]] = {
         _GIT,
     ),
 }
-"""By kind; the first that matches counts."""
+"""By kind of host; the first match counts."""
 
 
 def tells(kind: Kind, exchange: Exchange) -> str:
-    """Return what a request was sent for; empty where nobody has written that down."""
+    """Return what a request was sent for; empty if that is not known."""
     return next((purpose.tells for purpose in PURPOSES.get(kind, ()) if purpose.matches(exchange)), "")

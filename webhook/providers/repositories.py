@@ -1,7 +1,7 @@
-"""Repositories that a runtime token must reach, besides the one that its Secret's URL names.
+"""The repositories that a runtime token needs access to, besides the one that its Secret's URL names.
 
-Each provider says of each repository what its replies mean; this puts it together into one finding, in which every
-repository that can't be reached is named, those that share a reason together.
+Each provider evaluates its responses for each repository. This module combines the results into one finding, which
+names every repository without access, grouped by reason.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from webhook.providers.requirements import Role
 from webhook.text import join
 
 _T = TypeVar("_T")
-# What is worse in its consequences comes first; a lack that is proven outweighs what nobody knows.
+# A proven lack outweighs what is not known.
 _WORST_FIRST = (Outcome.BLOCKED, Outcome.INSUFFICIENT, Outcome.UNVERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
 class NoAccess:
-    """Why a token doesn't reach a repository, or isn't known to.
+    """Why a token has no access to a repository, or is not known to have it.
 
     Attributes:
         outcome: blocked, insufficient or unverified.
-        reason: a clause that stands after the host's name, in which ``{}`` stands for the repository, or for several.
-        remedy: a whole sentence that says what to do, where something can be done.
-        unseen: the provider shows nothing of it (404).
-        transient: where unverified, waiting can help.
+        reason: a clause that follows the host's name, in which ``{}`` stands for one or several repositories.
+        remedy: a whole sentence that says what to do; empty if nothing is known to help.
+        unseen: the provider does not show the repository (404).
+        transient: if unverified, waiting can help.
     """
 
     outcome: Outcome
@@ -42,16 +42,16 @@ class NoAccess:
 
 
 Access = NoAccess | ProviderUnavailable | None
-"""Why the token does not reach a repository, why there is no answer, or None where it reaches the repository."""
+"""Why the token has no access to a repository, why there is no response, or None if it has access."""
 
 
 async def probe(
     question: Question, api: Api, ask: Callable[[RepositoryNeed], Coroutine[Any, Any, _T]]
 ) -> list[tuple[RepositoryNeed, _T | ProviderUnavailable]]:
-    """Ask for all of the question's repositories at once, as long as whoever waits for the answer can wait.
+    """Request all repositories of the question at once, until the caller needs the answer.
 
     Args:
-        ask: one request (or several in one round) about one repository.
+        ask: sends one round of requests for one repository.
     """
     needs = question.repositories
     results = await outcomes_until(api.needed_by, *(ask(need) for need in needs))
@@ -100,10 +100,10 @@ def with_proofs(answer: Answer, proofs: Mapping[Role, Iterable[Proof]]) -> Answe
 
 
 def with_uncertain(question: Question, judge: Callable[[Question], Answer]) -> Answer:
-    """The same for a provider that puts its findings together itself.
+    """Return the answer of a provider that combines its findings itself, with warnings about uncertain repositories.
 
     Args:
-        judge: what the replies mean for these of the question's repositories; pure, and called twice.
+        judge: evaluates the replies for some of the question's repositories; pure, and called twice.
     """
     sure = tuple(need for need in question.repositories if need.certain)
     answer = judge(replace(question, repositories=sure))
@@ -111,7 +111,7 @@ def with_uncertain(question: Question, judge: Callable[[Question], Answer]) -> A
 
 
 def _with_warnings(question: Question, answer: Answer, uncertain: Answer) -> Answer:
-    """The answer with a warning of what is worse in another one, which counts repositories that are perhaps needed."""
+    """Return the answer with warnings about what is worse in another one, which includes uncertain repositories."""
     own, other = answer.findings.get(Role.RUNTIME), uncertain.findings.get(Role.RUNTIME)
     warnings = dict.fromkeys((*answer.facts.warnings, *uncertain.facts.warnings))
     if own is not None and other is not None and own.outcome is Outcome.SUFFICIENT and other != own:
@@ -147,12 +147,12 @@ def _problem(access: Access) -> NoAccess | None:
 
 
 def unverified_access(error: ProviderUnavailable) -> NoAccess:
-    """What it means that a request about a repository brought nothing."""
+    """Return the access to a repository whose request failed."""
     return NoAccess(Outcome.UNVERIFIED, f"{error} when asked for {{}}", error.remedy, transient=error.transient)
 
 
 def _grouped(problems: Iterable[tuple[RepositoryNeed, NoAccess]]) -> list[NoAccess]:
-    """One for each reason, with the repositories that share it named, the worst first."""
+    """Return one problem for each reason, which names its repositories, the worst first."""
     names: dict[tuple[Outcome, str], dict[str, None]] = {}
     first: dict[tuple[Outcome, str], NoAccess] = {}
     for need, problem in problems:
