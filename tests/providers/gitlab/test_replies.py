@@ -15,7 +15,7 @@ from tests.support.factories import make_token
 from webhook.providers.base import ProviderUnavailable, Reply
 from webhook.providers.findings import GitHubAppCredential, Outcome, Question, TokenCredential
 from webhook.providers.gitlab import GitLab, owner, replies, site
-from webhook.providers.gitlab.owner import Sort
+from webhook.providers.gitlab.owner import AccountKind
 from webhook.providers.gitlab.vocabulary import VOCABULARY, held, without_implied
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Role
@@ -54,24 +54,24 @@ def test_scopes_are_names_or_nothing(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("username", "bot", "sort"),
+    ("username", "bot", "kind"),
     [
-        ("alice", False, Sort.PERSON),
-        ("alice", None, Sort.UNTOLD),
-        ("project_7_bot", True, Sort.PROJECT),
-        ("project_7_bot_0cc175b9", True, Sort.PROJECT),
-        ("project_7_bot2", True, Sort.PROJECT),
-        ("group_7_bot_0cc175b9", True, Sort.GROUP),
-        ("service_account_group_7_x", True, Sort.SERVICE),
-        ("argocd", True, Sort.SERVICE),
-        ("project_7_bot", False, Sort.PERSON),
-        ("project_x_bot", True, Sort.SERVICE),
+        ("alice", False, AccountKind.PERSON),
+        ("alice", None, AccountKind.UNKNOWN),
+        ("project_7_bot", True, AccountKind.PROJECT),
+        ("project_7_bot_0cc175b9", True, AccountKind.PROJECT),
+        ("project_7_bot2", True, AccountKind.PROJECT),
+        ("group_7_bot_0cc175b9", True, AccountKind.GROUP),
+        ("service_account_group_7_x", True, AccountKind.SERVICE),
+        ("argocd", True, AccountKind.SERVICE),
+        ("project_7_bot", False, AccountKind.PERSON),
+        ("project_x_bot", True, AccountKind.SERVICE),
     ],
 )
-def test_bots_are_known_by_name_and_flag(username: str, bot: bool | None, sort: Sort) -> None:
+def test_bots_are_known_by_name_and_flag(username: str, bot: bool | None, kind: AccountKind) -> None:
     """A person who is called like a bot is none."""
     reply = Reply(200, {}, {"id": 1, "username": username, "bot": bot})
-    assert owner.read(reply, secret=SECRET).sort is sort
+    assert owner.read(reply, secret=SECRET).kind is kind
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "a b", "\u0430lice", SECRET])

@@ -1,9 +1,9 @@
-"""The project or group that a URL names: may the token's account work there?
+"""The access of the token's account to a project or group.
 
-That is about the account, and no proof of what the token may do (PROVIDERS.md). A role that is high enough is believed.
-One that looks too low proves nothing: ``permissions`` of a project and lists of members leave out invited groups
-(gitlab#337623), and custom roles let a Guest read code (GitLab docs: user/custom_roles). Then the list of what the
-account may push to can prove that it may, and Git itself that it may or may not.
+This is about the account and does not prove the token's scopes. A sufficient role counts. A role that seems too low
+proves nothing: ``permissions`` of a project and lists of members leave out invited groups (gitlab#337623), and custom
+roles allow a Guest to read code (GitLab docs: user/custom_roles). In that case the list of projects that the account
+may push to can prove access, and Git can prove or disprove it.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ _WRITING = frozenset({"api", "write_repository"})
 Get = Callable[[str], Coroutine[Any, Any, Reply]]
 """Sends one GET request with the credential; raises `ProviderUnavailable`."""
 GetRefs = Callable[[str, bool], Coroutine[Any, Any, Reply]]
-"""Asks Git about a project's path, as for a push where the flag says so; raises `ProviderUnavailable`."""
+"""Requests the references of a project, for a push if the flag is set; raises `ProviderUnavailable`."""
 
 
 def level_for(requirement: Requirement) -> int:
-    """The role that a user needs so that a token which meets `requirement` can do its work."""
+    """Return the role that an account needs for a token with this requirement."""
     changes = granular.for_access(requirement.granular, reads_only=True) != requirement.granular
     return DEVELOPER if changes or not _WRITING.isdisjoint(requirement.scopes) else REPORTER
 
 
 def level_of(access: Level) -> int:
-    """The same for a repository that the configuration names."""
+    """Return the role that an account needs for this access to a repository."""
     return REPORTER if access is Level.READ else DEVELOPER
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project as its reader sees it.
+    """A project, as the account sees it.
 
     Attributes:
-        level: of the user, as far as it is told; 0 for none.
+        level: the role of the account, as far as it is shown; 0 for none.
         private: only members see its code.
         personal: it belongs to a user and not to a group.
         lineage: the id of its group.
-        lineage_complete: that group is in no other.
+        lineage_complete: that group has no parent.
         without_code: its repository is disabled.
-        deleted_on: the date on which it was marked for deletion; empty where it wasn't.
+        deleted_on: the date on which it was marked for deletion; empty if it was not.
     """
 
     number: int
@@ -78,7 +78,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group, for fine-grained tokens, whose permissions are for groups by number."""
+    """A group, for fine-grained tokens, whose permissions name groups by id."""
 
     number: int
     lineage: frozenset[int]
@@ -88,23 +88,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """What is known of a user's access to one place.
+class PlaceAccess:
+    """The access of the token's account to one project or group.
 
     Attributes:
-        path: the place's full path, for people.
-        needed: the role that is needed there.
-        place: what was seen of it.
-        enough: the user may do there what that role may; None where that can't be known.
-        level: the user's role, as far as it is told.
-        current: its path after a move; the same as `path` without one.
-        moved: a sentence that says so.
-        trouble: why nothing of it was seen, or why a policy keeps the token out.
+        path: the full path, for messages.
+        needed: the role that is needed.
+        place: the project or group; None if it is not shown.
+        enough: the account has the rights of that role; None if that is not known.
+        level: the account's role, as far as it is shown.
+        current: the path after a move; the same as `path` without one.
+        moved: a warning about the move.
+        obstacle: why it is not shown, or which policy blocks the token.
         remedy: what to do about the policy.
-        granular: only a fine-grained token with other permissions would see it.
-        unasked: the token's scopes don't let it ask.
-        late: there was no time to ask.
-        sources: the responses that it is known from.
+        granular: only a fine-grained token with other permissions has access.
+        not_permitted: the token's scopes don't let it ask.
+        late: there was not enough time.
+        sources: the responses.
     """
 
     path: str
@@ -114,21 +114,21 @@ class Reached:
     level: int = 0
     current: str = ""
     moved: tuple[str, ...] = ()
-    trouble: Finding | None = None
+    obstacle: Finding | None = None
     remedy: str = ""
     granular: bool = False
-    unasked: bool = False
+    not_permitted: bool = False
     late: bool = False
     is_group: bool = False
     sources: tuple[Source, ...] = ()
 
     def problem(self, owner: Owner, *, fine_grained: bool) -> Finding | None:
-        """Why the user can't do its work there, or why that isn't known; None where all is well.
+        """Return why the access is not sufficient or not known; None if it is sufficient.
 
-        In its reason ``{}`` stands for the path, so that places with the same one can be told together.
+        In the reason ``{}`` stands for the path, so that places with the same reason are named together.
 
         Args:
-            fine_grained: the token is, so that its permissions and not its being a classic one shut it out.
+            fine_grained: the token is fine-grained, so its permissions are the reason and not its kind.
         """
         if self.granular and fine_grained:
             reason = "does not let this fine-grained token see {} without Project: Read and Group: Read"
@@ -136,8 +136,8 @@ class Reached:
         if self.granular:
             reason = "accepts this token, but allows only fine-grained tokens to access {}"
             return Finding(Outcome.BLOCKED, reason=reason)
-        if self.trouble is not None or self.unasked or self.late or self.enough:
-            return self.trouble
+        if self.obstacle is not None or self.not_permitted or self.late or self.enough:
+            return self.obstacle
         who = owner.username or "this token's account"
         if self.enough is None:
             reason = f"does not show whether {who} can {_DOING[self.needed]} {{}}"
@@ -148,16 +148,16 @@ class Reached:
         )
 
     def warnings(self, host: str, owner: Owner, *, manages_webhooks: bool) -> tuple[str, ...]:
-        """Whole sentences about what stops nothing.
+        """Return whole sentences about conditions that cause no denial.
 
         Args:
-            manages_webhooks: the token is for that, too, which takes a Maintainer (GitLab docs: webhooks).
+            manages_webhooks: the token also manages webhooks, which needs the role Maintainer (GitLab docs: webhooks).
         """
         who = owner.username or "This token's account"
         found: list[str] = [*self.moved]
         if self.late:
             found.append(f"There was no time to ask {host} whether this token reaches {self.path}.")
-        if self.unasked:
+        if self.not_permitted:
             found.append(f"{host} does not let a token without read_api check whether it reaches {self.path}.")
         if isinstance(self.place, Project) and self.place.archived:
             found.append(f"{self.path} is archived on {host}: no one can push to it.")
@@ -184,24 +184,26 @@ class Reached:
             problem: as `problem` returns it.
         """
         name = f"{self.path}: {_DOING[self.needed]}"
-        if problem is None and (self.late or self.unasked):
+        if problem is None and (self.late or self.not_permitted):
             why = "had no time to answer" if self.late else "does not let a token without read_api ask"
             return Proof(name, Conclusion.OPEN, self.sources, why)
         return proof_of(name, problem, self.sources)
 
     @property
     def reads_only(self) -> bool:
-        """Whether nothing is written there."""
+        """Whether only read access is needed."""
         return self.needed <= REPORTER
 
     @property
     def role(self) -> str:
-        """The name of the role that is needed."""
+        """The name of the needed role."""
         return _ROLES[self.needed]
 
 
-def see_project(path: str, needed: int, reply: Reply | ProviderUnavailable, host: Host, *, secret: str) -> Reached:
-    """Return what the reply to ``GET /projects/:id`` says, where the token itself is accepted."""
+def project_access(
+    path: str, needed: int, reply: Reply | ProviderUnavailable, host: Host, *, secret: str
+) -> PlaceAccess:
+    """Return the access by a reply to ``GET /projects/:id``, for a token that is accepted."""
     if isinstance(reply, Reply) and reply.status == 200:
         body = replies.mapping(reply)
         number = replies.number(body.get("id"))
@@ -209,7 +211,7 @@ def see_project(path: str, needed: int, reply: Reply | ProviderUnavailable, host
             project = _project(number, body)
             free = needed <= REPORTER and not project.private
             current = plain(body.get("path_with_namespace"), secret=secret)
-            return Reached(
+            return PlaceAccess(
                 path,
                 needed,
                 project,
@@ -222,14 +224,14 @@ def see_project(path: str, needed: int, reply: Reply | ProviderUnavailable, host
 
 
 def _moved(host: Host, path: str, reply: Reply, current: str) -> tuple[str, ...]:
-    """A warning where a place is found under another path. Before 13.12 GitLab said nothing else of a move."""
+    """Return a warning if a place has another path now. Before 13.12 GitLab sent no redirect."""
     if current and current.lower() != path.lower():
         reply = replace(reply, moved=reply.moved or current)
     return redirects.warnings(host, path, reply, current)
 
 
 def may_be_group(reply: Reply | ProviderUnavailable) -> bool:
-    """Whether there is no project of that path that the user may see, so that the path may be a group's."""
+    """Return whether the account sees no project with that path, so it may be a group's."""
     return isinstance(reply, Reply) and reply.status == 404
 
 
@@ -260,8 +262,8 @@ def _date(value: object) -> str:
 
 
 def _lineage(group: Mapping[object, object]) -> tuple[frozenset[int], bool]:
-    """The ids of a group and of the one that it is in, and whether these are all."""
-    above = group.get("parent_id", "untold")
+    """Return the ids of a group and its parent, and whether these are all."""
+    above = group.get("parent_id", "unknown")
     numbers = (replies.number(group.get("id")), replies.number(above))
     return frozenset(one for one in numbers if one is not None), above is None
 
@@ -270,17 +272,17 @@ def _lineage(group: Mapping[object, object]) -> tuple[frozenset[int], bool]:
 _LEAVE_SLASHES = "Configure the proxy to leave encoded slashes (%2F) in paths as they are."
 
 
-def _unseen(path: str, needed: int, reply: Reply | ProviderUnavailable, *, is_group: bool = False) -> Reached:
+def _unseen(path: str, needed: int, reply: Reply | ProviderUnavailable, *, is_group: bool = False) -> PlaceAccess:
     what = "the group " if is_group else ""
     remedy = ""
     if isinstance(reply, ProviderUnavailable):
         reason, remedy = f"{reply} when asked for {what}{path}", reply.remedy
     elif replies.lacks_scope(reply):
-        return Reached(path, needed, unasked=True, is_group=is_group)
+        return PlaceAccess(path, needed, not_permitted=True, is_group=is_group)
     elif replies.lacks_granular(reply):
-        return Reached(path, needed, granular=True, is_group=is_group)
+        return PlaceAccess(path, needed, granular=True, is_group=is_group)
     elif (known := replies.policy(reply)) is not None:
-        return _kept_out(Reached(path, needed, is_group=is_group), known)
+        return _kept_out(PlaceAccess(path, needed, is_group=is_group), known)
     elif reply.status == 404 and replies.error_of(reply):
         reason = f"does not understand the request for {what}{path}: a proxy in between may decode the %2F in it"
         remedy = _LEAVE_SLASHES
@@ -296,24 +298,24 @@ def _unseen(path: str, needed: int, reply: Reply | ProviderUnavailable, *, is_gr
     else:
         reason = f"answers {reply.status} when asked for {what}{path}, which says nothing about the token"
     finding = Finding(Outcome.UNVERIFIED, reason=reason, transient=is_transient(reply), remedy=remedy)
-    return Reached(path, needed, trouble=finding, is_group=is_group)
+    return PlaceAccess(path, needed, obstacle=finding, is_group=is_group)
 
 
-def _kept_out(reached: Reached, known: refusals.Refusal) -> Reached:
+def _kept_out(reached: PlaceAccess, known: refusals.Refusal) -> PlaceAccess:
     reason = f"accepts this token, but denies it access to {{}}, because {known.reason}"
-    return replace(reached, trouble=Finding(Outcome.BLOCKED, reason=reason), remedy=known.remedy)
+    return replace(reached, obstacle=Finding(Outcome.BLOCKED, reason=reason), remedy=known.remedy)
 
 
-async def settle(reached: Reached, get: Get, get_refs: GetRefs) -> Reached:
-    """Return the same with what else tells whether the account may work in a project, where its role looks too low.
+async def settle(reached: PlaceAccess, get: Get, get_refs: GetRefs) -> PlaceAccess:
+    """Return the access to a project after further requests, if the account's role seems too low.
 
     Raises:
-        ProviderUnavailable: nothing else told it, because there was no answer.
+        ProviderUnavailable: there was no response that shows the access.
     """
     if not isinstance(reached.place, Project) or reached.enough:
         return reached
     number = reached.place.number
-    # Two at most: a GitLab that ignores these parameters then doesn't list this one project alone by chance.
+    # Two entries at most, so that a GitLab that ignores these parameters does not list only this project by chance.
     query = f"min_access_level={reached.needed}&id_after={number - 1}&id_before={number + 1}&simple=true&per_page=2"
     listed, refs = await outcomes(get(f"/projects?{query}"), get_refs(reached.current, not reached.reads_only))
     if _lists_only(number, listed):
@@ -329,7 +331,7 @@ async def settle(reached: Reached, get: Get, get_refs: GetRefs) -> Reached:
 
 
 def _lists_only(number: int, reply: Reply | ProviderUnavailable) -> bool:
-    """Return whether a list has this one project alone, which shows that its filters were honoured."""
+    """Return whether a list has only this project, which shows that its filters were applied."""
     found = reply.body if isinstance(reply, Reply) and reply.status == 200 else None
     return isinstance(found, list) and [_id(one) for one in found] == [number]
 
@@ -338,14 +340,14 @@ def _id(document: object) -> int | None:
     return replies.number(document.get("id")) if isinstance(document, Mapping) else None
 
 
-async def see_group(
+async def group_access(
     path: str, needed: int, user: int | None, get: Get, host: Host, *, fine_grained: bool, secret: str
-) -> Reached:
-    """Ask for the account's role in a group, and for what it may work on in it.
+) -> PlaceAccess:
+    """Return the access to a group, by the account's role and by the projects that it has access to.
 
     Args:
-        user: its id; None where that isn't known.
-        fine_grained: ask for the group's number, too, which such a token's permissions name.
+        user: the id of the account; None if that is not known.
+        fine_grained: also request the group's id, which the token's permissions name.
     """
     group = f"/groups/{encoded(path)}"
     query = f"min_access_level={needed}&include_subgroups=true&with_shared=false&simple=true&per_page=1"
@@ -360,14 +362,14 @@ async def see_group(
     listed = projects.body if isinstance(projects, Reply) and projects.status == 200 else None
     if level < needed and not isinstance(listed, list):
         return _unseen(path, needed, projects, is_group=True)
-    # That nothing is listed proves nothing: the group may have no project yet, and a custom role may be enough.
+    # An empty list proves nothing: the group may have no project yet, and a custom role may be sufficient.
     enough = level >= needed or (isinstance(listed, list) and any(_id(one) is not None for one in listed)) or None
     moved = redirects.warnings(host, path, projects, _group_of(listed, path, secret=secret))
-    return Reached(path, needed, place, enough, level, current=path, moved=moved, is_group=True)
+    return PlaceAccess(path, needed, place, enough, level, current=path, moved=moved, is_group=True)
 
 
 def _group_of(listed: object, path: str, *, secret: str) -> str:
-    """The full path of the group that the first listed project is in; empty where that may be one of its subgroups."""
+    """Return the full path of the first listed project's group; empty if that may be a subgroup."""
     first = listed[0] if isinstance(listed, list) and listed else None
     full = plain(first.get("path_with_namespace"), secret=secret) if isinstance(first, Mapping) else ""
     group = full.rpartition("/")[0]
@@ -375,7 +377,7 @@ def _group_of(listed: object, path: str, *, secret: str) -> str:
 
 
 def _level(reply: Reply | ProviderUnavailable) -> int | None:
-    """A member's role, 0 for somebody who is none; None where that isn't told."""
+    """Return a member's role, 0 for an account that is no member; None if it is not shown."""
     if isinstance(reply, Reply) and reply.status == 404 and replies.text_of(reply).startswith("404"):
         return 0
     if not isinstance(reply, Reply) or reply.status != 200:

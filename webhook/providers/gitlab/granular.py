@@ -1,7 +1,7 @@
-"""Fine-grained tokens: permissions by name, each for certain places (GitLab docs: fine-grained personal access tokens).
+"""Fine-grained tokens, whose permissions are for certain projects and groups (GitLab docs: fine-grained tokens).
 
-How ``granular_scopes`` spells a permission is documented nowhere: names are compared by their words, so that
-``Code: Push``, ``push_code`` and ``code push`` are one. A name that has no words is not taken for a missing one.
+The spelling of permissions in ``granular_scopes`` is not documented. Names are compared by their words, so
+``Code: Push``, ``push_code`` and ``code push`` are the same. A name without words does not count as a missing one.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from webhook.text import join
 
 _WORDS = re.compile(r"[a-z0-9]+")
 _MOST_NAMES = 8
-"""How many permissions one sentence names."""
+"""Permissions that one sentence names."""
 _MOST_LISTED = 20_000
 """Names in all entries together: a hundred projects with two hundred permissions each."""
 _MOST_DIFFERENT = 1000
-"""Different ones of them; GitLab has some hundreds. Everybody's reviews would wait for more of either to be read."""
+"""Different names; GitLab has some hundreds. Reading more would delay other reviews."""
 _ANYWHERE = ("user", "instance", "all_memberships")
-"""Permissions that are not for certain projects; where the user is no member, its membership is what's missing."""
+"""Values of ``access`` for permissions that are not limited to projects. A user who is no member has no access."""
 
 
 class Place(Protocol):
-    """A project or group that the token is for.
+    """A project or group.
 
     Attributes:
         number: its id.
-        lineage: the ids of the groups that it is known to be in, a group's own one included.
+        lineage: the ids of the groups that it is known to be in, including a group's own id.
         lineage_complete: there are no others.
-        personal: it is a project of the user's own.
+        personal: it is a personal project of the user.
     """
 
     @property
@@ -54,14 +54,14 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry of ``granular_scopes``: what, and where (client-go!3178).
+    """One entry of ``granular_scopes``: permissions and where they apply (client-go!3178).
 
     Attributes:
         access: ``user``, ``instance``, ``all_memberships``, ``personal_projects`` or ``selected_memberships``.
-        names: of the permissions, as GitLab spells them.
-        readable: none of them was left out because it can't be read.
-        project: the id of the one project that it is for.
-        group: the same of a group.
+        names: the names of the permissions, as GitLab spells them.
+        readable: no name was left out as unreadable.
+        project: the id of the only project; None for no project.
+        group: the id of the only group; None for no group.
     """
 
     access: str
@@ -71,11 +71,11 @@ class Line:
     group: int | None = None
 
     def holds(self, name: str) -> bool:
-        """Whether a permission of this name is among them."""
+        """Return whether it has a permission of this name."""
         return any(_words(name) == _words(one) for one in self.names)
 
     def reaches(self, place: Place | None) -> bool | None:
-        """Whether it is about `place`; None where that can't be known, as of a place of which nothing is known."""
+        """Return whether it applies to `place`; None if that is not known."""
         if self.access in _ANYWHERE:
             return True
         if place is None:
@@ -92,10 +92,10 @@ class Line:
 
 
 def read(value: object, *, secret: str) -> tuple[Line, ...] | None:
-    """``granular_scopes``; None where there is none, or where it is no list of what it should be."""
+    """Return the entries of ``granular_scopes``; None if there is no valid list."""
     if not isinstance(value, list) or _has_too_many(value):
         return None
-    readable = cache(partial(plain, secret=secret))  # the same name stands there for a hundred projects
+    readable = cache(partial(plain, secret=secret))  # a hundred projects can have the same name
     lines: list[Line] = []
     for entry in value:
         permissions = entry.get("permissions") if isinstance(entry, Mapping) else None
@@ -123,12 +123,12 @@ def _has_too_many(entries: list[object]) -> bool:
 
 
 def names_of(lines: tuple[Line, ...]) -> tuple[str, ...]:
-    """All permissions, wherever they are good for, sorted."""
+    """Return the names of all permissions, sorted."""
     return tuple(sorted({name for line in lines for name in line.names}))
 
 
 def for_access(names: tuple[str, ...], *, reads_only: bool) -> tuple[str, ...]:
-    """Those of the names that matter where nothing is written, or all."""
+    """Return the names that read access needs, or all."""
     return tuple(name for name in names if not reads_only or _words(name) & {"read", "download"})
 
 
@@ -161,11 +161,11 @@ def _judge(needed: Requirement, lines: tuple[Line, ...]) -> Finding:
     return Finding(Outcome.UNVERIFIED, reason=reason)
 
 
-def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | None) -> Finding | None:
-    """Why a token that has all these permissions hasn't got them for a place; None where it has.
+def missing_at(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | None) -> Finding | None:
+    """Return why a token with all these permissions does not have them for a place; None if it has.
 
     Args:
-        place: what is known of it; None for nothing. In the reason ``{}`` stands for its path.
+        place: None if nothing is known about it. In the reason ``{}`` stands for its path.
     """
     for name in names:
         reached = [line.reaches(place) for line in lines if line.holds(name)]
@@ -182,9 +182,8 @@ def elsewhere(names: tuple[str, ...], lines: tuple[Line, ...], place: Place | No
     return None
 
 
-def apart(names: tuple[str, ...], lines: tuple[Line, ...]) -> Finding | None:
-    """Why a token that has all these permissions may have them nowhere together, where no place is named that could be
-    looked at; None where it has."""
+def missing_together(names: tuple[str, ...], lines: tuple[Line, ...]) -> Finding | None:
+    """Return why a token may have these permissions for different places, if no place is named; None if it does not."""
     bound = [name for name in names if not any(line.access in _ANYWHERE and line.holds(name) for line in lines)]
     if any(all(line.holds(name) for name in bound) for line in lines):
         return None

@@ -1,4 +1,4 @@
-"""OAuth tokens: GitLab tells their scopes on its web site and not in its API."""
+"""OAuth tokens, whose scopes GitLab lists on its website and not in its API."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from webhook.providers.gitlab.token import Grant, judged, scopes_suffice
 from webhook.providers.text import plain
 
 _HOURS = timedelta(days=1)
-"""A token with less than that to live is one that an application renews for itself (GitLab docs: two hours)."""
+"""Tokens with a shorter lifetime are renewed by their application (GitLab docs: two hours)."""
 
 
 async def ask(question: Question, api: Api, headers: dict[str, str]) -> Reply:
-    """What GitLab says of an OAuth token.
+    """Return the response about an OAuth token.
 
     Raises:
-        ProviderUnavailable: nothing, or nobody knows where it would.
+        ProviderUnavailable: there is none, or the URL of the website is not known.
     """
     root = site.root(question.host)
     if root is None:
@@ -33,14 +33,14 @@ async def ask(question: Question, api: Api, headers: dict[str, str]) -> Reply:
 
 
 def grant(question: Question, reply: Reply, owner: Owner, now: datetime, *, secret: str) -> Grant:
-    """What an OAuth token may do, by the reply to ``GET /oauth/token/info`` (recorded).
+    """Return the facts and findings of an OAuth token, by the reply to ``GET /oauth/token/info`` (recorded).
 
     Raises:
-        ProviderUnavailable: it is no OAuth token either, so that nothing is known of it.
+        ProviderUnavailable: it is not an OAuth token either, so nothing is known about it.
     """
     body = replies.mapping(reply)
     scopes = replies.scopes_of(body.get("scope", body.get("scopes"))) if reply.status == 200 else None
-    if not isinstance(body.get("application"), Mapping):  # whatever else has a list of that name
+    if not isinstance(body.get("application"), Mapping):  # other documents may have a list of that name
         scopes = None
     if scopes is None:
         raise ProviderUnavailable("knows this token neither as a personal access token nor as an OAuth token")

@@ -1,4 +1,4 @@
-"""Whose a token is: a person's, a group's or project's bot's, or a service account's."""
+"""The owner of a token: a person, the bot of a group or project, or a service account."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ _BOT = re.compile(r"(project|group)_[0-9]+_bot")
 _USERNAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}\Z")
 
 
-class Sort(Enum):
-    """Whom an account stands for: one word for annotations, and what its tokens are called."""
+class AccountKind(Enum):
+    """The kind of an account, with a word for annotations and the name of its tokens."""
 
     PERSON = ("personal", "personal access token")
     GROUP = ("group", "group access token")
     PROJECT = ("project", "project access token")
     SERVICE = ("service-account", "service account token")
-    UNTOLD = ("access", "access token")
+    UNKNOWN = ("access", "access token")
 
     @property
     def token_type(self) -> str:
-        """One word."""
+        """The word for annotations."""
         return self.value[0]
 
     @property
     def described(self) -> str:
-        """For people, after "this"."""
+        """The name of its tokens in messages, after "this"."""
         return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What ``GET /user`` tells.
+    """The owner as ``GET /user`` shows it.
 
     Attributes:
-        username: as it may be shown; None where it isn't told.
+        username: the name for messages; None if it is not shown.
         number: its id.
     """
 
-    sort: Sort = Sort.UNTOLD
+    kind: AccountKind = AccountKind.UNKNOWN
     username: str | None = None
     number: int | None = None
 
 
 def read(reply: Reply, *, secret: str) -> Owner:
-    """The owner that a reply to ``GET /user`` tells of; one of whom nothing is known where it was refused."""
+    """Return the owner in a reply to ``GET /user``; an unknown one if the request was rejected."""
     body = replies.mapping(reply)
     name = body.get("username")
     if reply.status != 200 or not isinstance(name, str) or not _USERNAME.match(name):
@@ -62,11 +62,11 @@ def read(reply: Reply, *, secret: str) -> Owner:
     )
 
 
-def _sort(username: str, bot: object) -> Sort:
-    """Versions that don't say ``bot`` don't tell people from the rest. Service accounts count as bots."""
+def _sort(username: str, bot: object) -> AccountKind:
+    """Return the kind of an account. Versions without ``bot`` do not distinguish people; service accounts are bots."""
     if bot is False:
-        return Sort.PERSON
+        return AccountKind.PERSON
     if bot is not True:
-        return Sort.UNTOLD
+        return AccountKind.UNKNOWN
     match = _BOT.match(username)
-    return Sort.SERVICE if match is None else Sort.PROJECT if match[1] == "project" else Sort.GROUP
+    return AccountKind.SERVICE if match is None else AccountKind.PROJECT if match[1] == "project" else AccountKind.GROUP

@@ -1,9 +1,8 @@
-"""GitLab before 15.5 and its ``personal_access_tokens/self``: scopes by elimination, with requests that change nothing.
+"""GitLab before 15.5, where scopes are found by elimination, with requests that change nothing.
 
-``POST /projects`` without a body is one of them: only `api` lets it in, and then it is refused because a project needs
-a name. It has none, so that whatever becomes of the request, no project can. ``GET /projects`` lets in `api` and
-`read_api`. Whether a token has `write_repository` no request to the API tells; asking Git itself could make a project
-that isn't there (GitLab docs: push to create), and isn't done.
+These versions have no ``personal_access_tokens/self``. ``POST /projects`` without a body needs `api` and then fails,
+because a project needs a name, so no project is created. ``GET /projects`` needs `api` or `read_api`. No request to the
+API shows `write_repository`. A request to Git could create a project (GitLab docs: push to create), so none is sent.
 """
 
 from __future__ import annotations
@@ -23,32 +22,32 @@ from webhook.providers.gitlab.vocabulary import held
 from webhook.providers.requirements import Requirement
 
 SINCE = (15, 5)
-"""The first version that has it (GitLab docs: personal access tokens API)."""
+"""The first version with ``personal_access_tokens/self`` (GitLab docs: personal access tokens API)."""
 _VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.|-|\Z)")
 _PUBLIC = "gitlab.com"
 
 
 def may_be(question: Question, itself: Reply, user: Reply | None) -> bool:
-    """Whether this reply to ``GET /personal_access_tokens/self`` is one that an older GitLab gives to a good token.
+    """Return whether an older GitLab gives this reply to ``GET /personal_access_tokens/self`` for a valid token.
 
-    It takes ``self`` for the id of a token since 15.1, which is 401 to all but administrators, and 403 to tokens
-    without `read_api`; 405 since 13.3, and 404 before. gitlab.com is no older GitLab.
+    Since 15.1, ``self`` is the id of a token: 401 for all but administrators, and 403 for tokens without `read_api`.
+    Since 13.3 the reply is 405, and before that 404. gitlab.com is never older.
     """
     if question.host.name == _PUBLIC:
         return False
     if itself.status in (404, 405) or replies.lacks_scope(itself):
         return True
-    # A token that isn't let in elsewhere either is a wrong one.
+    # A token that is rejected elsewhere as well is not valid.
     return replies.unexplained(itself) and not (user is not None and replies.unexplained(user))
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the second round brought.
+class Responses:
+    """The responses of the second round.
 
     Attributes:
-        version: where it was asked.
-        oauth: what is said of it as an OAuth token, where it may be one.
+        version: None if it was not requested.
+        oauth: the response about an OAuth token; None if the token cannot be one.
     """
 
     creating: Reply
@@ -57,24 +56,24 @@ class Heard:
     oauth: Reply | None = None
 
 
-async def ask(question: Question, itself: Reply, token: str, api: Api, headers: dict[str, str]) -> Heard:
-    """Ask what tells one scope from another.
+async def ask(question: Question, itself: Reply, token: str, api: Api, headers: dict[str, str]) -> Responses:
+    """Send the requests that distinguish scopes.
 
     Raises:
-        ProviderUnavailable: any of it brought nothing.
+        ProviderUnavailable: one of them has no response.
     """
     calls = [
         api.send("POST", "/projects", headers=headers),
         api.send("GET", "/projects?membership=true&simple=true&per_page=1", headers=headers),
     ]
-    # A 404 may also be a proxy's, before a GitLab that is new enough.
+    # A 404 may also be from a proxy in front of a newer GitLab.
     asks_version = itself.status == 404
     if asks_version:
         calls.append(api.send("GET", "/version", headers=headers))
     if not unsupported_tokens.is_personal(token):
         calls.append(oauth.ask(question, api, headers))
     creating, reading, *others = await gather_all(*calls)
-    return Heard(
+    return Responses(
         creating,
         reading,
         others.pop(0) if asks_version else None,
@@ -82,35 +81,35 @@ async def ask(question: Question, itself: Reply, token: str, api: Api, headers: 
     )
 
 
-def grant(question: Question, heard: Heard, user: Reply | None, owner: Owner) -> Grant | replies.Refused:
-    """Return what a token may do, as far as it can be found out; or why it is refused.
+def grant(question: Question, responses: Responses, user: Reply | None, owner: Owner) -> Grant | replies.Rejected:
+    """Return the facts and findings of a token as far as they can be proven, or why it is rejected.
 
     Raises:
-        ProviderUnavailable: it can't be found out that this is an older GitLab, or that the token is good at all.
+        ProviderUnavailable: it is not known that this is an older GitLab, or that the token is valid.
     """
-    _refuse_newer(heard.version)
-    asked = [heard.creating, heard.reading, *([user] if user is not None else [])]
-    for reply in asked:
-        if reply.status == 401 and (refused := replies.refusal(reply, owner.sort.described)) is not None:
+    _refuse_newer(responses.version)
+    sent = [responses.creating, responses.reading, *([user] if user is not None else [])]
+    for reply in sent:
+        if reply.status == 401 and (refused := replies.refusal(reply, owner.kind.described)) is not None:
             return refused
-    may_create = _tells(heard.creating, allowed=_lacks_name(heard.creating))
-    may_read = _tells(heard.reading, allowed=heard.reading.status == 200)
-    is_known = None if user is None else _tells(user, allowed=user.status == 200)
-    if may_create is None and may_read is None and is_known is None:
+    may_create = _allows(responses.creating, allowed=_lacks_name(responses.creating))
+    may_read = _allows(responses.reading, allowed=responses.reading.status == 200)
+    knows_user = None if user is None else _allows(user, allowed=user.status == 200)
+    if may_create is None and may_read is None and knows_user is None:
         raise ProviderUnavailable(
             "lacks the token API of GitLab 15.5, and no other response shows what this token can do"
         )
-    holds = ("api",) if may_create else ("read_api",) if may_read else ("read_user",) if is_known else ()
+    holds = ("api",) if may_create else ("read_api",) if may_read else ("read_user",) if knows_user else ()
     missing = {
         scope
-        for scope, there in (("api", may_create), ("read_api", may_create or may_read), ("read_user", is_known))
+        for scope, there in (("api", may_create), ("read_api", may_create or may_read), ("read_user", knows_user))
         if there is False
     }
     warning = f"{question.host.name} is a GitLab older than 15.5, which does not say when this token expires."
-    facts = Facts(owner.sort.token_type, owner.sort.described, owner.username, holds, warnings=(warning,))
+    facts = Facts(owner.kind.token_type, owner.kind.described, owner.username, holds, warnings=(warning,))
     sources = {
-        "api": source(heard.creating),
-        "read_api": sources_in([heard.creating, heard.reading]),
+        "api": source(responses.creating),
+        "read_api": sources_in([responses.creating, responses.reading]),
         "read_user": source(user),
     }
 
@@ -140,9 +139,9 @@ def _judge(needed: Requirement, holds: frozenset[str], missing: set[str]) -> Fin
     lacks = tuple(scope for scope in needed.scopes if scope in missing)
     if lacks:
         return Finding(Outcome.INSUFFICIENT, lacks)
-    untold = tuple(scope for scope in needed.scopes if scope not in holds)
-    if untold:
-        reason = f"is a GitLab older than 15.5, which does not show whether this token has {' and '.join(untold)}"
+    unknown = tuple(scope for scope in needed.scopes if scope not in holds)
+    if unknown:
+        reason = f"is a GitLab older than 15.5, which does not show whether this token has {' and '.join(unknown)}"
         return Finding(Outcome.UNVERIFIED, reason=reason)
     return Finding(Outcome.SUFFICIENT)
 
@@ -156,8 +155,8 @@ def _refuse_newer(version: Reply | None) -> None:
         )
 
 
-def _tells(reply: Reply, *, allowed: bool) -> bool | None:
-    """Whether a token's scopes let it ask this; None where the reply is about something else."""
+def _allows(reply: Reply, *, allowed: bool) -> bool | None:
+    """Return whether a token's scopes allow this request; None if the reply is about something else."""
     return True if allowed else False if replies.lacks_scope(reply) else None
 
 

@@ -1,4 +1,4 @@
-"""Reading GitLab's replies: refusals told apart, rate limits, scopes, dates. Pure: a reply in, its meaning out."""
+"""The meaning of GitLab's replies: rejections, rate limits, scopes and dates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}(?:\.[0-9]{1,6})?(
 _SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.:*-]{0,59}\Z")
 _NUMBER = re.compile(r"[0-9]{1,12}\Z")
 _MOST_SCOPES = 200
-"""GitLab has about thirty. Everybody's reviews would wait for thousands to be read."""
+"""Scopes that are read. GitLab has about thirty; reading thousands would delay other reviews."""
 
 # Parts of lib/api/api_guard.rb's texts for a 401, in lower case.
 _INVALID = {
@@ -27,8 +27,8 @@ _INVALID = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Why GitLab refuses a token, whatever is asked for.
+class Rejected:
+    """Why GitLab rejects a token at every endpoint.
 
     Attributes:
         remedy: a whole sentence; empty where a new token is the remedy.
@@ -41,50 +41,50 @@ class Refused:
 
 
 def mapping(reply: Reply) -> Mapping[object, object]:
-    """The JSON object that a reply holds; an empty one where it holds none."""
+    """Return the JSON object of a reply; an empty one if there is none."""
     return reply.body if isinstance(reply.body, Mapping) else {}
 
 
 def number(value: object) -> int | None:
-    """An id or a level; None for what is none."""
+    """Return an id or a level; None for other values."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def error_of(reply: Reply) -> str:
-    """The code that GitLab gives a refusal, such as ``insufficient_scope``."""
+    """Return GitLab's error code, such as ``insufficient_scope``; empty for none."""
     code = mapping(reply).get("error")
     return code.lower() if isinstance(code, str) else ""
 
 
 def text_of(reply: Reply) -> str:
-    """GitLab's own text in lower case, to be looked into and never shown."""
+    """Return GitLab's own text in lower case, for matching; it is never shown."""
     body = mapping(reply)
     texts = (body.get("error_description"), body.get("message"), body.get("error"))
     return next((text.lower() for text in texts if isinstance(text, str)), "")
 
 
 def lacks_scope(reply: Reply) -> bool:
-    """It accepts the token, whose scopes don't let it ask this."""
+    """Return whether GitLab accepts the token, whose scopes do not allow this request."""
     return reply.status == 403 and error_of(reply) == "insufficient_scope"
 
 
 def lacks_granular(reply: Reply) -> bool:
-    """It wants a fine-grained token with a permission that this one hasn't, or a fine-grained one at all."""
+    """Return whether the request needs a fine-grained token, or one with a further permission."""
     return reply.status == 403 and error_of(reply) == "insufficient_granular_scope"
 
 
 def not_personal(reply: Reply) -> bool:
-    """The token is no personal access token, in the wide sense that holds group and project tokens too."""
+    """Return whether the token is not a personal access token, which includes group and project tokens."""
     return reply.status == 400 and "personal access token" in text_of(reply)
 
 
 def unexplained(reply: Reply) -> bool:
-    """A 401 without a reason: nobody knows this token, or it may not see what was asked for."""
+    """Return whether this is a 401 without a reason: the token is unknown, or it has no access to the object."""
     return reply.status == 401 and error_of(reply) == "" and text_of(reply).startswith("401 unauthorized")
 
 
-def refusal(reply: Reply, described: str) -> Refused | None:
-    """Return what a 401 or 403 that is about the token or its account means; None for everything else.
+def refusal(reply: Reply, described: str) -> Rejected | None:
+    """Return why a 401 or 403 rejects the token or its account; None for other replies.
 
     Raises:
         ProviderUnavailable: it says nothing about this token.
@@ -101,15 +101,15 @@ def refusal(reply: Reply, described: str) -> Refused | None:
             f"accepts this {described}, but denies its account access, for a reason that this version does not know"
         )
         remedy = "Have an administrator of GitLab look up why, or use a token of another account."
-        return Refused(Finding(Outcome.BLOCKED, reason=reason), remedy)
+        return Rejected(Finding(Outcome.BLOCKED, reason=reason), remedy)
     if reply.headers.get("content-type", "").startswith("text/plain"):
-        # Rack::Attack, to addresses that failed too often (GitLab docs: security/rate_limits).
+        # Rack::Attack, for addresses with too many failures (GitLab docs: security/rate_limits).
         clause = "answers 403 without a reason, as it does for a while after too many failed logins"
         raise ProviderUnavailable(clause, transient=True)
     raise ProviderUnavailable("answers 403 without a reason")
 
 
-def _unauthorized(reply: Reply, described: str) -> Refused:
+def _unauthorized(reply: Reply, described: str) -> Rejected:
     text = text_of(reply)
     known = refusals.find(text)
     if error_of(reply) == "dpop_error":
@@ -119,24 +119,24 @@ def _unauthorized(reply: Reply, described: str) -> Refused:
     if error_of(reply) == "invalid_token":
         for part, clause in _INVALID.items():
             if part in text:
-                return Refused(Finding(Outcome.INVALID, reason=clause.format(described=described)))
+                return Rejected(Finding(Outcome.INVALID, reason=clause.format(described=described)))
     if unexplained(reply):
         reason = _INVALID["bad access token"].format(described=described)
-        return Refused(Finding(Outcome.INVALID, reason=reason), unknown=True)
+        return Rejected(Finding(Outcome.INVALID, reason=reason), unknown=True)
     raise ProviderUnavailable("answers 401, but not in GitLab's format; a proxy in between may require its own sign-in")
 
 
-def _blocked(known: refusals.Refusal, described: str) -> Refused:
-    return Refused(Finding(Outcome.BLOCKED, reason=f"accepts this {described}, but {known.reason}"), known.remedy)
+def _blocked(known: refusals.Refusal, described: str) -> Rejected:
+    return Rejected(Finding(Outcome.BLOCKED, reason=f"accepts this {described}, but {known.reason}"), known.remedy)
 
 
 def policy(reply: Reply) -> refusals.Refusal | None:
-    """Return why a 403 refuses one project or group to a valid token, where GitLab names a policy."""
+    """Return the policy that denies a valid token access to one project or group; None if the 403 names none."""
     return refusals.find(text_of(reply)) if reply.status == 403 else None
 
 
 def scopes_of(value: object) -> tuple[str, ...] | None:
-    """A list of scopes, sorted; None where there is none. A name that looks like no scope is left out."""
+    """Return a sorted list of scopes; None if there is none. Names that cannot be scopes are left out."""
     names = value.split() if isinstance(value, str) else value
     if not isinstance(names, list) or len(names) > _MOST_SCOPES:
         return None
@@ -144,7 +144,7 @@ def scopes_of(value: object) -> tuple[str, ...] | None:
 
 
 def end_of(value: object) -> datetime | None:
-    """``expires_at``, a date: the token ends as that day begins, 00:00 UTC (GitLab docs: personal access tokens)."""
+    """Return the expiry from ``expires_at``, a date: 00:00 UTC of that day (GitLab docs: personal access tokens)."""
     if not isinstance(value, str):
         return None
     try:
@@ -156,7 +156,7 @@ def end_of(value: object) -> datetime | None:
 
 
 def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
-    """Whether GitLab asks us to wait (GitLab docs: rate limits). Any of the headers may be missing (gitlab#365728).
+    """Return how long to wait (GitLab docs: rate limits). Any of the headers may be missing (gitlab#365728).
 
     It is about this token alone: what GitLab limits for our address are requests that it knows no sign-in of, which
     are those with wrong tokens (``throttle_unauthenticated_api``). They must not stop anybody else's good ones.

@@ -1,4 +1,4 @@
-"""Classic tokens: personal, group, project and service account tokens tell all of themselves in one reply."""
+"""Classic tokens: personal, group, project and service account tokens, which one reply describes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATH = "/personal_access_tokens/self"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is known of a token itself, whoever said it."""
+    """The facts and findings of a token itself, apart from any place."""
 
     facts: Facts
     findings: Mapping[Role, Finding]
@@ -28,14 +28,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Itself:
-    """What a token says of itself (GitLab docs: personal access tokens API; self_information.rb).
+    """A token's description of itself (GitLab docs: personal access tokens API; self_information.rb).
 
     Attributes:
         number: its id.
         user: its user's id.
-        fine_grained: it has permissions in place of scopes.
-        lines: these permissions, where they were told.
-        sources: the response that says so.
+        fine_grained: it has permissions instead of scopes.
+        lines: these permissions; None if they are not listed.
+        sources: the response.
     """
 
     number: int | None
@@ -55,14 +55,14 @@ class Itself:
 
 
 def read(reply: Reply, *, secret: str) -> Itself:
-    """What ``GET /personal_access_tokens/self`` says, or ``/personal_access_tokens/:id``.
+    """Return the content of ``GET /personal_access_tokens/self`` or ``/personal_access_tokens/:id``.
 
     Raises:
-        ProviderUnavailable: it doesn't say which scopes the token has.
+        ProviderUnavailable: it does not list the token's scopes.
     """
     body = replies.mapping(reply)
     scopes = replies.scopes_of(body.get("scopes"))
-    if scopes is None or replies.number(body.get("id")) is None:  # whatever else has a list of that name
+    if scopes is None or replies.number(body.get("id")) is None:  # other documents may have a list of that name
         raise ProviderUnavailable("did not say which scopes this token has")
     return Itself(
         replies.number(body.get("id")),
@@ -78,7 +78,7 @@ def read(reply: Reply, *, secret: str) -> Itself:
 
 
 def _is_fine_grained(flag: object, scopes: tuple[str, ...]) -> bool:
-    """Return whether a token has permissions in place of scopes.
+    """Return whether a token has permissions instead of scopes.
 
     Since 18.5 also classic tokens list `granular` beside their own scopes, which then are what counts.
     """
@@ -86,7 +86,7 @@ def _is_fine_grained(flag: object, scopes: tuple[str, ...]) -> bool:
 
 
 def ended(itself: Itself, described: str, now: datetime) -> Finding | None:
-    """Why the token is of no use any more, apart from its date, which everybody's are held against alike."""
+    """Return why the token is no longer valid, apart from its expiry, which the core compares for all providers."""
     if itself.revoked:
         return Finding(Outcome.INVALID, reason=f"says that this {described} was revoked")
     if not itself.active and (itself.expires_at is None or itself.expires_at > now):
@@ -95,10 +95,10 @@ def ended(itself: Itself, described: str, now: datetime) -> Finding | None:
 
 
 def grant(question: Question, itself: Itself, owner: Owner) -> Grant:
-    """What a classic token may do."""
+    """Return the facts and findings of a classic token."""
     facts = Facts(
-        owner.sort.token_type,
-        owner.sort.described,
+        owner.kind.token_type,
+        owner.kind.described,
         owner.username,
         itself.scopes,
         expires_at=itself.expires_at,
@@ -108,7 +108,7 @@ def grant(question: Question, itself: Itself, owner: Owner) -> Grant:
 
 
 def judged(question: Question, judge: Callable[[Requirement], Finding]) -> Mapping[Role, Finding]:
-    """The finding of each role."""
+    """Return the finding for each role."""
     return {role: judge(needed) for role, needed in question.requirements.items()}
 
 

@@ -1,4 +1,4 @@
-"""Tokens whose prefix says what they are, and that the API tells nothing about (GitLab docs: security/tokens)."""
+"""Tokens that the API does not describe, identified by their prefix (GitLab docs: security/tokens)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from webhook.providers.findings import Facts, Finding, Outcome
 
 PERSONAL = "glpat-"
-"""Of personal, group, project, service account and fine-grained tokens alike. An administrator of a self-managed
-GitLab can choose another one, so that its absence means nothing."""
+"""The prefix of personal, group, project, service account and fine-grained tokens. An administrator of a self-managed
+GitLab can choose another one, so its absence means nothing."""
 _OAUTH = re.compile(r"[0-9a-f]{64}\Z")
 """OAuth tokens have no prefix. No other kind of token has this form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A kind of token that `personal_access_tokens/self` doesn't know.
+    """A kind of token that `personal_access_tokens/self` does not describe.
 
     Attributes:
         finding: what it is good for here, which is known without asking.
@@ -78,17 +78,17 @@ _PREFIX = re.compile(rf"(?:[\w+=/@:.-]{{1,20}}?-)??({'|'.join(PREFIXES)})", re.A
 
 
 def known(token: str) -> Shape | None:
-    """Return what a token's prefix says of it; None for those that GitLab can be asked about."""
+    """Return the kind that a token's prefix names; None for tokens that GitLab describes."""
     return _SHAPES.get(_prefix(token))
 
 
 def is_personal(token: str) -> bool:
-    """Return whether a token's prefix says that it is a personal access token, in the wide sense."""
+    """Return whether a token's prefix is that of access tokens."""
     return _prefix(token) == PERSONAL
 
 
 def unknown(token: str, username: str | None) -> Shape | None:
-    """Return what a token may be that GitLab's API does not know; None for what can only be an access token.
+    """Return what a token may be that GitLab's API does not know; None if it can only be an access token.
 
     Deploy tokens had no prefix before 16.7, nor have older CI job tokens. The name beside a deploy token is one that
     GitLab makes up, or any other (GitLab docs: user/project/deploy_tokens). Git itself is not asked: it counts failed
@@ -107,7 +107,7 @@ def _prefix(token: str) -> str:
 
 
 def without_scopes(token: str, username: str | None) -> str:
-    """Return what a token is of which GitLab tells nobody what it may do, with its article; empty for others."""
+    """Return what a token is, with its article, if GitLab does not show its scopes; empty for others."""
     shape = known(token)
     if shape is None and username is not None and _NAME_OF_DEPLOY_TOKENS.match(username) and not is_personal(token):
         shape = _DEPLOY
