@@ -34,7 +34,7 @@ async def get_refs(host: Host, api: Api, secret: str, path: str, writes: bool) -
     if root is None:
         raise ProviderUnavailable("has its API at an unusual path, so Git cannot be asked")
     service = "git-receive-pack" if writes else "git-upload-pack"
-    # GitLab accepts any user name, except for OAuth tokens, which need this one (GitLab docs: api/oauth2, access Git over HTTPS).
+    # Only OAuth tokens need this user name (GitLab docs: api/oauth2, access Git over HTTPS).
     authorization = f"Basic {b64encode(f'oauth2:{secret}'.encode()).decode()}"
     address = f"{root}/{quote(path)}.git/info/refs?service={service}"
     return await api.send("GET", address, headers={"authorization": authorization}, from_root=True, raw=True)
