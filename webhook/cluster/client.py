@@ -1,7 +1,7 @@
 """A client of the API server that renews its credentials and CA, and waits out rate limits.
 
-It honors `NO_PROXY` as Go does. Importing this module imports `kubernetes`, which takes half a second: import it where it
-is used.
+It honors `NO_PROXY` as Go does. Importing this module imports `kubernetes`, which takes half a second: import it
+where it is used.
 """
 
 from __future__ import annotations
