@@ -16,8 +16,8 @@ from typing import Any, TextIO
 
 import yaml
 
+from webhook.audit.yaml_nodes import InvalidNode, child, duplicate_key, mapping, pairs, strings, text_at, word
 from webhook.errors import ConfigurationError
-from webhook.providers.token_shapes import name_holds_token
 from webhook.subject import SecretObject
 from webhook.text import STANDARD_INPUT
 
@@ -33,11 +33,6 @@ _LARGEST = 64 << 20
 """Bytes of one file, which is more than any manifest has."""
 _SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _BLANK = re.compile(r"\s*")
-_STRING = "tag:yaml.org,2002:str"
-_NULL = "tag:yaml.org,2002:null"
-_MERGE = "tag:yaml.org,2002:merge"
-# A kind, or a group with its version. Messages repeat no other text.
-_PLAIN = re.compile(r"[A-Za-z0-9./-]{1,128}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +271,10 @@ def _objects(
         return
     seen.add(id(node))
     where = _where(file, first_line, node)
-    if (twice := _stands_twice(node)) is not None:
+    if (twice := duplicate_key(node)) is not None:
         yield Broken(_where(file, first_line, twice), "has a duplicate key")
         return
-    kind, version = _plain(node, "kind"), _plain(node, "apiVersion")
+    kind, version = word(node, "kind"), word(node, "apiVersion")
     items = child(node, "items")
     if kind.endswith("List") and isinstance(items, yaml.SequenceNode):
         if depth == _DEEPEST_LIST:
@@ -291,7 +286,7 @@ def _objects(
     elif kind == "Secret" and version == "v1" and child(node, "sops") is None:
         try:
             yield _secret(node, file, first_line, namespace)
-        except _Wrong as wrong:
+        except InvalidNode as wrong:
             if _is_template(wrong.node):
                 yield Template(where)
                 return
@@ -300,43 +295,35 @@ def _objects(
         yield Manifest(where, version, kind, node)
 
 
-class _Wrong(Exception):
-    """The API server would reject the Secret; the text is a clause without any value of it."""
-
-    def __init__(self, node: yaml.Node, why: str) -> None:
-        super().__init__(why)
-        self.node = node
-
-
 def _is_template(node: yaml.Node) -> bool:
     """Whether a node is ``{{ … }}`` without quotes, which YAML reads as a mapping whose only key is a mapping."""
     return isinstance(node, yaml.MappingNode) and any(isinstance(key, yaml.MappingNode) for key, _ in node.value)
 
 
 def _secret(node: yaml.MappingNode, file: str, first_line: int, namespace: str) -> SecretManifest:
-    metadata = _mapping(node, "metadata")
+    metadata = mapping(node, "metadata")
     data, lines = dict[str, str](), dict[str, int]()
     for section, encode in (("data", _base64), ("stringData", _encoded)):  # the latter wins over the former
-        values = _mapping(node, section)
+        values = mapping(node, section)
         if (line := child(node, section)) is not None:
             lines.setdefault("", first_line + line.start_mark.line)
-        for key, value in _texts_of(values, section).items():
+        for key, value in strings(values, section).items():
             data[key] = encode(value)
-        lines |= {key.value: first_line + key.start_mark.line for key, _ in _pairs(values)}
+        lines |= {key.value: first_line + key.start_mark.line for key, _ in pairs(values)}
     first = first_line + node.start_mark.line
     lines[""] = first
     secret = SecretObject(
-        text(metadata, "namespace") or namespace,
-        text(metadata, "name"),
-        text(metadata, "generateName"),
-        _texts_of(_mapping(metadata, "labels"), "labels"),
-        _texts_of(_mapping(metadata, "annotations"), "annotations"),
+        text_at(metadata, "namespace") or namespace,
+        text_at(metadata, "name"),
+        text_at(metadata, "generateName"),
+        strings(mapping(metadata, "labels"), "labels"),
+        strings(mapping(metadata, "annotations"), "annotations"),
         data,
-        text(node, "type") or "Opaque",
-        immutable=text(node, "immutable") == "true",
+        text_at(node, "type") or "Opaque",
+        immutable=text_at(node, "immutable") == "true",
         in_string_data=frozenset(),
     )
-    plain = frozenset(key.value for key, _ in _pairs(_mapping(node, "stringData")))
+    plain = frozenset(key.value for key, _ in pairs(mapping(node, "stringData")))
     return SecretManifest(Where(file, first), secret, lines, plain)
 
 
@@ -347,101 +334,3 @@ def _base64(value: str) -> str:
 
 def _encoded(value: str) -> str:
     return base64.b64encode(value.encode(errors="surrogatepass")).decode()
-
-
-def _texts_of(node: yaml.MappingNode, section: str) -> dict[str, str]:
-    """Return a mapping of strings.
-
-    Raises:
-        _Wrong: a value is not a string.
-    """
-    found: dict[str, str] = {}
-    for key, value in _pairs(node):
-        if not isinstance(value, yaml.ScalarNode) or value.tag not in (_STRING, _NULL):
-            raise _Wrong(value, f"has a value in {section} that is not a string; write it in quotes")
-        found[key.value] = "" if value.tag == _NULL else value.value
-    return found
-
-
-def _mapping(node: yaml.MappingNode, key: str) -> yaml.MappingNode:
-    """Return a field that is a mapping, empty if it is missing or null.
-
-    Raises:
-        _Wrong: it is something else, or its keys are not distinct strings.
-    """
-    found = child(node, key)
-    if found is None or (isinstance(found, yaml.ScalarNode) and found.tag == _NULL):
-        return yaml.MappingNode("", [])
-    if not isinstance(found, yaml.MappingNode):
-        raise _Wrong(found, f"has a {key} that is not a mapping")
-    if not all(isinstance(name, yaml.ScalarNode) for name, _ in _pairs(found)):
-        raise _Wrong(found, f"has a key in {key} that is not a string")
-    if (twice := _stands_twice(found)) is not None:
-        raise _Wrong(twice, f"has a duplicate key in {key}")
-    return found
-
-
-def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
-    """Return keys with values, including those that ``<<`` merges, of which the first counts
-    (https://yaml.org/type/merge.html). kubectl merges them the same way."""
-    if not any(key.tag == _MERGE for key, _ in node.value):
-        return list(node.value)
-    found: dict[object, tuple[yaml.Node, yaml.Node]] = {}
-    seen, left = set[int](), [node]
-    while left:
-        one = left.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        brought: list[yaml.MappingNode] = []
-        for key, value in one.value:
-            if key.tag == _MERGE:
-                mappings = value.value if isinstance(value, yaml.SequenceNode) else [value]
-                brought += [mapping for mapping in mappings if isinstance(mapping, yaml.MappingNode)]
-            else:
-                found.setdefault(key.value if isinstance(key, yaml.ScalarNode) else id(key), (key, value))
-        left += reversed(brought)
-    return list(found.values())
-
-
-def _stands_twice(node: yaml.MappingNode) -> yaml.Node | None:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            if key.value in seen:
-                return key
-            seen.add(key.value)
-    return None
-
-
-def child(node: yaml.Node | None, *path: str) -> yaml.Node | None:
-    """What stands under these keys; None where nothing does."""
-    for name in path:
-        if not isinstance(node, yaml.MappingNode):
-            return None
-        node = next((value for key, value in _pairs(node) if getattr(key, "value", None) == name), None)
-    return node
-
-
-def text(node: yaml.Node | None, *path: str) -> str:
-    """The text that stands under these keys; empty where there is none."""
-    found = child(node, *path)
-    return found.value if isinstance(found, yaml.ScalarNode) and found.tag != _NULL else ""
-
-
-def texts(node: yaml.Node | None, *path: str) -> dict[str, str]:
-    """A mapping of texts that stands under these keys; of other things in it, nothing."""
-    found = child(node, *path)
-    if not isinstance(found, yaml.MappingNode):
-        return {}
-    return {
-        key.value: value.value
-        for key, value in _pairs(found)
-        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
-    }
-
-
-def _plain(node: yaml.MappingNode, key: str) -> str:
-    """A word such as a kind, which may be shown; empty where it is none."""
-    word = text(node, key)
-    return word if _PLAIN.match(word) and not name_holds_token(word) else ""

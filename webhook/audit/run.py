@@ -18,12 +18,12 @@ from webhook.audit.progress import ProgressDisplay
 from webhook.audit.questions import Questions
 from webhook.audit.retries import ask_again, is_open
 from webhook.audit.rows import Rows, place_of
+from webhook.audit.scope import AsAuditor, Cluster, Scope
 from webhook.audit.selecting import Selection
-from webhook.cluster.argocd import Synced
 from webhook.cluster.listing import Listed, Listing, Page
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import ApiError, Unavailable
-from webhook.cluster.secrets import Stored, StoredSecrets
+from webhook.cluster.objects import ApiError
+from webhook.cluster.secrets import Stored
 from webhook.credentials.entries import Checkable, Undecodable
 from webhook.credentials.extract import extract
 from webhook.errors import ConfigurationError
@@ -32,7 +32,7 @@ from webhook.providers.requirements import Role
 from webhook.report.model import ApplicationRow, NotLookedAt, Report, Row
 from webhook.review.reviewer import Reviewer
 from webhook.settings.model import Settings
-from webhook.subject import Requester, SecretObject
+from webhook.subject import SecretObject
 from webhook.text import join
 
 _IN_FLIGHT = 32
@@ -41,58 +41,6 @@ _MOST_NAMES = 20
 _MOST_TRIES = 3
 _INTERRUPTED = "The run was interrupted before everything was checked."
 _OVERDUE = "The time limit of --timeout passed before everything was checked."
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The scope of an audit.
-
-    Attributes:
-        namespaces: the namespaces; empty for all.
-        selector: a label selector for Secrets, in kubectl's syntax.
-        rules: the rules of which one must match; empty for all.
-        since: the time after which a Secret must be written.
-        applications: whether to report Argo CD Applications that would fail to sync.
-    """
-
-    namespaces: tuple[str, ...] = ()
-    selector: str = ""
-    rules: tuple[str, ...] = ()
-    since: datetime | None = None
-    applications: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A cluster to audit.
-
-    Attributes:
-        label: its name in rows if the report covers several clusters; else empty.
-        source: its name in the report's list of sources.
-    """
-
-    secrets: StoredSecrets
-    label: str
-    source: str
-
-
-class AsAuditor:
-    """The API server in an audit, which cannot know who set the skip annotation of a Secret."""
-
-    def __init__(self, cluster: KubernetesCluster) -> None:
-        self._cluster = cluster
-
-    async def skip_annotation(self, namespace: str) -> str | None:
-        return await self._cluster.skip_annotation(namespace)
-
-    async def platform_flag(self, namespace: str) -> str | None:
-        return await self._cluster.platform_flag(namespace)
-
-    async def synced_repositories(self) -> Synced:
-        return await self._cluster.synced_repositories()
-
-    async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
-        raise Unavailable("an audit cannot know who set it")
 
 
 @dataclass(slots=True)

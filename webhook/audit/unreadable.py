@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from webhook.audit.manifests import Manifest, child, text, texts
+from webhook.audit.manifests import Manifest
+from webhook.audit.yaml_nodes import child, text_at, texts_at
 from webhook.subject import SecretObject
 
 
@@ -29,7 +30,7 @@ def look(manifest: Manifest, namespace: str = "") -> Hidden | None:
     """Return the Secret that a manifest hides, or None if it hides none."""
     node, group = manifest.node, manifest.api_version.partition("/")[0]
     if child(node, "sops") is not None:
-        whole = not manifest.kind or text(node, "metadata", "name").startswith("ENC[")
+        whole = not manifest.kind or text_at(node, "metadata", "name").startswith("ENC[")
         if not whole and manifest.kind != "Secret":
             return None
         why = "SOPS has encrypted it. Check the decrypted file: sops --decrypt FILE | git-token-webhook check -."
@@ -54,8 +55,8 @@ def look(manifest: Manifest, namespace: str = "") -> Hidden | None:
 def _made(node: yaml.Node, *places: str, namespace: str) -> SecretObject:
     """Return the Secret with the first name and labels that are found, in the order that controllers use."""
     paths = [place.split(".") for place in places]
-    names = [text(node, *path, "name") for path in paths]
-    labels = next((found for path in paths if (found := texts(node, *path, "labels"))), {})
-    where = text(node, "metadata", "namespace") or namespace
-    types = [text(node, *path[:-1], "type") for path in paths if path[-1] == "metadata"]
+    names = [text_at(node, *path, "name") for path in paths]
+    labels = next((found for path in paths if (found := texts_at(node, *path, "labels"))), {})
+    where = text_at(node, "metadata", "namespace") or namespace
+    types = [text_at(node, *path[:-1], "type") for path in paths if path[-1] == "metadata"]
     return SecretObject(where, next(filter(None, names), ""), labels=labels, type=next(filter(None, types), "Opaque"))

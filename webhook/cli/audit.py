@@ -20,7 +20,7 @@ from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from webhook.audit.progress import ProgressDisplay
-    from webhook.audit.run import Scope
+    from webhook.audit.scope import Scope
     from webhook.keyring.ring import KeyRing
     from webhook.report.model import Report
     from webhook.settings.model import Settings
@@ -174,7 +174,7 @@ def audit(
     """Check the credential Secrets of a cluster as the webhook would check them today."""
     from webhook.audit.fail_on import DEFAULT, parse
     from webhook.audit.progress import ProgressDisplay
-    from webhook.audit.run import Scope
+    from webhook.audit.scope import Scope
 
     if bool(namespace) == everywhere:
         raise ConfigurationError("name the Secrets to audit: -n NAMESPACE or -A")
@@ -262,7 +262,8 @@ async def _audited(
 ) -> Report:
     from webhook.audit.checkpoint import Record, digest
     from webhook.audit.questions import asking
-    from webhook.audit.run import Audit, Cluster
+    from webhook.audit.run import Audit
+    from webhook.audit.scope import Cluster
     from webhook.cluster.secrets import StoredSecrets
 
     async with contextlib.AsyncExitStack() as stack:

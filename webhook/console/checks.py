@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from webhook.audit.questions import asking
 from webhook.audit.rows import Rows
-from webhook.audit.run import AsAuditor
+from webhook.audit.scope import AsAuditor
 from webhook.cluster.listing import Listed
 from webhook.cluster.lookups import KubernetesCluster
 from webhook.cluster.objects import ApiError

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from webhook.audit.questions import Questions
 from webhook.audit.rows import Rows, place_of
-from webhook.audit.run import AsAuditor
+from webhook.audit.scope import AsAuditor
 from webhook.audit.selecting import Selection
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.events import MUTED, EventWriter
