@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -370,6 +369,8 @@ def _duration(flag: str, text: str) -> timedelta:
 
 def _finished(run: Coroutine[Any, Any, Report]) -> Report:
     """Run to the end or to the first signal, and return the report."""
+
+    import asyncio
 
     async def until_told_to_stop() -> Report:
         task = asyncio.current_task()

@@ -5,7 +5,6 @@ Exit code 1: something is wrong with the certificates. Exit code 3: a request to
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -208,6 +207,8 @@ def _with_certificates(
     kubeconfig: Path | None,
     context: str | None,
 ) -> None:
+    import asyncio
+
     from webhook.certs.names import Installation as Names
     from webhook.certs.steps import Certificates
     from webhook.cluster.connect import connect

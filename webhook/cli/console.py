@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +31,8 @@ def console(
     as_user: As = None,
 ) -> None:
     """Show and change tokens on a page in your browser, with your own permissions in the cluster."""
+    import asyncio
+
     from webhook.console.server import Options
     from webhook.settings.model import parse_duration
 

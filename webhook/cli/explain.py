@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -62,6 +61,8 @@ def explain(
     as_user: As = None,
 ) -> None:
     """Check a token and show why: each request, its response, and what follows from it."""
+    import asyncio
+
     from webhook.cli.audit import ring_of, settings_of, without_applications
     from webhook.explain import transcript
 
@@ -140,6 +141,8 @@ async def _reviewer(settings: Settings, ring: KeyRing | None) -> AsyncIterator[R
 
 
 async def _judge(reviewer: Reviewer, settings: Settings, subject: _Subject) -> _Found:
+    import asyncio
+
     from webhook.explain.transcript import entry
 
     # Twice: a Bitbucket token may need two rounds, and each may wait in the queue.
@@ -236,6 +239,8 @@ def _record(path: Path, asked: list[Asked]) -> None:
     Raises:
         ConfigurationError: there is not exactly one token to record, or the file cannot be written.
     """
+    import asyncio
+
     from webhook.providers import PROVIDERS, recordings
 
     if len(asked) != 1:

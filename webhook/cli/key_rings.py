@@ -9,7 +9,6 @@ import typer
 
 from webhook.cli.options import end, parse_place
 from webhook.errors import ConfigurationError
-from webhook.keyring.ring import ACTIVATION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +27,7 @@ RingInSecret = Annotated[
 def chosen_ring(
     folder: Path | None,
     secret: str | None,
-    activation: timedelta = ACTIVATION,
+    activation: timedelta | None = None,
     *,
     kubeconfig: Path | None = None,
     context: str | None = None,
@@ -36,12 +35,17 @@ def chosen_ring(
 ) -> KeyRing:
     """Return the key ring of a folder or of a Secret.
 
+    Args:
+        activation: `webhook.keyring.ring.ACTIVATION` by default.
+
     Raises:
         ConfigurationError: none or both are named, or the key ring cannot be used.
         typer.Exit: the Secret cannot be read.
     """
     from webhook.keyring.files import load_keyring_by_file_times
+    from webhook.keyring.ring import ACTIVATION
 
+    activation = ACTIVATION if activation is None else activation
     if (folder is None) is (secret is None):
         raise ConfigurationError("name the key ring: its folder or --secret NAMESPACE/NAME")
     if folder is not None:

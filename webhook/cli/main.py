@@ -5,7 +5,6 @@ Exit codes: 0 success, 1 something was found, 2 wrong usage or configuration, 3 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
@@ -217,6 +216,8 @@ def demo(
     ] = True,
 ) -> None:
     """Run a demo on this machine, with simulated providers, the real server and TLS."""
+    import asyncio
+
     try:
         from webhook.demo import run_demo
     except ModuleNotFoundError:

@@ -5,7 +5,6 @@ Exit code 1: a value could not be opened or sealed again. Exit code 3: a request
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +39,8 @@ def unseal(
     as_user: As = None,
 ) -> None:
     """Print a sealed token, and write an Event that says who unsealed it."""
+    import asyncio
+
     namespace, name = parse_place(secret)
     if sys.stdout.isatty() and not show:
         raise ConfigurationError("this would print the token to a terminal; pipe it into a program, or set --show")
@@ -117,6 +118,8 @@ def reseal(
     as_user: As = None,
 ) -> None:
     """Seal again with the active key what older keys sealed, and bind it to its host. Safe to stop and run again."""
+    import asyncio
+
     from webhook.settings.model import parse_duration
     from webhook.settings.source import load_settings
 

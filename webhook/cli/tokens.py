@@ -6,7 +6,6 @@ server failed.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
 
 from webhook.cli.audit import Format, audit
 from webhook.cli.help import Typer
@@ -22,6 +20,8 @@ from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_plac
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from webhook.cluster.objects import ApiError
     from webhook.tokens.changes import NewToken
     from webhook.tokens.writer import TokenWriter
@@ -98,6 +98,8 @@ def set_token(
     as_user: As = None,
 ) -> None:
     """Check the token on standard input, and store it if it is sufficient."""
+    import asyncio
+
     from webhook.tokens.changes import NewToken
 
     if ctx.args:
@@ -123,6 +125,8 @@ def delete_token(
     as_user: As = None,
 ) -> None:
     """Delete a token: a user's from its Secret, a runtime's with its Secret."""
+    import asyncio
+
     asyncio.run(_delete(*parse_place(secret), user, config, kubeconfig, context, as_user, dry_run=dry_run))
 
 
@@ -272,4 +276,6 @@ def token_from_stdin() -> SecretStr:
         raise ConfigurationError("standard input is empty; pass the token there, so that no shell history keeps it")
     if "\n" in text or "\r" in text:
         raise ConfigurationError("standard input has more than one line; pass only the token")
+    from pydantic import SecretStr
+
     return SecretStr(text)
