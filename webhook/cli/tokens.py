@@ -114,6 +114,35 @@ def set_token(
     asyncio.run(set_one)
 
 
+@app.command(epilog="Example: git-token-webhook token authorize platform/git-default-acme --user alice")
+def authorize(
+    secret: Secret,
+    user: User = None,
+    url: Annotated[str | None, typer.Option(help="URL of the host, for a new entry.")] = None,
+    dry_run: DryRun = False,
+    keys: Annotated[Path | None, typer.Option(help="Key ring, to keep the other fields of a sealed value.")] = None,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    as_user: As = None,
+) -> None:
+    """Authorize a token in the browser instead of pasting one, check it, and store it (GitHub's device flow)."""
+    import asyncio
+
+    from webhook.cli.authorize import authorized_token
+    from webhook.tokens.changes import NewToken
+
+    namespace, name = parse_place(secret)
+
+    async def run() -> None:
+        with _explained(f"{namespace}/{name}"):
+            token = await authorized_token(namespace, name, user, url, config, keys, kubeconfig, context, as_user)
+        new = NewToken(token, url)
+        await _set(namespace, name, user, new, config, keys, kubeconfig, context, as_user, False, dry_run)
+
+    asyncio.run(run())
+
+
 @app.command("delete", epilog="Example: git-token-webhook token delete platform/git-default-acme --user alice")
 def delete_token(
     secret: Secret,

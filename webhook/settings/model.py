@@ -345,6 +345,24 @@ BUILTIN_RULES = (
 Effect = Literal["deny", "warn"]
 
 
+class OAuthApp(_Section):
+    """An OAuth app of a GitHub host with the device flow enabled, for ``token authorize``."""
+
+    host: HostName
+    """The host that the app belongs to."""
+    client_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    """The client id of the app. It is public; no client secret is needed."""
+    url: str | None = None
+    """The address of the host's web pages. Defaults to ``https://HOST``."""
+
+    @field_validator("url")
+    @classmethod
+    def _https_only(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("https://"):
+            raise ValueError("must begin with https://: tokens are never sent in clear")
+        return value
+
+
 class Expiry(_Section):
     """When the end of a token's life is worth a warning."""
 
@@ -468,6 +486,8 @@ class Settings(_Section):
     """Values for a Secret that does not state them."""
     encryption: Encryption = Encryption()
     """The form in which user tokens are stored, and the keys."""
+    oauth: tuple[OAuthApp, ...] = ()
+    """OAuth apps with which users authorize tokens instead of pasting them."""
     exemptions: ExemptionSettings = ExemptionSettings()
     """Whose skip annotations count."""
     limits: Limits = Limits()

@@ -14,4 +14,5 @@ def accepted(verdict: Verdict | None) -> str:
     owner = f" of {facts.account}" if facts.account else ""
     holds = f" with {join(facts.holds)}" if facts.holds else ""
     until = f", until {day(facts.expires_at)}" if facts.expires_at is not None else ""
-    return f"{verdict.judged.host_name} accepts it as a {facts.described}{owner}{holds}{until}."
+    article = "an" if facts.described[:1] in "AEIOaeio" else "a"
+    return f"{verdict.judged.host_name} accepts it as {article} {facts.described}{owner}{holds}{until}."

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, SecretStr, model_validator
 
 from webhook.simulator.exchange import Credentials
+from webhook.simulator.github.device_flow import DeviceFlows
 from webhook.simulator.github.scopes import held, normalised
 from webhook.simulator.provider import HostModel, Model, ignoring_case
 from webhook.simulator.tokenvalues import github_fine_grained, github_legacy, github_prefixed, github_stateless
@@ -303,6 +304,9 @@ class GitHubHost(HostModel):
     """The same for each address without credentials; ``None``: 60, none on an Enterprise Server."""
     login_attempts: int | None = None
     """The number of failed logins after which an address is blocked for a minute; ``None``: no limit."""
+
+    device_flows: DeviceFlows = Field(default_factory=DeviceFlows)
+    """The OAuth apps, and the codes of their device flows."""
 
     _by_value: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 from webhook.simulator.exchange import Call, Reply
 from webhook.simulator.github import access, apps, git, people, replies, repositories
+from webhook.simulator.github.device_flow import CODE_PATH, TOKEN_PATH
 from webhook.simulator.github.identity import Caller, identify
-from webhook.simulator.github.model import GitHubHost, TokenKind
+from webhook.simulator.github.model import GitHubHost, Token, TokenKind
 from webhook.simulator.github.quota import Quota, Window
 from webhook.simulator.github.routing import Ask, Route, json_body
 from webhook.simulator.provider import RateLimit
@@ -53,6 +54,8 @@ class GitHubSite:
 
     def answer(self, call: Call) -> Reply:
         self._calls += 1
+        if call.method == "POST" and call.path in (CODE_PATH, TOKEN_PATH):
+            return self._answer_device_flow(call)
         address = git.ADDRESS.fullmatch(call.path)
         if address is not None and call.method == "GET" and not self._is_api_host(call):
             return self._answer_git(call, address["owner"], address["repo"])
@@ -63,6 +66,19 @@ class GitHubSite:
         caller = self._identify(call)
         reply = caller if isinstance(caller, Reply) else self._answer_caller(call, caller)
         return reply.with_headers(self._common_headers())
+
+    def _answer_device_flow(self, call: Call) -> Reply:
+        flows, now = self.model.device_flows, self.model.now()
+        if call.path == CODE_PATH:
+            return flows.issue(call, f"https://{call.host or self.model.name}", now)
+        found = flows.redeem(call, now)
+        if isinstance(found, Reply):
+            return found
+        name = f"device-{found.user_code}"
+        token = Token(name=name, kind=TokenKind.OAUTH, seed=now.isoformat(), owner=found.login, scopes=found.scopes)
+        self.model.add(token)
+        scope = ",".join(found.scopes)
+        return Reply.json(200, {"access_token": token.value, "token_type": "bearer", "scope": scope})
 
     def _is_api_host(self, call: Call) -> bool:
         return call.host.lower() == f"api.{self.model.name}"
