@@ -16,7 +16,7 @@ ALTHOUGH = "Although you appear to have the correct authorization credentials, t
 
 
 @dataclass(frozen=True)
-class Seen:
+class RepositoryAccess:
     """A refusal as it was seen, what is said about it, and where it is settled."""
 
     message: str
@@ -37,126 +37,126 @@ CLASSIC = (
     "forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a personal access"
 )
 SEEN = {
-    "saml": Seen(
+    "saml": RepositoryAccess(
         f"{SAML}Personal Access token access to this organization.",
         "the organisation requires tokens to be authorised for its single sign-on",
         "(Configure SSO): https://github.com/settings/tokens",
     ),
-    "saml-oauth": Seen(
+    "saml-oauth": RepositoryAccess(
         f"{SAML}OAuth token access to an organization within this enterprise.",
         "requires tokens to be authorised for its single sign-on",
         "(Configure SSO): https://github.com/settings/tokens",
     ),
-    "saml-header": Seen(
+    "saml-header": RepositoryAccess(
         "Forbidden",
         "the organisation acme requires tokens to be authorised for its single sign-on",
         "(Configure SSO): https://github.com/settings/tokens",
         headers={"x-github-sso": "required; url=https://github.com/orgs/acme/sso?authorization_request=A"},
     ),
-    "oauth-app": Seen(
+    "oauth-app": RepositoryAccess(
         f"{ALTHOUGH}`acme` organization has enabled OAuth App access restrictions, meaning that data access to "
         "third-parties is limited.",
         "the organisation acme restricts access by OAuth Apps",
         "https://github.com/organizations/acme/settings/oauth_application_policy",
     ),
-    "lifetime": Seen(
+    "lifetime": RepositoryAccess(
         f"The 'acme' organization {LIFETIME}",
         "the organisation acme forbids tokens with a lifetime as long as this one's",
         "https://github.com/settings/personal-access-tokens",
     ),
-    "lifetime-enterprise": Seen(
+    "lifetime-enterprise": RepositoryAccess(
         f"The 'HHS ONC' enterprise {LIFETIME}",
         "the enterprise HHS ONC forbids tokens with a lifetime as long as this one's",
         "https://github.com/settings/personal-access-tokens",
     ),
-    "fine-grained": Seen(
+    "fine-grained": RepositoryAccess(
         "`acme` forbids access via a fine-grained personal access token.",
         "the organisation acme forbids fine-grained tokens",
         "https://github.com/organizations/acme/settings/personal-access-tokens",
     ),
-    "classic": Seen(
+    "classic": RepositoryAccess(
         f"`Acme-Inc` {CLASSIC} token with fine-grained permissions.",
         "the organisation Acme-Inc forbids classic tokens",
         "https://github.com/settings/personal-access-tokens/new",
     ),
-    "classic-bare": Seen(
+    "classic-bare": RepositoryAccess(
         f"acme {CLASSIC} token with fine-grained permissions.",
         "the organisation acme forbids classic tokens",
         "https://github.com/settings/personal-access-tokens/new",
     ),
-    "classic-repository": Seen(
+    "classic-repository": RepositoryAccess(
         "Personal access tokens (classic) are forbidden from accessing this repository.",
         "organisation forbids classic tokens",
         "https://github.com/settings/personal-access-tokens/new",
     ),
-    "ip": Seen(
+    "ip": RepositoryAccess(
         f"{ALTHOUGH}`acme` organization has an IP allow list enabled, and your IP address is not permitted to access "
         "this resource.",
         "the IP allow list of the organisation acme excludes the address of this webhook",
         "https://github.com/organizations/acme/settings/security",
     ),
-    "ip-enterprise": Seen(
+    "ip-enterprise": RepositoryAccess(
         f"{ALTHOUGH}`acme` enterprise has an IP allow list enabled, and 192.0.2.1 is not permitted to access it.",
         "the IP allow list of the enterprise acme excludes",
         "outgoing address to that IP allow list.",
     ),
-    "two-factor": Seen(
+    "two-factor": RepositoryAccess(
         "The FasterIntel organization requires all members to have two-factor authentication enabled.",
         "the organisation FasterIntel requires two-factor authentication",
         "https://github.com/settings/security",
     ),
-    "managed-user": Seen(
+    "managed-user": RepositoryAccess(
         "Unauthorized: As an Enterprise Managed User, you cannot access this content",
         "its account is managed by an enterprise",
         "Use a token of an account that may access the repository.",
     ),
-    "installation-suspended": Seen(
+    "installation-suspended": RepositoryAccess(
         "This installation has been suspended", "the App's installation is suspended", "to unsuspend it."
     ),
-    "user-suspended": Seen(
+    "user-suspended": RepositoryAccess(
         "Sorry. Your account was suspended.", "its account is suspended", "or use another account's token."
     ),
-    "user-suspended-on-server": Seen(
+    "user-suspended-on-server": RepositoryAccess(
         "Your account is suspended. Please check with your installation administrator.",
         "its account is suspended",
         "or use another account's token.",
     ),
-    "trade-controls": Seen(
+    "trade-controls": RepositoryAccess(
         "Due to U.S. trade controls law restrictions, your GitHub account has been restricted.",
         "because of U.S. trade controls",
         "or appeal as GitHub describes.",
     ),
-    "migration": Seen(
+    "migration": RepositoryAccess(
         "Repository has been locked for migration.", "locked the repository for a migration", "or use its new address."
     ),
-    "disabled-by-staff": Seen(
+    "disabled-by-staff": RepositoryAccess(
         "Access to this repository has been disabled by GitHub staff.", "has disabled the repository", "repository."
     ),
-    "disabled": Seen(
+    "disabled": RepositoryAccess(
         "Repository `acme/apps' is disabled. Please ask the owner to check their account.",
         "has disabled the repository",
         "repository.",
     ),
-    "dmca": Seen(
+    "dmca": RepositoryAccess(
         "Repository access blocked",
         "has blocked access to the repository because of a DMCA takedown notice",
         "resolve this with GitHub, or use another repository.",
         status=451,
         details={"block": {"reason": "dmca", "html_url": "https://github.com/github/dmca"}},
     ),
-    "terms": Seen(
+    "terms": RepositoryAccess(
         "Repository access blocked",
         "has blocked access to the repository because of its terms of service",
         "resolve this with GitHub, or use another repository.",
         details={"block": {"reason": "tos"}},
     ),
-    "unavailable": Seen(
+    "unavailable": RepositoryAccess(
         "Repository access blocked",
         "has blocked access to the repository",
         "resolve this with GitHub, or use another repository.",
         details={"block": {"reason": ["?"]}},
     ),
-    "legal-reasons": Seen(
+    "legal-reasons": RepositoryAccess(
         "Unavailable for legal reasons",
         "unavailable for legal reasons",
         "resolve this with GitHub, or use another repository.",
@@ -166,7 +166,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
-def test_a_policy_blocks_in_its_own_words(seen: Seen) -> None:
+def test_a_policy_blocks_in_its_own_words(seen: RepositoryAccess) -> None:
     """The token is valid, a person has to act, and the sentence says where; a retry changes nothing."""
     refused = refusals.refusal(seen.reply, "classic token", WEB)
     assert refused is not None

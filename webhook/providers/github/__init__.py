@@ -1,16 +1,21 @@
 """GitHub: github.com, ``*.ghe.com`` and Enterprise Server.
 
-scoped         classic and OAuth tokens, which have scopes
-probed         fine-grained tokens and those of Apps, whose permissions have to be proven
-probes         requests that prove them and change nothing
-proofs         what the replies prove
-app            an App's own credentials
-installations  which of its installations reaches which repository
-repository     the repository that a URL names
-elsewhere      those that the configuration names
-replies        what GitHub's replies mean
-profile        what is known without asking
-vocabulary, links, keys
+scoped              classic and OAuth tokens, which have scopes
+probed              fine-grained tokens and those of Apps, whose permissions have to be proven
+probes              requests that prove them and change nothing
+proofs              the permissions that the replies prove
+app                 the credentials of an App
+installations       the installation for each repository
+installation_list   all installations of an App
+repository          the access to one repository
+other_repositories  the repositories of the configuration
+prefixes            URLs that may end inside a name
+replies             what single replies mean
+refusals            policies that block a valid token, with remedies
+profile             hosts, prefixes and default requirements
+vocabulary          names of scopes and permissions
+links               where to create a better token
+keys, pem           the private key of an App
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ _HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "20
 
 
 class GitHub:
-    """Asks GitHub about one credential."""
+    """The provider for GitHub."""
 
     profile = PROFILE
 

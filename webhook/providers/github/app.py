@@ -1,4 +1,4 @@
-"""A GitHub App's own credentials: what its installation was granted can be asked for, and is told exactly."""
+"""The credentials of a GitHub App, for which GitHub lists the permissions of its installation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from webhook.providers.github import (
     replies,
     repository,
 )
-from webhook.providers.github.installations import Heard, lacking, level_of
+from webhook.providers.github.installations import InstallationResponses, lacking, level_of
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.github.vocabulary import display
 from webhook.providers.requirements import Requirement
@@ -48,15 +48,15 @@ _DESCRIBED = "GitHub App"
 _BACKDATED = 60
 _LIFETIME = 540
 
-_Others = Sequence[tuple[RepositoryNeed, Heard | ProviderUnavailable | None]]
-"""The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
+_Others = Sequence[tuple[RepositoryNeed, InstallationResponses | ProviderUnavailable | None]]
+"""The replies for the other repositories that a runtime token needs access to; None for an invalid name."""
 
 
 def sign(credential: GitHubAppCredential, now: datetime) -> str:
-    """The JWT by which an App proves itself.
+    """Return the JWT with which an App signs in.
 
     Raises:
-        ValueError: its key can't be read.
+        ValueError: its key cannot be read.
     """
     key = RSAKey.import_key(load_app_key(credential.private_key))
     at = int(now.timestamp())
@@ -67,26 +67,29 @@ def sign(credential: GitHubAppCredential, now: datetime) -> str:
 async def inspect(
     question: Question, credential: GitHubAppCredential, api: Api, headers: Mapping[str, str], now: datetime
 ) -> Answer:
-    """Ask for the App, its installation, and whether that reaches the repositories that it must, in one round.
+    """Request the App, its installation, and the repositories that it needs access to, in one round.
 
-    In a second one only for repositories that it doesn't reach, and that perhaps anybody may read.
+    A second round is only for repositories without access, which may be public.
     """
-    token = await asyncio.to_thread(sign, credential, now)  # milliseconds of arithmetic
+    token = await asyncio.to_thread(sign, credential, now)  # takes milliseconds
     headers = {**headers, "authorization": f"Bearer {token}"}
 
     def get(path: str) -> Coroutine[Any, Any, Reply]:
         return api.send("GET", path, headers=headers)
 
-    here, rest = other_repositories.apart(question)
+    here, rest = other_repositories.split(question)
 
-    async def look(need: RepositoryNeed) -> Heard | None:
+    async def look(need: RepositoryNeed) -> InstallationResponses | None:
         name = repository.named(need.path)
-        return None if name is None else await installations.look(name, need, credential, get)
+        return None if name is None else await installations.request(name, need, credential, get)
 
     wanted = _wanted(question, credential)
     replied, others = await gather_pair(gather_all(*map(get, wanted)), repositories.probe(rest, api, look))
     answers = dict(zip(wanted, replied, strict=True))
-    same = [(need, Heard(answers[f"/repos/{repository.named(question.path)}/installation"])) for need in here]
+    same = [
+        (need, InstallationResponses(answers[f"/repos/{repository.named(question.path)}/installation"]))
+        for need in here
+    ]
     if _may_be_several(question, credential, answers):
         more = [await get(installation_list.FIRST_PAGE)]
     else:
@@ -99,7 +102,7 @@ def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
     if credential.installation_id is not None:
         wanted.append(f"/app/installations/{credential.installation_id}")
     elif question.path and repository.named((question.path[0], "any")):
-        # As Argo CD finds it: by the owner in the URL.
+        # Argo CD finds it by the owner in the URL.
         wanted += [f"/orgs/{question.path[0]}/installation", f"/users/{question.path[0]}/installation"]
     else:
         wanted.append(installation_list.FIRST_PAGE)
@@ -108,7 +111,7 @@ def _wanted(question: Question, credential: GitHubAppCredential) -> list[str]:
 
 
 def _may_be_several(question: Question, credential: GitHubAppCredential, answers: Mapping[str, Reply]) -> bool:
-    """Whether the URL names no owner with an installation, but perhaps the beginning of owners' names."""
+    """Return whether the URL may name the beginning of owners' names, and no owner with an installation."""
     if not question.open_ended or len(question.path) != 1 or installation_list.FIRST_PAGE in answers:
         return False
     return credential.installation_id is None and _installation(_candidates(credential, answers)) is None
@@ -121,15 +124,15 @@ def judge(
     others: _Others = (),
     more: Sequence[Reply] = (),
 ) -> Answer:
-    """What GitHub's replies mean.
+    """Return the answer from GitHub's replies.
 
     Args:
-        answers: by the path that was asked.
+        answers: by the path of the request.
         others: see `_Others`.
-        more: further pages of the App's installations, or the first one where it was asked for later.
+        more: further pages of the App's installations, or the first one if it was requested later.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: the replies say nothing about the credential.
     """
     about = answers["/app"]
     if about.status != 200:
@@ -155,10 +158,10 @@ def judge(
 
 
 def _not_accepted(question: Question, about: Reply) -> Answer:
-    """What another answer than 200 means to a request for the App itself.
+    """Return the answer if the request for the App itself fails.
 
     Raises:
-        ProviderUnavailable: nothing.
+        ProviderUnavailable: the reply says nothing about the App.
     """
     facts = Facts("app", _DESCRIBED)
     if about.status == 401:
@@ -178,11 +181,11 @@ def _not_accepted(question: Question, about: Reply) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _App:
-    """An App that GitHub knows, and what is asked about it.
+    """An App that GitHub knows, with the question about it.
 
     Attributes:
-        described: for people.
-        settings: its page.
+        described: its name for messages.
+        settings: the URL of its page.
     """
 
     question: Question
@@ -198,7 +201,7 @@ class _App:
         )
 
     def judge_one(self, installation: Mapping[object, object], answers: Mapping[str, Reply], others: _Others) -> Answer:
-        """What it means that there is one installation that will be used."""
+        """Return the answer if one installation is used."""
         question = self.question
         secret = self.credential.private_key.get_secret_value()
         account = plain(replies.login_of(installation.get("account")), secret=secret)
@@ -235,7 +238,7 @@ class _App:
         return self._with(Answer(findings, facts, self._remedy), others, installation, account)
 
     def judge_all(self, listed: installation_list.Listed, others: _Others, shown: tuple[Source, ...]) -> Answer:
-        """What it means that there are several, of which Argo CD picks one by a repository's owner."""
+        """Return the answer for several installations, of which Argo CD picks one by a repository's owner."""
         question = self.question
         findings = {
             role: replace(
@@ -252,12 +255,12 @@ class _App:
         question, secret = self.question, self.credential.private_key.get_secret_value()
         used = installations.Used(self.credential, installation, account, self.described, self._remedy)
 
-        def notes(need: RepositoryNeed, heard: Heard) -> tuple[str, ...]:
-            itself = heard.itself if isinstance(heard.itself, Reply) else heard.installation
+        def notes(need: RepositoryNeed, responses: InstallationResponses) -> tuple[str, ...]:
+            itself = responses.itself if isinstance(responses.itself, Reply) else responses.installation
             new = repository.current_name(need.name, itself, secret=secret)
-            return redirects.warnings(question.host, need.name, heard.installation, new if new != need.name else "")
+            return redirects.warnings(question.host, need.name, responses.installation, new if new != need.name else "")
 
-        return other_repositories.added(answer, question, others, used.fate, notes)
+        return other_repositories.with_accesses(answer, question, others, used.access_to, notes)
 
 
 def _proofs(requirement: Requirement, lacks: Collection[str], sources: Iterable[Source]) -> tuple[Proof, ...]:
@@ -271,7 +274,7 @@ def _unless_sufficient(finding: Finding) -> Finding | None:
 
 
 def _held(question: Question, granted: Mapping[object, object]) -> tuple[str, ...]:
-    """What of the needed permissions is granted, and how far."""
+    """Return the needed permissions that are granted, with their level."""
     needed = [one for requirement in question.requirements.values() for one in requirement.permissions]
     levels = {name: level for name, _ in needed if (level := level_of(granted.get(name))) is not None}
     return tuple(display(name, level) for name, level in levels.items())
@@ -281,10 +284,10 @@ _KEY_REMEDY = "Check githubAppID, and create a new private key in the App's sett
 
 
 def _refused_jwt(reply: Reply) -> str:
-    """Why GitHub doesn't take what the App signed.
+    """Return why GitHub rejects the JWT.
 
     Raises:
-        ProviderUnavailable: because of its time, which is our clock's and says nothing of the App.
+        ProviderUnavailable: because of its timestamps, which are those of the local clock.
     """
     text = replies.message_of(reply)
     if "expiration" in text or "issued at" in text or {"exp", "iat"} & set(text.split("'")):
@@ -295,10 +298,10 @@ def _refused_jwt(reply: Reply) -> str:
 
 
 def _candidates(credential: GitHubAppCredential, answers: Mapping[str, Reply]) -> list[Reply]:
-    """The replies that may show the installation."""
+    """Return the replies that may show the installation."""
     if credential.installation_id is not None:
         return [answers[f"/app/installations/{credential.installation_id}"]]
-    # Where a repository was moved to another owner, Argo CD still looks for an installation at the one in the URL.
+    # If a repository was moved to another owner, Argo CD still uses the installation of the owner in the URL.
     return [
         reply
         for path, reply in answers.items()
@@ -307,7 +310,7 @@ def _candidates(credential: GitHubAppCredential, answers: Mapping[str, Reply]) -
 
 
 def _installation(candidates: list[Reply]) -> Mapping[object, object] | None:
-    """The installation that the Secret names, or the only one that it can mean."""
+    """Return the installation that the Secret names, or the only one; None if there is none."""
     for reply in candidates:
         found = reply.body
         if isinstance(found, list):
@@ -320,10 +323,10 @@ def _installation(candidates: list[Reply]) -> Mapping[object, object] | None:
 def _no_installation(
     question: Question, credential: GitHubAppCredential, facts: Facts, answers: Mapping[str, Reply]
 ) -> Answer:
-    """What it means that there is none.
+    """Return the answer if there is no installation.
 
     Raises:
-        ProviderUnavailable: nothing.
+        ProviderUnavailable: the replies do not show whether there is one.
     """
     listing = answers.get(installation_list.FIRST_PAGE)
     listed = listing.body if listing is not None and listing.status == 200 else None
@@ -345,7 +348,7 @@ def _no_installation(
 
 
 def _on_another_account(question: Question, account: str) -> Finding | None:
-    """An installation reaches the repositories of its own account, and of no other."""
+    """Return the finding if the installation is on another account than the repository."""
     if not question.path or not account or question.path[0].lower() == account.lower():
         return None
     if question.open_ended and len(question.path) == 1 and account.lower().startswith(question.path[0].lower()):
@@ -357,7 +360,7 @@ def _on_another_account(question: Question, account: str) -> Finding | None:
 def _out_of_reach(
     question: Question, name: str, reply: Reply | None, installation: Mapping[object, object]
 ) -> Finding | None:
-    """Whether the installation that will be used reaches the repository."""
+    """Return why the installation has no access to the repository; None if it has."""
     if reply is None:
         return None
     if reply.status == 404 and replies.is_own(reply):

@@ -26,7 +26,7 @@ _LAST_PAGE = re.compile(r"[?&]page=([0-9]{1,6})[^>]{0,200}>; ?rel=\"last\"")
 
 
 def more_pages(first: Reply | None) -> list[str]:
-    """The pages after the first one that are asked for, by its ``Link`` header."""
+    """Return the paths of the further pages, by the ``Link`` header of the first one."""
     if first is None or first.status != 200:
         return []
     last = min(_last_page(first), _MOST_PAGES)
@@ -44,7 +44,7 @@ class Listed:
 
     Attributes:
         rows: by account, in GitHub's order.
-        complete: False where there are more than are asked for.
+        complete: False if there are more than are requested.
     """
 
     rows: tuple[tuple[str, Mapping[object, object]], ...]
@@ -52,7 +52,7 @@ class Listed:
 
     @property
     def common_permissions(self) -> dict[object, object]:
-        """What every installation was granted, as far as each of them was."""
+        """The permissions that all installations have in common, with the lowest level of each."""
         granted = [permissions for _, row in self.rows if isinstance(permissions := row.get("permissions"), Mapping)]
         if not granted or len(granted) < len(self.rows):
             return {}
@@ -69,10 +69,10 @@ def read(pages: Sequence[Reply], begins: str, *, secret: str) -> Listed:
     """Read the pages of the list.
 
     Args:
-        begins: how the names of the accounts begin that count, in any letter case.
+        begins: the prefix of the accounts that count, in any letter case.
 
     Raises:
-        ProviderUnavailable: one of them shows something else.
+        ProviderUnavailable: a page is no list of installations.
     """
     rows = []
     for page in pages:
@@ -90,7 +90,7 @@ def read(pages: Sequence[Reply], begins: str, *, secret: str) -> Listed:
 
 
 def judge(listed: Listed, needed: Requirement, described: str) -> Finding:
-    """What the installations mean for one role."""
+    """Return the finding on all installations for one role."""
     suspended = [account for account, row in listed.rows if row.get("suspended_at")]
     by_lack: dict[tuple[str, ...], list[str]] = {}
     for account, row in listed.rows:
@@ -111,6 +111,6 @@ def judge(listed: Listed, needed: Requirement, described: str) -> Finding:
 
 
 def _few(names: Sequence[str]) -> str:
-    """As many names as a person reads."""
+    """Return a few of the names, and the number of the others."""
     more = len(names) - _MOST_NAMED
     return join(names) if more <= 0 else f"{', '.join(names[:_MOST_NAMED])} and {more} more"

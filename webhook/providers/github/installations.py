@@ -1,4 +1,4 @@
-"""Repositories that a GitHub App must also reach: GitHub says for each which installation is the one for it, if any."""
+"""The other repositories that a GitHub App needs access to, each with the installation that covers it."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from webhook.providers.requirements import Level, Requirement
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class InstallationResponses:
     """The replies for one repository.
 
     Attributes:
         installation: to ``GET /repos/{name}/installation``.
-        itself: to ``GET /repos/{name}``; None where it wasn't asked.
+        itself: to ``GET /repos/{name}``; None if it was not requested.
     """
 
     installation: Reply
     itself: Reply | ProviderUnavailable | None = None
 
 
-async def look(
+async def request(
     name: str, need: RepositoryNeed, credential: GitHubAppCredential, get: Callable[[str], Coroutine[Any, Any, Reply]]
-) -> Heard:
-    """Ask which installation reaches a repository, and, where none does that will be used, whether anybody may read it.
+) -> InstallationResponses:
+    """Request the installation for a repository and, if it is not the used one, whether the repository is public.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: no response.
     """
     reply = await get(f"/repos/{name}/installation")
     if need.access is not Level.READ or (_is_meant(credential, reply) and _suffices(reply.body, Level.READ)):
-        return Heard(reply)
-    # Whether GitHub shows an App's own JWT what is public, no documentation says. Where it doesn't, it stays open.
-    return Heard(reply, await outcome_of(get(f"/repos/{name}")))
+        return InstallationResponses(reply)
+    # It is not documented whether an App's JWT can read public repositories. If it cannot, the access is not known.
+    return InstallationResponses(reply, await outcome_of(get(f"/repos/{name}")))
 
 
-def level_of(told: object) -> Level | None:
-    """A permission's level, or None of what is none."""
-    return Level(told) if isinstance(told, str) and told in set(Level) else None
+def level_of(value: object) -> Level | None:
+    """Return the level of a permission; None if the value is not a level."""
+    return Level(value) if isinstance(value, str) and value in set(Level) else None
 
 
 def lacking(needed: Requirement, granted: Mapping[object, object]) -> tuple[str, ...]:
-    """Which of the needed permissions were not granted, as GitHub's pages show them."""
+    """Return the needed permissions that are not granted, as GitHub's pages show them."""
     lacks = []
     for name, level in needed.permissions:
         held = level_of(granted.get(name))
@@ -65,14 +65,13 @@ def _suffices(installation: object, needed: Level) -> bool:
 
 
 def number_in(reply: Reply) -> int | None:
-    """The installation that a reply shows, or None where it shows none."""
+    """Return the id of the installation in a reply; None if it shows none."""
     number = reply.body.get("id") if reply.status == 200 and isinstance(reply.body, Mapping) else None
     return number if isinstance(number, int) else None
 
 
 def _is_meant(credential: GitHubAppCredential, reply: Reply) -> bool:
-    """Whether that is the installation that will be used: the named one, or else each repository's own, as Argo CD
-    finds it by the owner."""
+    """Return whether the reply shows the used installation: the named one or, as for Argo CD, that of the owner."""
     number = number_in(reply)
     return number is not None and credential.installation_id in (None, str(number))
 
@@ -83,9 +82,9 @@ class Used:
 
     Attributes:
         installation: as GitHub describes it.
-        account: where it is; empty where that isn't told.
-        described: the App, for people.
-        remedy: what to do where it reaches too little.
+        account: where it is installed; empty if that is not shown.
+        described: the name of the App for messages.
+        remedy: what to do if its access is not sufficient.
     """
 
     credential: GitHubAppCredential
@@ -94,9 +93,9 @@ class Used:
     described: str
     remedy: str
 
-    def fate(self, need: RepositoryNeed, heard: Heard) -> Access:
-        """What the replies for a repository mean."""
-        itself, reply = heard.itself, heard.installation
+    def access_to(self, need: RepositoryNeed, responses: InstallationResponses) -> Access:
+        """Return the access to a repository, by the replies for it."""
+        itself, reply = responses.itself, responses.installation
         if isinstance(itself, Reply) and itself.status == 200 and _is_public(itself.body):
             return None
         if _is_meant(self.credential, reply):
@@ -115,16 +114,16 @@ class Used:
         return self._lack(need, reason)
 
     def _unreached(self, need: RepositoryNeed, reply: Reply) -> NoAccess:
-        """Why the installation isn't the one for the repository."""
+        """Return why the repository belongs to no or another installation."""
         if reply.status == 200:
             return self._lack(need, "says that another installation of the App is used for {}")
-        abroad = self.account and need.path[0].lower() != self.account.lower()
-        if abroad and self.credential.installation_id is not None:
+        elsewhere = self.account and need.path[0].lower() != self.account.lower()
+        if elsewhere and self.credential.installation_id is not None:
             reason = (
                 f"says that the installation of this {self.described} is on {self.account}, which does not include {{}}"
             )
             return self._lack(need, reason)
-        if not abroad and self.installation.get("repository_selection") == "selected":
+        if not elsewhere and self.installation.get("repository_selection") == "selected":
             return self._lack(
                 need, f"says that the repositories selected for this {self.described} do not include {{}}"
             )
@@ -135,7 +134,7 @@ class Used:
         return NoAccess(Outcome.UNVERIFIED, reason)
 
     def _lack(self, need: RepositoryNeed, reason: str) -> NoAccess:
-        """A lack that is proven; to read, none is, unless nobody else may read it either."""
+        """Return a proven lack of access. For read access it is not proven, because the repository may be public."""
         if need.access is Level.READ:
             return NoAccess(Outcome.UNVERIFIED, f"{reason}, and does not show whether anyone can read that")
         return NoAccess(Outcome.INSUFFICIENT, reason, self.remedy)

@@ -1,4 +1,4 @@
-"""Where a better token is made, with the right boxes ticked."""
+"""Links to pages where users create a better token, with the right permissions selected."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from webhook.text import join
 
 
 def new_classic(question: Question, *also: str) -> str:
-    """A sentence with a link that makes a classic token with the scopes of all roles, and `also` these."""
+    """Return a sentence with a link to create a classic token with the scopes of all roles, and also these."""
     noun = {1: "it", 2: "both"}.get(len(_scopes(question, also)), "all of them")
     return f"Make one that has {noun}: {_classic_page(question, also)}"
 
 
 def new_fine_grained(question: Question) -> str:
-    """A sentence with a link for a fine-grained token, and the permissions that all roles need."""
+    """Return a sentence with a link to create a fine-grained token, and the permissions that all roles need."""
     permissions = union(question.requirements.values()).permissions
     needed = join(display(name, level) for name, level in permissions) or "the permissions that are needed"
     return f"Make one that has {needed}: {_fine_grained_page(question)}"
 
 
 def new_token(question: Question, *, fine_grained: bool) -> str:
-    """A sentence with a link for a token that is of no use any more."""
+    """Return a sentence with a link to replace a token that is not valid any more."""
     return f"Make a new one: {_fine_grained_page(question) if fine_grained else _classic_page(question, ())}"
 
 
@@ -43,7 +43,7 @@ def _scopes(question: Question, also: Iterable[str]) -> tuple[str, ...]:
 
 
 def _fine_grained_page(question: Question) -> str:
-    """The page for a new token, with the owner of its repositories chosen where that can be told.
+    """Return the page for a new token, with the owner of its repositories selected if that is known.
 
     Enterprise Server doesn't know the template's parameters (GitHub docs: pre-filling fine-grained token details is
     for github.com and GHE.com).

@@ -1,4 +1,4 @@
-"""Repositories that a runtime token must also reach: what credentials of all kinds have in common there."""
+"""The other repositories that a runtime token needs access to, for credentials of all kinds."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Role
 
 _T = TypeVar("_T")
-_NO_NAME = NoAccess(Outcome.UNVERIFIED, "cannot be asked about {}, which is not a valid repository name there")
+_INVALID_NAME = NoAccess(Outcome.UNVERIFIED, "cannot be asked about {}, which is not a valid repository name there")
 
 
-def apart(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
-    """What concerns the repository that the URL names, which is asked for anyway, and the question without that."""
+def split(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:
+    """Return the needs for the URL's repository, which is requested anyway, and the question without them."""
     name = (repository.named(question.path) or "").lower()
-    # GitHub doesn't tell letter cases apart.
+    # Names are case-insensitive on GitHub.
     here = tuple(need for need in question.repositories if name and (repository.named(need.path) or "").lower() == name)
     return here, replace(question, repositories=tuple(need for need in question.repositories if need not in here))
 
 
 def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *, secret: str) -> Access:
-    """Why the reply to ``GET /repos/…`` shows no repository; None where it does.
+    """Return why a reply to ``GET /repos/…`` shows no repository; None if it shows one.
 
     Args:
-        hidden: what it may be where it is there all the same.
+        hidden: why the repository may be hidden.
     """
     try:
         problem = blocked(question, reply, facts, secret=secret)
@@ -50,10 +50,10 @@ def out_of_sight(question: Question, reply: Reply, facts: Facts, hidden: str, *,
 
 
 def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> NoAccess | None:
-    """What other than a want of permission keeps the token from there, as GitHub tells it.
+    """Return what blocks the token other than a missing permission; None if nothing does.
 
     Raises:
-        ProviderUnavailable: it says nothing of this token.
+        ProviderUnavailable: the reply says nothing about this token.
     """
     if reply.status == 401:
         return None
@@ -65,7 +65,7 @@ def blocked(question: Question, reply: Reply, facts: Facts, *, secret: str) -> N
 
 
 def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, object]) -> NoAccess | None:
-    """Why nobody can write there, whatever a token holds."""
+    """Return why no one can push to the repository; None if it is possible."""
     if need.access is Level.READ:
         return None
     if body.get("archived") is True:
@@ -80,43 +80,43 @@ def read_only(question: Question, need: RepositoryNeed, body: Mapping[object, ob
 def without_push(
     question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, *, secret: str
 ) -> NoAccess | None:
-    """Why the account may not write there, or isn't known to, whatever its token holds."""
+    """Return why the account may not push, or is not known to; None if it may."""
     if need.access is Level.READ:
         return None
-    seen = repository.look(question, need.name, answers, facts, secret=secret)
+    seen = repository.evaluate(question, need.name, answers, facts, secret=secret)
     if (problem := seen.problem) is not None:
         return NoAccess(problem.outcome, f"{problem.reason}, which denies it access to {{}}", seen.remedy)
     lack = seen.lack_of(repository.Rights(push=True))
     return None if lack is None else NoAccess(lack.outcome, lack.reason.removesuffix(repository.REQUIRED), seen.remedy)
 
 
-def added(
+def with_accesses(
     answer: Answer,
     question: Question,
-    learnt: Sequence[tuple[RepositoryNeed, _T | ProviderUnavailable | None]],
-    fate: Callable[[RepositoryNeed, _T], Access],
+    responses: Sequence[tuple[RepositoryNeed, _T | ProviderUnavailable | None]],
+    evaluate: Callable[[RepositoryNeed, _T], Access],
     notes: Callable[[RepositoryNeed, _T], tuple[str, ...]],
 ) -> Answer:
-    """The answer with what was learnt of these repositories.
+    """Return the answer with the access to these repositories.
 
     Args:
-        learnt: None of what can't be the name of one.
-        fate: what the rest means.
-        notes: warnings about what stops nothing.
+        responses: None for an invalid name.
+        evaluate: returns the access by the responses.
+        notes: returns warnings that cause no denial.
     """
-    here, _ = apart(question)
-    told = answer.findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the repository that the URL names
-    fates: list[tuple[RepositoryNeed, Access]] = []
+    here, _ = split(question)
+    decided = answer.findings.get(Role.RUNTIME) != Finding(Outcome.SUFFICIENT)  # of the repository that the URL names
+    accesses: list[tuple[RepositoryNeed, Access]] = []
     warnings: list[str] = []
-    for need, one in learnt:
+    for need, one in responses:
         if one is not None and not isinstance(one, ProviderUnavailable):
             warnings += notes(need, one)
-        if told and need in here:
+        if decided and need in here:
             continue
         if one is None:
-            fates.append((need, _NO_NAME))
+            accesses.append((need, _INVALID_NAME))
         else:
-            fates.append((need, one if isinstance(one, ProviderUnavailable) else fate(need, one)))
+            accesses.append((need, one if isinstance(one, ProviderUnavailable) else evaluate(need, one)))
     facts = repository.warned(answer.facts, warnings)
-    shown = {need: sources_in(one) for need, one in learnt}
-    return repositories.merge(replace(answer, facts=facts), question, fates, shown)
+    shown = {need: sources_in(one) for need, one in responses}
+    return repositories.merge(replace(answer, facts=facts), question, accesses, shown)

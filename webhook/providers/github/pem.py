@@ -14,7 +14,7 @@ _DASHES = b"-----"
 
 
 def decode_pem(data: bytes) -> bytes | None:
-    """Return the content of the first block that Go's ``pem.Decode`` finds, or None where it finds none."""
+    """Return the content of the first block that Go's ``pem.Decode`` finds, or None if it finds none."""
     rest = data
     while (end := rest.find(_END)) >= 0:
         after = end + len(_END)
@@ -28,7 +28,7 @@ def decode_pem(data: bytes) -> bytes | None:
 
 
 def _block(text: bytes, trailer: bytes) -> bytes | None:
-    """Return the decoded content of one block, or None where Go does not accept it.
+    """Return the decoded content of one block, or None if Go does not accept it.
 
     Args:
         text: what follows ``-----BEGIN ``, up to and with the line break before ``-----END ``.

@@ -12,18 +12,18 @@ from webhook.providers.github import repository
 from webhook.providers.text import plain
 
 LISTING = "/user/repos?sort=pushed&per_page=100"
-"""Repositories of the account, those that were used last first."""
+"""The account's repositories, the last used ones first."""
 
 
 def may_end_inside(question: Question) -> bool:
-    """Whether the URL's last segment may be the beginning of a repository's name, and isn't only a page of one."""
+    """Return whether the URL's last segment may be the beginning of a repository's name."""
     return question.open_ended and len(question.path) == 2 and repository.named(question.path) is not None
 
 
 def names_in(
     listing: Reply | ProviderUnavailable | None, question: Question, *, secret: str
 ) -> Iterator[tuple[str, bool]]:
-    """The listed repositories that the URL is for, and whether each is private; those of the very owner first.
+    """Return the listed repositories that the URL covers, and whether each is private; those of the named owner first.
 
     GitHub and Argo CD don't tell letter cases apart. Archived and disabled ones are left out: they prove nothing.
     """
@@ -50,7 +50,7 @@ def _is_for(question: Question, name: list[str]) -> bool:
 
 
 def taken_as_prefix(question: Question, listing: Reply | ProviderUnavailable | None, *, secret: str) -> str:
-    """A warning that the URL names no repository, and what the token is judged for instead.
+    """Return a warning that the URL names no repository, with what the token is checked for instead.
 
     Empty where nothing shows that the URL is a prefix: neither a repository whose name begins so nor a separator at its
     end. Then its name may be misspelt, or hidden from the account.
@@ -64,7 +64,7 @@ def taken_as_prefix(question: Question, listing: Reply | ProviderUnavailable | N
 
 
 def taken_as_prefix_of(question: Question, name: str) -> str:
-    """The same where permissions were probed on a repository whose name begins so."""
+    """Return the same warning, if permissions were probed on a repository with that prefix."""
     return f"{_no_repository(question)}, and the token is probed on {name}."
 
 

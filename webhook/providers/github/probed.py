@@ -1,5 +1,6 @@
-"""Tokens with permissions: fine-grained ones, and those that a GitHub App got. GitHub doesn't tell what they hold,
-so each permission is proven on one repository (`probes`, `proofs`).
+"""Tokens with permissions: fine-grained ones, and those that a GitHub App received.
+
+GitHub does not list their permissions, so each is proven on one repository (`probes`, `proofs`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from webhook.providers.requirements import Level, Requirement, union
 from webhook.providers.text import plain
 
 _CANDIDATES = 3
-"""Repositories that are probed at once where the URL names none: whether the list that GitHub gives is limited to those
-that the token was given is documented nowhere, so the first of it may be out of reach."""
+"""Repositories that are probed at once if the URL names none. It is not documented whether GitHub lists only those that
+the token has access to, so the first one may be inaccessible."""
 _PRIVATE = f"{prefixes.LISTING}&visibility=private"
 _FINE_GRAINED, _APP_USER, _INSTALLATION = "fine-grained", "app-user", "app-installation"
 _KINDS = {
@@ -46,42 +47,42 @@ _SHORT_LIVED = (
 )
 
 _Others = Sequence[tuple[RepositoryNeed, Probes | ProviderUnavailable | None]]
-"""The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
+"""The replies for the other repositories that a runtime token needs access to; None for an invalid name."""
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
-    """Prove the permissions that the roles need, on the repository that the URL names or one that the token reaches.
+    """Prove the permissions that the roles need, on the repository that the URL names or one that the token can access.
 
-    What a runtime token needs elsewhere is proven there, at the same time.
+    The other repositories of a runtime token are probed at the same time.
     """
-    here, rest = other_repositories.apart(question)
+    here, rest = other_repositories.split(question)
 
-    async def look(need: RepositoryNeed) -> Probes | None:
+    async def request(need: RepositoryNeed) -> Probes | None:
         name = repository.named(need.path)
         return None if name is None else await probe(name, _contents([need]), api, headers)
 
     own = _ask(question, credential, _contents(here), api, headers)
-    (identity, probed), others = await gather_pair(own, repositories.probe(rest, api, look))
+    (identity, probed), others = await gather_pair(own, repositories.probe(rest, api, request))
     return judge(question, credential, identity, probed, [*((need, probed[0]) for need in here), *others])
 
 
 def _contents(needs: Iterable[RepositoryNeed]) -> Requirement:
-    """What reading or writing repositories needs."""
+    """Return the permissions for this access to repositories."""
     return union(Requirement(permissions=(("contents", need.access),)) for need in needs)
 
 
 async def _ask(
     question: Question, credential: TokenCredential, also: Requirement, api: Api, headers: dict[str, str]
 ) -> tuple[Reply, list[Probes]]:
-    """Whose token it is, and what was probed where."""
+    """Return the reply about the token's account, and the probes."""
     token = credential.token.get_secret_value()
     installation = token.startswith("ghs_")
     needed = union((*question.requirements.values(), also))
     name = repository.named(question.path)
-    # GitHub refuses /user to installation tokens.
-    whose = "/installation/repositories?per_page=100" if installation else "/user"
+    # GitHub rejects /user for installation tokens.
+    account = "/installation/repositories?per_page=100" if installation else "/user"
 
-    async def look() -> list[Probes]:
+    async def probe_named() -> list[Probes]:
         return [] if name is None else [await probe(name, needed, api, headers)]
 
     async def list_repositories() -> Reply | ProviderUnavailable | None:
@@ -90,13 +91,13 @@ async def _ask(
         return await outcome_of(api.send("GET", _PRIVATE, headers=headers))
 
     identity, (probed, listing) = await gather_pair(
-        api.send("GET", whose, headers=headers), gather_pair(look(), list_repositories())
+        api.send("GET", account, headers=headers), gather_pair(probe_named(), list_repositories())
     )
     if probed and not (repository.is_missing(probed[0].found) and prefixes.may_end_inside(question)):
         return identity, probed
     if isinstance(listing, ProviderUnavailable) and not probed:
         raise listing
-    # Archived, disabled and public ones prove nothing.
+    # Archived, disabled and public repositories prove nothing.
     listed = prefixes.names_in(identity if installation else listing, question, secret=token)
     names = [one for one, private in listed if private][:_CANDIDATES]
     others = await gather_all(*(probe(candidate, needed, api, headers) for candidate in names))
@@ -106,15 +107,15 @@ async def _ask(
 def judge(
     question: Question, credential: TokenCredential, identity: Reply, probed: list[Probes], others: _Others = ()
 ) -> Answer:
-    """What GitHub's replies mean.
+    """Return the answer from GitHub's replies.
 
     Args:
-        identity: says whose token it is.
-        probed: on the repository that the URL names, or on some that the token may reach.
+        identity: the reply about the token's account.
+        probed: the probes on the repository that the URL names, or on some that the token may have access to.
         others: see `_Others`.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: the replies say nothing about the credential.
     """
     token = credential.token.get_secret_value()
     token_type, described = next(kind for prefix, kind in _KINDS.items() if token.startswith(prefix))
@@ -143,11 +144,11 @@ def judge(
     facts = replace(facts, account=account)
 
     def with_others(answer: Answer) -> Answer:
-        return other_repositories.added(
+        return other_repositories.with_accesses(
             answer,
             question,
             others,
-            lambda need, probes: _fate(question, need, probes, answer.facts, token),
+            lambda need, probes: _access(question, need, probes, answer.facts, token),
             lambda need, probes: repository.unexpected(question, need.name, probes.found, secret=token),
         )
 
@@ -167,10 +168,10 @@ def judge(
 
 
 def _proven(question: Question, reached: Probes, facts: Facts, *, prefix: bool, secret: str) -> Answer:
-    """What the probes on a repository prove that the token reaches.
+    """Return the answer from the probes on a repository that the token has access to.
 
     Args:
-        prefix: it is another one than the URL names, whose name begins so.
+        prefix: it is not the repository that the URL names, but one with that prefix.
     """
     proofs = prove(reached, installation=facts.token_type == _INSTALLATION)
     needed = union(question.requirements.values())
@@ -201,7 +202,7 @@ def _account(identity: Reply, token_type: str) -> str | None:
 
 
 def _unreached(question: Question, described: str, probed: list[Probes]) -> Finding:
-    """Why no permission could be proven."""
+    """Return why no permission could be proven."""
     named = repository.named(question.path)
     if named is None or not probed:
         where = f" of {question.path[0]}" if question.path else ""
@@ -226,21 +227,21 @@ def _highest(held: set[tuple[str, Level]], needed: Requirement) -> list[tuple[st
 
 
 def _hidden(described: str) -> str:
-    """Why a repository may not be seen that is there."""
+    """Return why an existing repository may be hidden."""
     if described == _KINDS["github_pat_"][1]:
         return f"not selected for this {described}, or not yet approved for it by its organisation"
     return f"not visible to this {described}"
 
 
 def _finding(proofs: Proofs, needed: Requirement, facts: Facts) -> Finding:
-    # What is proven is proven: an organisation's custom role can allow webhooks to who is no administrator.
+    # A proof counts whatever the role: a custom role can allow webhooks without administration.
     unmet = [one for one in needed.permissions if one not in proofs.held]
     lacks: list[str] = []
     unproven: list[str] = []
     low: list[str] = []
     for name, level in unmet:
         keys = {(name, level), (name, Level.READ)}
-        # GitHub refuses who may not do it whatever the token holds, so that nothing is known of that.
+        # GitHub rejects an account without the right, so nothing is known about the token's permission.
         if keys & proofs.refused and (right := _too_low(proofs.role, name, level)):
             low.append(right)
         elif keys & proofs.absent:
@@ -283,37 +284,37 @@ def _shown(needed: Requirement, proofs: Proofs, probes: Probes, facts: Facts) ->
 
 
 def _too_low(role: repository.Role, name: str, level: Level) -> str:
-    """Why the account's own role refuses a permission, whatever its token holds; empty where it doesn't."""
+    """Return why the account's role does not allow a permission; empty if it does."""
     needs = repository.rights_for_permissions([(name, level)])
     if needs.administer and role.administer is False:
         return "is not an administrator of {}"
     return "cannot push to {}" if needs.push and role.push is False else ""
 
 
-def _fate(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Access:
-    """What the probes of a repository mean that the token must also reach."""
-    silent = next((reply for reply in probes.all if isinstance(reply, DeadlineExceeded)), probes.found)
-    if isinstance(silent, ProviderUnavailable):
-        return silent
-    hidden = other_repositories.out_of_sight(question, silent, facts, _hidden(facts.described), secret=secret)
-    if hidden is not None or not isinstance(silent.body, Mapping):
+def _access(question: Question, need: RepositoryNeed, probes: Probes, facts: Facts, secret: str) -> Access:
+    """Return the access to another repository, by the probes on it."""
+    failed = next((reply for reply in probes.all if isinstance(reply, DeadlineExceeded)), probes.found)
+    if isinstance(failed, ProviderUnavailable):
+        return failed
+    hidden = other_repositories.out_of_sight(question, failed, facts, _hidden(facts.described), secret=secret)
+    if hidden is not None or not isinstance(failed.body, Mapping):
         return hidden
     for reply in probes.all:
         if isinstance(reply, Reply) and (problem := other_repositories.blocked(question, reply, facts, secret=secret)):
             return problem
-    return other_repositories.read_only(question, need, silent.body) or _unproven(
-        question, need, probes, silent.body, facts
+    return other_repositories.read_only(question, need, failed.body) or _unproven(
+        question, need, probes, failed.body, facts
     )
 
 
 def _unproven(
     question: Question, need: RepositoryNeed, probes: Probes, body: Mapping[object, object], facts: Facts
 ) -> NoAccess | None:
-    """Why a repository that the token sees can't be read, or written to, with it."""
+    """Return why the access to a visible repository is not proven; None if it is."""
     proofs = prove(probes, installation=facts.token_type == _INSTALLATION)
     permission = ("contents", need.access)
     if permission in proofs.held or (need.access is Level.READ and repository.is_private(body) is False):
-        return None  # what is public, anybody may read
+        return None  # anyone can read a public repository
     account = facts.account or "its account"
     if permission in proofs.refused and (low := _too_low(proofs.role, *permission)):
         remedy = repository.raise_role(question, need.name, account)

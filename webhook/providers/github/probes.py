@@ -1,14 +1,14 @@
 """Requests that prove permissions on one repository and change nothing.
 
-What a probe rests on. Reads: a private repository's own content is shown only to who may read it; on a public one it
-proves nothing. Writes: a request without the content that it needs is refused with 422 if the token may write and 403
-if it may not. That permission is looked at before content is documented by no one, and no recording of it is known to
-us; trufflehog relies on it. Where a write probe can be backed by a read that only the same permission opens (webhooks,
-deploy keys, a private repository's content), both must agree, so that a token without the permission is never called
-good. Should GitHub look at content first after all, there is a second write probe, with content that is in order and
-for something that doesn't exist: a 403 there for want of the permission outweighs the 422. What remains assumed is that
-GitHub doesn't both look at content and look up what is addressed before it looks at permission; if it did, a token that
-may only read would pass for one that may write (tests: test_a_github_that_validates_first).
+Reads: GitHub shows a private repository's content only to those with read access. On a public one it proves nothing.
+Writes: a request without its required content is rejected with 422 if the token may write, and with 403 if it may
+not. It is not documented that GitHub checks the permission before the content, and no recording shows it; trufflehog
+relies on it. If a read needs the same permission as a write probe (webhooks, deploy keys, a private repository's
+content), both must agree, so that a token without the permission is never sufficient. In case GitHub checks the
+content first, a second write probe has valid content for an object that does not exist: a 403 for the permission
+outweighs the 422. The remaining assumption is that GitHub does not check both the content and the object before the
+permission; otherwise a token with read access would pass as one with write access (tests:
+test_a_github_that_validates_first).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from webhook.providers.base import Api, ProviderUnavailable, Reply
 from webhook.providers.concurrency import outcomes
 from webhook.providers.requirements import Level, Requirement
 
-_NOWHERE = 4294967289  # far beyond any id that was given out, so that nothing can be hit
+_NOWHERE = 4294967289  # beyond every id that exists, so no object is changed
 
-# What is asked for each permission: to read, to write what can't be written, to change what doesn't exist. Which
-# permission each endpoint needs: GitHub docs, permissions required for fine-grained personal access tokens.
+# The requests for each permission: a read, a write without content, a change of an object that does not exist. The
+# permission of each endpoint: GitHub docs, permissions required for fine-grained personal access tokens.
 _READS = {
     "contents": ("GET", "/commits?per_page=1"),
     "repository_hooks": ("GET", "/hooks?per_page=1"),
@@ -40,14 +40,13 @@ _ABSENT = {
     "repository_hooks": ("PATCH", f"/hooks/{_NOWHERE}"),
     "administration": ("PATCH", f"/invitations/{_NOWHERE}"),
 }
-# Nothing that GitHub could act on. A hook is refused twice over: for its name, which can only be "web", and for having
-# no URL.
+# Content that GitHub cannot accept. A hook is invalid for two reasons: its name can only be "web", and it has no URL.
 _BODIES: dict[str, dict[str, object]] = {"/hooks": {"name": "none", "config": {}}}
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """The replies for one repository: to itself, by permission and level, and to what changes what doesn't exist."""
+    """The replies for one repository: itself, the probes by permission and level, and the second write probes."""
 
     name: str
     found: Reply | ProviderUnavailable
@@ -56,12 +55,12 @@ class Probes:
 
     @property
     def all(self) -> tuple[Reply | ProviderUnavailable, ...]:
-        """Every one of them."""
+        """All replies."""
         return self.found, *self.replies.values(), *self.absent.values()
 
 
 async def probe(name: str, needed: Requirement, api: Api, headers: dict[str, str]) -> Probes:
-    """Ask for `name`, and prove on it as much of `needed` as can be proven."""
+    """Request a repository, and send the probes for these permissions."""
 
     async def ask(method: str, path: str) -> Reply:
         body = None if method == "GET" else _BODIES.get(path, {})

@@ -1,4 +1,4 @@
-"""What the replies to probes prove. Pure: replies in, permissions out."""
+"""The permissions that the replies to probes prove."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _PUBLIC = "the repository is public, so anyone can read it"
 
 @dataclass(slots=True)
 class Proofs:
-    """What the probes showed.
+    """What the probes prove.
 
     Attributes:
         held: proven, by permission and level.
-        absent: proven not to be there.
-        open: not provable, and why.
-        refused: what was refused, for whatever reason.
-        transient: something is only open because there was no answer, which a retry may bring.
-        role: what the repository's document says that the user may do.
+        absent: proven to be missing.
+        open: not proven, with the reason.
+        refused: rejected, for any reason.
+        transient: something is open because of a missing response, so a retry may help.
+        role: the user's role in the repository's document.
     """
 
     held: set[tuple[str, Level]] = field(default_factory=set)
@@ -37,12 +37,12 @@ class Proofs:
 
 
 def prove(probes: Probes, *, installation: bool) -> Proofs:
-    """Read the replies of one repository that the token reaches."""
+    """Return what the replies for one visible repository prove."""
     body = probes.found.body if isinstance(probes.found, Reply) else None
     details = body if isinstance(body, Mapping) else {}
     private = repository.is_private(details) is True
     proofs = Proofs()
-    if not installation:  # for which all of `permissions` is false, whatever it may do (recorded responses)
+    if not installation:  # whose `permissions` are all false (recorded responses)
         proofs.role = repository.role_in(details)
     for (permission, level), reply in probes.replies.items():
         key = (permission, level)
@@ -73,7 +73,7 @@ def prove(probes: Probes, *, installation: bool) -> Proofs:
 
 
 def _meaning(permission: str, level: Level, reply: Reply, *, private: bool, read_held: bool) -> bool | str:
-    """True: proven. False: proven absent. Otherwise why it is neither."""
+    """Return True if a permission is proven, False if its absence is, and otherwise the reason for neither."""
     status = reply.status
     if status == 403:
         return _forbidden(permission, reply)
@@ -95,7 +95,7 @@ def _forbidden(permission: str, reply: Reply) -> bool | str:
         return "the account's own role there is too low"
     if "archived" in text:
         return "the repository is archived"
-    # The header says what the endpoint needs, whatever the refusal is about.
+    # The header names what the endpoint needs, for any rejection.
     accepted = replies.accepted_permissions(reply)
     if accepted and permission not in accepted:
         return "GitHub denies it for lack of another permission"

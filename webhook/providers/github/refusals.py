@@ -1,4 +1,4 @@
-"""Refusals by policy: what GitHub says where a token is valid and something other than a missing permission stops it.
+"""Policies that block a valid token, as GitHub names them.
 
 `POLICIES` holds the known texts, each with the public report or the documentation that shows it. Texts vary between
 versions and kinds of token, so that only their stable words are compared.
@@ -21,7 +21,7 @@ _UNAVAILABLE = frozenset({403, 451})
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One known refusal.
+    """One known policy.
 
     Attributes:
         words: what the message contains, in lower case. Without any, the status of GitHub's own response is enough.
@@ -43,7 +43,7 @@ class Policy:
     passes: bool = False
 
     def matches(self, reply: Reply) -> bool:
-        """Whether this is what the reply says."""
+        """Return whether a reply names this policy."""
         if reply.status not in self.statuses:
             return False
         if self.header and reply.headers.get("x-github-sso", "").startswith(self.header):
@@ -182,7 +182,7 @@ POLICIES = (
 # GitHub's names of the reasons for which it blocks a repository, and ours (GitHub docs: DMCA takedown policy, terms of
 # service).
 _BLOCKS = {"dmca": " because of a DMCA takedown notice", "tos": " because of its terms of service"}
-_LONGEST_MESSAGE = 1000  # characters that are looked into for a name
+_LONGEST_MESSAGE = 1000  # characters that are searched for a name
 _SSO_ORGANISATION = re.compile(r"/orgs/([A-Za-z0-9-]{1,100})/sso")
 # `acme` organization, 'HHS ONC' enterprise, The FasterIntel organization, `acme` forbids, acme forbids.
 _OWNER = re.compile(
@@ -194,14 +194,14 @@ _OWNER = re.compile(
 
 
 def refusal(reply: Reply, described: str, web_url: str, *, secret: str = "") -> tuple[Finding, str] | None:
-    """What a refusal means that is not about a missing permission, and what to do; None where it is none.
+    """Return the finding and the remedy for a rejection that is not about a permission; None for other replies.
 
     Args:
-        described: the kind of token, for people.
-        secret: the credential; an organisation's name that tells a part of it is not shown.
+        described: the kind of token, for messages.
+        secret: the credential; an organisation's name that contains a part of it is not shown.
 
     Raises:
-        ProviderUnavailable: it says nothing of this token.
+        ProviderUnavailable: the reply says nothing about this token.
     """
     if reply.status == 401:
         return _unauthorized(reply, described)
@@ -227,7 +227,7 @@ def _unauthorized(reply: Reply, described: str) -> tuple[Finding, str]:
 
 
 def _owner(reply: Reply, secret: str) -> tuple[str, str]:
-    """The organisation or enterprise whose policy it is, for people, and its name for a URL; empty if not told."""
+    """Return the owner of the policy for messages, and its name for a URL; empty if it is not shown."""
     # The header's URL holds an authorization request for one person; only the organisation in it is shown.
     if (found := _SSO_ORGANISATION.search(reply.headers.get("x-github-sso", ""))) is not None:
         what, name = "organisation", plain(found[1], secret=secret)

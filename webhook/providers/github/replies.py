@@ -1,4 +1,4 @@
-"""Reading GitHub's replies: rate limits, scopes, dates. Pure: a reply in, its meaning out."""
+"""The meaning of GitHub's replies: rate limits, scopes and dates."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}(?:[:/][A-Za-z0-9_.-]{1,40}){0
 
 
 def login_of(body: object, key: str = "login") -> str | None:
-    """An account's login, or None where there is none that looks like one."""
+    """Return an account's login; None if there is no valid one."""
     value = body.get(key) if isinstance(body, Mapping) else None
     return value if isinstance(value, str) and _LOGIN.match(value) else None
 
 
 def scopes_of(reply: Reply) -> tuple[str, ...] | None:
-    """What ``X-OAuth-Scopes`` lists, sorted; None where there is no such header (recorded responses).
+    """Return the sorted scopes of ``X-OAuth-Scopes``; None without that header (recorded responses).
 
     The order and the spacing vary. What is no name at all is left out: it is no scope that could be asked for.
     """
@@ -37,7 +37,7 @@ EXPIRY = "github-authentication-token-expiration"
 
 
 def expiry_of(reply: Reply) -> datetime | None:
-    """When the token ends, by ``github-authentication-token-expiration``; None where that can't be read.
+    """Return the expiry from ``github-authentication-token-expiration``; None if it cannot be read.
 
     GitHub uses two layouts, whatever the kind of token (go-github #2649; recorded responses). Those of ISO 8601 and of
     mail are read as well: an end that isn't understood is one that nobody is warned of.
@@ -53,19 +53,19 @@ def expiry_of(reply: Reply) -> datetime | None:
 
 
 def _with_zone_name(text: str) -> datetime:
-    """``2026-02-06 07:42:23 UTC`` or ``+0100``."""
+    """Parse ``2026-02-06 07:42:23 UTC`` or ``… +0100``."""
     return datetime.strptime(text, f"%Y-%m-%d %H:%M:%S {'UTC' if text.endswith('UTC') else '%z'}")
 
 
 def message_of(reply: Reply) -> str:
-    """GitHub's own text in lower case, to be looked into and never shown."""
+    """Return GitHub's own text in lower case, for matching; it is never shown."""
     body = reply.body
     message = body.get("message") if isinstance(body, Mapping) else None
     return message.lower() if isinstance(message, str) else ""
 
 
 def is_own(reply: Reply) -> bool:
-    """Whether an error is told as GitHub does it, which a gateway or a sign-in page before it doesn't.
+    """Return whether an error has GitHub's format, and is not from a gateway or a sign-in page.
 
     Every error of its API has a text and a link to its documentation, and every reply a request's id (recorded
     responses).
@@ -76,7 +76,7 @@ def is_own(reply: Reply) -> bool:
 
 
 def accepted_permissions(reply: Reply) -> frozenset[str]:
-    """The permissions that ``X-Accepted-GitHub-Permissions`` names; none where it says nothing.
+    """Return the permissions that ``X-Accepted-GitHub-Permissions`` names; none without the header.
 
     Alternatives are separated by ``;``, members of one by ``,`` (GitHub docs: permissions required for fine-grained
     tokens).
@@ -86,7 +86,7 @@ def accepted_permissions(reply: Reply) -> frozenset[str]:
 
 
 def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
-    """Whether GitHub asks us to wait (GitHub docs: rate limits for the REST API; go-github).
+    """Return how long to wait (GitHub docs: rate limits for the REST API; go-github); None for other replies.
 
     The primary limit counts for the token's account. The secondary one may be about our address.
     """
@@ -109,7 +109,7 @@ def _number(text: str | None) -> float | None:
 
 
 def refuse_foreign(reply: Reply) -> None:
-    """Take no 401 for a verdict on the credential that isn't GitHub's, or is about a request without any.
+    """Check that a 401 is GitHub's, and about a request with credentials.
 
     Raises:
         ProviderUnavailable: it says nothing of the credential.

@@ -1,4 +1,4 @@
-"""One repository: can the token's account see it, and do its rights there suffice?"""
+"""The access of the token's account to one repository."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.-]{1,100}\Z")
 _ADMIN_ONLY = ("administration", "repository_hooks")
 """Permissions that only a repository's administrators can use, even for reading."""
 REQUIRED = ", which is required"
-"""Ends a reason that names something that the account cannot do."""
+"""The end of a reason that names a missing right."""
 
 
 def named(path: tuple[str, ...]) -> str | None:
-    """``owner/name`` of the repository that a URL's path names; None where it names only an owner or a host.
+    """Return ``owner/name`` of the repository that a path names; None if it names only an owner or a host.
 
     What stands behind the first two segments is a page of the repository, and not another one.
     """
@@ -39,11 +39,11 @@ def named(path: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What an account must be able to do at a repository so that a token can do its work there.
+    """The rights that an account needs in a repository.
 
     Attributes:
-        push: write its contents.
-        administer: what only its administrators may do, such as manage webhooks.
+        push: push to it.
+        administer: what needs administration, such as webhooks.
     """
 
     push: bool = False
@@ -57,13 +57,13 @@ class Rights:
 
 
 def rights_for_scopes(needed: Requirement) -> Rights:
-    """What tokens with these scopes need of their account."""
+    """Return the rights that the account of a token with these scopes needs."""
     push = any(scope in {"repo", "public_repo"} for scope in needed.scopes)
     return Rights(push, any(scope.endswith(":repo_hook") for scope in needed.scopes))
 
 
 def rights_for_permissions(permissions: Iterable[tuple[str, Level]]) -> Rights:
-    """The same for permissions."""
+    """Return the rights that the account of a token with these permissions needs."""
     levels = dict(permissions)
     push = levels.get("contents", Level.READ) is not Level.READ
     return Rights(push, any(one in levels for one in _ADMIN_ONLY))
@@ -71,11 +71,11 @@ def rights_for_permissions(permissions: Iterable[tuple[str, Level]]) -> Rights:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a repository's document says that the user may do; None where it doesn't say.
+    """The user's role in a repository's document; None if it is not shown.
 
-    This describes the user and not the token (recorded responses: a token with only ``read:org`` shows
-    ``admin: true``), and it is no proof of a lack: an organisation's custom role can manage webhooks without being
-    administrator.
+    The role is the user's and not the token's (recorded responses: a token with only ``read:org`` shows
+    ``admin: true``). It does not prove a lack: a custom role of an organisation can manage webhooks without
+    administration.
     """
 
     push: bool | None = None
@@ -83,7 +83,7 @@ class Role:
 
 
 def role_in(body: Mapping[object, object]) -> Role:
-    """The role that a repository's document shows."""
+    """Return the role in a repository's document."""
     permissions = body.get("permissions")
     if not isinstance(permissions, Mapping):
         return Role()
@@ -94,7 +94,7 @@ def role_in(body: Mapping[object, object]) -> Role:
     )
 
 
-# --- asking ---------------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ class Replies:
 
     Attributes:
         found: to ``GET /repos/{name}``.
-        hooks: to a request for its webhooks, sent where the role doesn't say that the user is administrator.
-        write: to a write that can't succeed, sent where the role says that the user may not push.
-        listing: the account's repositories, asked for where the name may be the beginning of others and there is none.
+        hooks: to a request for its webhooks, sent if the role does not show that the user is an administrator.
+        write: to a write that cannot succeed, sent if the role shows that the user may not push.
+        listing: the account's repositories, requested if the name may be a prefix and no repository has it.
     """
 
     found: Reply | ProviderUnavailable
@@ -114,8 +114,8 @@ class Replies:
     listing: Reply | ProviderUnavailable | None = None
 
 
-async def ask(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -> Replies:
-    """Ask for a repository, and in a second round for what the user's role there leaves open."""
+async def request(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -> Replies:
+    """Request a repository, and in a second round what the user's role does not show."""
     found = await outcome_of(api.send("GET", f"/repos/{name}", headers=headers))
     if isinstance(found, ProviderUnavailable) or not isinstance(found.body, Mapping) or not is_shown(found):
         return Replies(found)
@@ -125,23 +125,23 @@ async def ask(name: str, needed: Rights, api: Api, headers: Mapping[str, str]) -
         probes["hooks"] = api.send("GET", f"{base}/hooks?per_page=1", headers=headers)
     if needed.push and role.push is False:
         path = f"{base}/contents/git-token-webhook-{secrets.token_hex(8)}"
-        probes["write"] = api.send("PUT", path, headers=headers, json={})  # no content, so that nothing is written
+        probes["write"] = api.send("PUT", path, headers=headers, json={})  # without content, so nothing is written
     answers = await outcomes(*probes.values())
     return Replies(found, **dict(zip(probes, answers, strict=True)))
 
 
-# --- meaning --------------------------------------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the replies for a repository mean.
+class RepositoryAccess:
+    """The access to a repository, by the replies for it.
 
     Attributes:
-        name: as it is called now.
-        problem: the same for every role, or None.
-        remedy: what to do about the problem, or where the account's rights are too low.
-        warnings: whole sentences about what stops nothing.
+        name: its current name.
+        problem: a problem that is the same for every role; None for no problem.
+        remedy: what to do about the problem, or about missing rights.
+        warnings: whole sentences that cause no denial.
     """
 
     name: str
@@ -152,14 +152,14 @@ class Seen:
     warnings: tuple[str, ...] = ()
 
     def problem_for(self, needed: Rights) -> Finding | None:
-        """Why a token that has all scopes still can't do its work there, or isn't known to."""
+        """Return why a token with all scopes has no sufficient access, or is not known to have it."""
         if self.problem is not None:
             return self.problem
         lack = self.lack_of(needed)
         return None if lack is None else replace(lack, reason=f"{lack.reason.replace('{}', self.name)}")
 
     def lack_of(self, needed: Rights) -> Finding | None:
-        """Which right the account lacks, or isn't known to have; ``{}`` in the reason stands for the repository."""
+        """Return the missing or unknown right; ``{}`` in the reason stands for the repository."""
         found = self.replies.found
         role = role_in(found.body) if isinstance(found, Reply) and isinstance(found.body, Mapping) else Role()
         lack = None
@@ -197,45 +197,45 @@ class Seen:
 
 
 def _is_refused(reply: Reply | ProviderUnavailable | None, *, hinted: bool) -> bool:
-    """Whether a probe was refused: as GitHub does it, unless the role already hints that it would be."""
+    """Return whether a probe was rejected: in GitHub's format, unless the role already suggests it."""
     return isinstance(reply, Reply) and reply.status in (403, 404) and (hinted or replies.is_own(reply))
 
 
 def is_shown(reply: Reply | ProviderUnavailable) -> bool:
-    """Whether a reply to ``GET /repos/{name}`` shows a repository, and isn't just any document."""
+    """Return whether a reply to ``GET /repos/{name}`` shows a repository."""
     if not isinstance(reply, Reply) or reply.status != 200 or not isinstance(reply.body, Mapping):
         return False
     return isinstance(reply.body.get("full_name"), str)
 
 
 def is_missing(reply: Reply | ProviderUnavailable) -> bool:
-    """Whether GitHub itself says that there is no such repository, or none that the account may see."""
+    """Return whether GitHub says that there is no such repository, or none that the account can see."""
     if not isinstance(reply, Reply) or reply.status != 404:
         return False
     return replies.is_own(reply) or replies.message_of(reply) == "not found"
 
 
 def unclear(reply: Reply) -> str:
-    """Why a reply says nothing of a repository; ``{}`` stands for that."""
+    """Return why a reply says nothing about a repository, for which ``{}`` stands."""
     if reply.status == 404:
         return "answers 404 for {}, but not in GitHub's format: a proxy in between may have answered"
     return f"answers {reply.status} when asked for {{}}, which says nothing about the token"
 
 
 def is_private(body: Mapping[object, object]) -> bool | None:
-    """Whether a repository isn't for everybody to read (private or internal); None where its document doesn't say."""
+    """Return whether a repository is private or internal; None if its document does not say it."""
     private, visibility = body.get("private"), body.get("visibility")
     if isinstance(private, bool):
         return private
     return {"public": False, "private": True, "internal": True}.get(visibility if isinstance(visibility, str) else "")
 
 
-def look(question: Question, name: str, answers: Replies, facts: Facts, *, secret: str) -> Seen:
-    """What the replies for a repository mean, where the token itself was accepted."""
+def evaluate(question: Question, name: str, answers: Replies, facts: Facts, *, secret: str) -> RepositoryAccess:
+    """Return the access to a repository, for a token that GitHub accepts."""
     account, found = facts.account or "its account", answers.found
 
-    def failed(finding: Finding, remedy: str = "") -> Seen:
-        return Seen(name, account, answers, finding, remedy)
+    def failed(finding: Finding, remedy: str = "") -> RepositoryAccess:
+        return RepositoryAccess(name, account, answers, finding, remedy)
 
     if isinstance(found, ProviderUnavailable):
         reason = f"{found} when asked for {name}"
@@ -245,7 +245,7 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
             continue
         try:
             refused = refusals.refusal(reply, facts.described, question.host.web_url, secret=secret)
-        except ProviderUnavailable as error:  # which leaves standing what the other reply said of the token itself
+        except ProviderUnavailable as error:  # the other reply about the token itself still counts
             return failed(
                 Finding(Outcome.UNVERIFIED, reason=str(error), transient=error.transient, remedy=error.remedy)
             )
@@ -258,18 +258,18 @@ def look(question: Question, name: str, answers: Replies, facts: Facts, *, secre
         return failed(Finding(Outcome.UNVERIFIED, reason=unclear(found).format(name)))
     now = current_name(name, found, secret=secret)
     remedy = raise_role(question, now, account)
-    return Seen(now, account, answers, None, remedy, notes(question, name, found, secret=secret))
+    return RepositoryAccess(now, account, answers, None, remedy, notes(question, name, found, secret=secret))
 
 
 def current_name(name: str, found: Reply | ProviderUnavailable, *, secret: str) -> str:
-    """The name that a repository has now, where GitHub redirected a request for `name` to it."""
+    """Return the current name of a repository, which differs from `name` after a redirect."""
     body = found.body if isinstance(found, Reply) and found.moved else None
     new = plain(body.get("full_name"), secret=secret, limit=201) if isinstance(body, Mapping) else ""
     return named(tuple(new.split("/"))) or name
 
 
 def notes(question: Question, name: str, found: Reply | ProviderUnavailable, *, secret: str) -> tuple[str, ...]:
-    """Warnings about a repository that stop no token: it was renamed or moved, is disabled, or is archived."""
+    """Return warnings about a repository: it was renamed or moved, is disabled, or is archived."""
     said = unexpected(question, name, found, secret=secret)
     if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("archived") is True:
         new = current_name(name, found, secret=secret)
@@ -278,7 +278,7 @@ def notes(question: Question, name: str, found: Reply | ProviderUnavailable, *, 
 
 
 def unexpected(question: Question, name: str, found: Reply | ProviderUnavailable, *, secret: str) -> tuple[str, ...]:
-    """The same without what is no news where a repository is only read."""
+    """Return the same warnings without those that only concern pushing."""
     new, host = current_name(name, found, secret=secret), question.host
     said = redirects.warnings(host, name, found, new if new != name else "")
     if isinstance(found, Reply) and isinstance(found.body, Mapping) and found.body.get("disabled") is True:
@@ -287,10 +287,10 @@ def unexpected(question: Question, name: str, found: Reply | ProviderUnavailable
 
 
 def raise_role(question: Question, name: str, account: str) -> str:
-    """What to do where the account's role is too low."""
+    """Return what to do if the account's role is too low."""
     return f"Give {account} that role: {question.host.web_url}/{name}/settings/access"
 
 
 def warned(facts: Facts, warnings: Iterable[str]) -> Facts:
-    """The same facts with more warnings."""
+    """Return the facts with these warnings added."""
     return replace(facts, warnings=tuple(dict.fromkeys((*facts.warnings, *warnings))))

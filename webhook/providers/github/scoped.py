@@ -1,4 +1,4 @@
-"""Tokens with scopes: classic personal access tokens and those of OAuth apps. GitHub tells all of it in one reply."""
+"""Tokens with scopes: classic personal access tokens and those of OAuth Apps. One reply lists their scopes."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ from webhook.providers.requirements import Level, Requirement, union
 from webhook.providers.text import plain
 
 _Others = Sequence[tuple[RepositoryNeed, repository.Replies | ProviderUnavailable | None]]
-"""The replies for the repositories that a runtime token must also reach; None for what can't be the name of one."""
+"""The replies for the other repositories that a runtime token needs access to; None for an invalid name."""
 
 
 async def inspect(question: Question, credential: TokenCredential, api: Api, headers: dict[str, str]) -> Answer:
-    """Ask whose token it is and what it may do, and in the same round for the repositories that it must reach.
+    """Request the token's account and scopes, and in the same round the repositories that it needs access to.
 
-    A second round is only for what the account's role at a repository leaves open, or for repositories whose names
-    begin as the URL ends.
+    A second round is only for what the account's role in a repository does not show, or for repositories with the
+    URL's prefix.
     """
     name = repository.named(question.path)
-    here, rest = other_repositories.apart(question)
+    here, rest = other_repositories.split(question)
 
-    async def look(need: RepositoryNeed) -> repository.Replies | None:
+    async def request(need: RepositoryNeed) -> repository.Replies | None:
         other = repository.named(need.path)
-        return None if other is None else await repository.ask(other, _rights(need), api, headers)
+        return None if other is None else await repository.request(other, _rights(need), api, headers)
 
-    async def look_here() -> repository.Replies | None:
+    async def request_named() -> repository.Replies | None:
         if name is None:
             return None
-        answers = await repository.ask(name, _rights_here(question, here), api, headers)
+        answers = await repository.request(name, _rights_here(question, here), api, headers)
         if not repository.is_missing(answers.found) or not prefixes.may_end_inside(question):
             return answers
         return replace(answers, listing=await outcome_of(api.send("GET", prefixes.LISTING, headers=headers)))
 
-    own = gather_pair(api.send("GET", "/user", headers=headers), look_here())
-    (user, found), others = await gather_pair(own, repositories.probe(rest, api, look))
+    own = gather_pair(api.send("GET", "/user", headers=headers), request_named())
+    (user, found), others = await gather_pair(own, repositories.probe(rest, api, request))
     return judge(question, credential, user, found, [*((need, found) for need in here), *others])
 
 
@@ -62,7 +62,7 @@ def _rights(need: RepositoryNeed) -> Rights:
 
 
 def _rights_here(question: Question, here: Sequence[RepositoryNeed]) -> Rights:
-    """What the account must be able to do at the repository that the URL names, in all roles."""
+    """Return the rights that the account needs in the repository that the URL names, for all roles."""
     needed = rights_for_scopes(union(question.requirements.values()))
     return Rights(needed.push or any(_rights(need).push for need in here), needed.administer)
 
@@ -74,15 +74,15 @@ def judge(
     found: repository.Replies | None = None,
     others: _Others = (),
 ) -> Answer:
-    """What GitHub's replies mean.
+    """Return the answer from GitHub's replies.
 
     Args:
         user: to ``GET /user``.
-        found: for the repository that the URL names; None where it names none.
+        found: for the repository that the URL names; None if it names none.
         others: see `_Others`.
 
     Raises:
-        ProviderUnavailable: nothing was learnt.
+        ProviderUnavailable: the replies say nothing about the credential.
     """
     token = credential.token.get_secret_value()
     oauth = token.startswith("gho_")
@@ -118,7 +118,7 @@ def judge(
     if prefix:
         facts = repository.warned(facts, [prefix])
     elif name is not None and found is not None:
-        seen = repository.look(question, name, found, facts, secret=token)
+        seen = repository.evaluate(question, name, found, facts, secret=token)
         facts = repository.warned(facts, seen.warnings)
         for role, finding in findings.items():
             rights = rights_for_scopes(question.requirements[role])
@@ -131,11 +131,11 @@ def judge(
         if any(finding.lacks for finding in findings.values()):
             remedy = links.new_classic(question)
     answer = Answer(findings, facts, remedy)
-    return other_repositories.added(
+    return other_repositories.with_accesses(
         answer,
         question,
         others,
-        lambda need, answers: _fate(question, need, answers, facts, token),
+        lambda need, answers: _access(question, need, answers, facts, token),
         lambda need, answers: repository.unexpected(question, need.name, answers.found, secret=token),
     )
 
@@ -153,8 +153,8 @@ def _scopes_suffice(needed: Requirement, scopes: tuple[str, ...], sources: tuple
     return Finding(outcome, lacks, proofs=proofs_by_list(needed.scopes, holds, sources))
 
 
-def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, secret: str) -> Access:
-    """What the replies for a repository mean that the token must also reach."""
+def _access(question: Question, need: RepositoryNeed, answers: repository.Replies, facts: Facts, secret: str) -> Access:
+    """Return the access to another repository, by the replies for it."""
     if isinstance(answers.found, ProviderUnavailable):
         return answers.found
     account = facts.account or "its account"
@@ -171,7 +171,7 @@ def _fate(question: Question, need: RepositoryNeed, answers: repository.Replies,
 def _without_scope(
     question: Question, need: RepositoryNeed, body: Mapping[object, object], facts: Facts
 ) -> NoAccess | None:
-    """Why the scopes don't suffice there: code of a private repository is for `repo` alone (GitHub docs: scopes)."""
+    """Return why the scopes are not sufficient: private code needs `repo` (GitHub docs: scopes)."""
     holds = held(facts.holds)
     if "repo" in holds:
         return None

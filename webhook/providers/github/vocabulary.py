@@ -1,4 +1,4 @@
-"""GitHub's words: scopes and what they imply, permissions and what people call them."""
+"""GitHub's scopes with those that they imply, and its permissions with their display names."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ VOCABULARY = Vocabulary(
 
 
 def held(scopes: Iterable[str]) -> frozenset[str]:
-    """These scopes and all that they imply."""
+    """Return the scopes with all that they imply."""
     return with_implied(scopes, IMPLIED)
 
 
 def display(permission: str, level: Level) -> str:
-    """A permission as GitHub's pages show it: ``Webhooks: write``."""
+    """Return a permission as GitHub's pages show it: ``Webhooks: write``."""
     name = _DISPLAY.get(permission) or permission.replace("_", " ").capitalize()
     return f"{name}: {level}"
