@@ -155,7 +155,7 @@ def test_what_a_cluster_asks_of_its_pods_can_be_said(template: Template) -> None
     pod = by_key(template({**wanted, **more, **volumes}))["Deployment", "git-token-webhook"]["spec"]["template"]
     assert wanted.items() <= pod["spec"].items()
     assert pod["metadata"]["labels"]["team"] == "a"
-    assert pod["metadata"]["annotations"] == {"note": "b"}
+    assert pod["metadata"]["annotations"] == {"linkerd.io/inject": "disabled", "note": "b"}
     containers = [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
     assert [container["env"] for container in containers] == 3 * [[variable]]
     assert volume in pod["spec"]["volumes"]
