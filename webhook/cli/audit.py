@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from webhook.cli.options import ENVIRONMENT, As, Config, Contexts, Kubeconfig, parse_place
+from webhook.cli.options import (
+    ENVIRONMENT,
+    As,
+    Concurrency,
+    Config,
+    Contexts,
+    Keys,
+    Kubeconfig,
+    parse_place,
+    ring_of,
+    settings_of,
+    without_applications,
+)
+from webhook.cli.report_output import FailOn, Output, OutputFile, ReportOutput, Verbose, Views
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,37 +36,10 @@ if TYPE_CHECKING:
     from webhook.report.model import Report
     from webhook.settings.model import Settings
 
-Format = Literal["table", "json", "yaml", "junit", "sarif", "html"]
-View = Literal["findings", "tokens"]
-
-Keys = Annotated[
-    Path | None,
-    typer.Option(help="Key ring that opens sealed tokens. Defaults to encryption.keysDir of --config."),
-]
-Output = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
-OutputFile = Annotated[Path | None, typer.Option(help="File for the report. Standard output gets a summary.")]
-Verbose = Annotated[
-    bool,
-    typer.Option(
-        "--verbose", "-v", help="Also show sufficient tokens, and the requests and proofs that each result rests on."
-    ),
-]
-FailOn = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Findings that cause exit code 1, separated by commas: error (the webhook would deny it), warning, "
-        "expiring, never-attested, changed, applications, not-looked-at, an outcome such as invalid, or none. "
-        "[default: error,applications]"
-    ),
-]
-
 
 def _of_watch(name: str, text: str) -> Any:
     """Return an option of `audit --watch`, which an environment variable can set as well."""
     return typer.Option(help=text, envvar=f"{ENVIRONMENT}_{name}", rich_help_panel="With --watch")
-
-
-Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Concurrent token checks per host.")]
 
 
 def check(
@@ -66,9 +51,7 @@ def check(
     keys: Keys = None,
     output: Output = "table",
     output_file: OutputFile = None,
-    view: Annotated[
-        View, typer.Option(help="Content of the table: findings, or all tokens with their holders.")
-    ] = "findings",
+    view: Views = "findings",
     verbose: Verbose = False,
     fail_on: FailOn = None,
     concurrency: Concurrency = 8,
@@ -81,8 +64,8 @@ def check(
     from webhook.audit.fail_on import DEFAULT, parse
     from webhook.audit.progress import ProgressDisplay
 
-    words = parse(fail_on or DEFAULT)
-    settings, ring = settings_of(config), None
+    printed = ReportOutput(output, output_file, view, verbose, parse(fail_on or DEFAULT))
+    settings = settings_of(config)
     ring = ring_of(keys, settings)
     seconds = _seconds("--timeout", timeout)
     with ProgressDisplay() as progress:
@@ -98,7 +81,7 @@ def check(
                 progress=progress,
             )
         )
-    _conclude(report, settings, output, output_file, view, words, verbose=verbose)
+    printed.conclude(report, settings)
 
 
 def audit(
@@ -124,9 +107,7 @@ def audit(
     keys: Keys = None,
     output: Output = "table",
     output_file: OutputFile = None,
-    view: Annotated[
-        View, typer.Option(help="Content of the table: findings, or all tokens with their holders.")
-    ] = "findings",
+    view: Views = "findings",
     verbose: Verbose = False,
     fail_on: FailOn = None,
     resume: Annotated[
@@ -172,12 +153,12 @@ def audit(
 ) -> None:
     """Check the credential Secrets of a cluster as the webhook would check them today."""
     from webhook.audit.fail_on import DEFAULT, parse
-    from webhook.audit.progress import ProgressDisplay
-    from webhook.audit.scope import Scope
 
     if bool(namespace) == everywhere:
         raise ConfigurationError("name the Secrets to audit: -n NAMESPACE or -A")
-    words = parse(fail_on or DEFAULT)
+    printed = ReportOutput(output, output_file, view, verbose, parse(fail_on or DEFAULT))
+    access = ClusterAccess(kubeconfig, tuple(dict.fromkeys(context or ())), as_user)
+    rules = tuple(dict.fromkeys(rule or ()))
     if watch:
         single = {
             "-n": namespace,
@@ -189,74 +170,123 @@ def audit(
             "--verbose": verbose,
             "--fail-on": fail_on,
             "--resume": resume,
-            "--context": len(context or ()) > 1,
+            "--context": len(access.contexts) > 1,
         }
         _refuse_with_watch(name for name, given in single.items() if given)
-        from webhook.address import Address
-        from webhook.audit.watch.controller import Pace
-        from webhook.audit.watch.process import Options, run
+        process = WatchOptions(interval, look_again, lease, lease_duration, health_listen, log_format, log_level)
+        _watch(process, access, config, keys, rules, selector, concurrency)
+    else:
+        from webhook.audit.scope import Scope
 
-        pace = Pace(_duration("--interval", interval), _duration("--look-again", look_again))
-        if min(pace.interval, pace.look_again) < timedelta(seconds=1):
-            raise ConfigurationError("--interval and --look-again must be at least one second")
-        run(
-            Options(
-                config=config,
-                keys=keys,
-                rules=tuple(dict.fromkeys(rule or ())),
-                selector=selector,
-                pace=pace,
-                at_once=concurrency,
-                lease=_lease(lease),
-                lease_duration=_seconds("--lease-duration", lease_duration),
-                health_listen=Address.parse(health_listen),
-                kubeconfig=kubeconfig,
-                context=next(iter(context or ()), None),
-                as_user=as_user,
-                log_format=log_format,
-                log_level=log_level,
-            )
+        scope = Scope(tuple(dict.fromkeys(namespace or ())), selector, rules, _moment(since), applications)
+        once = Once(resume, concurrency, _seconds("--timeout", timeout))
+        _audit_once(scope, once, access, config, keys, printed)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """The clusters of an audit, and the user who reads them."""
+
+    kubeconfig: Path | None
+    contexts: tuple[str, ...]
+    as_user: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """The options of `audit --watch` as on the command line."""
+
+    interval: str
+    look_again: str
+    lease: str
+    lease_duration: str
+    health_listen: str
+    log_format: Literal["json", "text"]
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The options of an audit that ends.
+
+    Attributes:
+        resume: the checkpoint file.
+        at_once: concurrent checks per host.
+        seconds: the time limit.
+    """
+
+    resume: Path | None
+    at_once: int
+    seconds: float
+
+
+def _watch(
+    options: WatchOptions,
+    access: ClusterAccess,
+    config: Path | None,
+    keys: Path | None,
+    rules: tuple[str, ...],
+    selector: str,
+    at_once: int,
+) -> None:
+    from webhook.address import Address
+    from webhook.audit.watch.controller import Pace
+    from webhook.audit.watch.process import Options, run
+
+    pace = Pace(_duration("--interval", options.interval), _duration("--look-again", options.look_again))
+    if min(pace.interval, pace.look_again) < timedelta(seconds=1):
+        raise ConfigurationError("--interval and --look-again must be at least one second")
+    run(
+        Options(
+            config=config,
+            keys=keys,
+            rules=rules,
+            selector=selector,
+            pace=pace,
+            at_once=at_once,
+            lease=_lease(options.lease),
+            lease_duration=_seconds("--lease-duration", options.lease_duration),
+            health_listen=Address.parse(options.health_listen),
+            kubeconfig=access.kubeconfig,
+            context=next(iter(access.contexts), None),
+            as_user=access.as_user,
+            log_format=options.log_format,
+            log_level=options.log_level,
         )
-        return
+    )
+
+
+def _audit_once(
+    scope: Scope,
+    once: Once,
+    access: ClusterAccess,
+    config: Path | None,
+    keys: Path | None,
+    printed: ReportOutput,
+) -> None:
+    from webhook.audit.progress import ProgressDisplay
+
     settings = settings_of(config)
     ring = ring_of(keys, settings)
     known = dict.fromkeys(one.name for one in settings.all_rules)
-    for name in rule or ():
+    for name in scope.rules:
         if name not in known:
             raise ConfigurationError(f"--rule: there is no rule {name!r}; there are {', '.join(known)}")
-    scope = Scope(tuple(dict.fromkeys(namespace or ())), selector, tuple(rule or ()), _moment(since), applications)
-    contexts = tuple(dict.fromkeys(context or ()))
+    audited = without_applications(settings) if scope.applications else settings
     with ProgressDisplay() as progress:
-        report = _finished(
-            _audited(
-                without_applications(settings) if applications else settings,
-                scope,
-                contexts,
-                kubeconfig,
-                as_user,
-                ring=ring,
-                resume=resume,
-                at_once=concurrency,
-                seconds=_seconds("--timeout", timeout),
-                progress=progress,
-            )
-        )
-    if resume is not None and resume.exists():
-        typer.echo(f"git-token-webhook: To continue from here, run it again with --resume {resume}.", err=True)
-    _conclude(report, settings, output, output_file, view, words, verbose=verbose)
+        report = _finished(_audited(audited, scope, once, access, ring=ring, progress=progress))
+    if once.resume is not None and once.resume.exists():
+        typer.echo(f"git-token-webhook: To continue from here, run it again with --resume {once.resume}.", err=True)
+    printed.conclude(report, settings)
 
 
 async def _audited(
     settings: Settings,
     scope: Scope,
-    contexts: tuple[str, ...],
-    kubeconfig: Path | None,
-    as_user: str | None,
+    once: Once,
+    access: ClusterAccess,
     *,
     ring: KeyRing | None,
-    resume: Path | None,
-    at_once: int,
-    seconds: float,
     progress: ProgressDisplay,
 ) -> Report:
     from webhook.audit.checkpoint import Record, digest
@@ -267,23 +297,25 @@ async def _audited(
 
     async with contextlib.AsyncExitStack() as stack:
         record = None
-        if resume is not None:
-            kids = (
-                sorted(key.kid for key in ring.keys) if ring is not None else []
-            )  # with other keys, other values can be opened and verified
-            about = digest((settings.model_dump_json(), scope, contexts, kubeconfig, as_user, kids))
-            record = stack.enter_context(Record(resume, about, datetime.now(UTC)))
+        if once.resume is not None:
+            # With other keys, other values can be opened and verified.
+            kids = sorted(key.kid for key in ring.keys) if ring is not None else []
+            about = digest(
+                (settings.model_dump_json(), scope, access.contexts, access.kubeconfig, access.as_user, kids)
+            )
+            record = stack.enter_context(Record(once.resume, about, datetime.now(UTC)))
         clusters: list[Cluster] = []
-        for context in contexts or (None,):
-            secrets = await stack.enter_async_context(await StoredSecrets.connect(kubeconfig, context, as_user=as_user))
+        for context in access.contexts or (None,):
+            connection = await StoredSecrets.connect(access.kubeconfig, context, as_user=access.as_user)
+            secrets = await stack.enter_async_context(connection)
             source = context or secrets.client.configuration.host
-            clusters.append(Cluster(secrets, context if context and len(contexts) > 1 else "", source))
+            clusters.append(Cluster(secrets, context if context and len(access.contexts) > 1 else "", source))
         problems: list[str] = []
         on_answer = record.answered if record is not None else lambda told: None
         questions = await stack.enter_async_context(
-            asking(settings, at_once=at_once, on_answer=on_answer, on_problem=problems.append, evidence=True)
+            asking(settings, at_once=once.at_once, on_answer=on_answer, on_problem=problems.append, evidence=True)
         )
-        run = Audit(settings, scope, questions, ring=ring, record=record, progress=progress, seconds=seconds)
+        run = Audit(settings, scope, questions, ring=ring, record=record, progress=progress, seconds=once.seconds)
         report = await run.run(clusters)
         report = replace(report, problems=(*report.problems, *dict.fromkeys(problems)))
         if record is not None and report.complete:
@@ -328,32 +360,6 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def settings_of(config: Path | None) -> Settings:
-    from webhook.settings.source import load_settings
-
-    return load_settings(config)
-
-
-def without_applications(settings: Settings) -> Settings:
-    """Return the settings without the lookup of Argo CD Applications in the cluster."""
-    repositories = settings.repositories.model_copy(update={"applications": False})
-    return settings.model_copy(update={"repositories": repositories})
-
-
-def ring_of(keys: Path | None, settings: Settings) -> KeyRing | None:
-    """Return the key ring of `keys`, or of the configuration if its folder exists here.
-
-    Raises:
-        ConfigurationError: the folder that the command line names cannot be used.
-    """
-    from webhook.keyring.files import load_keyring_by_file_times
-
-    folder = keys if keys is not None else settings.encryption.keys_dir
-    if folder is None or (keys is None and not folder.is_dir()):
-        return None  # the folder is on the server, not on this machine
-    return load_keyring_by_file_times(folder)
-
-
 def _seconds(flag: str, text: str) -> float:
     return _duration(flag, text).total_seconds()
 
@@ -383,64 +389,3 @@ def _finished(run: Coroutine[Any, Any, Report]) -> Report:
     except (KeyboardInterrupt, asyncio.CancelledError):  # before the report began, or a second signal
         typer.echo("git-token-webhook: Interrupted.", err=True)
         raise typer.Exit(3) from None
-
-
-def _conclude(
-    report: Report,
-    settings: Settings,
-    output: Format,
-    file: Path | None,
-    view: View,
-    words: frozenset[str],
-    *,
-    verbose: bool,
-) -> None:
-    from webhook.audit.fail_on import fails
-    from webhook.report.formats import write
-
-    if file is None:
-        write(report, output, sys.stdout, colors=_colors(sys.stdout), view=view, verbose=verbose)
-    else:
-        with _replaced(file) as stream:
-            write(report, output, stream, colors=False, view=view, verbose=verbose)
-        found = fails(report, words, settings.expiry.warn_within)
-        typer.echo(f"{file}: {_counted(len(report.rows), 'entry', 'entries')}{', with findings' if found else ''}.")
-    for problem in report.problems if output != "table" or file is not None else ():
-        typer.echo(f"git-token-webhook: {problem}", err=True)
-    if report.problems:
-        raise typer.Exit(3)
-    if fails(report, words, settings.expiry.warn_within):
-        raise typer.Exit(1)
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
-def _colors(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-@contextlib.contextmanager
-def _replaced(file: Path) -> Iterator[TextIO]:
-    """Open a file for writing, and replace the old one only when the new one is complete.
-
-    Raises:
-        ConfigurationError: the file cannot be written.
-    """
-    if file.exists() and not file.is_file():  # /dev/stdout or a pipe cannot be replaced
-        try:
-            with file.open("w", encoding="utf-8") as stream:
-                yield stream
-        except OSError as error:
-            raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
-        return
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8") as stream:
-            yield stream
-        beside.replace(file)
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)

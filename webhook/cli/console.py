@@ -57,7 +57,7 @@ async def _run(
     import webbrowser
     from dataclasses import replace
 
-    from webhook.cli.audit import ring_of, settings_of, without_applications
+    from webhook.cli.options import ring_of, settings_of, without_applications
     from webhook.cluster.secrets import StoredSecrets
     from webhook.console.server import run, serving
 

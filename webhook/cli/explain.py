@@ -63,7 +63,7 @@ def explain(
     """Check a token and show why: each request, its response, and what follows from it."""
     import asyncio
 
-    from webhook.cli.audit import ring_of, settings_of, without_applications
+    from webhook.cli.options import ring_of, settings_of, without_applications
     from webhook.explain import transcript
 
     if schema:

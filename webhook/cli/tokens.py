@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.audit import Format, audit
+from webhook.cli.audit import audit
 from webhook.cli.help import Typer
 from webhook.cli.options import As, Config, Context, Kubeconfig, end, parse_place
+from webhook.cli.report_output import Format
 from webhook.errors import ConfigurationError
 
 if TYPE_CHECKING:
