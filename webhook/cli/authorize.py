@@ -30,7 +30,7 @@ async def authorized_token(
         NotPossible: the host offers no token for a Secret.
         ApiError: the Secret cannot be read.
     """
-    from webhook.cli.audit import ring_of, settings_of
+    from webhook.cli.options import ring_of, settings_of
     from webhook.cluster.objects import ApiObjects
     from webhook.cluster.secrets import StoredSecrets
     from webhook.keyring.opener import Opener
