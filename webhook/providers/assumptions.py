@@ -1,7 +1,7 @@
-"""What we assume of providers: facts that their documentation leaves open, each once, with the code that depends on it.
+"""Unconfirmed facts about providers, with the code that depends on each.
 
-They are those that PROVIDERS.md marks as uncertain. `explain` names those that a verdict rests on, and those that an
-answer contradicts, so that a recording from a live provider can settle them.
+The documentation of the providers leaves them open. `explain` names those that a verdict rests on, and those that a
+response contradicts, so that a recording from a live provider can settle them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One question to a provider: remembered for a while, asked once however many want to know, answered in time.
+"""Inspections of credentials, cached, deduplicated and limited in time.
 
-A Secret is judged by two calls (mutating, validating), storage conflicts and replays repeat them, and a GitOps tool
-writes a hundred Secrets with one token at once. None of that may cost the provider more than one inspection.
+A Secret is checked in two calls (mutating, validating), which storage conflicts and replays repeat, and a GitOps tool
+writes a hundred Secrets with one token at once. All of these together need one inspection.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Requirement
 
 MAX_NEGATIVE_TTL = 10.0
-"""Seconds that a refusal is remembered at most: whoever mends a token tries again at once."""
+"""Seconds for which a rejection is cached at most, because a user who fixes a token retries at once."""
 SLOW = 1.0
 """Seconds after which an inspection without a conclusive answer counts as slow."""
 SLOW_TTL = 3.0
 """Seconds for which the result of a slow inspection is remembered: /validate follows /mutate at once."""
 _TYPICAL_ANSWER_BYTES = 4096
-"""Bytes that the cache has for each of its entries. An answer usually takes half of it; fewer fit of larger ones."""
+"""Bytes of the cache for each of its entries. An answer usually needs half of that."""
 _GRACE = 0.25
-"""Seconds that a provider has to say itself that time is over, which it does with better words."""
+"""Seconds for a provider to report the timeout itself, with a better message."""
 _REPORT_BUG = "Report this to the maintainers of git-token-webhook."
 _PACKAGE = Path(__file__).parents[1]
 
 
 class ApiClient(Protocol):
-    """Where the API of a host comes from; `transport.client.ProviderClient` is it."""
+    """Returns the API of a host; implemented by `transport.client.ProviderClient`."""
 
     def api(
         self, host: Host, provider: Provider, credential_digest: bytes, deadline: float, needed_by: float | None = None
@@ -56,11 +56,11 @@ class ApiClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """An exception that no provider should raise, without what it holds: that may be a credential.
+    """An exception that no provider should raise, without its content, which may be a credential.
 
     Attributes:
         exception: its class.
-        where: file, line and function of ours that it came through last.
+        where: the innermost file, line and function of this program.
     """
 
     exception: str
@@ -69,12 +69,12 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class InspectionResult:
-    """What one caller of `Inspector.inspect` gets.
+    """The result of `Inspector.inspect`.
 
     Attributes:
-        checked_at: when the provider was really asked (UTC).
-        cached: remembered from before.
-        coalesced: learnt from an inspection that somebody else had begun.
+        checked_at: when the requests were sent (UTC).
+        cached: the answer is from the cache.
+        coalesced: the answer is from an inspection that another caller had started.
         seconds: how long this caller waited.
     """
 
@@ -86,7 +86,7 @@ class InspectionResult:
 
 
 class SupportsInspect(Protocol):
-    """Who knows the answers; `Inspector` is it."""
+    """Answers questions; implemented by `Inspector`."""
 
     async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
         """See `Inspector.inspect`."""
@@ -100,10 +100,10 @@ class _CacheEntry:
 
 
 class Inspector:
-    """Asks providers, behind a cache of verdicts and a single task for each question.
+    """Inspects credentials at providers, with a cache of answers and one task for each question.
 
-    Verdicts are kept in memory only, under digests that are keyed with a key of this process: neither a token nor
-    a hash that somebody could try tokens against is in them.
+    Answers are only in memory, under digests with a key of this process. They contain no token, and no hash that
+    could be compared with tokens.
     """
 
     def __init__(
@@ -125,20 +125,20 @@ class Inspector:
     ) -> None:
         """
         Args:
-            providers: who answers for which kind of host.
-            client: gives each inspection its API.
-            cache_ttl: seconds that a sufficient answer is remembered; 0 remembers nothing. A refusal is remembered for
-                a sixth of that, `MAX_NEGATIVE_TTL` at most; an inconclusive one only after a slow inspection, for
+            providers: by kind of host.
+            client: returns the API for each inspection.
+            cache_ttl: seconds for which a sufficient answer is cached; 0 for no cache. A rejection is cached for a
+                sixth of that, `MAX_NEGATIVE_TTL` at most; an inconclusive one only after a slow inspection, for
                 `SLOW_TTL`.
-            cache_entries: how many answers are remembered; those longest unused go first.
-            decision_timeout: seconds that one inspection may take, whoever waits for it.
-            digest_key: what digests are made with; a fresh one where nobody else must come to the same ones.
-            clock: the time of day, for people and for the expiry of tokens.
-            monotonic: seconds, for how long answers are remembered.
-            on_error: told of exceptions that providers should not raise.
-            lasting: remember every answer as long as there is room, denials and errors too, until
-                `forget_unverified`: for a report, which asks once however long it takes.
-            lifetime: for how many seconds an answer is remembered, instead of all that.
+            cache_entries: the number of cached answers; the least recently used ones are evicted first.
+            decision_timeout: the time limit of one inspection in seconds.
+            digest_key: the key of the digests; by default a new one.
+            clock: the time of day, for timestamps and for the expiry of tokens.
+            monotonic: the clock of the cache, in seconds.
+            on_error: called with exceptions that providers should not raise.
+            lasting: cache every answer while there is space, including denials and errors, until
+                `forget_unverified`, for a report that asks every question once.
+            lifetime: returns the seconds for which an answer is cached, instead of these rules.
             evidence: keep the evidence of each answer, see `Answer.evidence`.
             bodies: keep all of the responses' bodies that may be shown; without it, only the fields that counted.
         """
@@ -160,12 +160,11 @@ class Inspector:
         self._closed = False
 
     async def inspect(self, question: Question, *, deadline: float) -> InspectionResult:
-        """The provider's answer, or for every role what kept us from having one.
+        """Return the provider's answer, or an unverified one with the reason.
 
         Args:
-            question: what is asked.
-            deadline: when the answer is needed at the latest, by the running loop's `time()`. It ends this wait and
-                not the inspection, which others may be waiting for.
+            deadline: when the answer is needed, by the running loop's `time()`. It ends this wait and not the
+                inspection, which other callers may wait for.
         """
         key = self._key(question)
         if (entry := self._cache.get(key)) is not None:
@@ -204,11 +203,11 @@ class Inspector:
         return self._credential_digest(question)
 
     def forget_unverified(self) -> None:
-        """Ask again where there was no answer that means anything."""
+        """Remove unverified answers from the cache."""
         self._cache.forget(lambda entry: is_inconclusive(entry.answer))
 
     async def aclose(self) -> None:
-        """End all inspections under way, and begin no more."""
+        """Cancel all inspections, and start no more."""
         self._closed = True
         tasks = list(self._in_flight.values())
         for task in tasks:
@@ -334,7 +333,7 @@ def _requirement_text(requirement: Requirement) -> str:
 
 
 def is_inconclusive(answer: Answer) -> bool:
-    """Whether whoever asks again may learn more."""
+    """Return whether another inspection may find more."""
     return not answer.complete or any(f.outcome is Outcome.UNVERIFIED for f in answer.findings.values())
 
 
@@ -349,7 +348,7 @@ def _unverified(question: Question, reason: str, *, transient: bool = False, rem
 
 
 def _location_of(error: BaseException) -> str:
-    """The innermost place of ours on the way of `error`: code of ours, which holds no secret."""
+    """Return the innermost location of this program in a traceback, which contains no secret."""
     ours = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)
     ]

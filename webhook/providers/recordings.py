@@ -1,7 +1,7 @@
-"""Recordings of what a provider answered: written by `explain --record`, replayed through the provider's own code.
+"""Recordings of responses, written by `explain --record` and replayed through the provider's code.
 
-A recording holds a question without its credential, the evidence, and the findings. Whoever replays it asks the same
-question with a made-up credential of the same form; each request gets the recorded answer.
+A recording contains a question without its credential, the evidence, and the findings. A replay asks the same question
+with a made-up credential of the same form, and each request gets the recorded response.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _DAY = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
 
 
 class Unreplayable(Exception):
-    """A recording can't be replayed; the text says why."""
+    """A recording cannot be replayed; the text says why."""
 
 
 @dataclass
 class Replay:
-    """An API that gives recorded answers. It has the members of `base.Api`."""
+    """An API that returns recorded responses. It has the members of `base.Api`."""
 
     exchanges: list[Exchange]
     shift: timedelta = timedelta()
@@ -68,7 +68,7 @@ class Replay:
         from_root: bool = False,
         raw: bool = False,
     ) -> Reply:
-        """Return the next recorded answer to this request."""
+        """Return the next recorded response to this request."""
         asked = (method, _without_random(path))
         found = next((one for one in self.exchanges if (one.method, _without_random(one.path)) == asked), None)
         if found is None:
@@ -84,12 +84,12 @@ class Replay:
 
 
 def _without_random(path: str) -> str:
-    """A path without what is made by chance each time: the names of what a probe for writing would make."""
+    """Return a path without the random names of write probes."""
     return _RANDOM_PART.sub("", path)
 
 
 def _shifted(value: Any, shift: timedelta) -> Any:
-    """The same with every date as far from now as it was when it was recorded."""
+    """Return the value with all dates shifted."""
     match value:
         case str():
             return _DAY.sub(lambda day: f"{datetime.fromisoformat(day[0]) + shift:%Y-%m-%d}", value)
@@ -123,7 +123,7 @@ def dump(question: Question, answer: Answer, now: datetime) -> dict[str, Any]:
 
 
 def _form(credential: Credential) -> dict[str, Any]:
-    """What a credential looks like, without any part of it but the prefix that all of its kind have."""
+    """Return the form of a credential, without any part of it except the prefix of its kind."""
     if isinstance(credential, GitHubAppCredential):
         return {"form": "github-app", "installation": credential.installation_id}
     token = credential.token.get_secret_value()
@@ -139,7 +139,7 @@ def _form(credential: Credential) -> dict[str, Any]:
 
 
 def _username(name: str | None) -> str | None:
-    """A user name's form: people put tokens there, and e-mail addresses are nobody's business."""
+    """Return the form of a user name, which may be a token or an e-mail address."""
     if name is None or name in _USERNAMES:
         return name
     return "user@example.invalid" if "@" in name else "user"
@@ -147,7 +147,7 @@ def _username(name: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording, read.
+    """One recording.
 
     Attributes:
         findings: the outcome for each role when it was recorded.
@@ -167,10 +167,10 @@ class Recording:
         return outcomes == self.findings and proofs == self.proofs
 
     async def replay(self, provider: Provider, now: datetime) -> Answer:
-        """Return what the provider's code makes of the recorded answers.
+        """Return the answer of the provider's code to the recorded responses.
 
         Raises:
-            Unreplayable: it asks for something that wasn't recorded.
+            Unreplayable: the code sends a request that was not recorded.
         """
         days = timedelta(days=(now - self.recorded).days)
         api = Replay(list(self.exchanges), days)
@@ -188,7 +188,7 @@ def load(data: Mapping[str, Any]) -> Recording:
     """Read a recording.
 
     Raises:
-        Unreplayable: it is none.
+        Unreplayable: it is not valid.
     """
     if data.get("format") != FORMAT:
         raise Unreplayable(f"its format is not {FORMAT}")
@@ -217,7 +217,7 @@ def load(data: Mapping[str, Any]) -> Recording:
 
 
 def _credential(form: Mapping[str, Any]) -> Credential:
-    """A made-up credential of the same form."""
+    """Return a made-up credential of the same form."""
     if form["form"] == "github-app":
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()

@@ -236,7 +236,7 @@ async def test_what_brought_nothing_is_left_open(harness: Harness) -> None:
     assert (finding.outcome, "octocat/diary" in finding.reason) == (Outcome.UNVERIFIED, True)
     odd = RepositoryNeed(("acme",), Level.READ)
     finding = (await harness.inspect("gitea-good-runtime", repositories=(odd,))).findings[Role.RUNTIME]
-    assert finding.reason == "cannot be asked about acme, which is not a valid repository name there"
+    assert finding.reason == "cannot be queried for acme, which is not a valid repository name there"
 
 
 async def test_what_is_perhaps_another_credentials_is_a_warning(harness: Harness) -> None:

@@ -94,7 +94,7 @@ async def test_what_is_not_known_is_said(harness: Harness) -> None:
     finding = await harness.find("gitea-good-runtime")
     assert finding.outcome is Outcome.UNVERIFIED
     assert finding.reason == (
-        "answered with status 503 when asked about write:repository and answers 403 when asked about read:user"
+        "answered with status 503 when queried for write:repository and answers 403 when queried for read:user"
     )
 
 

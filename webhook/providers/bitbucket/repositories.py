@@ -106,7 +106,7 @@ def _outside_home(result: Result, target: Target, home: str, kind: TokenKind) ->
 
 
 def _invalid_name(name: str) -> Result:
-    reason = f"cannot be asked about {name}, which is not a valid repository name there"
+    reason = f"cannot be queried for {name}, which is not a valid repository name there"
     return Result(Finding(Outcome.UNVERIFIED, reason=reason))
 
 

@@ -106,7 +106,7 @@ def _named(kind: tuple[str, ...], names: tuple[str, ...], context: str) -> Targe
 
 def no_name() -> NoTarget:
     """Return the error for a URL that names nothing that Bitbucket has."""
-    clause = "cannot be asked about this URL, which names none of its projects"
+    clause = "cannot be queried for this URL, which names none of its projects"
     return NoTarget(clause, "Correct the URL: …/scm/PROJECT/REPOSITORY.")
 
 

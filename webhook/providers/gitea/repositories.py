@@ -54,7 +54,7 @@ def access_to(reader: Reader, need: RepositoryNeed, response: Response | None, w
     """
     name = repository(need.path, reader.host)
     if name is None or response is None:
-        return NoAccess(Outcome.UNVERIFIED, "cannot be asked about {}, which is not a valid repository name there")
+        return NoAccess(Outcome.UNVERIFIED, "cannot be queried for {}, which is not a valid repository name there")
     problem = problem_at(reader, name, need.access, response)
     if problem is not None or need.access is Level.READ or writes is True:
         return problem

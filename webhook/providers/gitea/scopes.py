@@ -42,10 +42,10 @@ def has(scope: str, responses: Responses, held: tuple[str, ...] | None) -> bool 
     if response is None:
         return f"does not say whether this {DESCRIBED} has {scope}"
     if isinstance(response, ProviderUnavailable):
-        return f"{response} when asked about {scope}"
+        return f"{response} when queried for {scope}"
     if replies.missing(response) == scope:
         return False
-    return _with_categories(responses) if passed(response) else f"answers {response.status} when asked about {scope}"
+    return _with_categories(responses) if passed(response) else f"answers {response.status} when queried for {scope}"
 
 
 def passed(reply: Reply) -> bool:

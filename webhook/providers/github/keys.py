@@ -31,8 +31,8 @@ def load_app_key(pem: SecretStr) -> RSAPrivateKey:
     if content is None:
         raise ValueError(_not_go_pem(text))
     try:
-        # The arithmetic that proves its numbers to belong together takes tens of milliseconds, in which nobody else is
-        # served. GitHub notices as well: it refuses what such a key signs.
+        # Checking the key's numbers takes tens of milliseconds, during which no other request is served. GitHub rejects
+        # the signature of an inconsistent key.
         key = load_der_private_key(content, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("is not a readable private key; paste the whole file that GitHub gave you") from None

@@ -15,7 +15,7 @@ from webhook.providers.repositories import Access, NoAccess
 from webhook.providers.requirements import Level, Role
 
 _T = TypeVar("_T")
-_INVALID_NAME = NoAccess(Outcome.UNVERIFIED, "cannot be asked about {}, which is not a valid repository name there")
+_INVALID_NAME = NoAccess(Outcome.UNVERIFIED, "cannot be queried for {}, which is not a valid repository name there")
 
 
 def split(question: Question) -> tuple[tuple[RepositoryNeed, ...], Question]:

@@ -1,5 +1,7 @@
-"""URLs that may end inside a name: Argo CD uses the credential for ``https://github.com/acme/gitops-`` for every
-repository whose URL begins so, whether or not there is one of this very name (argoproj/argo-cd#2207).
+"""URLs that may end inside a name.
+
+Argo CD uses the credential of ``https://github.com/acme/gitops-`` for every repository whose URL has that prefix, also
+if a repository has exactly that name (argoproj/argo-cd#2207).
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ EXPIRY = "github-authentication-token-expiration"
 def expiry_of(reply: Reply) -> datetime | None:
     """Return the expiry from ``github-authentication-token-expiration``; None if it cannot be read.
 
-    GitHub uses two layouts, whatever the kind of token (go-github #2649; recorded responses). Those of ISO 8601 and of
-    mail are read as well: an end that isn't understood is one that nobody is warned of.
+    GitHub uses two layouts, whatever the kind of token (go-github #2649; recorded responses). ISO 8601 and
+    the format of e-mail are read as well, because an unreadable date would cause no warning.
     """
     text = reply.headers.get(EXPIRY, "").strip()[:64]
     for read in (_with_zone_name, datetime.fromisoformat, parsedate_to_datetime):

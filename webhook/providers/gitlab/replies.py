@@ -158,8 +158,8 @@ def end_of(value: object) -> datetime | None:
 def rate_limit(reply: Reply, now: datetime) -> RateLimit | None:
     """Return how long to wait (GitLab docs: rate limits). Any of the headers may be missing (gitlab#365728).
 
-    It is about this token alone: what GitLab limits for our address are requests that it knows no sign-in of, which
-    are those with wrong tokens (``throttle_unauthenticated_api``). They must not stop anybody else's good ones.
+    The limit is for this token only. GitLab limits an address for requests without a valid sign-in, such as
+    those with invalid tokens (``throttle_unauthenticated_api``). They must not block valid tokens.
     """
     if reply.status != 429:
         return None

@@ -1,8 +1,8 @@
-"""Which addresses we may connect to, and connections to none but those.
+"""Connections to allowed addresses only.
 
-Where a token goes is decided by a name; whom the name means is decided by DNS, which others may control. So names
-are resolved here, every address is checked, and the checked addresses themselves are connected to: nobody can
-answer the check with one address and the connection with another. TLS is still verified against the name.
+A token is sent to a name, and DNS, which others may control, maps the name to addresses. So names are resolved here,
+every address is checked, and the connection uses the checked address: DNS cannot return one address for the check and
+another for the connection. TLS is still verified against the name.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _MAX_ADDRESSES = 8
 # The tables are written out instead of asking `ipaddress` for `is_global`: its answer changed between patch releases
 # of Python (gh-113171), and for IPv6 it calls global what isn't known to be private.
 
-# Nobody's provider, not even that of an operator who wrote its name into the configuration: the cloud's own
-# services beside the machine, which hand out credentials to whoever asks.
+# Never a provider, even if the configuration declares it: the cloud's own services beside the machine, which hand out
+# credentials to every client.
 _NEVER_V4 = tuple(
     map(
         IPv4Network,
@@ -50,7 +50,7 @@ _NEVER_V6 = tuple(
         (
             "::/128",  # connects to this very machine
             "fe80::/10",  # link-local
-            "fec0::/10",  # site-local, which nobody routes any more
+            "fec0::/10",  # site-local, deprecated
             "ff00::/8",  # multicast
             "fd00:ec2::/32",  # metadata and pod identity of AWS
             "fd20:ce::254/128",  # metadata of Google Cloud
@@ -104,17 +104,17 @@ _EMBEDDING = (
 
 
 class AddressNotAllowed(ProviderUnavailable):
-    """No address of the name may be connected to."""
+    """No address of the name is allowed."""
 
     def __init__(self, clause: str) -> None:
         super().__init__(clause)
 
 
 def may_connect(address: Address, *, declared: bool) -> bool:
-    """Whether a token may be sent to `address`.
+    """Return whether a token may be sent to `address`.
 
-    Hosts that everybody knows have public addresses. A declared host may have a private one or be this machine, but
-    never one by which a cloud serves its own machines (link-local, metadata), nor multicast or unspecified.
+    Built-in hosts have public addresses. A declared host may have a private address or be this machine, but never an
+    address of cloud services (link-local, metadata), nor multicast or unspecified.
     """
     embedded = _embedded(address)
     if isinstance(address, IPv4Address):
@@ -140,17 +140,17 @@ def _embedded(address: Address) -> IPv4Address | None:
 
 
 async def system_resolve(name: str) -> Sequence[str]:
-    """Ask the system (``/etc/hosts``, DNS), in the order of preference that RFC 6724 gives.
+    """Resolve a name with the system (``/etc/hosts``, DNS), in the order of RFC 6724.
 
     Raises:
-        socket.gaierror: the name isn't known, or nobody can be asked.
+        socket.gaierror: the name is unknown, or DNS is unavailable.
     """
     found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return [address for *_, (address, *_) in found if isinstance(address, str)]
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects by TCP to addresses that `may_connect` allows, and to no other."""
+    """Connects by TCP, only to addresses that `may_connect` allows."""
 
     def __init__(self, *, declared: bool, resolve: Resolve = system_resolve) -> None:
         self._declared = declared
@@ -165,7 +165,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of `host` that answers; the caller's own time-out ends a try that doesn't.
+        """Connect to the first address of `host` that answers; the caller's timeout limits the attempts.
 
         Raises:
             AddressNotAllowed: it has no address that may be connected to.
@@ -193,8 +193,8 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
     async def _resolve_name(self, host: str) -> list[Address]:
         # The dot keeps the resolver from trying the cluster's search domains first: with ndots:5, "github.com" would
-        # else be the Service "github" of a Namespace "com", for whoever may create that. A declared host may be meant
-        # that way, as in "gitlab.tools.svc".
+        # otherwise be the Service "github" of a Namespace "com", which a user may be able to create. A declared host
+        # may be such a name, as in "gitlab.tools.svc".
         name = host if self._declared else f"{host}."
         try:
             found = await self._resolve(name)

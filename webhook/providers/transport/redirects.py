@@ -1,4 +1,4 @@
-"""Redirects of renamed and moved repositories: which are followed, and what people are told about them.
+"""Redirects of renamed and moved repositories: which are followed, and the warnings about them.
 
 GitHub answers requests for a renamed repository with 301 (307 for other methods than GET), GitLab with 302, Gitea with
 301 or 307, and Git follows all of them (PROVIDERS.md, Renames). A redirect is followed once, where it changes nothing
@@ -111,12 +111,12 @@ def _rest(path: str, base: str, pattern: re.Pattern[str] | None) -> str | None:
 
 
 def warnings(host: Host, name: str, reply: object, new: str = "") -> tuple[str, ...]:
-    """Return a warning where `reply` came from another address than the one that was asked for.
+    """Return a warning if `reply` came from another address than the requested one.
 
     Args:
-        name: the repository that was asked about, for people.
-        reply: what came of the request; anything but a `Reply` brings no warning.
-        new: the repository's full name as its document says it, checked by `text.plain`; empty where unknown.
+        name: the requested repository, for messages.
+        reply: the response; there is no warning for anything but a `Reply`.
+        new: the repository's full name in its document, checked by `text.plain`; empty if unknown.
     """
     if not isinstance(reply, Reply) or not reply.moved:
         return ()

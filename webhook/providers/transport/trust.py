@@ -1,4 +1,4 @@
-"""Whose TLS certificates are believed: the system's authorities, or those of a file."""
+"""Trusted certificate authorities: the system's, or those of a file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import certifi
 from webhook.providers.base import ProviderUnavailable
 
 PROTOCOLS = ("h2", "http/1.1")
-"""What a connection to a provider offers to speak."""
+"""The protocols that a connection to a provider offers."""
 
 
 class TrustUnavailable(ProviderUnavailable):
-    """The certificates to check a host's with can't be had."""
+    """The trusted authorities for a host cannot be loaded."""
 
     def __init__(self, clause: str) -> None:
         super().__init__(clause)
 
 
 class InvalidCaFile(TrustUnavailable):
-    """The caFile of a host can't be used.
+    """The caFile of a host cannot be used.
 
     Attributes:
         problem: what is wrong with it; a clause that stands after its name.
@@ -36,10 +36,10 @@ class InvalidCaFile(TrustUnavailable):
 
 
 class Trust(Protocol):
-    """Somebody's authorities."""
+    """A set of trusted authorities."""
 
     def context(self) -> ssl.SSLContext:
-        """A context to verify hosts with: the same object as long as the authorities are the same.
+        """Return a context that verifies hosts; the same object while the authorities are the same.
 
         Raises:
             TrustUnavailable: the authorities can't be read.
@@ -48,7 +48,7 @@ class Trust(Protocol):
 
 
 class SystemTrust:
-    """The authorities that the system believes, read once."""
+    """The authorities that the system trusts, read once."""
 
     def __init__(self, environment: Mapping[str, str], protocols: Sequence[str] = PROTOCOLS) -> None:
         self._environment = environment
@@ -102,7 +102,7 @@ class FileTrust:
 
 
 def context_from_pem(pem: bytes) -> ssl.SSLContext:
-    """A client's context that believes these authorities alone.
+    """Return a client context that trusts only these authorities.
 
     Raises:
         InvalidCaFile: there is no certificate in it.
@@ -118,7 +118,7 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
 
 
 def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
-    """A client's context that believes what the system does.
+    """Return a client context that trusts the system's authorities.
 
     ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` say otherwise, as everywhere with OpenSSL; where a system has no
     authorities at all (some minimal images, python.org's macOS builds), certifi's are taken.
