@@ -187,7 +187,7 @@ class Generator:
             if not isinstance(place[key], dict) or not place[key] or self._random.random() < 0.2:
                 break
             place = place[key]
-        place[self._random.choice(sorted(place))] = self._random.choice(_ODD)
+        place[self._random.choice(sorted(place))] = deepcopy(self._random.choice(_ODD))
 
     def _missing(self, request: dict[str, Any]) -> None:
         del request[self._random.choice(sorted(request))]
