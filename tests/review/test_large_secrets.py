@@ -10,8 +10,8 @@ import pytest
 from tests.support.factories import Desk, make_subject, make_token, make_user_secret
 from webhook.credentials import extract as extraction
 from webhook.decision import Allow, Deny, Stage
-from webhook.review import reviewer
-from webhook.review.reviewer import is_large
+from webhook.review import write
+from webhook.review.write import is_large
 from webhook.subject import SecretObject
 
 GOOD = make_token("g")
@@ -34,7 +34,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
         seen.add(threading.get_ident())
         return extract(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reviewer, "extract", extract_and_note)
+    monkeypatch.setattr(write, "extract", extract_and_note)
     yield seen
 
 

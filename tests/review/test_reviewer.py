@@ -31,7 +31,7 @@ from tests.support.factories import (
 )
 from webhook.decision import Allow, Deny, Stage
 from webhook.providers.findings import Facts
-from webhook.review.reviewer import Reviewed
+from webhook.review.conclusion import Reviewed
 from webhook.subject import Operation, SecretObject
 
 GOOD, USERS, WEAK, DEAD = (make_token(name) for name in "guwd")

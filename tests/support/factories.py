@@ -21,7 +21,8 @@ from webhook.providers.findings import Answer, Facts, Finding, Outcome, Question
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.inspector import Inspector
 from webhook.providers.requirements import Role
-from webhook.review.reviewer import Reviewed, Reviewer
+from webhook.review.conclusion import Reviewed
+from webhook.review.reviewer import Reviewer
 from webhook.settings.model import Settings
 from webhook.settings.source import parse_settings
 from webhook.subject import Operation, Requester, SecretObject, Subject
