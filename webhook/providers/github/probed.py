@@ -129,14 +129,8 @@ def judge(
         warnings=(_SHORT_LIVED.format(described),) if short_lived else (),
     )
     if (refused := refusals.refusal(identity, described, question.host.web_url, secret=token)) is not None:
-        finding, remedy = refused
-        return same_for_all(
-            question,
-            finding,
-            facts,
-            remedy=remedy or _remedy(question, token_type, renew=True),
-            sources=source(identity),
-        )
+        finding, remedy = refused[0], refused[1] or _remedy(question, token_type, renew=True)
+        return same_for_all(question, finding, facts, remedy=remedy, sources=source(identity))
     if identity.status != 200:
         clause = f"answers {identity.status} when asked whose token this is, which says nothing about it"
         raise ProviderUnavailable(clause)

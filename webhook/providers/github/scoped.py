@@ -92,6 +92,25 @@ def judge(
         remedy = remedy or links.new_token(question, fine_grained=False)
         facts = Facts("oauth" if oauth else "classic", described)
         return same_for_all(question, finding, facts, remedy=remedy, sources=source(user))
+    facts = _facts(user, "oauth" if oauth else "classic", described, secret=token)
+    shown = source(user, "x-oauth-scopes")
+    findings = {role: _scopes_suffice(needed, facts.holds, shown) for role, needed in question.requirements.items()}
+    answer = _at_named(question, Answer(findings, facts, links.new_classic(question)), found, secret=token)
+    return other_repositories.with_accesses(
+        answer,
+        question,
+        others,
+        lambda need, answers: _access(question, need, answers, answer.facts, token),
+        lambda need, answers: repository.unexpected(question, need.name, answers.found, secret=token),
+    )
+
+
+def _facts(user: Reply, token_type: str, described: str, *, secret: str) -> Facts:
+    """Return the facts from the reply to ``GET /user``.
+
+    Raises:
+        ProviderUnavailable: it does not list the token's scopes.
+    """
     if user.status != 200:
         clause = f"answers {user.status} when asked whose token this is, which says nothing about it"
         raise ProviderUnavailable(clause)
@@ -99,45 +118,38 @@ def judge(
     if scopes is None:
         clause = "did not say which scopes this token has; a proxy in between may have removed the header"
         raise ProviderUnavailable(clause)
-    scopes = tuple(scope for scope in scopes if plain(scope, secret=token))
-    facts = Facts(
-        token_type="oauth" if oauth else "classic",
+    return Facts(
+        token_type=token_type,
         described=described,
-        account=plain(replies.login_of(user.body), secret=token) or None,
-        holds=scopes,
+        account=plain(replies.login_of(user.body), secret=secret) or None,
+        holds=tuple(scope for scope in scopes if plain(scope, secret=secret)),
         expires_at=replies.expiry_of(user),
         expiry_sources=source(user, replies.EXPIRY),
     )
-    shown = source(user, "x-oauth-scopes")
-    findings = {role: _scopes_suffice(needed, scopes, shown) for role, needed in question.requirements.items()}
-    remedy = links.new_classic(question)
-    name = repository.named(question.path)
-    prefix = ""
+
+
+def _at_named(question: Question, answer: Answer, found: repository.Replies | None, *, secret: str) -> Answer:
+    """Return the answer with the access to the repository that the URL names, if it names one."""
     if found is not None and repository.is_missing(found.found) and prefixes.may_end_inside(question):
-        prefix = prefixes.taken_as_prefix(question, found.listing, secret=token)
-    if prefix:
-        facts = repository.warned(facts, [prefix])
-    elif name is not None and found is not None:
-        seen = repository.evaluate(question, name, found, facts, secret=token)
-        facts = repository.warned(facts, seen.warnings)
-        for role, finding in findings.items():
-            rights = rights_for_scopes(question.requirements[role])
-            problem = seen.problem_for(rights)
-            proof = proof_of(f"{seen.name}: {rights.described}", problem, _shown(found))
-            findings[role] = replace(finding, proofs=(*finding.proofs, proof))
-            if finding.outcome is Outcome.SUFFICIENT and problem is not None:
-                findings[role] = replace(problem, proofs=findings[role].proofs)
-                remedy = seen.remedy or remedy
-        if any(finding.lacks for finding in findings.values()):
-            remedy = links.new_classic(question)
-    answer = Answer(findings, facts, remedy)
-    return other_repositories.with_accesses(
-        answer,
-        question,
-        others,
-        lambda need, answers: _access(question, need, answers, facts, token),
-        lambda need, answers: repository.unexpected(question, need.name, answers.found, secret=token),
-    )
+        prefix = prefixes.taken_as_prefix(question, found.listing, secret=secret)
+        if prefix:
+            return replace(answer, facts=repository.warned(answer.facts, [prefix]))
+    name = repository.named(question.path)
+    if name is None or found is None:
+        return answer
+    seen = repository.evaluate(question, name, found, answer.facts, secret=secret)
+    findings, remedy = dict(answer.findings), answer.remedy
+    for role, finding in answer.findings.items():
+        rights = rights_for_scopes(question.requirements[role])
+        problem = seen.problem_for(rights)
+        proof = proof_of(f"{seen.name}: {rights.described}", problem, _shown(found))
+        findings[role] = replace(finding, proofs=(*finding.proofs, proof))
+        if finding.outcome is Outcome.SUFFICIENT and problem is not None:
+            findings[role] = replace(problem, proofs=findings[role].proofs)
+            remedy = seen.remedy or remedy
+    if any(finding.lacks for finding in findings.values()):  # which a better token fixes
+        remedy = answer.remedy
+    return Answer(findings, repository.warned(answer.facts, seen.warnings), remedy)
 
 
 def _shown(found: repository.Replies) -> tuple[Source, ...]:
