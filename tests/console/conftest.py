@@ -170,7 +170,9 @@ class World:
 @pytest.fixture
 async def world(github: Simulation, tmp_path: Path) -> AsyncIterator[World]:
     """A cluster with the namespace `team`, an administrator, a reader, and a user with rights in `team` only."""
-    settings = parse_settings(json.dumps({"providers": github.settings()}))
+    origin = github._simulator.hosts["github.com"].origin
+    oauth = [{"host": "github.com", "clientId": "app", "url": origin}]
+    settings = parse_settings(json.dumps({"providers": github.settings(), "oauth": oauth}))
     ring = ephemeral_keyring()
     async with AsyncExitStack() as stack:
         questions = await stack.enter_async_context(asking(settings))

@@ -52,6 +52,7 @@ def running() -> Iterator[Running]:
 @pytest.fixture
 def page(browser: Browser, running: Running) -> Iterator[Page]:
     """A page of the console, entered by its link, which reports no error and loads nothing from other hosts."""
+    expect.set_options(timeout=20_000)  # milliseconds; the default of 5 s is short for a busy machine
     said: list[str] = []
     hosts: set[str] = set()
     context = browser.new_context()

@@ -13,7 +13,7 @@ from tests.support.factories import encode
 from webhook.console.security import Guard
 
 UNKNOWN = "0" * 64
-ACTIONS = ("token", "delete", "notifications")
+ACTIONS = ("token", "authorize", "delete", "notifications")
 
 
 async def test_a_link_opens_the_console_once(world: World) -> None:

@@ -34,10 +34,9 @@ async def authorized_token(
     from webhook.cluster.objects import ApiObjects
     from webhook.cluster.secrets import StoredSecrets
     from webhook.keyring.opener import Opener
-    from webhook.providers.transport.trust import context_from_pem, system_context
     from webhook.subject import SecretObject
-    from webhook.tokens.authorize import authorizer_for
-    from webhook.tokens.device_flow import DeviceFlow, DeviceFlowError
+    from webhook.tokens.authorize import authorizer_for, device_flow
+    from webhook.tokens.device_flow import DeviceFlowError
 
     settings = settings_of(config)
     ring = ring_of(keys, settings)
@@ -49,10 +48,8 @@ async def authorized_token(
             end(f"{namespace}/{name}: this account lacks the verb {verb} on secrets in namespace {namespace}.", code=3)
     secret = stored.secret if stored is not None else SecretObject(namespace, name)
     authorizer = authorizer_for(settings, secret, user, opener, url)
-    file = authorizer.host.ca_file
-    trust = context_from_pem(file.read_bytes()) if file is not None else system_context()
     try:
-        async with DeviceFlow(authorizer.web_url, authorizer.app.client_id, trust) as flow:
+        async with device_flow(authorizer) as flow:
             authorization = await flow.start(authorizer.scopes)
             minutes = round(authorization.expires_in / 60)
             typer.echo(f"Open {authorization.page} and enter the code {authorization.user_code}.")

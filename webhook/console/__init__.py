@@ -5,6 +5,7 @@
     app         the routes
     pages       the pages for reading; `rendering` has the templates
     actions     changes: add or replace a token, delete it, mute notifications
+    authorizations  a token by GitHub's device flow
     overview    the state of all entries, kept up to date by watches
       entries     one row for each token entry, from labels and annotations, reports and checks
       dependents  the Argo CD Applications that sync with a credential

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from webhook.console.authorizations import Authorizations
 from webhook.console.changes import Changes, Outcome, Target, token_of
 from webhook.console.checks import Checks
 from webhook.console.entries import Entry
@@ -44,6 +45,7 @@ class Actions:
         checks: Checks,
         changes: Changes,
         permissions: Permissions,
+        authorizations: Authorizations,
     ) -> None:
         """
         Args:
@@ -55,6 +57,7 @@ class Actions:
         self._checks = checks
         self._changes = changes
         self._permissions = permissions
+        self._authorizations = authorizations
         self._outcomes: OrderedDict[str, Sequence[Outcome]] = OrderedDict()
 
     async def secret(self, request: web.Request) -> web.Response:
@@ -73,6 +76,7 @@ class Actions:
             "outcomes": outcomes,
             "missing": await self._permissions.missing(namespace, name),
             "others": self._others(entries),
+            "authorizing_hosts": self._authorizations.hosts,
         }
         return self._pages.page(request, "secret.html", "", values)
 
@@ -113,6 +117,19 @@ class Actions:
         target = Target(target.namespace, target.name, form.get("user", ""))
         outcomes = await self._changes.store([target, *also], _new_token(form))
         return self._redirect(_path(target), outcomes)
+
+    async def authorize(self, request: web.Request) -> web.StreamResponse:
+        """Start to authorize a token."""
+        form, target = await _fields(request), _target(request)
+        key = await self._authorizations.start(Target(target.namespace, target.name, form.get("user", "")))
+        return self._redirect(f"/authorizations/{key}", [])
+
+    async def authorization(self, request: web.Request) -> web.StreamResponse:
+        """The page with the code, until the authorization has ended."""
+        pending = self._authorizations.find(request.match_info["key"])
+        if pending.outcomes:
+            return self._redirect(_path(pending.target), pending.outcomes)
+        return self._pages.page(request, "authorization.html", "", {"pending": pending})
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """Delete a token, if the name was typed."""

@@ -57,6 +57,8 @@ def application(parts: Parts) -> web.Application:
             web.post(f"{base}/check", actions.check),
             web.get(secret, actions.secret),
             web.post(f"{secret}/token", actions.replace),
+            web.post(f"{secret}/authorize", actions.authorize),
+            web.get(f"{base}/authorizations/{{key}}", actions.authorization),
             web.post(f"{secret}/delete", actions.delete),
             web.post(f"{secret}/notifications", actions.notifications),
         ]

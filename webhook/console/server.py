@@ -15,6 +15,7 @@ from webhook.cluster.objects import ApiError
 from webhook.cluster.secrets import StoredSecrets
 from webhook.console.actions import Actions
 from webhook.console.app import Parts, application
+from webhook.console.authorizations import Authorizations
 from webhook.console.changes import Changes
 from webhook.console.checks import Checks
 from webhook.console.overview import Overview
@@ -86,7 +87,8 @@ async def serving(
     checks = Checks(secrets, settings, overview, ring)
     pages = Pages(guard, renderer, overview, checks, user=await _user(secrets), cluster=options.cluster)
     changes, permissions = Changes(secrets, settings, ring), Permissions(secrets.client)
-    actions = Actions(f"/{guard.prefix}", pages, overview, checks, changes, permissions)
+    authorizations = Authorizations(secrets, settings, ring, changes)
+    actions = Actions(f"/{guard.prefix}", pages, overview, checks, changes, permissions, authorizations)
     runner = web.AppRunner(
         application(Parts(guard, renderer, pages, actions)), access_log=None, handle_signals=False, shutdown_timeout=1.0
     )
@@ -101,6 +103,7 @@ async def serving(
         watching.cancel()
         await asyncio.wait([watching])
         await checks.stop()
+        await authorizations.stop()
         await runner.cleanup()
 
 

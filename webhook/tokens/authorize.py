@@ -1,4 +1,4 @@
-"""Which host authorizes a token for an entry, with which OAuth app and scopes. Without I/O."""
+"""Which host authorizes a token for an entry, with which OAuth app and scopes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from webhook.credentials.matching import classify
 from webhook.keyring.opener import Opener
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Role, union
+from webhook.providers.transport.trust import context_from_pem, system_context
 from webhook.providers.urls import MalformedUrl, parse_git_url, parse_host
 from webhook.settings.model import OAuthApp, Settings
 from webhook.subject import SecretObject
 from webhook.tokens.changes import NotPossible
+from webhook.tokens.device_flow import DeviceFlow
 
 _GITHUB = Kind("github")
 
@@ -35,6 +37,13 @@ class Authorizer:
     def web_url(self) -> str:
         """The address of the host's web pages."""
         return self.app.url or self.host.web_url
+
+
+def device_flow(authorizer: Authorizer) -> DeviceFlow:
+    """Return the device flow with the host, whose certificate is verified as for its API."""
+    file = authorizer.host.ca_file
+    trust = context_from_pem(file.read_bytes()) if file is not None else system_context()
+    return DeviceFlow(authorizer.web_url, authorizer.app.client_id, trust)
 
 
 def authorizer_for(
