@@ -16,8 +16,9 @@ from tests.keyring.rings import key_text, make_ring
 from tests.support.factories import Desk, allowed, denied, encode, make_token, make_user_secret
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.credentials.entries import Checkable
-from webhook.credentials.extract import extract, named_host
+from webhook.credentials.extract import extract
 from webhook.credentials.matching import classify
+from webhook.credentials.sealed_hosts import named_host
 from webhook.decision import Decision
 from webhook.keyring.jwe import Closed, Place, Why, is_bound, open_sealed, open_value, seal
 from webhook.keyring.key import derive_key, parse_key

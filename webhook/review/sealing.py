@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from webhook.credentials.entries import Entry, Undecodable
-from webhook.credentials.extract import UserValue, opened_data, user_values
+from webhook.credentials.extract import UserValue, user_values
 from webhook.credentials.matching import Match
+from webhook.credentials.sealed_hosts import opened_data
 from webhook.credentials.secret_search import SecretSearch
 from webhook.decision import Cause
 from webhook.keyring.jwe import LONGEST, Opened, Place, TooLong, seal, seal_or_keep, sealed_length, sealing_key

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from webhook.credentials.entries import Entry, Undecodable
-from webhook.credentials.extract import extract, opener_for, url_of
+from webhook.credentials.extract import extract, url_of
 from webhook.credentials.masks import DRY_RUN as MASKED
 from webhook.credentials.masks import masked_entries, with_masks_malformed
 from webhook.credentials.matching import Match, classify
+from webhook.credentials.sealed_hosts import opener_for
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
 from webhook.providers.hosts import Kind

@@ -16,8 +16,9 @@ from typing import Any
 
 from webhook.cluster.secrets import FIELD_MANAGER, ApiError, Conflict, Stored, StoredSecrets
 from webhook.credentials.entries import Undecodable
-from webhook.credentials.extract import extract, hosts_of
+from webhook.credentials.extract import extract
 from webhook.credentials.matching import Match
+from webhook.credentials.sealed_hosts import hosts_of
 from webhook.keyring.jwe import Closed, Place, TooLong, is_bound, open_value, seal, sealing_key
 from webhook.keyring.key import Key
 from webhook.keyring.opener import Opener

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.credentials.entries import Undecodable
-from webhook.credentials.extract import named_host
+from webhook.credentials.sealed_hosts import named_host
 from webhook.keyring.jwe import Closed, Opened, Place, open_value, sealing_key
 from webhook.keyring.opener import stored_text
 from webhook.keyring.ring import KeyRing
