@@ -1,3 +1,5 @@
+import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,6 +11,14 @@ from tests.third_party.tools import tool as tool  # a fixture, which pytest find
 # No deadline for a single example: on a busy machine it fails tests of sound code. A failure prints what repeats it.
 settings.register_profile("steady", deadline=None, print_blob=True)
 settings.load_profile("steady")
+
+# Compiled modules are kept, also where PYTHONDONTWRITEBYTECODE is set, as it is in many containers: without them, each
+# of the processes that tests start compiles everything again, for two seconds of CPU. No clone gets __pycache__ folders.
+BYTECODE = str(Path(__file__).resolve().parents[1] / ".cache" / "bytecode")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("PYTHONPYCACHEPREFIX", BYTECODE)
+sys.dont_write_bytecode = False
+sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
 
 TEST_TIMEOUT_SECONDS = 120
 DEAR = ("cluster", "tools")
