@@ -13,7 +13,7 @@ settings.register_profile("steady", deadline=None, print_blob=True)
 settings.load_profile("steady")
 
 # Compiled modules are kept, also where PYTHONDONTWRITEBYTECODE is set, as it is in many containers: without them, each
-# of the processes that tests start compiles everything again, for two seconds of CPU. No clone gets __pycache__ folders.
+# of the processes that tests start compiles everything again, for two seconds of CPU.
 BYTECODE = str(Path(__file__).resolve().parents[1] / ".cache" / "bytecode")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("PYTHONPYCACHEPREFIX", BYTECODE)
