@@ -46,7 +46,7 @@ from webhook.providers.base import Api
 from webhook.providers.findings import Answer, Question
 from webhook.providers.github.keys import load_app_key
 from webhook.providers.transport.limits import MAX_REJECTED
-from webhook.server.app import Engine, EngineState
+from webhook.server.engine import Engine, EngineState
 from webhook.settings.model import Settings
 from webhook.settings.source import parse_settings
 from webhook.subject import SecretObject

@@ -11,7 +11,7 @@ from tests.support.factories import SKIP, FakeCluster, make_subject, make_token,
 from webhook import logs
 from webhook.decision import Stage
 from webhook.metrics import Metrics
-from webhook.server.app import Engine, EngineState
+from webhook.server.engine import Engine, EngineState
 from webhook.settings.model import Settings
 
 TOKEN = make_token("s")

@@ -160,7 +160,8 @@ def serve(
     """Run the webhook server: POST /mutate and POST /validate over TLS."""
     from webhook.certs.names import Installation
     from webhook.cli.certs import lifetimes
-    from webhook.server.app import CertificateOptions, Options, run
+    from webhook.server.app import run
+    from webhook.server.options import CertificateOptions, Options
     from webhook.settings.model import parse_duration
 
     try:
