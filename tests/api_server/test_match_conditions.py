@@ -19,7 +19,7 @@ from tests.api_server.webhook_process import MANIFESTS, secret
 from webhook.credentials.matching import classify
 from webhook.decision import Stage
 from webhook.review.write import only_finishes_deletion
-from webhook.settings.model import BUILTIN_RULES
+from webhook.settings.rules import BUILTIN_RULES
 from webhook.subject import Operation, SecretObject, Subject
 
 Metadata = dict[str, Any]

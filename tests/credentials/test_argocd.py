@@ -17,7 +17,7 @@ from webhook.credentials.matching import Match
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
-from webhook.settings.model import Rule
+from webhook.settings.rules import Rule
 
 NAMES = (
     "github.com",

@@ -41,7 +41,7 @@ from webhook.providers.hosts import Host, Kind
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
 from webhook.providers.urls import parse_git_url
-from webhook.settings.model import BUILTIN_RULES, Rule
+from webhook.settings.rules import BUILTIN_RULES, Rule
 from webhook.subject import SecretObject
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2m7\n-----END CERTIFICATE-----\n"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.factories import ARGOCD_TYPE, INTEGRATION, make_secret
 from webhook.credentials.matching import Match, classify
 from webhook.providers.requirements import Role
-from webhook.settings.model import BUILTIN_RULES, Rule
+from webhook.settings.rules import BUILTIN_RULES, Rule
 
 REPOSITORIES: dict[str, Any] = {"name": "repositories", "role": Role.RUNTIME, "labels": {ARGOCD_TYPE: "repository"}}
 

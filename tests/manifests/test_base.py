@@ -16,8 +16,10 @@ from webhook.names import PLATFORM_CONFIG_MAP
 from webhook.providers.requirements import Role
 from webhook.server.serving import HEALTH_LISTEN, LISTEN
 from webhook.settings.doubts import doubts
-from webhook.settings.model import BUILTIN_RULES, Rule, Settings, parse_duration
+from webhook.settings.model import Settings
+from webhook.settings.rules import BUILTIN_RULES, Rule
 from webhook.settings.source import load_settings
+from webhook.settings.values import parse_duration
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests" / "base"
 

@@ -17,9 +17,10 @@ from webhook.providers.findings import Outcome
 from webhook.providers.hosts import Kind
 from webhook.providers.requirements import Level, Role
 from webhook.settings.doubts import doubts
-from webhook.settings.model import Settings, parse_duration, parse_flag
+from webhook.settings.model import Settings
 from webhook.settings.schema import schema
 from webhook.settings.source import load_settings, parse_settings
+from webhook.settings.values import parse_duration, parse_flag
 
 
 def error_of(text: str) -> str:

@@ -33,7 +33,8 @@ from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.urls import MalformedUrl, parse_git_url
 from webhook.report.model import ApplicationRow, Place
 from webhook.review.policy import Judged, decide
-from webhook.settings.model import Rule, Settings
+from webhook.settings.model import Settings
+from webhook.settings.rules import Rule
 from webhook.subject import SecretObject
 
 ARGOCD_TYPES = ("repository", "repo-creds")

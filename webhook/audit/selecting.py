@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from webhook.credentials.matching import classify
-from webhook.settings.model import Rule
+from webhook.settings.rules import Rule
 from webhook.subject import SecretObject
 
 

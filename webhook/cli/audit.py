@@ -343,7 +343,7 @@ def _moment(text: str | None) -> datetime | None:
     Raises:
         ConfigurationError: `text` is neither.
     """
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     if text is None:
         return None
@@ -365,7 +365,7 @@ def _seconds(flag: str, text: str) -> float:
 
 
 def _duration(flag: str, text: str) -> timedelta:
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     try:
         return parse_duration(text)

@@ -61,7 +61,7 @@ def lifetimes(ca: str, leaf: str, settle: str) -> Lifetimes:
         ConfigurationError: a value is not a duration, or the values contradict each other.
     """
     from webhook.certs.lifetimes import Lifetimes
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     try:
         return Lifetimes(parse_duration(ca), parse_duration(leaf), parse_duration(settle))
@@ -173,7 +173,7 @@ def check(
     context: Context = None,
 ) -> None:
     """Check the certificates, also those of other issuers. Exit code 1 means that something is wrong."""
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     try:
         soon = parse_duration(within)

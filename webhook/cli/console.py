@@ -34,7 +34,7 @@ def console(
     import asyncio
 
     from webhook.console.server import Options
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     try:
         seconds = parse_duration(idle).total_seconds()

@@ -289,7 +289,7 @@ def _time(moment: datetime) -> str:
 
 
 def _duration(text: str) -> timedelta:
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     try:
         return parse_duration(text)

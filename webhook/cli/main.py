@@ -162,7 +162,7 @@ def serve(
     from webhook.cli.certs import lifetimes
     from webhook.server.app import run
     from webhook.server.options import CertificateOptions, Options
-    from webhook.settings.model import parse_duration
+    from webhook.settings.values import parse_duration
 
     try:
         delay, timeout = parse_duration(shutdown_delay), parse_duration(shutdown_timeout)

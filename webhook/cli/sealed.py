@@ -120,8 +120,8 @@ def reseal(
     """Seal again with the active key what older keys sealed, and bind it to its host. Safe to stop and run again."""
     import asyncio
 
-    from webhook.settings.model import parse_duration
     from webhook.settings.source import load_settings
+    from webhook.settings.values import parse_duration
 
     if [secret is not None, namespace is not None, everywhere].count(True) != 1:
         raise ConfigurationError("name the Secrets: NAMESPACE/NAME, -n NAMESPACE or -A")

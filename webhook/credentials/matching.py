@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from webhook.providers.requirements import Role
 from webhook.providers.urls import MalformedUrl, parse_git_url
-from webhook.settings.model import Rule
+from webhook.settings.rules import Rule
 from webhook.subject import SecretObject
 
 SYSTEM_TYPES = frozenset(

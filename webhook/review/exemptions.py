@@ -15,7 +15,8 @@ from typing import Protocol
 from webhook.cluster.objects import Unavailable
 from webhook.names import PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, SKIP_VALIDATION
 from webhook.providers.requirements import Role
-from webhook.settings.model import Settings, parse_flag
+from webhook.settings.model import Settings
+from webhook.settings.values import parse_flag
 from webhook.subject import Operation, Requester, Subject
 
 _NAMED: Mapping[str, frozenset[Role]] = {

@@ -16,7 +16,8 @@ from webhook.keyring.ring import KeyRing
 from webhook.providers.hosts import Kind
 from webhook.providers.requirements import Role
 from webhook.review.annotations import keeps_marks
-from webhook.settings.model import RequirementSettings, Settings
+from webhook.settings.model import Settings
+from webhook.settings.requirements import RequirementSettings
 from webhook.subject import Operation, SecretObject, Subject
 
 _SMALL = 32 * 1024

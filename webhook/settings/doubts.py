@@ -8,7 +8,10 @@ from datetime import timedelta
 from webhook.providers import PROVIDERS
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
-from webhook.settings.model import BUILTIN_RULES, RequirementSettings, Rule, Settings, parse_flag
+from webhook.settings.model import Settings
+from webhook.settings.requirements import RequirementSettings
+from webhook.settings.rules import BUILTIN_RULES, Rule
+from webhook.settings.values import parse_flag
 
 LONGEST_REVIEW = timedelta(seconds=10)
 """timeoutSeconds of the webhook configurations in the manifests."""

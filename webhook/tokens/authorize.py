@@ -13,7 +13,8 @@ from webhook.providers.hosts import Host, Kind
 from webhook.providers.requirements import Role, union
 from webhook.providers.transport.trust import context_from_pem, system_context
 from webhook.providers.urls import MalformedUrl, parse_git_url, parse_host
-from webhook.settings.model import OAuthApp, Settings
+from webhook.settings.hosts import OAuthApp
+from webhook.settings.model import Settings
 from webhook.subject import SecretObject
 from webhook.tokens.changes import NotPossible
 from webhook.tokens.device_flow import DeviceFlow

@@ -25,7 +25,8 @@ from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
 from webhook.names import ATTESTATION, ENCRYPTION, ENCRYPTION_KEY_ID, HOST, LAST_APPLIED
 from webhook.review.attestation import Untrusted, attest, verify
-from webhook.settings.model import Rule, Settings
+from webhook.settings.model import Settings
+from webhook.settings.rules import Rule
 from webhook.subject import SecretObject
 from webhook.tokens.unseal import sealed_keys
 
