@@ -11,7 +11,7 @@ from typing import TextIO
 
 from webhook.audit.manifests import Broken, Document, Manifest, SecretManifest, Template, Where, read
 from webhook.audit.progress import ProgressDisplay
-from webhook.audit.questions import AT_ONCE, asking
+from webhook.audit.questions import AT_ONCE, Questions, asking
 from webhook.audit.retries import ask_again, is_open
 from webhook.audit.rows import Rows, place_of
 from webhook.audit.selecting import Selection
@@ -121,19 +121,25 @@ async def check(
             await ask_again(questions, lambda: bool(still_open()), again, deadline=deadline, waiting=progress.waiting)
         except asyncio.CancelledError:
             content.problems.append(_INTERRUPTED)
-        return Report(
-            "check",
-            started,
-            datetime.now(UTC),
-            tuple(paths),
-            _ordered_rows(content.secrets, rows),
-            tuple(content.hidden),
-            secrets=len(rows),
-            passed_over=dict(content.passed_over),
-            tokens=questions.tokens,
-            asked=questions.asked,
-            problems=tuple(content.problems),
-        )
+        return _report(paths, started, content, rows, questions)
+
+
+def _report(
+    paths: list[str], started: datetime, content: _Content, rows: Mapping[int, list[Row]], questions: Questions
+) -> Report:
+    return Report(
+        "check",
+        started,
+        datetime.now(UTC),
+        tuple(paths),
+        _ordered_rows(content.secrets, rows),
+        tuple(content.hidden),
+        secrets=len(rows),
+        passed_over=dict(content.passed_over),
+        tokens=questions.tokens,
+        asked=questions.asked,
+        problems=tuple(content.problems),
+    )
 
 
 def _ordered_rows(secrets: list[SecretManifest], rows: Mapping[int, list[Row]]) -> tuple[Row, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from webhook.credentials.destination import UnknownHost, resolve, unchecked_at
+from webhook.credentials.destination import Target, UnknownHost, resolve, unchecked_at
 from webhook.credentials.entries import Checkable, Entry, External, Malformed, Unsupported
 from webhook.credentials.matching import Match
 from webhook.providers import PROVIDERS
-from webhook.providers.findings import Finding, Outcome, Question
+from webhook.providers.findings import Credential, Finding, Outcome, Question, RepositoryNeed
 from webhook.providers.hosts import Kind
 from webhook.providers.inspector import InspectionResult, SupportsInspect
 from webhook.providers.requirements import Requirement, Role, union
@@ -131,12 +132,26 @@ class Judge:
         if not asked or not isinstance(content, Checkable):
             return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
         requirements = {role: self._requirement(host.kind, role, match) for role in asked}
-        reached = self._repositories.get(host.name, ()) if Role.RUNTIME in requirements else ()
-        if self._settings.repositories.applications and Role.RUNTIME in requirements:
-            url = GitUrl("https", host.name, target.path, target.insecure)
-            synced, doubts = await needs_of(url, reached, self._cluster, deadline, open_ended=target.open_ended)
-            reached, warnings = (*reached, *synced), (*warnings, *doubts)
-        question = Question(content.credential, host, target.path, requirements, reached, target.open_ended)
+        judged = await self._inspect(entry, content.credential, target, requirements, attestation, deadline)
+        findings = {**skipped, **judged.findings}
+        return replace(judged, findings=findings, skips=skips, warnings=(*warnings, *judged.warnings))
+
+    async def _inspect(
+        self,
+        entry: Entry,
+        credential: Credential,
+        target: Target,
+        requirements: Mapping[Role, Requirement],
+        attestation: Attestation | None,
+        deadline: float,
+    ) -> Judged:
+        """Return the provider's answer about a credential, attested or asked for now."""
+        host = target.host
+        reached: tuple[RepositoryNeed, ...] = ()
+        doubts: tuple[str, ...] = ()
+        if Role.RUNTIME in requirements:
+            reached, doubts = await self._reached(target, deadline)
+        question = Question(credential, host, target.path, requirements, reached, target.open_ended)
         attested = attestation.answer(entry, question, self._clock()) if attestation is not None else None
         if attested is not None:
             inspected = InspectionResult(attested.answer, attested.checked_at, cached=True)
@@ -145,19 +160,27 @@ class Judge:
         answer = inspected.answer
         return Judged(
             entry,
-            skipped | dict(answer.findings),
+            dict(answer.findings),
             host,
             host.name,
             answer.facts,
             answer.remedy,
-            skips,
-            warnings,
-            inspected.checked_at,
-            inspected.cached,
-            inspected.coalesced,
+            warnings=doubts,
+            checked_at=inspected.checked_at,
+            cached=inspected.cached,
+            coalesced=inspected.coalesced,
             asked=Asked(entry, question, answer, inspected.checked_at),
             attested=attested is not None,
         )
+
+    async def _reached(self, target: Target, deadline: float) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
+        """Return the repositories that a runtime token must reach, and warnings about those that are not known."""
+        declared = tuple(self._repositories.get(target.host.name, ()))
+        if not self._settings.repositories.applications:
+            return declared, ()
+        url = GitUrl("https", target.host.name, target.path, target.insecure)
+        synced, doubts = await needs_of(url, declared, self._cluster, deadline, open_ended=target.open_ended)
+        return (*declared, *synced), tuple(doubts)
 
     def _requirement(self, kind: Kind, role: Role, match: Match) -> Requirement:
         """Return what a role needs; if several of its rules match, what all of them need."""

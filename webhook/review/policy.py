@@ -59,15 +59,15 @@ class Judged:
 
     Attributes:
         findings: one for each role.
-        host: where its token goes; None where that isn't known.
-        host_name: the same for people, also where the host isn't declared.
-        skips: the roles that weren't checked, and why.
-        checked_at: when the provider was really asked.
-        cached: the answer was there already.
-        coalesced: somebody else had asked a moment before, and the answer came for both.
-        asked: what the provider was asked, and what it said, whenever that was.
-        attested: nobody was asked, because the mutating call has signed what it heard.
-        key: the key of `data` that is wrong, where it isn't the entry's own.
+        host: where its token goes; None if unknown.
+        host_name: the name of the host for messages, also of a host that is not declared.
+        skips: the roles that were not checked, and why.
+        checked_at: the time of the provider's response.
+        cached: whether the response was cached.
+        coalesced: whether a concurrent review shared the response.
+        asked: the question to the provider and its answer.
+        attested: whether the mutating call signed the answer, so that the provider got no request.
+        key: the key of `data` that is wrong, if it is not the entry's own.
     """
 
     entry: Entry
@@ -88,13 +88,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from it.
+    """The consequence for the write.
 
     Attributes:
         judged: with expiry taken into account.
-        denied: the write must be refused, unless somebody else's setting lets it in.
-        cause: what is wrong, for a denial or, where only warned of, a warning.
-        warnings: whole sentences about what stops nothing.
+        denied: whether the settings deny the write.
+        cause: what is wrong, for a denial or a warning.
+        warnings: sentences about what does not deny the write.
     """
 
     judged: Judged
