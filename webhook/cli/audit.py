@@ -230,7 +230,7 @@ def _watch(
     at_once: int,
 ) -> None:
     from webhook.address import Address
-    from webhook.audit.watch.controller import Pace
+    from webhook.audit.watch.inputs import Pace
     from webhook.audit.watch.process import Options, run
 
     pace = Pace(_duration("--interval", options.interval), _duration("--look-again", options.look_again))

@@ -19,7 +19,7 @@ from tests.api_server.webhook_process import Simulation
 from tests.support.factories import make_token
 from webhook import logs
 from webhook.address import Address
-from webhook.audit.watch.controller import Pace
+from webhook.audit.watch.inputs import Pace
 from webhook.audit.watch.process import Auditor, Options
 from webhook.audit.watch.report_objects import KINDS, OPEN_REPORTS
 from webhook.cluster.objects import Resource

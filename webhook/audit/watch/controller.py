@@ -9,29 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from webhook.audit.questions import Questions
 from webhook.audit.rows import Rows, place_of
-from webhook.audit.scope import AsAuditor
 from webhook.audit.selecting import Selection
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.events import MUTED, EventWriter
+from webhook.audit.watch.handlers import NamespaceHandler, SecretHandler, WatchedCluster
+from webhook.audit.watch.inputs import Judging, Pace
 from webhook.audit.watch.metrics import Snapshot, WatchMetrics
 from webhook.audit.watch.reports import Key, Reports
 from webhook.audit.watch.schedule import Schedule, next_check, place, retry
-from webhook.audit.watch.state import Entry, Known, entries_of, news_of
+from webhook.audit.watch.state import Entry, Followed, Known, entries_of, news_of
 from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
 from webhook.cluster.objects import ApiError
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.cluster.watch import Reflector
-from webhook.keyring.ring import KeyRing
 from webhook.logs import Logger
 from webhook.providers.token_shapes import name_holds_token
 from webhook.review.reviewer import Reviewer
-from webhook.settings.model import Settings
 
 _IN_FLIGHT = 16
 """Secrets that are read and checked at the same time. Each may have a megabyte."""
@@ -42,57 +40,6 @@ _BACK_WITHIN = timedelta(seconds=30)
 _LONGEST_WAIT = 60.0
 _LATE = timedelta(minutes=10)
 """A Secret that is due for longer is overdue."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """The inputs of a check besides the Secret.
-
-    Attributes:
-        rules: the rules of which one must match; empty for all.
-        selector: a label selector for Secrets, in kubectl's syntax.
-        digest: a digest of settings, keys and version, which decide the result together with Secret and provider.
-    """
-
-    settings: Settings
-    questions: Questions
-    ring: KeyRing | None
-    rules: tuple[str, ...]
-    selector: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The intervals of periodic work.
-
-    Attributes:
-        interval: the time between two checks of a Secret.
-        look_again: the time between attempts to find a report API or to repeat failed writes.
-    """
-
-    interval: timedelta
-    look_again: timedelta
-
-
-@dataclass(slots=True)
-class _Followed:
-    """A Secret that a rule may match, by its name and labels.
-
-    Attributes:
-        known: its state; None before the first check, and if its data matches no rule.
-        attempts: the number of consecutive failed checks.
-        hastened: whether it was retried early, because the host had answered for another token.
-        looking: whether a check is in progress.
-        waiting: whether to check it again after the check in progress.
-    """
-
-    listed: Listed
-    known: Known | None = None
-    attempts: int = 0
-    hastened: bool = False
-    looking: bool = False
-    waiting: bool = False
 
 
 class Controller:
@@ -126,7 +73,7 @@ class Controller:
         self._clock = clock
         self._namespaces: dict[str, Listed] = {}
         self._events = EventWriter(secrets, conditions, metrics.event_written)
-        cluster = _Cluster(KubernetesCluster(secrets.client), self._namespaces)
+        cluster = WatchedCluster(KubernetesCluster(secrets.client), self._namespaces)
         ring = judging.ring
         self._reviewer = Reviewer(
             judging.settings, judging.questions, cluster, ring=(lambda: ring) if ring is not None else None
@@ -135,7 +82,7 @@ class Controller:
         wanted = [rule for rule in judging.settings.all_rules if not judging.rules or rule.name in judging.rules]
         self._selection = Selection(wanted)
         self._schedule = Schedule()
-        self._followed: dict[str, _Followed] = {}
+        self._followed: dict[str, Followed] = {}
         self.complete = False
         """Whether the first listing is complete."""
         self._tidy = asyncio.Event()
@@ -152,14 +99,14 @@ class Controller:
             lambda **options: core.list_secret_for_all_namespaces_without_preload_content(
                 label_selector=self._judging.selector or None, **options
             ),
-            _Secrets(self),
+            SecretHandler(self),
             lambda error: self._set_condition("secrets", error),
             lambda: self._log.info("listing again", what="secrets", detail=_EXPIRED),
         )
         namespaces = Reflector(
             listing.namespace_pages,
             core.list_namespace_without_preload_content,
-            _Namespaces(self),
+            NamespaceHandler(self),
             lambda error: self._set_condition("namespaces", error),
             lambda: self._log.info("listing again", what="namespaces", detail=_EXPIRED),
         )
@@ -200,7 +147,7 @@ class Controller:
         listed = replace(listed, marks={})  # the results of the last write, which would cost memory
         followed = self._followed.get(listed.uid)
         if followed is None:
-            followed = _Followed(listed, self._remembered(listed))
+            followed = Followed(listed, self._remembered(listed))
             self._followed[listed.uid] = followed
         before, followed.listed = followed.listed, listed
         unmuted = before.notifications == MUTED != listed.notifications
@@ -273,7 +220,7 @@ class Controller:
             self._schedule.set(uid, self._clock())
             self._changed.set()
 
-    def _plan(self, followed: _Followed) -> None:
+    def _plan(self, followed: Followed) -> None:
         uid, now, interval = followed.listed.uid, self._clock(), self._pace.interval
         known = followed.known
         if known is None:
@@ -377,7 +324,7 @@ class Controller:
         finally:
             self._turns.release()
 
-    async def _check(self, followed: _Followed) -> None:
+    async def _check(self, followed: Followed) -> None:
         listed = followed.listed
         stored = await self._secrets.read(listed.secret.namespace, listed.secret.name)
         self._conditions.set("reading", None)
@@ -399,7 +346,7 @@ class Controller:
         if known is not None:
             self._hasten_others(known)
 
-    async def _judge(self, followed: _Followed, stored: Stored) -> Known | None:
+    async def _judge(self, followed: Followed, stored: Stored) -> Known | None:
         judging = self._judging
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         standing = await self._reviewer.judge(stored.secret, deadline)
@@ -413,12 +360,12 @@ class Controller:
         secret = stored.secret
         return Known(stored.uid, secret.namespace, secret.name, stored.version, judging.digest, entries)
 
-    def _unread(self, followed: _Followed, error: ApiError) -> None:
+    def _unread(self, followed: Followed, error: ApiError) -> None:
         lacking = " (this account lacks the verb get on secrets)" if error.status == 403 else ""
         self._conditions.set("reading", f"Secrets cannot be read: {error}{lacking}")
         self._retry_later(followed)
 
-    def _retry_later(self, followed: _Followed) -> None:
+    def _retry_later(self, followed: Followed) -> None:
         followed.attempts += 1
         uid = followed.listed.uid
         self._schedule.set(uid, retry(uid, self._clock(), self._pace.interval, followed.attempts))
@@ -432,18 +379,6 @@ class Controller:
         self._conditions.set(what, f"{what} cannot be watched: {error}{lacking}")
 
 
-class _Cluster(AsAuditor):
-    """The API server, with namespaces from the watch."""
-
-    def __init__(self, cluster: KubernetesCluster, namespaces: Mapping[str, Listed]) -> None:
-        super().__init__(cluster)
-        self._namespaces = namespaces
-
-    async def skip_annotation(self, namespace: str) -> str | None:
-        known = self._namespaces.get(namespace)
-        return known.skip or None if known is not None else await super().skip_annotation(namespace)
-
-
 _EXPIRED = "the resource version of the watch has expired"
 
 
@@ -454,48 +389,3 @@ def _key(listed: Listed) -> Key:
 def _may_be_shown(known: Known) -> bool:
     """Whether the name of the Secret is no token, which a report or an Event would expose."""
     return not name_holds_token(known.name)
-
-
-class _Secrets:
-    """Handles the watch events of Secrets."""
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-        self._seen: set[str] = set()
-        self._listing = False
-
-    def list_started(self) -> None:
-        self._seen, self._listing = set(), True
-
-    def updated(self, one: Listed) -> None:
-        self._controller.secret_seen(one)
-        if self._listing and self._controller.follows(one.uid):
-            self._seen.add(one.uid)
-
-    def deleted(self, one: Listed) -> None:
-        self._controller.secret_gone(one, deleted=True)
-
-    def list_completed(self) -> None:
-        self._controller.secrets_are(self._seen)
-        self._seen, self._listing = set(), False
-
-
-class _Namespaces:
-    """Handles the watch events of namespaces."""
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-        self._seen: set[str] = set()
-
-    def list_started(self) -> None:
-        self._seen = set()
-
-    def updated(self, one: Listed) -> None:
-        self._controller.namespace_seen(one)
-        self._seen.add(one.uid)
-
-    def deleted(self, one: Listed) -> None:
-        self._controller.namespace_gone(one.uid)
-
-    def list_completed(self) -> None:
-        self._controller.namespaces_are(self._seen)

@@ -19,7 +19,8 @@ from webhook.address import Address
 from webhook.audit.checkpoint import digest
 from webhook.audit.questions import Questions, asking
 from webhook.audit.watch.conditions import Conditions
-from webhook.audit.watch.controller import Controller, Judging, Pace
+from webhook.audit.watch.controller import Controller
+from webhook.audit.watch.inputs import Judging, Pace
 from webhook.audit.watch.metrics import Snapshot, WatchMetrics
 from webhook.audit.watch.reports import Reports
 from webhook.audit.watch.schedule import fresh_for

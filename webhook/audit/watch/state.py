@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from webhook.cluster.listing import Listed
 from webhook.providers.findings import Outcome
 from webhook.report.model import Attested, Row, Severity
 from webhook.text import shown
@@ -251,3 +252,23 @@ def clipped(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return the text in one line of limited length, without control characters."""
     plain = shown(text)
     return plain if len(plain) <= longest else f"{plain[: longest - 2]} …"
+
+
+@dataclass(slots=True)
+class Followed:
+    """A Secret that a rule may match, by its name and labels.
+
+    Attributes:
+        known: its state; None before the first check, and if its data matches no rule.
+        attempts: the number of consecutive failed checks.
+        hastened: whether it was retried early, because the host had answered for another token.
+        looking: whether a check is in progress.
+        waiting: whether to check it again after the check in progress.
+    """
+
+    listed: Listed
+    known: Known | None = None
+    attempts: int = 0
+    hastened: bool = False
+    looking: bool = False
+    waiting: bool = False
