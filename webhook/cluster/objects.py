@@ -7,6 +7,7 @@ code: the API server's own message may quote what was sent.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +36,19 @@ _REASONS = {
     "ServerDisconnectedError": "it closed the connection",
     "ClientOSError": "it closed the connection",
 }
+
+# RBAC's message (Kubernetes: apiserver, responsewriters.forbiddenMessage).
+_FORBIDDEN = re.compile(
+    r"cannot (?P<verb>[a-z]{1,20}) resource \"(?P<resource>[a-z./]{1,100})\" in API group \"[a-z0-9.-]{0,253}\""
+    r"(?: in the namespace \"(?P<namespace>[a-z0-9-]{1,63})\")?"
+)
+_REFUSALS = (
+    ("exceeded quota", "a ResourceQuota of the namespace is exhausted"),
+    ("because it is being terminated", "the namespace is being deleted"),
+    ("ValidatingAdmissionPolicy", "a ValidatingAdmissionPolicy denies it"),
+    ("admission webhook", "an admission webhook denies it"),
+)
+_LONGEST_MESSAGE = 2000
 
 Json = dict[str, Any]
 
@@ -265,6 +279,23 @@ async def call(request: Awaitable[Any], seconds: float = TIMEOUT) -> bytes:
     if not 200 <= status < 300:
         raise ApiError(f"the API server answers {status}", status, SecretStr(_status(body).message))
     return body
+
+
+def explained(error: ApiError) -> str:
+    """Return the text of an error, and why a request is forbidden (403), as far as the API server's message is known.
+
+    The message can contain what was sent, so only the known parts of it are repeated.
+    """
+    if error.status != 403:
+        return str(error)
+    message = error.message.get_secret_value()[:_LONGEST_MESSAGE]
+    if (found := _FORBIDDEN.search(message)) is not None:
+        where = f" in namespace {found['namespace']}" if found["namespace"] else ""
+        return f"{error} (this account lacks the verb {found['verb']} on {found['resource']}{where})"
+    for words, why in _REFUSALS:
+        if words in message:
+            return f"{error} ({why})"
+    return f"{error} (an admission policy or another rule of the cluster forbids it)"
 
 
 def reason_of(error: Exception) -> str:

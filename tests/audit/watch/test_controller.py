@@ -290,3 +290,28 @@ async def test_muted_secrets_have_a_report_and_no_event(harness: Harness) -> Non
     async with harness.watching():
         await until(lambda: harness.reports() == {"creds": "insufficient"})
         assert harness.events() == []
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+async def test_a_namespace_that_rejects_reports_does_not_stop_others(harness: Harness, status: int) -> None:
+    """Its quota is exhausted, it is being deleted, or a policy denies them."""
+    harness.server.failing_paths[f"/{OPEN_REPORTS.api}/namespaces/stuck/reports"] = status
+    await harness.server.put("namespaces", {"metadata": {"name": "stuck"}})
+    await harness.secret("a", harness.github.good_token(), namespace="stuck")
+    await harness.secret("b", harness.github.good_token())
+    async with harness.watching():
+        await until(lambda: "b" in harness.reports())
+        await until(lambda: b"the reports cannot be written" in harness.output.getvalue())
+        await harness.secret("c", harness.github.good_token())
+        await until(lambda: "c" in harness.reports())
+    assert "a" not in harness.reports()
+    assert harness.output.getvalue().count(b"the reports cannot be written") == 1
+
+
+async def test_only_a_newer_report_api_is_named(github: Simulation, tmp_path: Path) -> None:
+    """The cluster has PolicyReports, but not in a version that is written."""
+    async with ApiServer(users=(ADMIN, AUDITOR)) as server:
+        server.store.serve("apis/wgpolicyk8s.io/v1beta1", "policyreports")
+        harness = Harness(server, github, tmp_path)
+        async with harness.watching():
+            await until(lambda: b"served as v1beta1 only" in harness.output.getvalue())

@@ -2,42 +2,95 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from webhook.logs import Logger
+
+_PERIOD = 3600.0
+_LINES = 2
+"""Log lines for one part in a period, in seconds: the failure and the recovery. Further changes are counted."""
+_MOST_PLACES = 1000
+
+
+@dataclass(slots=True)
+class _Part:
+    """One part that can fail.
+
+    Attributes:
+        problems: by place, such as a namespace; empty if the part works.
+        shown: the problem that was logged last.
+        lines: when lines were logged.
+        unlogged: changes since the last line.
+    """
+
+    problems: dict[str, str] = field(default_factory=dict)
+    shown: str | None = None
+    lines: list[float] = field(default_factory=list)
+    unlogged: int = 0
 
 
 class Conditions:
     """The failure conditions of one process, by the part that does not work."""
 
-    def __init__(self, log: Logger, on_change: Callable[[str, bool], None] = lambda what, failing: None) -> None:
+    def __init__(
+        self,
+        log: Logger,
+        on_change: Callable[[str, bool], None] = lambda what, failing: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Args:
             on_change: called with the part, and whether it fails.
+            clock: returns seconds.
         """
         self._log = log
         self._on_change = on_change
-        self._now: dict[str, str] = {}
+        self._clock = clock
+        self._parts: dict[str, _Part] = {}
 
     def __getitem__(self, what: str) -> str | None:
-        """The problem of a part; None if it works."""
-        return self._now.get(what)
+        """The problem of a part, one of several if there are more places; None if it works."""
+        part = self._parts.get(what)
+        return next(iter(part.problems.values()), None) if part is not None else None
 
-    def set(self, what: str, problem: str | None) -> None:
-        """Set the problem of `what`, one of a few words; None if it works."""
-        before = self._now.get(what)
-        if problem == before:
-            return
+    def set(self, what: str, problem: str | None, *, place: str = "") -> None:
+        """Set the problem of `what`, one of a few words; None if it works.
+
+        Args:
+            place: where it fails, such as a namespace. The part fails while it fails anywhere.
+        """
+        part = self._parts.setdefault(what, _Part())
+        failed = bool(part.problems)
         if problem is None:
-            del self._now[what]
-            self._log.info("recovered", what=what)
-        else:
-            self._now[what] = problem
-            self._log.warning("failing", what=what, detail=problem)
-        self._on_change(what, problem is not None)
+            part.problems.pop(place, None)
+        elif place in part.problems or len(part.problems) < _MOST_PLACES:
+            part.problems[place] = problem
+        current = self[what]
+        if current != part.shown:
+            self._report(what, part, current)
+        if failed != bool(part.problems):
+            self._on_change(what, bool(part.problems))
 
     def drop_others(self, *kept: str) -> None:
         """Drop all conditions except these."""
-        for what in self._now.keys() - set(kept):
-            del self._now[what]
-            self._on_change(what, False)
+        for what in self._parts.keys() - set(kept):
+            if self._parts.pop(what).problems:
+                self._on_change(what, False)
+
+    def _report(self, what: str, part: _Part, problem: str | None) -> None:
+        now = self._clock()
+        part.lines = [moment for moment in part.lines if now - moment < _PERIOD]
+        if len(part.lines) >= _LINES:
+            part.unlogged += 1
+            return
+        part.lines.append(now)
+        part.shown = problem
+        more = {"unlogged_changes": part.unlogged} if part.unlogged else {}
+        part.unlogged = 0
+        if problem is None:
+            self._log.info("recovered", what=what, **more)
+            return
+        places = {"places": len(part.problems)} if len(part.problems) > 1 else {}
+        self._log.warning("failing", what=what, detail=problem, **places, **more)

@@ -24,7 +24,7 @@ from webhook.audit.watch.schedule import Schedule, next_check, place, retry
 from webhook.audit.watch.state import Entry, Followed, Known, entries_of, news_of
 from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import ApiError
+from webhook.cluster.objects import ApiError, explained
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.cluster.watch import Reflector
 from webhook.logs import Logger
@@ -161,6 +161,7 @@ class Controller:
         """Handle a Secret that was deleted, or that no rule matches any more."""
         self._followed.pop(listed.uid, None)
         self._schedule.drop(listed.uid)
+        self._conditions.set("events", None, place=listed.secret.namespace)
         if deleted:
             self._reports.gone(_key(listed))
         elif _key(listed) in self._reports.stored:
@@ -361,8 +362,7 @@ class Controller:
         return Known(stored.uid, secret.namespace, secret.name, stored.version, judging.digest, entries)
 
     def _unread(self, followed: Followed, error: ApiError) -> None:
-        lacking = " (this account lacks the verb get on secrets)" if error.status == 403 else ""
-        self._conditions.set("reading", f"Secrets cannot be read: {error}{lacking}")
+        self._conditions.set("reading", f"Secrets cannot be read: {explained(error)}")
         self._retry_later(followed)
 
     def _retry_later(self, followed: Followed) -> None:
@@ -375,8 +375,7 @@ class Controller:
         if error is None:
             self._conditions.set(what, None)
             return
-        lacking = f" (this account lacks the verbs list and watch on {what})" if error.status == 403 else ""
-        self._conditions.set(what, f"{what} cannot be watched: {error}{lacking}")
+        self._conditions.set(what, f"{what} cannot be watched: {explained(error)}")
 
 
 _EXPIRED = "the resource version of the watch has expired"

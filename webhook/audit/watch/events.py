@@ -10,7 +10,7 @@ from typing import Literal
 
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.state import Known, news_of, reported
-from webhook.cluster.objects import ApiError, Conflict
+from webhook.cluster.objects import ApiError, Conflict, explained
 from webhook.cluster.secrets import Stored, StoredSecrets
 
 MUTED = "muted"
@@ -45,10 +45,9 @@ class EventWriter:
             except Conflict:
                 pass  # it exists already
             except ApiError as error:
-                lacking = " (this account lacks the verb create on events)" if error.status == 403 else ""
-                self._conditions.set(_WHAT, f"Events cannot be written: {error}{lacking}")
+                self._conditions.set(_WHAT, f"Events cannot be written: {explained(error)}", place=known.namespace)
                 return known
-            self._conditions.set(_WHAT, None)
+            self._conditions.set(_WHAT, None, place=known.namespace)
         return replace(known, entries=reported(known.entries, now))
 
 

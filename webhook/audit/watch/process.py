@@ -26,7 +26,7 @@ from webhook.audit.watch.reports import Reports
 from webhook.audit.watch.schedule import fresh_for
 from webhook.audit.watch.state import Known
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import ApiError, ApiObjects
+from webhook.cluster.objects import ApiError, ApiObjects, explained
 from webhook.cluster.secrets import StoredSecrets
 from webhook.errors import ConfigurationError
 from webhook.keyring.files import load_keyring_by_file_times
@@ -274,8 +274,7 @@ class Auditor:
         if error is None:
             self._conditions.set("lease", None)
             return
-        lacking = " (this account lacks a verb on leases)" if error.status == 403 else ""
-        self._conditions.set("lease", f"the Lease {'/'.join(self._options.lease)} cannot be used: {error}{lacking}")
+        self._conditions.set("lease", f"the Lease {'/'.join(self._options.lease)} cannot be used: {explained(error)}")
 
     # --- files ---
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.report_objects import KINDS, SELECTOR, document, known_from, name_of
 from webhook.audit.watch.state import Known
-from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource
+from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource, explained
 from webhook.logs import Logger
 
 _READING, _WRITING = "reports", "report-writes"
+_NEWER = "apis/wgpolicyk8s.io/v1beta1"
 _TRIES = 3
 _READ_AGAIN = 3600.0
 """Seconds after which the reports are read again, to repair changes by other programs."""
@@ -40,10 +41,11 @@ class Reports:
         self._on_write = on_write
         self._kind: Resource | None = None
         self._logged: str | None = None
+        self._only_newer = False
         self._stored: dict[Key, Known | None] = {}
         self._read_at = 0.0
         self.rejected = False
-        """The last report that could not be written was denied, so that another namespace may still accept one."""
+        """Whether the API server rejected the last report that was not written: another namespace may accept one."""
 
     @property
     def stored(self) -> Mapping[Key, Known | None]:
@@ -57,13 +59,14 @@ class Reports:
             kind = await self._served()
             if kind is None:
                 self._stored = {}
+                self._only_newer = "policyreports" in await self._objects.served(_NEWER)
             elif kind is not self._kind or now - self._read_at > _READ_AGAIN:
                 stored = await self._read(kind)
                 if kind is not self._kind:
                     await self._leave_others(kind)
                 self._stored, self._read_at = stored, now
         except ApiError as error:
-            self._set_condition(_READING, error, kind)
+            self._set_condition(_READING, error)
             return
         self._conditions.set(_READING, None)
         self._kind = kind
@@ -77,12 +80,12 @@ class Reports:
         try:
             await self._write(self._kind, known)
         except ApiError as error:
-            self.rejected = error.status == 403
-            self._set_condition(_WRITING, error, self._kind)
+            self.rejected = 400 <= error.status < 500
+            self._set_condition(_WRITING, error, known.namespace)
             return False
         self._stored[key] = known
         self._on_write("write")
-        self._conditions.set(_WRITING, None)
+        self._conditions.set(_WRITING, None, place=known.namespace)
         return True
 
     async def remove(self, key: Key) -> None:
@@ -93,14 +96,16 @@ class Reports:
         try:
             await self._objects.delete(self._kind, namespace, name_of(uid))
         except ApiError as error:
-            self._set_condition(_WRITING, error, self._kind)
+            self._set_condition(_WRITING, error, namespace)
         else:
             self._stored.pop(key, None)
+            self._conditions.set(_WRITING, None, place=namespace)
             self._on_write("delete")
 
     def gone(self, key: Key) -> None:
         """Forget the report on a deleted Secret, which its owner reference deletes."""
         self._stored.pop(key, None)
+        self._conditions.set(_WRITING, None, place=key[0])
 
     async def _served(self) -> Resource | None:
         for kind in KINDS:
@@ -139,22 +144,24 @@ class Reports:
                 continue
         raise ApiError("another program keeps changing it")
 
-    def _set_condition(self, what: str, error: ApiError, kind: Resource | None) -> None:
-        name = f"{kind.plural} of {kind.api_version}" if kind is not None else "reports"
-        lacking = f" (this account lacks a verb on {name})" if error.status == 403 else ""
+    def _set_condition(self, what: str, error: ApiError, namespace: str = "") -> None:
+        # After a 404, the namespace is gone, or the kind, which the next `look` finds out.
         verb = "written" if what == _WRITING else "read"
-        self._conditions.set(what, f"the reports cannot be {verb}: {error}{lacking}")
-        if error.status == 404:  # the kind is gone, or the namespace
-            self._kind = None
+        self._conditions.set(what, f"the reports cannot be {verb}: {explained(error)}", place=namespace)
 
     def _log_kind(self, kind: Resource | None) -> None:
-        served = f"{kind.kind} ({kind.api_version})" if kind is not None else "none"
+        none = "only v1beta1" if self._only_newer else "none"
+        served = f"{kind.kind} ({kind.api_version})" if kind is not None else none
         if served == self._logged:
             return
         self._logged = served
         if kind is None:
-            what = "the cluster serves neither OpenReports nor PolicyReports; only metrics and Events are written"
-            self._log.info("no reports", detail=what)
+            lacking = (
+                "PolicyReports are served as v1beta1 only, which this version does not write"
+                if self._only_newer
+                else "the cluster serves neither OpenReports nor PolicyReports"
+            )
+            self._log.info("no reports", detail=f"{lacking}; only metrics and Events are written")
         else:
             self._log.info("reports", kind=served, found=len(self._stored))
 
