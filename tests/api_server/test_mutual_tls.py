@@ -118,7 +118,7 @@ def test_an_api_server_that_shows_none_is_told(
         here.route()
         place = here.new_namespace()
         wait_until(lambda: place.create(user_secret(github.good_token()), "--dry-run=server").returncode != 0, 20)
-        wait_until(lambda: "the client showed no certificate" in server.log, 10)
+        wait_until(lambda: "the client sent no certificate" in server.log, 10)
         assert server.is_ready()
 
 

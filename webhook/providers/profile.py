@@ -35,6 +35,7 @@ class Profile:
             check of the repository alone decides.
         reading_is_certain: a missing permission always prevents reading. With other kinds the repository may be public,
             or the permission is missing only for the check.
+        lasting_oauth: whether tokens from OAuth do not expire, so that they can be stored.
         uses_username: whether the verdict can depend on the user name beside a token.
     """
 
@@ -51,5 +52,6 @@ class Profile:
     shape_in_text: str = ""
     repository_path: re.Pattern[str] | None = None
     uses_username: bool = True
+    lasting_oauth: bool = False
     reading: Requirement = field(default_factory=Requirement)
     reading_is_certain: bool = False

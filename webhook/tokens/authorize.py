@@ -9,7 +9,8 @@ from webhook.credentials.entries import Checkable, Undecodable
 from webhook.credentials.extract import extract, url_of
 from webhook.credentials.matching import classify
 from webhook.keyring.opener import Opener
-from webhook.providers.hosts import Host, Kind
+from webhook.providers import PROVIDERS
+from webhook.providers.hosts import Host
 from webhook.providers.requirements import Role, union
 from webhook.providers.transport.trust import context_from_pem, system_context
 from webhook.providers.urls import MalformedUrl, parse_git_url, parse_host
@@ -18,8 +19,6 @@ from webhook.settings.model import Settings
 from webhook.subject import SecretObject
 from webhook.tokens.changes import NotPossible
 from webhook.tokens.device_flow import DeviceFlow
-
-_GITHUB = Kind("github")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def authorizer_for(
     host = settings.hosts().find(name)
     if host is None:
         raise NotPossible(f"{name} is not a declared Git host. Add it under providers: in the configuration.")
-    if host.kind != _GITHUB:
+    if not PROVIDERS[host.kind].profile.lasting_oauth:
         raise NotPossible(
             f"{name} is a {host.kind} host. Its tokens from OAuth expire after an hour or two, so they are of no use "
             "in a Secret. Create an access token there, and store it with token set."

@@ -155,11 +155,14 @@ async def test_a_bad_token_is_never_accepted_for_silence(bench: Bench, kind: Kin
 
 
 @pytest.mark.parametrize("kind", PROVIDERS)
-async def test_a_slow_or_broken_connection_is_no_verdict_at_any_request(hurried_bench: Bench, kind: Kind) -> None:
+async def test_a_slow_or_broken_connection_is_no_verdict_at_any_request(
+    bench: Bench, hurried_bench: Bench, kind: Kind
+) -> None:
     """Nor is being asked to wait, which the other requests of an inspection go on without."""
     fixtures = fixtures_of(kind)
     wrong: list[str] = []
     for case in list(_good(fixtures))[:3]:
-        plain = await hurried_bench.ask(fixtures, case)
+        plain = await bench.ask(fixtures, case)  # on a busy machine, a client in a hurry may send other requests
+        await hurried_bench.ask(fixtures, case)
         wrong += await _wrong(hurried_bench, fixtures, plain, _one_goes_wrong(plain, _SLOW))
     assert not wrong, "\n".join(wrong)

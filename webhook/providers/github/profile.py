@@ -51,5 +51,6 @@ PROFILE = Profile(
     shape_in_text=r"gh[pousr]_[a-z0-9]{30}|ghs_[0-9]+_eyj|github_pat_\w{30}",
     repository_path=re.compile(r"/(?:repos/[^/?]+/[^/?]+|repositories/[0-9]+)(?=[/?]|\Z)"),
     uses_username=False,
+    lasting_oauth=True,
     reading_is_certain=True,
 )
