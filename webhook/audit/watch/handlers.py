@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from webhook.audit.scope import AsAuditor
 from webhook.cluster.listing import Listed
 from webhook.cluster.lookups import KubernetesCluster
 
-if TYPE_CHECKING:
-    from webhook.audit.watch.controller import Controller
+
+class Follower(Protocol):
+    """Follows Secrets and namespaces: the controller."""
+
+    def secret_seen(self, listed: Listed) -> None:
+        """Handle a Secret that was listed, added or modified."""
+        ...
+
+    def secret_gone(self, listed: Listed, *, deleted: bool) -> None:
+        """Handle a Secret that was deleted, or that no rule matches any more."""
+        ...
+
+    def secrets_are(self, uids: set[str]) -> None:
+        """Handle the end of a listing, which drops all other Secrets."""
+        ...
+
+    def follows(self, uid: str) -> bool:
+        """Return whether a rule may match the Secret."""
+        ...
+
+    def namespace_seen(self, listed: Listed) -> None:
+        """Handle a namespace that was listed, added or modified."""
+        ...
+
+    def namespace_gone(self, uid: str) -> None:
+        """Handle a deleted namespace."""
+        ...
+
+    def namespaces_are(self, uids: set[str]) -> None:
+        """Handle the end of a listing, which drops all other namespaces."""
+        ...
 
 
 class WatchedCluster(AsAuditor):
@@ -28,7 +57,7 @@ class WatchedCluster(AsAuditor):
 class SecretHandler:
     """Handles the watch events of Secrets."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Follower) -> None:
         self._controller = controller
         self._seen: set[str] = set()
         self._listing = False
@@ -52,7 +81,7 @@ class SecretHandler:
 class NamespaceHandler:
     """Handles the watch events of namespaces."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Follower) -> None:
         self._controller = controller
         self._seen: set[str] = set()
 
