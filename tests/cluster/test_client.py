@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import stat
 import sys
@@ -95,7 +96,7 @@ async def read(client: RenewingClient) -> object:
 
 def passes(client: RenewingClient, seconds: float) -> None:
     """Let time pass for a client."""
-    client._read_at -= seconds
+    client._not_before -= seconds
     client._due -= seconds
 
 
@@ -224,6 +225,65 @@ async def test_an_exec_plugin_runs_again_after_a_401(server: Server, authority: 
         passes(client, 3600)
         assert await read(client) == OBJECT
         assert (tmp_path / "runs").read_text() == "xx"
+
+
+async def test_a_plugin_that_hangs_is_started_once_and_reported(
+    server: Server, authority: trustme.CA, tmp_path: Path
+) -> None:
+    """However many requests give up meanwhile; those with accepted credentials go on."""
+    user = plugin(tmp_path, expires_in=900)
+    async with await connect(server.write(authority, **user)) as client:
+        client._patience = 0.5
+        script = tmp_path / "plugin"
+        script.write_text(script.read_text() + "import time; time.sleep(3)\n")
+        for _ in range(10):
+            passes(client, 601)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(read(client), 0.05)
+        await asyncio.sleep(0.6)
+        assert (tmp_path / "runs").read_text() == "xx"
+        assert client.access.problem == "the credentials are still being read; an exec plugin may hang"
+        assert await read(client) == OBJECT
+        assert client.access.problem is not None
+        assert client._reading is not None
+        await client._reading
+        assert client.access.problem is None
+
+
+async def test_credentials_that_cannot_be_read_again_stay_reported(server: Server, authority: trustme.CA) -> None:
+    """Requests that still work do not hide it, and it is not reported again for each of them."""
+    file = server.write(authority, token="one")
+    reported: list[str | None] = []
+    async with await connect(file) as client:
+        client.access.on_change = reported.append
+        file.write_text("{")
+        for _ in range(3):
+            passes(client, 61)
+            assert await read(client) == OBJECT
+        file = server.write(authority, token="one")
+        passes(client, 61)
+        await read(client)
+    assert len(reported) == 2
+    assert (
+        reported[0] is not None
+        and reported[0].startswith("the credentials cannot be read again")
+        and reported[1] is None
+    )
+
+
+async def test_an_unchanged_configuration_keeps_its_connections(
+    tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if requests go through the proxy of the environment."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    file = Server(tmp_path).write(authority, token="one")
+    file.write_text(file.read_text().replace("127.0.0.1:0", "10.255.255.1:6443"))
+    async with await connect(file) as client:
+        pool = client.rest_client
+        passes(client, 61)
+        with pytest.raises(ApiError):
+            await read(client)
+        assert client._version == 1 and client.rest_client is pool
 
 
 async def test_a_pod_reads_its_token_and_ca_again(
@@ -374,9 +434,9 @@ async def test_an_unusable_proxy_is_a_configuration_error(
 async def test_a_change_of_the_access_is_reported_once(server: Server, authority: trustme.CA) -> None:
     """When it fails and when it works again, and not for each request."""
     file = server.write(authority, token="old")
-    told: list[str | None] = []
+    reported: list[str | None] = []
     async with await connect(file) as client:
-        client.access.on_change = told.append
+        client.access.on_change = reported.append
         for _ in range(3):
             with pytest.raises(ApiError):
                 await read(client)
@@ -384,4 +444,4 @@ async def test_a_change_of_the_access_is_reported_once(server: Server, authority
         passes(client, 10)
         await read(client)
         await read(client)
-    assert told == ["the API server rejects the credentials (401)", None]
+    assert reported == ["the API server rejects the credentials (401)", None]

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
+
+_Part = Literal["requests", "credentials"]
 
 
 class Access:
-    """The state of the access to the API server, as the last request found it."""
+    """The state of the access to the API server: of the last request, and of the last reading of the credentials.
+
+    A request can work with credentials that could not be read again.
+    """
 
     def __init__(self) -> None:
-        self._problem: str | None = None
+        self._problems: dict[_Part, str] = {}
         self.on_change: Callable[[str | None], None] = lambda problem: None
         """Called with each new `problem`, and with None when it is solved."""
 
     @property
     def problem(self) -> str | None:
-        """Why requests fail, as a clause without credentials; None while they work."""
-        return self._problem
+        """What fails, as a clause without credentials; None if nothing does."""
+        return next(iter(self._problems.values()), None)
 
-    def failed(self, problem: str) -> None:
-        """Note that credentials or certificates are not accepted."""
-        self._set(problem)
-
-    def worked(self) -> None:
-        """Note that a request was authenticated."""
-        self._set(None)
-
-    def _set(self, problem: str | None) -> None:
-        if problem != self._problem:
-            self._problem = problem
-            self.on_change(problem)
+    def set(self, part: _Part, problem: str | None) -> None:
+        """Set what is wrong with a part; None if it works."""
+        before = self.problem
+        if problem is None:
+            self._problems.pop(part, None)
+        else:
+            self._problems[part] = problem
+        if self.problem != before:
+            self.on_change(self.problem)

@@ -30,6 +30,10 @@ _PLUGIN_MARGIN = 300.0
 """Seconds before the expiry of a plugin's token at which the plugin runs again."""
 _AT_LEAST = 5.0
 """Seconds between two renewals, so that a rejected credential does not run a plugin for each request."""
+_PATIENCE = 10.0
+"""Seconds after which a renewal is late. A rejected request waits for it so long."""
+_SHORT_WAIT = 1.0
+"""Seconds that a request with accepted credentials waits for their renewal."""
 _MOST_WAITS = 10
 """Retries after a rate limit, as in client-go (rest/request.go)."""
 _LONGEST_WAIT = 30.0
@@ -66,13 +70,15 @@ class RenewingClient(ApiClient):
             environment: names the proxy.
         """
         self._environment = environment
+        self._identity = _identity(loaded.configuration)  # before the proxy is set
         super().__init__(configuration=_with_proxy(loaded.configuration, environment))
         self._load = load
         self._clock = clock
-        self._read_at = clock()
-        self._due = self._read_at + loaded.lasts
-        self._identity = _identity(loaded.configuration)
-        self._renewal = asyncio.Lock()
+        self._patience = _PATIENCE
+        self._version = 0
+        self._due = clock() + loaded.lasts
+        self._not_before = clock() + _AT_LEAST
+        self._reading: asyncio.Task[None] | None = None
         self._old_pools: list[Any] = []  # of RESTClientObject, which has no type annotations
         self.access = Access()
 
@@ -88,10 +94,10 @@ class RenewingClient(ApiClient):
     ) -> Any:
         """Send a request, again after a renewal or a rate limit where the API server did not process it."""
         if self._clock() >= self._due:
-            await self._renew(self._read_at)
+            await self._renew(self._version, _SHORT_WAIT)
         waits, renewed = 0, False
         while True:
-            sent_with = self._read_at
+            sent_with = self._version
             headers = {**(header_params or {}), **self._authorization()}
             try:
                 pool: Any = self.rest_client  # without type annotations
@@ -103,13 +109,13 @@ class RenewingClient(ApiClient):
                     post_params=post_params,
                     _request_timeout=_request_timeout,
                 )
-            except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-                if not renewed and await self._renew(sent_with):
+            except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
+                if not renewed and await self._renew(sent_with, self._patience):
                     renewed = True
                     continue
-                self.access.failed("the certificate of the API server cannot be verified")
-                raise error
-            if response.status == 401 and not renewed and await self._renew(sent_with):
+                self.access.set("requests", "the certificate of the API server cannot be verified")
+                raise
+            if response.status == 401 and not renewed and await self._renew(sent_with, self._patience):
                 renewed = True
                 response.response.release()
                 continue
@@ -118,14 +124,15 @@ class RenewingClient(ApiClient):
                 response.response.release()
                 await asyncio.sleep(wait)
                 continue
-            if response.status == 401:
-                self.access.failed("the API server rejects the credentials (401)")
-            else:
-                self.access.worked()
+            rejected = response.status == 401
+            self.access.set("requests", "the API server rejects the credentials (401)" if rejected else None)
             return response
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
         for pool in self._old_pools:
             await pool.close()
         parent: Any = super()
@@ -137,32 +144,40 @@ class RenewingClient(ApiClient):
 
     def _current(self, url: str) -> str:
         """Return the URL with the current server, where the kubeconfig names another one now."""
-        for host in self._hosts:
-            if url.startswith(f"{host}/"):
-                return f"{self.configuration.host}{url.removeprefix(host)}"
+        for pool in self._old_pools:
+            if url.startswith(f"{pool.configuration.host}/"):
+                return f"{self.configuration.host}{url.removeprefix(pool.configuration.host)}"
         return url
 
-    @property
-    def _hosts(self) -> list[str]:
-        return [pool.configuration.host for pool in self._old_pools]
+    async def _renew(self, sent_with: int, patience: float) -> bool:
+        """Read the configuration again; return whether there is a newer one than the version `sent_with`.
 
-    async def _renew(self, sent_with: float) -> bool:
-        """Read the configuration again; return whether there is a newer one than that of `sent_with`."""
-        async with self._renewal:
-            if self._read_at > sent_with:
-                return True
-            if self._clock() - self._read_at < _AT_LEAST and self._clock() < self._due:
-                return False
-            self._read_at = self._clock()
-            try:
-                loaded = await self._load()
-            except Exception as error:  # any, as for the first configuration: the next attempt may succeed
-                self._due = self._read_at + _AT_LEAST
-                self.access.failed(f"the credentials cannot be read again ({type(error).__name__})")
-                return False
-            self._due = self._read_at + loaded.lasts
-            await self._use(loaded.configuration)
+        All requests share one reading, however long it takes, so that there is never more than one process of a plugin.
+        """
+        if self._version > sent_with:
             return True
+        if self._reading is None or self._reading.done():
+            if self._clock() < self._not_before and self._clock() < self._due:
+                return False
+            self._not_before = self._due = self._clock() + _AT_LEAST
+            self._reading = asyncio.create_task(self._read(), name="credentials")
+        await asyncio.wait({self._reading}, timeout=patience)
+        return self._version > sent_with
+
+    async def _read(self) -> None:
+        late = "the credentials are still being read; an exec plugin may hang"
+        timer = asyncio.get_running_loop().call_later(self._patience, self.access.set, "credentials", late)
+        try:
+            loaded = await self._load()
+            await self._use(loaded.configuration)
+        except Exception as error:  # any, as for the first configuration: the next attempt may succeed
+            self.access.set("credentials", f"the credentials cannot be read again ({type(error).__name__})")
+            return
+        finally:
+            timer.cancel()
+        self._version += 1
+        self._due = self._clock() + loaded.lasts
+        self.access.set("credentials", None)
 
     async def _use(self, configuration: Configuration) -> None:
         identity = _identity(configuration)
