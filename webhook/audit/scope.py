@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from webhook.cluster.argocd import Synced
+from webhook.cluster.listing import Listed
 from webhook.cluster.lookups import KubernetesCluster
 from webhook.cluster.objects import Unavailable
 from webhook.cluster.secrets import StoredSecrets
@@ -62,3 +64,15 @@ class AsAuditor:
 
     async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
         raise Unavailable("an audit cannot know who set it")
+
+
+class WatchedCluster(AsAuditor):
+    """The API server, with namespaces from the watch."""
+
+    def __init__(self, cluster: KubernetesCluster, namespaces: Mapping[str, Listed]) -> None:
+        super().__init__(cluster)
+        self._namespaces = namespaces
+
+    async def skip_annotation(self, namespace: str) -> str | None:
+        known = self._namespaces.get(namespace)
+        return known.skip or None if known is not None else await super().skip_annotation(namespace)

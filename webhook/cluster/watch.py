@@ -51,6 +51,46 @@ class WatchHandler(Protocol):
         ...
 
 
+class ListTracker:
+    """A `WatchHandler` that passes on, at the end of each list, which objects the list had."""
+
+    def __init__(
+        self,
+        updated: Callable[[Listed], None],
+        deleted: Callable[[Listed], None],
+        list_completed: Callable[[set[str]], None],
+        *,
+        counts: Callable[[str], bool] = lambda uid: True,
+    ) -> None:
+        """
+        Args:
+            updated: called with each object that was listed, added or modified.
+            deleted: called with each deleted object.
+            list_completed: called with the uids of a list; other objects do not exist.
+            counts: returns whether the uid of an updated object must be in that set, which saves memory.
+        """
+        self._updated = updated
+        self.deleted = deleted
+        self._list_completed = list_completed
+        self._counts = counts
+        self._seen: set[str] | None = None
+
+    def list_started(self) -> None:
+        """Start with an empty set."""
+        self._seen = set()
+
+    def updated(self, one: Listed) -> None:
+        """Pass the object on, and remember its uid during a list."""
+        self._updated(one)
+        if self._seen is not None and self._counts(one.uid):
+            self._seen.add(one.uid)
+
+    def list_completed(self) -> None:
+        """Pass the uids on."""
+        seen, self._seen = self._seen or set(), None
+        self._list_completed(seen)
+
+
 class _Object(msgspec.Struct):
     metadata: Metadata
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
 from webhook.audit.watch.report_objects import KINDS, SELECTOR, known_from
 from webhook.audit.watch.state import Known
-from webhook.cluster.listing import Listed, Listing, Page
+from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.objects import ApiError, ApiObjects
 from webhook.cluster.secrets import StoredSecrets
-from webhook.cluster.watch import Reflector
+from webhook.cluster.watch import ListTracker, Reflector
 from webhook.console.dependents import Place, dependents
 from webhook.console.entries import Entry, aged, entries_of
 from webhook.credentials.matching import classify
@@ -38,34 +38,27 @@ _NO_NAMESPACES = (
 
 @dataclass(slots=True)
 class _Scope:
-    """The Secrets of one namespace, or of the cluster for None. Implements `WatchHandler`."""
+    """The Secrets of one namespace, or of the cluster for None."""
 
     namespace: str | None
     on_change: Callable[[str], None]
     secrets: dict[str, Listed] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    listing: bool = False
     complete: bool = False
     error: ApiError | None = None
 
-    def list_started(self) -> None:
-        self.seen, self.listing = set(), True
-
     def updated(self, one: Listed) -> None:
         self.secrets[one.uid] = one
-        if self.listing:
-            self.seen.add(one.uid)
         self.on_change(one.uid)
 
     def deleted(self, one: Listed) -> None:
         self.secrets.pop(one.uid, None)
         self.on_change(one.uid)
 
-    def list_completed(self) -> None:
-        for uid in self.secrets.keys() - self.seen:
+    def listed(self, uids: set[str]) -> None:
+        for uid in self.secrets.keys() - uids:
             del self.secrets[uid]
             self.on_change(uid)
-        self.seen, self.listing, self.complete = set(), False, True
+        self.complete = True
         self.on_change("")
 
 
@@ -167,11 +160,9 @@ class Overview:
         watch = self._listing.core.list_secret_for_all_namespaces_without_preload_content
         if scope.namespace is not None:
             watch = partial(self._listing.core.list_namespaced_secret_without_preload_content, scope.namespace)
-        return Reflector(partial(self._pages, scope), watch, scope, partial(self._set_status, scope))
-
-    async def _pages(self, scope: _Scope) -> AsyncIterator[Page]:
-        async for page in self._listing.secrets(scope.namespace):
-            yield page
+        pages = partial(self._listing.secrets, scope.namespace)
+        handler = ListTracker(scope.updated, scope.deleted, scope.listed)
+        return Reflector(pages, watch, handler, partial(self._set_status, scope))
 
     async def _visible(self) -> list[str | None]:
         """Return the namespaces to watch; None for the whole cluster."""

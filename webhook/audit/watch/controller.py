@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from webhook.audit.rows import Rows, place_of
+from webhook.audit.scope import WatchedCluster
 from webhook.audit.selecting import Selection
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.events import MUTED, EventWriter
-from webhook.audit.watch.handlers import NamespaceHandler, SecretHandler, WatchedCluster
 from webhook.audit.watch.inputs import Judging, Pace
 from webhook.audit.watch.metrics import Snapshot, WatchMetrics
 from webhook.audit.watch.reports import Key, Reports
@@ -26,7 +26,7 @@ from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
 from webhook.cluster.objects import ApiError, explained
 from webhook.cluster.secrets import Stored, StoredSecrets
-from webhook.cluster.watch import Reflector
+from webhook.cluster.watch import ListTracker, Reflector
 from webhook.logs import Logger
 from webhook.providers.token_shapes import name_holds_token
 from webhook.review.reviewer import Reviewer
@@ -99,14 +99,19 @@ class Controller:
             lambda **options: core.list_secret_for_all_namespaces_without_preload_content(
                 label_selector=self._judging.selector or None, **options
             ),
-            SecretHandler(self),
+            ListTracker(
+                self.secret_seen,
+                lambda one: self.secret_gone(one, deleted=True),
+                self.secrets_are,
+                counts=self.follows,
+            ),
             lambda error: self._set_condition("secrets", error),
             lambda: self._log.info("listing again", what="secrets", detail=_EXPIRED),
         )
         namespaces = Reflector(
             listing.namespace_pages,
             core.list_namespace_without_preload_content,
-            NamespaceHandler(self),
+            ListTracker(self.namespace_seen, lambda one: self.namespace_gone(one.uid), self.namespaces_are),
             lambda error: self._set_condition("namespaces", error),
             lambda: self._log.info("listing again", what="namespaces", detail=_EXPIRED),
         )
