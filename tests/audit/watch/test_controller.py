@@ -308,6 +308,20 @@ async def test_a_namespace_that_rejects_reports_does_not_stop_others(harness: Ha
     assert harness.output.getvalue().count(b"the reports cannot be written") == 1
 
 
+async def test_a_secret_that_goes_does_not_hide_another_failure(harness: Harness) -> None:
+    """The report on another Secret of the namespace still cannot be written."""
+    harness.server.failing_paths[f"/{OPEN_REPORTS.api}/namespaces/stuck/reports"] = 403
+    for name in ("a", "b"):
+        await harness.secret(name, harness.github.good_token(), namespace="stuck")
+    async with harness.watching() as auditor:
+        await until(lambda: auditor._conditions.places("report-writes") == 2)
+        harness.server.store.delete(Collection("api/v1", "secrets"), "stuck", "a")
+        await until(lambda: auditor._conditions.places("report-writes") == 1)
+        await harness.secret("c", harness.github.good_token())
+        await until(lambda: "c" in harness.reports())
+    assert b"recovered" not in harness.output.getvalue()
+
+
 async def test_only_a_newer_report_api_is_named(github: Simulation, tmp_path: Path) -> None:
     """The cluster has PolicyReports, but not in a version that is written."""
     async with ApiServer(users=(ADMIN, AUDITOR)) as server:

@@ -19,7 +19,7 @@ class _Part:
     """One part that can fail.
 
     Attributes:
-        problems: by place, such as a namespace; empty if the part works.
+        problems: by place, such as the uid of a Secret; empty if the part works.
         shown: the problem that was logged last.
         lines: when lines were logged.
         unlogged: changes since the last line.
@@ -55,11 +55,16 @@ class Conditions:
         part = self._parts.get(what)
         return next(iter(part.problems.values()), None) if part is not None else None
 
+    def places(self, what: str) -> int:
+        """Return the number of places where a part fails."""
+        part = self._parts.get(what)
+        return len(part.problems) if part is not None else 0
+
     def set(self, what: str, problem: str | None, *, place: str = "") -> None:
         """Set the problem of `what`, one of a few words; None if it works.
 
         Args:
-            place: where it fails, such as a namespace. The part fails while it fails anywhere.
+            place: where it fails, such as the uid of a Secret. The part fails while it fails anywhere.
         """
         part = self._parts.setdefault(what, _Part())
         failed = bool(part.problems)

@@ -166,7 +166,7 @@ class Controller:
         """Handle a Secret that was deleted, or that no rule matches any more."""
         self._followed.pop(listed.uid, None)
         self._schedule.drop(listed.uid)
-        self._conditions.set("events", None, place=listed.secret.namespace)
+        self._conditions.set("events", None, place=listed.uid)
         if deleted:
             self._reports.gone(_key(listed))
         elif _key(listed) in self._reports.stored:

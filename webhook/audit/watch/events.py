@@ -45,9 +45,9 @@ class EventWriter:
             except Conflict:
                 pass  # it exists already
             except ApiError as error:
-                self._conditions.set(_WHAT, f"Events cannot be written: {explained(error)}", place=known.namespace)
+                self._conditions.set(_WHAT, f"Events cannot be written: {explained(error)}", place=known.uid)
                 return known
-            self._conditions.set(_WHAT, None, place=known.namespace)
+            self._conditions.set(_WHAT, None, place=known.uid)
         return replace(known, entries=reported(known.entries, now))
 
 

@@ -81,11 +81,11 @@ class Reports:
             await self._write(self._kind, known)
         except ApiError as error:
             self.rejected = 400 <= error.status < 500
-            self._set_condition(_WRITING, error, known.namespace)
+            self._set_condition(_WRITING, error, known.uid)
             return False
         self._stored[key] = known
         self._on_write("write")
-        self._conditions.set(_WRITING, None, place=known.namespace)
+        self._conditions.set(_WRITING, None, place=known.uid)
         return True
 
     async def remove(self, key: Key) -> None:
@@ -96,16 +96,16 @@ class Reports:
         try:
             await self._objects.delete(self._kind, namespace, name_of(uid))
         except ApiError as error:
-            self._set_condition(_WRITING, error, namespace)
+            self._set_condition(_WRITING, error, uid)
         else:
             self._stored.pop(key, None)
-            self._conditions.set(_WRITING, None, place=namespace)
+            self._conditions.set(_WRITING, None, place=uid)
             self._on_write("delete")
 
     def gone(self, key: Key) -> None:
         """Forget the report on a deleted Secret, which its owner reference deletes."""
         self._stored.pop(key, None)
-        self._conditions.set(_WRITING, None, place=key[0])
+        self._conditions.set(_WRITING, None, place=key[1])
 
     async def _served(self) -> Resource | None:
         for kind in KINDS:
@@ -144,10 +144,10 @@ class Reports:
                 continue
         raise ApiError("another program keeps changing it")
 
-    def _set_condition(self, what: str, error: ApiError, namespace: str = "") -> None:
+    def _set_condition(self, what: str, error: ApiError, place: str = "") -> None:
         # After a 404, the namespace is gone, or the kind, which the next `look` finds out.
         verb = "written" if what == _WRITING else "read"
-        self._conditions.set(what, f"the reports cannot be {verb}: {explained(error)}", place=namespace)
+        self._conditions.set(what, f"the reports cannot be {verb}: {explained(error)}", place=place)
 
     def _log_kind(self, kind: Resource | None) -> None:
         none = "only v1beta1" if self._only_newer else "none"
