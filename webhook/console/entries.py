@@ -26,6 +26,7 @@ from webhook.report.model import Row, Severity
 from webhook.report.page.entries import EvidenceLine, evidence_lines
 from webhook.report.page.figures import left
 from webhook.review import messages
+from webhook.review.annotations import values_by_entry
 from webhook.text import day
 
 _ROLE = PREFIX + "role"
@@ -254,22 +255,12 @@ def _user(roles: tuple[str, ...], key: str) -> str:
 
 def _by_entry(marks: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
     """Return the annotations of each entry by its key; the key is empty if the annotations do not name it."""
-    objects = {name: found for name, value in marks.items() if (found := _object(value)) is not None}
+    objects = {name: found for name, value in marks.items() if (found := values_by_entry(value)) is not None}
     keys = dict.fromkeys(key for found in objects.values() for key in found if not name_holds_token(key))
     if keys:
         return [(key, {name: found[key] for name, found in objects.items() if key in found}) for key in keys]
     plain = {name: value for name, value in marks.items() if name != "attestation"}
     return [(_attested_key(marks.get("attestation", "")), plain)]
-
-
-def _object(value: str) -> dict[str, str] | None:
-    if not value.startswith("{"):
-        return None
-    try:
-        document = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    return {key: text for key, text in document.items() if isinstance(text, str)}
 
 
 def _attested_key(attestation: str) -> str:

@@ -182,7 +182,7 @@ class _Before:
         self._annotations = old.annotations if old else {}
         # Each read once: there may be a thousand entries, and nobody else is served meanwhile.
         ours = {name: value for name, value in self._annotations.items() if name.startswith(PREFIX)}
-        self._by_entry = {name: _by_entry(value) for name, value in ours.items()}
+        self._by_entry = {name: values_by_entry(value) for name, value in ours.items()}
 
     def mark(self, name: str, key: str) -> str | None:
         """An annotation of one entry. A plain value is of the only entry there was: of several, nobody knows whose."""
@@ -289,6 +289,8 @@ _NAMES = (
     "skip-reason",
     "message",
 )
+WRITTEN = ("attestation", "validation", "role", "provider", *_NAMES, *sorted(_ENCRYPTION))
+"""The names of all labels and annotations that this webhook writes, without the prefix."""
 _LONGEST_MESSAGE = 1024
 """Characters: a sentence with its link."""
 
@@ -372,8 +374,8 @@ def _compact(by_entry: Mapping[str, str]) -> str:
     return json.dumps(by_entry, separators=(",", ":"), sort_keys=True)
 
 
-def _by_entry(value: str) -> dict[str, str] | None:
-    """The JSON object of several entries, or None for the plain value of one."""
+def values_by_entry(value: str) -> dict[str, str] | None:
+    """Return the values in an annotation by the key of their entry; None for the plain value of a single entry."""
     if not value.startswith("{"):
         return None
     try:

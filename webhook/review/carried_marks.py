@@ -10,14 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from webhook.decision import PatchOperation
 from webhook.names import PREFIX
+from webhook.review.annotations import WRITTEN
 from webhook.subject import SecretObject, Subject
-
-# Names that this webhook writes. Any other name is not repeated: its text is the requester's.
-_WRITTEN = (
-    *("attestation", "validated-at", "validation", "role", "provider", "host", "account", "token-type", "scopes"),
-    *("expires-at", "probed", "skip-reason", "message"),
-    *("encryption", "encryption-algorithm", "encryption-key-id", "encrypted-keys"),
-)
 
 
 def carried_marks(subject: Subject, patch: Iterable[PatchOperation]) -> tuple[str, ...]:
@@ -29,7 +23,8 @@ def carried_marks(subject: Subject, patch: Iterable[PatchOperation]) -> tuple[st
     if secret is None:
         return ()
     patched = {str(operation["path"]) for operation in patch}
-    names = [name for name in _WRITTEN if _is_carried(PREFIX + name, secret, subject.old, patched)]
+    # Any other name is not repeated: its text is the requester's.
+    names = [name for name in WRITTEN if _is_carried(PREFIX + name, secret, subject.old, patched)]
     if not names:
         return ()
     shown = ", ".join(PREFIX + name for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

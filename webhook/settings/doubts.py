@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from webhook.providers import PROVIDERS
+from webhook.providers.hosts import Kind
 from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role
 from webhook.settings.model import Settings
@@ -95,13 +96,13 @@ def _requirements(settings: Settings) -> Iterator[str]:
         for kind, cell in rule.requirements.items()
     ]
     for name, kind, role, cell in cells:
-        if (what := _emptied(kind, role, cell)) and what:
+        if what := _emptied(kind, role, cell):
             yield f"{name}: {what} is empty, so every valid token of that form is sufficient."
 
 
-def _emptied(kind: str, role: Role, cell: RequirementSettings) -> str:
+def _emptied(kind: Kind, role: Role, cell: RequirementSettings) -> str:
     """Return which part of a default requirement a cell replaces by nothing."""
-    default = PROVIDERS[kind].profile.defaults[role]  # type: ignore[index]
+    default = PROVIDERS[kind].profile.defaults[role]
     parts = {
         "scopes": (default.scopes, cell.scopes),
         "levels" if cell.levels is not None else "permissions": (default.permissions, cell.permissions),

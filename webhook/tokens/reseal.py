@@ -24,6 +24,7 @@ from webhook.keyring.key import Key
 from webhook.keyring.opener import Opener
 from webhook.keyring.ring import KeyRing
 from webhook.names import ATTESTATION, ENCRYPTION, ENCRYPTION_KEY_ID, HOST, LAST_APPLIED
+from webhook.review.annotations import values_by_entry
 from webhook.review.attestation import Untrusted, attest, verify
 from webhook.settings.model import Settings
 from webhook.settings.rules import Rule
@@ -231,15 +232,11 @@ def _closed(before: Stored, rehearsed: Stored, planned: Plan) -> set[str]:
 
 
 def _by_entry(secret: SecretObject, name: str) -> dict[str, str]:
-    """What an annotation of the webhook's says of each key: one value for all, or a JSON object by entry."""
-    text = secret.annotations.get(name)
-    if text is None:
-        return {}
-    try:
-        by_entry = json.loads(text) if text.startswith("{") else dict.fromkeys(secret.data, text)
-    except (ValueError, RecursionError):
-        return {}
-    return {key: value for key, value in by_entry.items() if isinstance(value, str)}
+    """Return the value of an annotation for each key. A plain value is that of all keys."""
+    text = secret.annotations.get(name, "{}")
+    if text.startswith("{"):
+        return values_by_entry(text) or {}
+    return dict.fromkeys(secret.data, text)
 
 
 async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) -> str:
