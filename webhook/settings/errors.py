@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -24,21 +24,27 @@ class Lines:
     """Where things are in a file.
 
     Attributes:
+        name: how messages call the file; may be empty.
         by_place: the line of each key and list item, from 1.
-        duplicates: mistakes that only the text shows.
+        duplicates: line and name of the keys that are there twice.
     """
 
-    by_place: dict[Location, int]
-    duplicates: list[str]
+    name: str
+    by_place: dict[Location, int] = field(default_factory=dict)
+    duplicates: list[tuple[int, str]] = field(default_factory=list)
 
     def prefix(self, location: Location) -> str:
-        """Return ``line N: `` for a place or, if it is not in the file, for what contains it."""
+        """Return `prefix_of` the line of a place or, if it is not in the file, of what contains it."""
         location = tuple(part for part in location if part != "[key]")
-        while location:
-            if (line := self.by_place.get(location)) is not None:
-                return f"line {line}: "
+        while location and location not in self.by_place:
             location = location[:-1]
-        return ""
+        return self.prefix_of(self.by_place.get(location))
+
+    def prefix_of(self, line: int | None) -> str:
+        """Return the beginning of a message about a line, or about the whole file."""
+        if line is None:
+            return f"{self.name}: " if self.name else ""
+        return f"{self.name}:{line}: " if self.name else f"line {line}: "
 
 
 # By pydantic's types of errors; for other types the text is pydantic's.

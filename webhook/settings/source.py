@@ -14,37 +14,42 @@ from webhook.settings.errors import Lines, Location, problems
 from webhook.settings.model import Settings
 
 
-def parse_settings(text: str) -> Settings:
+def parse_settings(text: str, name: str = "") -> Settings:
     """Return the settings in a YAML text. An empty text means the defaults.
 
+    Args:
+        name: how messages call the text.
+
     Raises:
-        ConfigurationError: with one line of text for each mistake, which begins with ``line N:`` where it has a place
-            in the text. No value of the file is quoted.
+        ConfigurationError: with one line of text for each mistake, which begins with ``NAME:LINE:``, or ``line LINE:``
+            without a name, if it has a place in the text. No value of the file is quoted.
     """
+    lines = Lines(name)
     loader: yaml.SafeLoader | None = None
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines = _lines_of(node)
+        _add_lines(lines, node)
         document = loader.construct_document(node) if node is not None else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigurationError(f"{where}is not YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
+        prefix = lines.prefix_of(mark.line + 1 if mark else None)
+        raise ConfigurationError(f"{prefix}is not YAML: {getattr(error, 'problem', None) or 'unreadable'}") from None
     except (ValueError, RecursionError):  # a date in month 13; a thousand brackets
-        raise ConfigurationError("is not YAML: a value is impossible, or nested too deeply") from None
+        why = "is not YAML: a value is impossible, or nested too deeply"
+        raise ConfigurationError(f"{lines.prefix_of(None)}{why}") from None
     finally:
         if loader is not None:
             loader.dispose()
     if document is None:
         document = {}
     if not isinstance(document, Mapping):
-        raise ConfigurationError("must be a mapping of settings, such as `mode: warn`")
-    found = lines.duplicates
+        raise ConfigurationError(f"{lines.prefix_of(None)}must be a mapping of settings, such as `mode: warn`")
+    found = [f"{lines.prefix_of(line)}duplicate key {key!r}" for line, key in sorted(lines.duplicates)]
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        found = found + _problems(error, document, lines)
+        found += _problems(error, document, lines)
     else:
         if not found:
             return settings
@@ -84,15 +89,7 @@ def read_settings(stream: TextIO, name: str) -> Settings:
         raise ConfigurationError(f"{name}: is not UTF-8 text") from None
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         raise ConfigurationError(f"{name}: is empty; to use the defaults, write {{}}")
-    try:
-        return parse_settings(text)
-    except ConfigurationError as error:
-        raise ConfigurationError("\n".join(_named(name, line) for line in str(error).splitlines())) from None
-
-
-def _named(name: str, line: str) -> str:
-    number, colon, rest = line.removeprefix("line ").partition(": ")
-    return f"{name}:{number}: {rest}" if line.startswith("line ") and colon and number.isdigit() else f"{name}: {line}"
+    return parse_settings(text, name)
 
 
 def _problems(error: ValidationError, document: Mapping[Any, Any], lines: Lines) -> list[str]:
@@ -110,9 +107,8 @@ def _problems(error: ValidationError, document: Mapping[Any, Any], lines: Lines)
     return found
 
 
-def _lines_of(root: yaml.Node | None) -> Lines:
-    """Return the line of each key and list item, and the keys that are there twice."""
-    lines = Lines({}, [])
+def _add_lines(lines: Lines, root: yaml.Node | None) -> None:
+    """Add the line of each key and list item, and the keys that are there twice."""
     seen: set[int] = set()
     pending: list[tuple[Location, yaml.Node | None]] = [((), root)]
     while pending:
@@ -129,11 +125,9 @@ def _lines_of(root: yaml.Node | None) -> Lines:
         for below, key, child in children:
             line = key.start_mark.line + 1
             if below in lines.by_place and not _is_merge(key):
-                lines.duplicates.append(f"line {line}: duplicate key {str(below[-1])[:60]!r}")
+                lines.duplicates.append((line, str(below[-1])[:60]))
             lines.by_place[below] = line
             pending.append((below, child))
-    lines.duplicates.sort(key=lambda text: int(text.split()[1].rstrip(":")))
-    return lines
 
 
 def _is_plain(key: yaml.Node) -> bool:
