@@ -234,7 +234,11 @@ def test_a_server_that_nobody_trusts_isn_t_ready(here: Lab) -> None:
     accepted(here.place.kubectl("create", "secret", "tls", here.names.tls_secret, *pair))
     here.register(base64.b64encode((here.folder / "other" / "ca.crt").read_bytes()).decode())
     (server,) = here.serve(1, ready=False)
-    wait_until(lambda: "does not trust this server's certificate" in server.log, 30, message="the distrust to be told")
+    wait_until(
+        lambda: "does not trust this server's certificate" in server.log,
+        30,
+        message="a log line about the untrusted certificate",
+    )
     assert server.readiness() == 503
     assert (
         "the API server does not trust this server's certificate by the caBundle of mutate." in server.readiness_text()

@@ -86,8 +86,8 @@ async def test_deleting_needs_the_name(world: World) -> None:
     visitor = await ready(world, "creds")
     page = await world.until(visitor, "/secrets/team/creds", "no longer sync 1 Application with it: team/shop")
     assert "This deletes the Secret team/creds" in page.words
-    refused = await visitor.post("/secrets/team/creds/delete", {"confirmation": "cred"})
-    assert refused.status == 400 and world.stored("creds", "password") is not None
+    response = await visitor.post("/secrets/team/creds/delete", {"confirmation": "cred"})
+    assert response.status == 400 and world.stored("creds", "password") is not None
     done = await visitor.post("/secrets/team/creds/delete", {"confirmation": "creds"})
     assert "The Secret is deleted" in done.words and world.stored("creds", "password") is None
 

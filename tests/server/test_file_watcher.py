@@ -83,7 +83,7 @@ class TestWatching:
         assert reader.using == []
 
     async def test_a_bad_content(self, reader: Reader) -> None:
-        """The previous version stays in use, and the reason is told once."""
+        """The previous version stays in use, and the reason is logged once."""
         watcher = reader.watch()
         reader.path.write_text("bad")
         await watcher.poll()
