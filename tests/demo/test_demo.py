@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import json
 import os
 import re
 import sys
@@ -15,6 +17,8 @@ from rich.console import Console
 
 from webhook.demo import output_width, run_demo
 from webhook.demo.scenes import Act, acts
+from webhook.demo.screen import Played, show
+from webhook.names import PREFIX
 from webhook.providers import PROVIDERS
 from webhook.simulator import example_world
 
@@ -71,9 +75,27 @@ def test_each_write_ends_as_its_title_says(shown: str) -> None:
     parts = re.split(r" \d+ (?=(?:denied|allowed) )", shown)[1:]
     played = [scene.title for act in _acts() if act.kind is None or act.kind in PROVIDERS for scene in act.scenes]
     for part, title in zip(parts, played, strict=True):
-        verdict, told = EXPECTED[title]
+        verdict, reason = EXPECTED[title]
         assert part.startswith(f"{verdict} {title} ")
-        assert told in part
+        assert reason in part
+
+
+def test_headings_fit_into_80_columns() -> None:
+    """With a blank and the end of the rule after them, so that none is cut."""
+    assert [act.title for act in _acts() if len(act.title) > 78] == []
+
+
+def test_sentences_have_single_spaces() -> None:
+    """Lists get a blank after each comma; a sentence in an annotation has it already."""
+    output = io.StringIO()
+    patch = [
+        {"op": "add", "path": "/metadata/annotations", "value": {PREFIX + "message": "a, b", PREFIX + "scopes": "a,b"}}
+    ]
+    answer = {"patch": base64.b64encode(json.dumps(patch).encode()).decode()}
+    scene = next(iter(next(iter(_acts())).scenes))
+    console = Console(file=output, width=80, highlight=False)
+    show(console, 1, Played(scene, answer, {"allowed": True}, 0.0, 0))
+    assert "message=a, b  scopes=a, b" in output.getvalue()
 
 
 def test_every_kind_of_provider_has_an_act() -> None:

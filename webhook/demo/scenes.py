@@ -58,7 +58,7 @@ def _runtime(
 def _github(world: World) -> Act:
     acme = "https://github.com/acme"
     return Act(
-        "GitHub: scopes are listed; permissions are proven by requests that change nothing",
+        "GitHub: listed scopes, and permissions that harmless requests prove",
         (
             _runtime(world, "A classic token without admin:repo_hook", acme, "weak-classic"),
             _runtime(world, "A classic token with both scopes", acme, "good-classic"),
@@ -98,7 +98,7 @@ def _gitlab(world: World) -> Act:
 def _bitbucket(world: World) -> Act:
     apps = "https://bitbucket.org/acme/apps"
     return Act(
-        "Bitbucket Cloud: two vocabularies of scopes, and a username for each kind of token",
+        "Bitbucket Cloud: two sets of scopes, and a username for each kind of token",
         (
             _runtime(
                 world,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 import textwrap
 from collections.abc import Mapping
@@ -75,8 +76,8 @@ def show(console: Console, number: int, played: Played) -> None:
     rows += [("warning", warning, "yellow") for warning in played.warnings]
     if played.allowed:
         for where, marks in _marks(played.mutated).items():
-            told = [f"{name}={value.replace(',', ', ')}" for name, value in marks.items()]
-            rows.append((where, "  ".join(told), "green"))
+            values = [f"{name}={re.sub(r',(?! )', ', ', value)}" for name, value in marks.items()]
+            rows.append((where, "  ".join(values), "green"))
     for label, text, style in rows:
         _print_row(console, label, text, style)
     console.print()
@@ -146,6 +147,7 @@ def end(console: Console, scenes: int, asked: int) -> None:
 
 
 _GO_ON = (
+    ("./dev demo --console", "Open the token page on simulated data"),
     ("./dev demo --serve", "Keep the server running and try it with curl"),
     ("kind create cluster --config manifests/kind.yaml; tilt up", "Run it in a local cluster with simulated providers"),
     ("kubectl apply -k manifests/overlays/own-certificates", "Install it in your cluster (see README.md)"),
