@@ -67,6 +67,24 @@ async def harness() -> AsyncIterator[Harness]:
         yield made
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+async def test_the_proxy_is_chosen_as_for_all_requests(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Loopback addresses need no entry in NO_PROXY."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    async with harness.flow() as flow:
+        assert (await flow.start(["repo"])).user_code
+
+
+async def test_an_unusable_proxy_is_named_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its URL may hold a password."""
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:secret@proxy.example")
+    with pytest.raises(DeviceFlowError, match="HTTPS_PROXY must be a URL") as caught:
+        DeviceFlow("https://github.com", "app", ssl.create_default_context())
+    assert "secret" not in str(caught.value)
+
+
 async def authorized(harness: Harness, *, on_wait: Callable[[Authorization, int], None]) -> str:
     """Run a whole flow, with what a user does before each request for the token."""
     async with harness.flow() as flow:

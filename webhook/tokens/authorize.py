@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from webhook.credentials.destination import Target, resolve
 from webhook.credentials.entries import Checkable, Undecodable
 from webhook.credentials.extract import extract, url_of
-from webhook.credentials.matching import classify
+from webhook.credentials.matching import Match, classify
 from webhook.keyring.opener import Opener
 from webhook.providers import PROVIDERS
 from webhook.providers.hosts import Host
+from webhook.providers.known_hosts import Hosts
 from webhook.providers.requirements import Role, union
 from webhook.providers.transport.trust import context_from_pem, system_context
 from webhook.providers.urls import MalformedUrl, parse_git_url, parse_host
@@ -60,8 +61,10 @@ def authorizer_for(
     """
     match = classify(secret, settings.all_rules, url_of(secret))
     roles = match.roles or frozenset({Role.USER if user is not None else Role.RUNTIME})
-    name = _host_of_url(url) if url is not None else _host_of_entry(settings, secret, user, opener)
-    host = settings.hosts().find(name)
+    hosts = settings.hosts()
+    default = settings.defaults.user_host
+    name = _host_of_url(url) if url is not None else _host_of_entry(secret, match, user, opener, hosts, default)
+    host = hosts.find(name)
     if host is None:
         raise NotPossible(f"{name} is not a declared Git host. Add it under providers: in the configuration.")
     if not PROVIDERS[host.kind].profile.lasting_oauth:
@@ -86,20 +89,21 @@ def _host_of_url(url: str) -> str:
         raise NotPossible(f"The URL {error}.") from None
 
 
-def _host_of_entry(settings: Settings, secret: SecretObject, user: str | None, opener: Opener | None) -> str:
+def _host_of_entry(
+    secret: SecretObject, match: Match, user: str | None, opener: Opener | None, hosts: Hosts, default: str
+) -> str:
     """Return the host of the entry as it is stored, of the Secret's own URL, or the default."""
-    match = classify(secret, settings.all_rules, url_of(secret))
     try:
         entries = extract(secret, match, opener) if match else {}
     except Undecodable:
         entries = {}
     for entry in entries.values():
         if isinstance(entry.content, Checkable) and (user is None or entry.key == user):
-            target = resolve(entry.content, settings.hosts(), settings.defaults.user_host)
+            target = resolve(entry.content, hosts, default)
             if isinstance(target, Target):
                 return target.host.name
     url = url_of(secret)
     try:
-        return parse_git_url(url).host if url else parse_host(settings.defaults.user_host)
+        return parse_git_url(url).host if url else parse_host(default)
     except MalformedUrl:
-        return settings.defaults.user_host
+        return default

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 import time
@@ -20,6 +21,7 @@ import httpx
 from pydantic import SecretStr
 
 from webhook.providers.token_shapes import kind_of_token
+from webhook.proxy import UnusableProxy, proxy_for
 
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_CODE = re.compile(r"[A-Z0-9]{2,8}(?:-[A-Z0-9]{2,8}){0,3}\Z")
@@ -78,13 +80,18 @@ class DeviceFlow:
         Args:
             web_url: such as ``https://github.com``.
             client_id: of the OAuth app; it is no secret.
+
+        Raises:
+            DeviceFlowError: the environment names a proxy that cannot be used.
         """
         self._web_url = web_url.rstrip("/")
         self._host = urlsplit(web_url).netloc
         self._client_id = client_id
         self._sleep = sleep
         self._clock = clock
-        self._client = httpx.AsyncClient(verify=trust, follow_redirects=False, timeout=_SECONDS)
+        self._client = httpx.AsyncClient(
+            verify=trust, follow_redirects=False, timeout=_SECONDS, trust_env=False, proxy=_proxy_for(web_url)
+        )
 
     async def __aenter__(self) -> DeviceFlow:
         return self
@@ -104,10 +111,10 @@ class DeviceFlow:
             raise DeviceFlowError(f"{self._host} cannot be reached ({type(error).__name__}).") from None
         self._raise_for(found)
         code, device, page = (found.get(name) for name in ("user_code", "device_code", "verification_uri"))
-        if not (isinstance(code, str) and _USER_CODE.match(code) and isinstance(device, str)):
-            raise DeviceFlowError(f"{self._host} does not answer as an OAuth server with the device flow does.")
-        if not _DEVICE_CODE.match(device):
-            raise DeviceFlowError(f"{self._host} does not answer as an OAuth server with the device flow does.")
+        if not (isinstance(code, str) and _USER_CODE.match(code)):
+            raise DeviceFlowError(self._foreign)
+        if not (isinstance(device, str) and _DEVICE_CODE.match(device)):
+            raise DeviceFlowError(self._foreign)
         if not (isinstance(page, str) and self._is_own(page)):
             raise DeviceFlowError(f"{self._host} names a page of another host for the code. It is not shown.")
         expires, interval = _seconds(found.get("expires_in"), 900), _seconds(found.get("interval"), 5)
@@ -174,7 +181,23 @@ class DeviceFlow:
             document = None
         if isinstance(document, dict):
             return document
-        raise DeviceFlowError(f"{self._host} does not answer as an OAuth server with the device flow does.")
+        raise DeviceFlowError(self._foreign)
+
+    @property
+    def _foreign(self) -> str:
+        return f"{self._host} does not answer as an OAuth server with the device flow does."
+
+
+def _proxy_for(web_url: str) -> httpx.Proxy | None:
+    """Return the proxy by the rules of all our clients: httpx ignores networks in NO_PROXY, and would read .netrc."""
+    url = urlsplit(web_url)
+    try:
+        proxy = proxy_for(url.hostname or "", url.port or 443, os.environ)
+    except UnusableProxy as error:
+        raise DeviceFlowError(f"{error}.") from None
+    if proxy is None:
+        return None
+    return httpx.Proxy(proxy.url, headers={"Proxy-Authorization": proxy.authorization} if proxy.authorization else {})
 
 
 def _seconds(value: object, default: float) -> float:
