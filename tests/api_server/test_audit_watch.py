@@ -113,8 +113,8 @@ def test_a_change_of_the_secret_is_seen_at_once(cluster: Cluster) -> None:
 def test_an_end_is_noticed_when_it_comes(cluster: Cluster) -> None:
     """To the second, and not at the next turn."""
     team = cluster.namespace()
-    cluster.secret(team, "creds", cluster.github.token("repo", "admin:repo_hook", expires=timedelta(seconds=9)))
     with cluster.watched("--interval", "12h") as replica:
+        cluster.secret(team, "creds", cluster.github.token("repo", "admin:repo_hook", expires=timedelta(seconds=15)))
         cluster.wait_for("expiring", team, "creds")
         assert replica.metric("audit_expiring_tokens", days="1") == 1
         assert replica.metric("audit_expiring_tokens", days="30") == 1

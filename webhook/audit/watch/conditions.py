@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from webhook.logs import Logger
 
 _PERIOD = 3600.0
-_LINES = 2
-"""Log lines for one part in a period, in seconds: the failure and the recovery. Further changes are counted."""
+_FAILURES = 3
+"""Failures of one part that are logged in a period, in seconds. Further changes are counted."""
 _MOST_PLACES = 1000
 
 
@@ -21,13 +21,13 @@ class _Part:
     Attributes:
         problems: by place, such as the uid of a Secret; empty if the part works.
         shown: the problem that was logged last.
-        lines: when lines were logged.
+        failures: when failures were logged.
         unlogged: changes since the last line.
     """
 
     problems: dict[str, str] = field(default_factory=dict)
     shown: str | None = None
-    lines: list[float] = field(default_factory=list)
+    failures: list[float] = field(default_factory=list)
     unlogged: int = 0
 
 
@@ -85,17 +85,18 @@ class Conditions:
                 self._on_change(what, False)
 
     def _report(self, what: str, part: _Part, problem: str | None) -> None:
+        """Log a change. The end of a logged failure is always logged: the log must not end with a past failure."""
         now = self._clock()
-        part.lines = [moment for moment in part.lines if now - moment < _PERIOD]
-        if len(part.lines) >= _LINES:
+        part.failures = [moment for moment in part.failures if now - moment < _PERIOD]
+        if problem is not None and len(part.failures) >= _FAILURES:
             part.unlogged += 1
             return
-        part.lines.append(now)
         part.shown = problem
         more = {"unlogged_changes": part.unlogged} if part.unlogged else {}
         part.unlogged = 0
         if problem is None:
             self._log.info("recovered", what=what, **more)
             return
+        part.failures.append(now)
         places = {"places": len(part.problems)} if len(part.problems) > 1 else {}
         self._log.warning("failing", what=what, detail=problem, **places, **more)
