@@ -7,7 +7,8 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 from webhook.certs.names import CONFIGURATIONS, Installation
-from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource
+from webhook.cluster.objects import ApiObjects, Json, Resource
+from webhook.cluster.requests import ApiError, Conflict
 
 HERE = Installation("platform", "webhook")
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)

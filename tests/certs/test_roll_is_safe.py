@@ -18,7 +18,7 @@ from webhook.certs.plan import BeginRoll, Rest, Step, next_step
 from webhook.certs.report import Report
 from webhook.certs.state import State, certificates, issued_by
 from webhook.certs.steps import Certificates
-from webhook.cluster.objects import Conflict
+from webhook.cluster.requests import Conflict
 
 LIVES = Lifetimes(timedelta(days=12), timedelta(days=3), timedelta(minutes=5))
 REPLICAS, API_SERVERS, KEEPERS = 3, 2, 2

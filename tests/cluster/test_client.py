@@ -21,7 +21,8 @@ from kubernetes.aio.config import incluster_config
 
 from webhook.cluster.client import Loaded, RenewingClient
 from webhook.cluster.connect import connect, connect_from_pod
-from webhook.cluster.objects import SECRET, ApiError, ApiObjects
+from webhook.cluster.objects import SECRET, ApiObjects
+from webhook.cluster.requests import ApiError
 from webhook.errors import ConfigurationError
 
 OBJECT = {"metadata": {"name": "a", "namespace": "n"}}

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from tests.certs.objects import HERE, Memory
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import LEASE, ApiError, ApiObjects, Json, Resource
+from webhook.cluster.objects import LEASE, ApiObjects, Json, Resource
+from webhook.cluster.requests import ApiError
 
 DURATION = 1.0
 """Seconds; others read a whole number of them."""

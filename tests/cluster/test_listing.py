@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
 from webhook.cluster.listing import Listing
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 
 Answer = Callable[[web.Request], web.Response]
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from tests.certs.objects import HERE, START, Memory
-from webhook.cluster.objects import Conflict, Json
+from webhook.cluster.objects import Json
+from webhook.cluster.requests import Conflict
 from webhook.errors import ConfigurationError
 from webhook.keyring.key import parse_key
 from webhook.keyring.ring import ACTIVATION

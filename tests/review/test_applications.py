@@ -22,7 +22,7 @@ from tests.support.factories import (
     make_user_secret,
 )
 from webhook.cluster.argocd import Synced, decode
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.requests import Unavailable
 from webhook.decision import Stage
 from webhook.providers.findings import RepositoryNeed
 from webhook.providers.requirements import Level

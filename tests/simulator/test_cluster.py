@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from webhook.cluster.listing import Listed, Listing
-from webhook.cluster.objects import LEASE, ApiError, ApiObjects, Conflict
+from webhook.cluster.objects import LEASE, ApiObjects
+from webhook.cluster.requests import ApiError, Conflict
 from webhook.cluster.secrets import StoredSecrets
 from webhook.cluster.watch import Reflector
 from webhook.simulator.cluster import ADMIN, ApiServer, Document, Grant, Rejected, User
@@ -101,8 +102,7 @@ async def test_a_watch_reports_changes_and_410(server: ApiServer, tmp_path: Path
     """A watch reports what is created and deleted, and an API server that forgets is listed again."""
     async with await client(server, tmp_path) as secrets:
         listing, names = Listing(secrets.client), Names()
-        watch = listing.core.list_secret_for_all_namespaces_without_preload_content
-        task = asyncio.create_task(Reflector(listing.secrets, watch, names, lambda error: None).run())
+        task = asyncio.create_task(Reflector(listing.secrets, listing.watch_secrets(), names, lambda error: None).run())
         try:
             await until(lambda: names.lists == 1)
             one = await secrets.create(secret("one"))

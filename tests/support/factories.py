@@ -12,7 +12,7 @@ import jsonpatch
 from pydantic import SecretStr
 
 from webhook.cluster.argocd import Synced
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.requests import Unavailable
 from webhook.decision import Allow, Decision, Deny, PatchOperation, Stage
 from webhook.keyring.ring import KeyRing
 from webhook.providers import PROVIDERS

@@ -22,7 +22,7 @@ from webhook.audit.scope import AsAuditor, Cluster, Scope
 from webhook.audit.selecting import Selection
 from webhook.cluster.listing import Listed, Listing, Page
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.cluster.secrets import Stored
 from webhook.credentials.entries import Checkable, Undecodable
 from webhook.credentials.extract import extract

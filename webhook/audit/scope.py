@@ -9,7 +9,7 @@ from datetime import datetime
 from webhook.cluster.argocd import Synced
 from webhook.cluster.listing import Listed
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.requests import Unavailable
 from webhook.cluster.secrets import StoredSecrets
 from webhook.subject import Requester
 

@@ -9,7 +9,7 @@ from webhook.certs.plan import Rest
 from webhook.certs.state import State
 from webhook.certs.steps import Certificates
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.logs import Logger
 from webhook.metrics import Metrics
 

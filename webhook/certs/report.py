@@ -15,7 +15,7 @@ from cryptography import x509
 
 from webhook.address import Address
 from webhook.certs.state import State, certificates, dns_names, issued_by, key_problem, shown
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 
 _TIMEOUT = 10.0  # seconds
 

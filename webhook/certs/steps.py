@@ -35,7 +35,8 @@ from webhook.certs.state import (
     encoded,
     shown,
 )
-from webhook.cluster.objects import SECRET, ApiError, ApiObjects, Conflict, Json, Resource
+from webhook.cluster.objects import SECRET, ApiObjects, Json, Resource
+from webhook.cluster.requests import ApiError, Conflict
 from webhook.names import LEAVES_END, MANAGED_BY, PREVIOUS_UNTIL, PUBLISHED_AT
 
 MOST_STEPS = 50

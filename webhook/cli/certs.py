@@ -212,7 +212,8 @@ def _with_certificates(
     from webhook.certs.names import Installation as Names
     from webhook.certs.steps import Certificates
     from webhook.cluster.connect import connect
-    from webhook.cluster.objects import ApiError, ApiObjects
+    from webhook.cluster.objects import ApiObjects
+    from webhook.cluster.requests import ApiError
 
     names = Names.parse(installation)
 

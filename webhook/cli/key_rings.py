@@ -72,7 +72,8 @@ def with_ring_secret(
     import asyncio
 
     from webhook.cluster.connect import connect
-    from webhook.cluster.objects import ApiError, ApiObjects
+    from webhook.cluster.objects import ApiObjects
+    from webhook.cluster.requests import ApiError
     from webhook.keyring.secret import RingSecret
 
     namespace, name = parse_place(secret)

@@ -23,7 +23,7 @@ from webhook.errors import ConfigurationError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from webhook.cluster.objects import ApiError
+    from webhook.cluster.requests import ApiError
     from webhook.tokens.changes import NewToken
     from webhook.tokens.writer import TokenWriter
 

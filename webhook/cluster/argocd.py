@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.requests import Unavailable
 from webhook.providers.token_shapes import name_holds_token
 from webhook.providers.urls import GitUrl, MalformedUrl, parse_git_url
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
-from webhook.cluster.objects import LEASE, ApiError, ApiObjects, Conflict, Json
+from webhook.cluster.objects import LEASE, ApiObjects, Json
+from webhook.cluster.requests import ApiError, Conflict
 
 DURATION = 15.0
 """Seconds after which a Lease that was not renewed is free, as in Kubernetes' own components."""

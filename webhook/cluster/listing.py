@@ -8,22 +8,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
 from webhook.cluster.argocd import Spec
-from webhook.cluster.objects import TIMEOUT, ApiError, ObjectList, call, paged
+from webhook.cluster.objects import APPLICATION, APPLICATION_SET, NAMESPACE, SECRET, ObjectList, Resource, paged
+from webhook.cluster.requests import JSON, ApiError, Requests
 from webhook.names import NOTIFICATIONS, PREFIX, SKIP_VALIDATION
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse
     from kubernetes.aio.client import ApiClient
+
+    from webhook.cluster.watch import Watch
 
 PAGE = 500
 """Secrets on one page, without their data; the same as kubectl's default."""
 
-_METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_WATCHED_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_MARGIN = 30.0
+"""Seconds that a watch may last longer than the API server was asked to keep it."""
 
 _T = TypeVar("_T", bound="ObjectList")
 
@@ -201,11 +209,7 @@ class Listing:
         Args:
             selector: a label selector for Secrets in kubectl's syntax.
         """
-        from kubernetes.aio.client import CoreV1Api, CustomObjectsApi
-
-        self.core: Any = CoreV1Api(client)
-        """The client's own methods, for a watch of the listed objects."""
-        self._custom: Any = CustomObjectsApi(client)
+        self._requests = Requests(client)
         self._selector = selector
         self._page = page
 
@@ -217,13 +221,8 @@ class Listing:
         Raises:
             ApiError: the list cannot be read to its end.
         """
-        options = {"label_selector": self._selector or None, "_headers": _METADATA_ONLY}
-        if namespace is None:
-            request = self.core.list_secret_for_all_namespaces_without_preload_content
-        else:
-            request = self.core.list_namespaced_secret_without_preload_content
-            options["namespace"] = namespace
-        async for found, is_first in self._pages(request, options, _Metadatas):
+        query = {"labelSelector": self._selector}
+        async for found, is_first in self._pages(SECRET, namespace, _Metadatas, query, _METADATA_ONLY):
             secrets = tuple(item.metadata.listed() for item in found.items or ())
             listed = found.metadata
             yield Page(secrets, listed.remaining_item_count, is_first, listed.resource_version)
@@ -234,8 +233,8 @@ class Listing:
         Raises:
             ApiError: they cannot be listed.
         """
-        request, names = self.core.list_namespace_without_preload_content, list[str]()
-        async for found, is_first in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
+        names: list[str] = []
+        async for found, is_first in self._pages(NAMESPACE, None, _Metadatas, accept=_METADATA_ONLY):
             names = [*([] if is_first else names), *(item.metadata.name for item in found.items or ())]
         return names
 
@@ -245,15 +244,14 @@ class Listing:
         Raises:
             ApiError: the list cannot be read to its end.
         """
-        request = self.core.list_namespace_without_preload_content
-        async for found, is_first in self._pages(request, {"_headers": _METADATA_ONLY}, _Metadatas):
+        async for found, is_first in self._pages(NAMESPACE, None, _Metadatas, accept=_METADATA_ONLY):
             named = tuple(item.metadata.listed() for item in found.items or ())
             yield Page(named, found.metadata.remaining_item_count, is_first, found.metadata.resource_version)
 
     async def is_namespace(self, name: str) -> bool:
         """Return whether a namespace of this name exists; True if the request fails, for example with 403."""
         try:
-            await call(self.core.read_namespace_without_preload_content(name, _request_timeout=TIMEOUT))
+            await self._requests.send("GET", NAMESPACE.path(None, name))
         except ApiError as error:
             return error.status != 404
         return True
@@ -265,13 +263,13 @@ class Listing:
             ApiError: they cannot be listed.
         """
         syncers: list[Syncer] = []
-        async for one, is_first in self._argocd("applications", _Applications, namespace):
+        async for one, is_first in self._argocd(APPLICATION, _Applications, namespace):
             syncers = [] if is_first else syncers
             for item in one.items or ():
                 meta = item.metadata
                 syncers.append(Syncer("Application", meta.namespace, meta.name, item.spec))
         sets: list[Syncer] = []
-        async for some, is_first in self._argocd("applicationsets", _ApplicationSets, namespace):
+        async for some, is_first in self._argocd(APPLICATION_SET, _ApplicationSets, namespace):
             sets = [] if is_first else sets
             for each in some.items or ():
                 meta, spec = each.metadata, each.spec
@@ -279,21 +277,46 @@ class Listing:
                 sets.append(Syncer("ApplicationSet", meta.namespace, meta.name, spec.template.spec, urls))
         return [*syncers, *sets]
 
-    async def _argocd(self, plural: str, kind: type[_T], namespace: str | None) -> AsyncIterator[tuple[_T, bool]]:
-        options: dict[str, Any] = {"group": "argoproj.io", "version": "v1alpha1", "plural": plural}
-        request = self._custom.list_cluster_custom_object_without_preload_content
-        if namespace is not None:
-            request = self._custom.list_namespaced_custom_object_without_preload_content
-            options["namespace"] = namespace
+    def watch_secrets(self, namespace: str | None = None) -> Watch:
+        """Return a watch of the Secrets that `secrets` lists, for a `Reflector`."""
+        return partial(self._watch, SECRET, namespace, {"labelSelector": self._selector})
+
+    def watch_namespaces(self) -> Watch:
+        """Return a watch of all namespaces, for a `Reflector`."""
+        return partial(self._watch, NAMESPACE, None, {})
+
+    def _watch(
+        self, resource: Resource, namespace: str | None, selected: Mapping[str, str], version: str, seconds: int
+    ) -> Awaitable[ClientResponse]:
+        query = {
+            **selected,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": seconds,
+        }
+        return self._requests.open(resource.path(namespace), query, accept=_WATCHED_METADATA, seconds=seconds + _MARGIN)
+
+    async def _argocd(
+        self, resource: Resource, kind: type[_T], namespace: str | None
+    ) -> AsyncIterator[tuple[_T, bool]]:
         try:
-            async for page in self._pages(request, options, kind):
+            async for page in self._pages(resource, namespace, kind):
                 yield page
         except ApiError as error:
             if error.status != 404:  # Argo CD is not installed
                 raise
 
-    def _pages(self, request: Any, options: dict[str, Any], kind: type[_T]) -> AsyncIterator[tuple[_T, bool]]:
+    def _pages(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        kind: type[_T],
+        selected: Mapping[str, str] | None = None,
+        accept: str = JSON,
+    ) -> AsyncIterator[tuple[_T, bool]]:
         def ask(following: str) -> Awaitable[bytes]:
-            return call(request(**options, limit=self._page, _continue=following or None, _request_timeout=TIMEOUT))
+            query = {**(selected or {}), "limit": self._page, "continue": following}
+            return self._requests.send("GET", resource.path(namespace), query=query, accept=accept)
 
         return paged(ask, kind)

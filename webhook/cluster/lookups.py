@@ -1,20 +1,22 @@
 """Cached lookups of the admission server: Namespaces, the platform's ConfigMap, Applications, and access reviews.
 
-Results are cached for a few seconds, and concurrent callers share one request. `kubernetes` is imported where it is
-used, because the import takes half a second that other commands do not need.
+Results are cached for a few seconds, and concurrent callers share one request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from webhook.caches import ExpiringCache, digest
-from webhook.cluster.argocd import Page, Synced, decode
+from webhook.cluster.argocd import Synced, decode
 from webhook.cluster.connect import connect, connect_from_pod, in_pod
-from webhook.cluster.objects import Unavailable, reason_of
+from webhook.cluster.objects import APPLICATION, CONFIG_MAP, NAMESPACE, SUBJECT_ACCESS_REVIEW, Resource
+from webhook.cluster.requests import ApiError, Requests, Unavailable, decoded
 from webhook.names import PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, SKIP_VALIDATION
 from webhook.subject import Requester
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
     from webhook.cluster.client import RenewingClient
+
+_T = TypeVar("_T")
 
 _TIMEOUT = 2.0
 """Seconds for one request. It is part of the time for a decision."""
@@ -39,16 +43,29 @@ _PAGE = 250
 _MOST_PAGES = 20
 
 
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
+class _Object(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    data: dict[str, str] | None = None
+
+
+class _ReviewStatus(msgspec.Struct):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct):
+    status: _ReviewStatus = msgspec.field(default_factory=_ReviewStatus)
+
+
 class KubernetesCluster:
     """Reads from the API server with `kubernetes.aio`. Use as an asynchronous context manager."""
 
     def __init__(self, client: ApiClient) -> None:
-        from kubernetes.aio.client import AuthorizationV1Api, CoreV1Api, CustomObjectsApi
-
         self._client: Any = client
-        self._core: Any = CoreV1Api(client)
-        self._authorization: Any = AuthorizationV1Api(client)
-        self._custom: Any = CustomObjectsApi(client)
+        self._requests = Requests(client, timeout=_TIMEOUT)
         self._answers: ExpiringCache[asyncio.Task[Any]] = ExpiringCache(
             entries=_MOST_ANSWERS, size=_MOST_BYTES, size_of=lambda task: _ANSWER_BYTES
         )
@@ -107,45 +124,28 @@ class KubernetesCluster:
         urls: list[str] = []
         following = ""
         for _ in range(_MOST_PAGES):
-            page: Page | None = await self._ask(self._read_applications(following))
-            if page is None:
+            # An Application can be large, and few of its fields matter: only these are decoded.
+            query = {"limit": _PAGE, "continue": following}
+            found = await self._ask("GET", APPLICATION, None, query=query)
+            if found is None:  # no such resource
                 return Synced()
+            page = decode(found)
             urls += page.urls()
             following = page.metadata.next
             if not following:
                 return Synced.of(urls)
         return Synced.of(urls, complete=False)
 
-    async def _read_applications(self, following: str) -> Page | None:
-        # An Application can be large, and few of its fields matter: only these are decoded.
-        response = await self._custom.list_cluster_custom_object_without_preload_content(
-            "argoproj.io",
-            "v1alpha1",
-            "applications",
-            limit=_PAGE,
-            _continue=following or None,
-            _request_timeout=_TIMEOUT,
-        )
-        if response.status == 404:  # no such resource
-            return None
-        if response.status != 200:
-            raise Unavailable(f"the API server answers {response.status}")
-        return decode(await response.read())
-
     async def _read_annotation(self, namespace: str) -> str | None:
-        found = await self._ask(self._core.read_namespace(namespace, _request_timeout=_TIMEOUT))
-        return _cut((found.metadata.annotations or {}).get(SKIP_VALIDATION)) if found is not None else None
+        return _cut((await self._read(NAMESPACE, None, namespace)).metadata.annotations, SKIP_VALIDATION)
 
     async def _read_flag(self, namespace: str) -> str | None:
-        request = self._core.read_namespaced_config_map(PLATFORM_CONFIG_MAP, namespace, _request_timeout=_TIMEOUT)
-        found = await self._ask(request)
-        return _cut((found.data or {}).get(PLATFORM_CONFIG_MAP_KEY)) if found is not None else None
+        return _cut((await self._read(CONFIG_MAP, namespace, PLATFORM_CONFIG_MAP)).data, PLATFORM_CONFIG_MAP_KEY)
 
     async def _review_access(self, requester: Requester, namespace: str, name: str) -> bool:
-        # A RoleBinding counts only where the review carries the namespace.
         review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
+            "apiVersion": SUBJECT_ACCESS_REVIEW.api_version,
+            "kind": SUBJECT_ACCESS_REVIEW.kind,
             "spec": {
                 "user": requester.username,
                 "uid": requester.uid,
@@ -155,35 +155,39 @@ class KubernetesCluster:
                     "group": "git-token-webhook",
                     "resource": "validations",
                     "verb": "skip",
-                    "namespace": namespace,
+                    "namespace": namespace,  # a RoleBinding counts only if the review has the namespace
                     "name": name,
                 },
             },
         }
-        answer = await self._ask(self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT))
-        return bool(answer is not None and answer.status is not None and answer.status.allowed)
+        found = await self._ask("POST", SUBJECT_ACCESS_REVIEW, None, body=review)
+        return found is not None and _decoded(found, _Review).status.allowed
 
-    async def _ask(self, request: Awaitable[Any]) -> Any:
+    async def _read(self, resource: Resource, namespace: str | None, name: str) -> _Object:
+        """Return an object; an empty one if it does not exist."""
+        found = await self._ask("GET", resource, namespace, name)
+        return _decoded(found, _Object) if found is not None else _Object()
+
+    async def _ask(
+        self,
+        method: str,
+        resource: Resource,
+        namespace: str | None,
+        *name: str,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+    ) -> bytes | None:
         """Return the response, or None if the object does not exist.
 
         Raises:
             Unavailable: there is no response, or the request is forbidden.
         """
-        from kubernetes.aio.client import ApiException
-
         try:
-            async with asyncio.timeout(_TIMEOUT):
-                return await request
-        except Unavailable:
-            raise
-        except ApiException as error:
+            return await self._requests.send(method, resource.path(namespace, *name), body, query=query)
+        except ApiError as error:
             if error.status == 404:
                 return None
-            raise Unavailable(f"the API server answers {error.status}") from None
-        except TimeoutError:
-            raise Unavailable("the API server does not answer in time") from None
-        except Exception as error:
-            raise Unavailable(f"the API server cannot be reached: {reason_of(error)}") from None
+            raise Unavailable(str(error)) from None
 
     async def _fresh(self, key: bytes, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Return the cached result, or that of a request that concurrent callers share."""
@@ -204,5 +208,17 @@ class KubernetesCluster:
         return task
 
 
-def _cut(value: str | None) -> str | None:
+def _decoded(body: bytes, kind: type[_T]) -> _T:
+    """
+    Raises:
+        Unavailable: it cannot be decoded.
+    """
+    try:
+        return decoded(body, kind)
+    except ApiError as error:
+        raise Unavailable(str(error)) from None
+
+
+def _cut(values: Mapping[str, str] | None, name: str) -> str | None:
+    value = (values or {}).get(name)
     return value[:_LONGEST_VALUE] if value is not None else None

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from webhook.cluster.connect import connect
+from webhook.cluster.objects import EVENT, MANAGED, SECRET, SELF_REVIEW, ObjectList, paged
 from webhook.cluster.objects import FIELD_MANAGER as FIELD_MANAGER
-from webhook.cluster.objects import TIMEOUT, ObjectList, call, decoded, paged
-from webhook.cluster.objects import ApiError as ApiError
-from webhook.cluster.objects import Conflict as Conflict
+from webhook.cluster.requests import ApiError as ApiError
+from webhook.cluster.requests import Conflict as Conflict
+from webhook.cluster.requests import Requests, decoded
 from webhook.subject import SecretObject
 
 if TYPE_CHECKING:
@@ -116,11 +117,8 @@ class StoredSecrets:
     """Reads and changes Secrets with `kubernetes.aio`. Use as an asynchronous context manager."""
 
     def __init__(self, client: ApiClient, *, page: int = PAGE) -> None:
-        from kubernetes.aio.client import AuthenticationV1Api, CoreV1Api
-
         self._client: Any = client
-        self._core: Any = CoreV1Api(client)
-        self._authentication: Any = AuthenticationV1Api(client)
+        self._requests = Requests(client)
         self._page = page
 
     @classmethod
@@ -162,9 +160,8 @@ class StoredSecrets:
         Raises:
             ApiError: it cannot be read.
         """
-        request = self._core.read_namespaced_secret_without_preload_content
         try:
-            answer = await call(request(name, namespace, _request_timeout=TIMEOUT))
+            answer = await self._requests.send("GET", SECRET.path(namespace, name))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -179,10 +176,8 @@ class StoredSecrets:
         """
 
         def ask(following: str) -> Awaitable[bytes]:
-            options = {"limit": self._page, "_continue": following or None, "_request_timeout": TIMEOUT}
-            if namespace is None:
-                return call(self._core.list_secret_for_all_namespaces_without_preload_content(**options))
-            return call(self._core.list_namespaced_secret_without_preload_content(namespace, **options))
+            query = {"limit": self._page, "continue": following}
+            return self._requests.send("GET", SECRET.path(namespace), query=query)
 
         async for found, _ in paged(ask, _List):
             yield Page(tuple(item.stored() for item in found.items or ()), found.metadata.remaining_item_count)
@@ -198,14 +193,10 @@ class StoredSecrets:
             ApiError: it was not changed.
         """
         metadata = {**change.get("metadata", {}), "resourceVersion": stored.version, "uid": stored.uid}
-        request = self._core.patch_namespaced_secret_without_preload_content(
-            stored.secret.name,
-            stored.secret.namespace,
-            {**change, "metadata": metadata},
-            _content_type=_MERGE_PATCH,
-            **_options(dry_run),
-        )
-        return decoded(await call(request), _Secret).stored()
+        path, body = SECRET.path(stored.secret.namespace, stored.secret.name), {**change, "metadata": metadata}
+        query = _query(dry_run)
+        answer = await self._requests.send("PATCH", path, body, query=query, content_type=_MERGE_PATCH)
+        return decoded(answer, _Secret).stored()
 
     async def create(self, secret: SecretObject, *, dry_run: bool = False) -> Stored:
         """Create a Secret and return it.
@@ -216,10 +207,8 @@ class StoredSecrets:
         """
         metadata = {"name": secret.name, "labels": dict(secret.labels), "annotations": dict(secret.annotations)}
         document = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(secret.data)}
-        request = self._core.create_namespaced_secret_without_preload_content(
-            secret.namespace, document, **_options(dry_run)
-        )
-        return decoded(await call(request), _Secret).stored()
+        answer = await self._requests.send("POST", SECRET.path(secret.namespace), document, query=_query(dry_run))
+        return decoded(answer, _Secret).stored()
 
     async def delete(self, stored: Stored, *, dry_run: bool = False) -> None:
         """Delete a Secret that was read.
@@ -232,13 +221,7 @@ class StoredSecrets:
         body: dict[str, Any] = {"preconditions": {"uid": stored.uid, "resourceVersion": stored.version}}
         if dry_run:
             body["dryRun"] = ["All"]
-        request = self._core.delete_namespaced_secret_without_preload_content(
-            stored.secret.name,
-            stored.secret.namespace,
-            body=body,
-            _request_timeout=TIMEOUT,
-        )
-        await call(request)
+        await self._requests.send("DELETE", SECRET.path(stored.secret.namespace, stored.secret.name), body)
 
     async def username(self) -> str:
         """Return the user name by which the API server knows the caller (SelfSubjectReview).
@@ -246,9 +229,8 @@ class StoredSecrets:
         Raises:
             ApiError: the request failed.
         """
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        request = self._authentication.create_self_subject_review_without_preload_content
-        answer = await call(request(review, _request_timeout=TIMEOUT))
+        review = {"apiVersion": SELF_REVIEW.api_version, "kind": SELF_REVIEW.kind}
+        answer = await self._requests.send("POST", SELF_REVIEW.path(None), review)
         return decoded(answer, _SelfReview).status.user_info.username
 
     async def record(
@@ -292,10 +274,8 @@ class StoredSecrets:
             "lastTimestamp": moment,
             "count": 1,
         }
-        request = self._core.create_namespaced_event_without_preload_content
-        await call(request(secret.namespace, event, _request_timeout=TIMEOUT))
+        await self._requests.send("POST", EVENT.path(secret.namespace), event)
 
 
-def _options(dry_run: bool) -> dict[str, Any]:
-    """Return the options of every write."""
-    return {"field_manager": FIELD_MANAGER, "_request_timeout": TIMEOUT} | ({"dry_run": "All"} if dry_run else {})
+def _query(dry_run: bool) -> dict[str, str]:
+    return {**MANAGED, "dryRun": "All" if dry_run else ""}

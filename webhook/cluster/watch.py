@@ -7,28 +7,30 @@ watch is retried from the last resourceVersion, with backoff.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from random import Random
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import msgspec
 
 from webhook.cluster.listing import Listed, Metadata, Page
-from webhook.cluster.objects import ApiError, Expired, decoded
+from webhook.cluster.requests import ApiError, Expired, decoded
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
-_METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
 _WATCH_TIMEOUT = (240, 360)
 """Range of the watch timeout in seconds, as in client-go (tools/cache/reflector.go, minWatchTimeout)."""
-_MARGIN = 30.0
 _SETTLED = 1.0
 """Seconds after which a watch without events counts as working: an error is reported at its start."""
 _MIN_BACKOFF, _MAX_BACKOFF = 1.0, 30.0
 """Seconds between two attempts."""
 _MAX_LINE = 8 << 20
 """Bytes of one event. The metadata of an object is far smaller."""
+
+
+Watch = Callable[[str, int], Awaitable["ClientResponse"]]
+"""Opens a watch from a resourceVersion, for so many seconds."""
 
 
 class WatchHandler(Protocol):
@@ -118,7 +120,7 @@ class Reflector:
     def __init__(
         self,
         pages: Callable[[], AsyncIterator[Page]],
-        watch: Callable[..., Any],
+        watch: Watch,
         handler: WatchHandler,
         on_status: Callable[[ApiError | None], None],
         on_expired: Callable[[], None] = lambda: None,
@@ -126,7 +128,7 @@ class Reflector:
         """
         Args:
             pages: lists all objects.
-            watch: the client's method that lists them, called with ``watch=True``.
+            watch: watches them, metadata only.
             on_status: called with each error, and with None while the watch works.
             on_expired: called when the objects are listed again because of a 410.
         """
@@ -192,17 +194,9 @@ class Reflector:
 
     async def _open(self, seconds: int) -> ClientResponse:
         try:
-            response: ClientResponse = await self._watch(
-                watch=True,
-                allow_watch_bookmarks=True,
-                resource_version=self._version,
-                timeout_seconds=seconds,
-                _headers=_METADATA_ONLY,
-                _request_timeout=seconds + _MARGIN,
-            )
+            return await self._watch(self._version, seconds)
         except Exception as error:
             raise _unreachable(error) from None
-        return response
 
     def _handle(self, event: _Event) -> None:
         if event.type == "ERROR":

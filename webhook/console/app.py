@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.console.actions import Actions
 from webhook.console.errors import PageError
 from webhook.console.pages import Pages

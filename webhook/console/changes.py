@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from webhook.audit.questions import asking
 from webhook.audit.rows import judged_evidence
 from webhook.audit.watch.events import MUTED
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.cluster.secrets import StoredSecrets
 from webhook.console.errors import PageError
 from webhook.credentials.entries import Undecodable

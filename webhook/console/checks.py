@@ -12,7 +12,7 @@ from webhook.audit.rows import Rows
 from webhook.audit.scope import AsAuditor
 from webhook.cluster.listing import Listed
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.cluster.secrets import StoredSecrets
 from webhook.console.overview import Overview
 from webhook.keyring.ring import KeyRing

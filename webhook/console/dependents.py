@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from webhook.audit.argocd import Credentials, is_argocds
 from webhook.cluster.argocd import sources_of
 from webhook.cluster.listing import Listed, Listing, Syncer
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.cluster.secrets import StoredSecrets
 
 Place = tuple[str, str]

@@ -16,7 +16,8 @@ from functools import partial
 from webhook.audit.watch.report_objects import KINDS, SELECTOR, known_from
 from webhook.audit.watch.state import Known
 from webhook.cluster.listing import Listed, Listing
-from webhook.cluster.objects import ApiError, ApiObjects
+from webhook.cluster.objects import ApiObjects
+from webhook.cluster.requests import ApiError
 from webhook.cluster.secrets import StoredSecrets
 from webhook.cluster.watch import ListTracker, Reflector
 from webhook.console.dependents import Place, dependents
@@ -157,12 +158,9 @@ class Overview:
                 tasks.create_task(self._reflector(scope).run())
 
     def _reflector(self, scope: _Scope) -> Reflector:
-        watch = self._listing.core.list_secret_for_all_namespaces_without_preload_content
-        if scope.namespace is not None:
-            watch = partial(self._listing.core.list_namespaced_secret_without_preload_content, scope.namespace)
         pages = partial(self._listing.secrets, scope.namespace)
         handler = ListTracker(scope.updated, scope.deleted, scope.listed)
-        return Reflector(pages, watch, handler, partial(self._set_status, scope))
+        return Reflector(pages, self._listing.watch_secrets(scope.namespace), handler, partial(self._set_status, scope))
 
     async def _visible(self) -> list[str | None]:
         """Return the namespaces to watch; None for the whole cluster."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from webhook.caches import ENTRY_OVERHEAD, ExpiringCache, digest
-from webhook.cluster.objects import ApiError, ApiObjects
+from webhook.cluster.objects import ApiObjects
+from webhook.cluster.requests import ApiError
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient

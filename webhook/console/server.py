@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from webhook.cluster.objects import ApiError
+from webhook.cluster.requests import ApiError
 from webhook.cluster.secrets import StoredSecrets
 from webhook.console.actions import Actions
 from webhook.console.app import Parts, application

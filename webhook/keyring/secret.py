@@ -12,7 +12,8 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from webhook.cluster.objects import SECRET, ApiObjects, Conflict, Json
+from webhook.cluster.objects import SECRET, ApiObjects, Json
+from webhook.cluster.requests import Conflict
 from webhook.errors import ConfigurationError
 from webhook.keyring.key import SHORTEST, derive_key, parse_key
 from webhook.keyring.ring import KeyRing

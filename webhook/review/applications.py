@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from webhook.cluster.argocd import Synced
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.requests import Unavailable
 from webhook.providers.findings import RepositoryNeed
 from webhook.providers.requirements import Level
 from webhook.providers.urls import GitUrl

@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from webhook.certs.names import CONFIGURATIONS, Installation
 from webhook.certs.state import Configuration
-from webhook.cluster.objects import ApiError, ApiObjects
+from webhook.cluster.objects import ApiObjects
+from webhook.cluster.requests import ApiError
 from webhook.logs import Logger
 from webhook.metrics import Metrics
 from webhook.server.tls import ServingTls, distrust_reason

@@ -10,7 +10,7 @@ import asyncio
 import base64
 from dataclasses import dataclass, field
 
-from webhook.cluster.objects import ApiError, Conflict
+from webhook.cluster.requests import ApiError, Conflict
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.decision import Decision, Stage
 from webhook.review.policy import Verdict

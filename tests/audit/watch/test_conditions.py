@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from webhook import logs
 from webhook.audit.watch.conditions import Conditions
-from webhook.cluster.objects import ApiError, explained
+from webhook.cluster.requests import ApiError, explained
 
 
 class Harness:

@@ -24,7 +24,7 @@ from webhook.audit.watch.schedule import Schedule, next_check, place, retry
 from webhook.audit.watch.state import Entry, Followed, Known, entries_of, news_of
 from webhook.cluster.listing import Listed, Listing
 from webhook.cluster.lookups import KubernetesCluster
-from webhook.cluster.objects import ApiError, explained
+from webhook.cluster.requests import ApiError, explained
 from webhook.cluster.secrets import Stored, StoredSecrets
 from webhook.cluster.watch import ListTracker, Reflector
 from webhook.logs import Logger
@@ -92,13 +92,10 @@ class Controller:
     async def run(self) -> None:
         """Run until cancelled."""
         listing = Listing(self._secrets.client, selector=self._judging.selector)
-        core = listing.core
         await self._reports.look()
         secrets = Reflector(
             listing.secrets,
-            lambda **options: core.list_secret_for_all_namespaces_without_preload_content(
-                label_selector=self._judging.selector or None, **options
-            ),
+            listing.watch_secrets(),
             ListTracker(
                 self.secret_seen,
                 lambda one: self.secret_gone(one, deleted=True),
@@ -110,7 +107,7 @@ class Controller:
         )
         namespaces = Reflector(
             listing.namespace_pages,
-            core.list_namespace_without_preload_content,
+            listing.watch_namespaces(),
             ListTracker(self.namespace_seen, lambda one: self.namespace_gone(one.uid), self.namespaces_are),
             lambda error: self._set_condition("namespaces", error),
             lambda: self._log.info("listing again", what="namespaces", detail=_EXPIRED),

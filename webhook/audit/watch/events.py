@@ -10,7 +10,7 @@ from typing import Literal
 
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.state import Known, news_of, reported
-from webhook.cluster.objects import ApiError, Conflict, explained
+from webhook.cluster.requests import ApiError, Conflict, explained
 from webhook.cluster.secrets import Stored, StoredSecrets
 
 MUTED = "muted"

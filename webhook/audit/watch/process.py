@@ -26,7 +26,8 @@ from webhook.audit.watch.reports import Reports
 from webhook.audit.watch.schedule import fresh_for
 from webhook.audit.watch.state import Known
 from webhook.cluster.leader_election import Lease
-from webhook.cluster.objects import ApiError, ApiObjects, explained
+from webhook.cluster.objects import ApiObjects
+from webhook.cluster.requests import ApiError, explained
 from webhook.cluster.secrets import StoredSecrets
 from webhook.errors import ConfigurationError
 from webhook.keyring.files import load_keyring_by_file_times

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from webhook.audit.watch.conditions import Conditions
 from webhook.audit.watch.report_objects import KINDS, SELECTOR, document, known_from, name_of
 from webhook.audit.watch.state import Known
-from webhook.cluster.objects import ApiError, ApiObjects, Conflict, Json, Resource, explained
+from webhook.cluster.objects import ApiObjects, Json, Resource
+from webhook.cluster.requests import ApiError, Conflict, explained
 from webhook.logs import Logger
 
 _READING, _WRITING = "reports", "report-writes"
