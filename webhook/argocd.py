@@ -8,7 +8,7 @@ one to Argo CD, which then sends the Secret's password there: ``https://github.c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 PREFIX_TYPES = frozenset({"repo-creds", "repo-write-creds"})
@@ -23,9 +23,10 @@ _INT64 = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
     ("0", "f", "F", "FALSE", "false", "False"), False
 )
-_APP_IDS = ("githubAppID", "githubAppInstallationID")
+_NUMBERS = ("githubAppID", "githubAppInstallationID")
+_REPOSITORY_NUMBERS = (*_NUMBERS, "depth")
 _FLAGS = ("enableOCI", "insecureOCIForceHttp", "forceHttpBasicAuth", "useAzureWorkloadIdentity")
-_REPOSITORY_FLAGS = ("insecureIgnoreHostKey", "insecure", "enableLfs", "webhookManifestCacheWarmDisabled")
+_REPOSITORY_FLAGS = (*_FLAGS, "insecureIgnoreHostKey", "insecure", "enableLfs", "webhookManifestCacheWarmDisabled")
 _SSH_URL = re.compile(r"(?:ssh://)?[^/:]*?@[^@]+\Z", re.DOTALL)
 _USERINFO = re.compile(r"(https?://)[^/@]*@")
 
@@ -43,56 +44,83 @@ def parse_bool(text: str) -> bool | None:
     return _BOOLEANS.get(text)
 
 
-def unreadable_keys(secret_type: str, value: Callable[[str], str | None]) -> dict[str, str]:
-    """Return the keys that make Argo CD fail to read the Secret at all, each with the reason.
+def unreadable_keys(secret_type: str, keys: Collection[str], text_of: Callable[[str], str]) -> dict[str, str]:
+    """Return the keys that make Argo CD fail to read the whole Secret, each with the reason.
 
     Args:
-        value: returns the text of a key of the Secret's data, None where the key is absent.
+        keys: the keys of the Secret's data.
+        text_of: returns the value of one of them as text.
     """
     is_repository = secret_type in REPOSITORY_TYPES
     wrong: dict[str, str] = {}
-    for key in (*_APP_IDS, "depth") if is_repository else _APP_IDS:
-        text = value(key)
-        if text is not None and parse_int(text) is None:
+    for key in _REPOSITORY_NUMBERS if is_repository else _NUMBERS:
+        if key in keys and parse_int(text_of(key)) is None:
             wrong[key] = (
                 "is not a plain number, so that Argo CD can't read the Secret; write digits alone, without spaces, "
                 "line breaks or letters"
             )
-    for key in (*_FLAGS, *_REPOSITORY_FLAGS) if is_repository else _FLAGS:
-        text = value(key)
-        if text is not None and parse_bool(text) is None:
+    for key in _REPOSITORY_FLAGS if is_repository else _FLAGS:
+        if key in keys and parse_bool(text_of(key)) is None:
             wrong[key] = "is neither true nor false, so Argo CD cannot read the Secret; write true or false"
     return wrong
 
 
 @dataclass(frozen=True, slots=True)
-class ArgoUrl:
-    """The ``url`` of one of Argo CD's Secrets, as Argo CD compares it.
+class Origins:
+    """The forms in which a URL can begin that names a host.
 
     Attributes:
-        text: normalised.
-        is_prefix: Argo CD compares it with the beginning of a repository's URL, and not with the whole.
+        urls: such as ``https://github.com`` and ``https://github.com:443``.
+        paths: the same, each with a slash at its end.
+    """
+
+    urls: tuple[str, ...]
+    paths: tuple[str, ...]
+
+    @classmethod
+    def of(cls, host: str) -> Origins:
+        """Return the origins of a host.
+
+        Args:
+            host: in lower case, with ``:port`` unless that is the default port of the scheme.
+        """
+        urls = [f"{scheme}://{host}" for scheme in ("https", "http")]
+        if ":" not in host.rpartition("]")[2]:
+            urls += [f"https://{host}:443", f"http://{host}:80"]
+        return cls(tuple(urls), tuple(f"{url}/" for url in urls))
+
+
+@dataclass(frozen=True, slots=True)
+class ArgoUrl:
+    """The ``url`` of a Secret of Argo CD's, as Argo CD compares it.
+
+    Attributes:
+        text: the normalized URL.
+        is_prefix: whether Argo CD compares it with the start of a repository's URL, not with the whole URL.
+        anonymous: the text without a user name and a password.
     """
 
     text: str = field(repr=False)
     is_prefix: bool
+    anonymous: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "anonymous", _USERINFO.sub(r"\1", self.text, count=1))
 
     @classmethod
     def of(cls, url: str, secret_type: str) -> ArgoUrl:
-        """The URL of a Secret of this type."""
+        """Return the URL of a Secret of this type."""
         return cls(normalize(url), secret_type in PREFIX_TYPES)
 
-    def may_be_at(self, host: str) -> bool:
-        """Whether Argo CD uses the Secret for some repository at ``https://HOST`` or ``http://HOST``.
-
-        Args:
-            host: in lower case, with ``:port`` where it isn't the scheme's own.
-        """
-        return bool(self.text) and any(self._fits(origin) for origin in _origins(host))
+    def may_be_at(self, host: Origins) -> bool:
+        """Return whether Argo CD uses the Secret for any repository at a host."""
+        text = self.anonymous
+        if text.startswith(host.paths):
+            return True
+        return self.is_prefix and bool(self.text) and any(origin.startswith(text) for origin in host.urls)
 
     def may_be_below(self, domain: str) -> bool:
-        """Whether Argo CD uses the Secret for some repository at a host ``NAME.DOMAIN`` with one label before the
-        domain."""
+        """Return whether Argo CD uses the Secret for any repository at ``NAME.DOMAIN``, where NAME is one label."""
         authority, slash, _ = self._rest().partition("/")
         label, dot, parent = authority.partition(".")
         if slash or not self.is_prefix:
@@ -101,24 +129,13 @@ class ArgoUrl:
             return bool(self.text) and ":" not in label
         return any(f"{domain}{end}".startswith(parent) for end in ("/", ":443/", ":80/"))
 
-    def _fits(self, origin: str) -> bool:
-        text = _USERINFO.sub(r"\1", self.text, count=1)
-        return text.startswith(f"{origin}/") or (self.is_prefix and origin.startswith(text))
-
     def _rest(self) -> str:
-        """What follows the scheme; nothing where the text ends before that."""
-        text = _USERINFO.sub(r"\1", self.text, count=1)
+        """Return what follows the scheme; an empty string if the text ends before that."""
+        text = self.anonymous
         for scheme in ("https://", "http://"):
             if text.startswith(scheme):
                 return text.removeprefix(scheme)
         return "" if "https://".startswith(text) or "http://".startswith(text) else "/"
-
-
-def _origins(host: str) -> Iterable[str]:
-    for scheme, port in (("https", 443), ("http", 80)):
-        yield f"{scheme}://{host}"
-        if ":" not in host.rpartition("]")[2]:
-            yield f"{scheme}://{host}:{port}"
 
 
 def normalize(url: str) -> str:

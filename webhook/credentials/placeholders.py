@@ -23,8 +23,14 @@ _TOOLS = (
 )
 
 
+_FIRST_CHARACTERS = frozenset(">v<sr${")
+"""With one of these, a placeholder begins."""
+
+
 def placeholder(text: str) -> str | None:
-    """Return a clause that says whose placeholder a value is, or None where it is none."""
+    """Return a clause that says whose placeholder a value is, or None if it is not one."""
     start = text.strip()[:1024]
+    if start[:1] not in _FIRST_CHARACTERS:
+        return None
     tool = next((sentence for pattern, sentence in _TOOLS if pattern.match(start)), None)
     return None if tool is None else f"is a placeholder for {tool}"

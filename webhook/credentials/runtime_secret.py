@@ -47,7 +47,7 @@ def runtime_entries(secret: SecretObject, values: Values) -> Iterable[Entry]:
     argocd_type = secret.labels.get(ARGOCD_SECRET_TYPE)
     if (replicator := _replicator(secret)) is not None and not len(values):
         return [Entry("", Unsupported(f"a Secret without data, which {replicator} fills in"))]
-    unreadable = argocd.unreadable_keys(argocd_type, values.written) if argocd_type is not None else {}
+    unreadable = argocd.unreadable_keys(argocd_type, values, values.written) if argocd_type is not None else {}
     wrong = [Entry(key, Malformed(why)) for key, why in unreadable.items()]
     keys = _runtime_token_keys(secret)
     tokens = [key for key in keys if values.is_set(key)]
@@ -109,7 +109,7 @@ def _runtime_destination(argocd_type: str | None, values: Values) -> Destination
         destination = Destination()
     url = values.text("url")
     if argocd_type is None or url is None:
-        return replace(destination, not_git=not_git)
+        return replace(destination, not_git=not_git) if not_git else destination
     compared = ArgoUrl.of(url, argocd_type)
     open_ended = compared.is_prefix and not url.endswith((".git", "/"))
     return replace(destination, not_git=not_git, argocd=compared, open_ended=open_ended)

@@ -55,7 +55,7 @@ class Values:
         self.closed = closed or {}
         self._decoded: dict[str, bytes] = {}
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._data
 
     def __iter__(self) -> Iterator[str]:
@@ -97,9 +97,9 @@ class Values:
         except UnicodeDecodeError:
             return None
 
-    def written(self, key: str) -> str | None:
-        """The value as text, also where it is empty; None where it is absent."""
-        return self.raw(key).decode("utf-8", "replace") if key in self._data else None
+    def written(self, key: str) -> str:
+        """Return a value as text, with replacement characters for what is not UTF-8; empty if it is absent."""
+        return self.raw(key).decode("utf-8", "replace")
 
     def is_set(self, key: str) -> bool:
         """Whether the key is there with a value."""

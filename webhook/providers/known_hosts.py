@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from webhook.argocd import ArgoUrl
+from webhook.argocd import ArgoUrl, Origins
 from webhook.providers import PROVIDERS
 from webhook.providers.hosts import Host, Kind
 from webhook.providers.urls import ALIASES
@@ -20,6 +20,7 @@ def derived_api_url(name: str, kind: Kind) -> str:
 
 
 _BUILT_IN = {name: kind for kind, provider in PROVIDERS.items() for name in provider.profile.hosts}
+_TENANT_DOMAINS = [domain for provider in PROVIDERS.values() if (domain := provider.profile.tenant_domain)]
 _TENANTS = [(provider.profile.tenants, kind) for kind, provider in PROVIDERS.items() if provider.profile.tenants]
 
 
@@ -29,6 +30,7 @@ class Hosts:
     def __init__(self, declared: Iterable[Host] = ()) -> None:
         self._hosts = {name: _built_in(name, kind) for name, kind in _BUILT_IN.items()}
         self._hosts |= {host.name: host for host in declared}
+        self._origins = [(ALIASES.get(name, name), name, Origins.of(name)) for name in (*self._hosts, *ALIASES)]
 
     def find(self, name: str) -> Host | None:
         """The host of this canonical name, or None where its kind isn't certain."""
@@ -38,11 +40,10 @@ class Hosts:
 
     def taken_for(self, url: ArgoUrl, own: str | None) -> str | None:
         """Return a known host other than `own` for which Argo CD may use a Secret with this URL, or None."""
-        for name in (*self._hosts, *ALIASES):
-            if ALIASES.get(name, name) != own and url.may_be_at(name):
+        for canonical, name, origins in self._origins:
+            if canonical != own and url.may_be_at(origins):
                 return name
-        domains = (provider.profile.tenant_domain for provider in PROVIDERS.values())
-        below = next((domain for domain in domains if domain and url.may_be_below(domain)), None)
+        below = next((domain for domain in _TENANT_DOMAINS if url.may_be_below(domain)), None)
         if below is None or (own is not None and own.removesuffix(f".{below}") != own and self.find(own) is not None):
             return None
         return f"NAME.{below}"

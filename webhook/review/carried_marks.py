@@ -20,7 +20,7 @@ def carried_marks(subject: Subject, patch: Iterable[PatchOperation]) -> tuple[st
     What the stored Secret has already is no finding: `kubectl edit` sends it back.
     """
     secret = subject.object
-    if secret is None:
+    if secret is None or not any(name.startswith(PREFIX) for name in (*secret.labels, *secret.annotations)):
         return ()
     patched = {str(operation["path"]) for operation in patch}
     # Any other name is not repeated: its text is the requester's.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from webhook.cluster.objects import Unavailable
+from webhook.cluster.requests import Unavailable
 from webhook.names import PLATFORM_CONFIG_MAP, PLATFORM_CONFIG_MAP_KEY, SKIP_VALIDATION
 from webhook.providers.requirements import Role
 from webhook.settings.model import Settings
@@ -86,6 +86,8 @@ async def find_exemptions(
     """
     found = Exemptions()
     _from_settings(found, subject, roles, settings)
+    if cluster is None and SKIP_VALIDATION not in subject.secret.annotations:
+        return found  # nothing to wait for
     try:
         async with asyncio.timeout_at(deadline):
             await _from_cluster(found, subject, roles, settings, cluster)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from webhook.credentials.destination import Target, UnknownHost, resolve, unchecked_at
@@ -22,6 +21,7 @@ from webhook.review.exemptions import Exemptions
 from webhook.review.policy import Judged, Verdict, decide
 from webhook.settings.model import Settings
 
+_ROLES = tuple(Role)
 # Entries of one Secret that are checked at the same time: a Secret with thousands leaves room for others.
 _AT_ONCE = 16
 # How many entries of any kind one write may change for each token that it may change.
@@ -98,8 +98,8 @@ class Judge:
         self, entry: Entry, match: Match, exemptions: Exemptions, attestation: Attestation | None, deadline: float
     ) -> Judged:
         """Return what is known of one entry. The provider gets a request unless the entry is attested."""
-        skips = {role: exemptions.skips[role] for role in match.roles if role in exemptions.skips}
-        asked = [role for role in Role if role in match.roles and role not in skips]
+        skips = {role: skip for role, skip in exemptions.skips.items() if role in match.roles}
+        asked = [role for role in _ROLES if role in match.roles and role not in skips]
         skipped = {role: Finding(Outcome.SKIPPED, reason=skip.reason) for role, skip in skips.items()}
 
         def unasked(outcome: Outcome, reason: str, *, host: str = "", key: str = "") -> Judged:
@@ -131,27 +131,7 @@ class Judge:
             )
         if not asked or not isinstance(content, Checkable):
             return Judged(entry, skipped, host, host.name, skips=skips, warnings=warnings)
-        requirements = {role: self._requirement(host.kind, role, match) for role in asked}
-        judged = await self._inspect(entry, content.credential, target, requirements, attestation, deadline)
-        findings = {**skipped, **judged.findings}
-        return replace(judged, findings=findings, skips=skips, warnings=(*warnings, *judged.warnings))
-
-    async def _inspect(
-        self,
-        entry: Entry,
-        credential: Credential,
-        target: Target,
-        requirements: Mapping[Role, Requirement],
-        attestation: Attestation | None,
-        deadline: float,
-    ) -> Judged:
-        """Return the provider's answer about a credential, attested or asked for now."""
-        host = target.host
-        reached: tuple[RepositoryNeed, ...] = ()
-        doubts: tuple[str, ...] = ()
-        if Role.RUNTIME in requirements:
-            reached, doubts = await self._reached(target, deadline)
-        question = Question(credential, host, target.path, requirements, reached, target.open_ended)
+        question, doubts = await self._question(content.credential, target, asked, match, deadline)
         attested = attestation.answer(entry, question, self._clock()) if attestation is not None else None
         if attested is not None:
             inspected = InspectionResult(attested.answer, attested.checked_at, cached=True)
@@ -160,18 +140,30 @@ class Judge:
         answer = inspected.answer
         return Judged(
             entry,
-            dict(answer.findings),
+            {**skipped, **answer.findings},
             host,
             host.name,
             answer.facts,
             answer.remedy,
-            warnings=doubts,
+            skips=skips,
+            warnings=(*warnings, *doubts),
             checked_at=inspected.checked_at,
             cached=inspected.cached,
             coalesced=inspected.coalesced,
             asked=Asked(entry, question, answer, inspected.checked_at),
             attested=attested is not None,
         )
+
+    async def _question(
+        self, credential: Credential, target: Target, asked: list[Role], match: Match, deadline: float
+    ) -> tuple[Question, tuple[str, ...]]:
+        """Return what to ask the provider about a credential, and warnings about repositories that are not known."""
+        requirements = {role: self._requirement(target.host.kind, role, match) for role in asked}
+        reached: tuple[RepositoryNeed, ...] = ()
+        doubts: tuple[str, ...] = ()
+        if Role.RUNTIME in requirements:
+            reached, doubts = await self._reached(target, deadline)
+        return Question(credential, target.host, target.path, requirements, reached, target.open_ended), doubts
 
     async def _reached(self, target: Target, deadline: float) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
         """Return the repositories that a runtime token must reach, and warnings about those that are not known."""

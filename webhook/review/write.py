@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from webhook.credentials.entries import Entry, Undecodable
 from webhook.credentials.extract import extract, url_of
@@ -80,37 +80,35 @@ class WriteParser:
 
     def parse(self, subject: Subject, secret: SecretObject) -> ParsedWrite:
         """Match, open and extract the new Secret of a write, and find what it changes."""
-        write = ParsedWrite(subject, self.match(secret), self.match(subject.old), self.opener(subject.old))
-        if not write.match:
-            return write
+        match, before, opener = self.match(secret), self.match(subject.old), self.opener(subject.old)
+        if not match:
+            return ParsedWrite(subject, match, before, opener)
         try:
-            entries = extract(secret, write.match, write.opener)
+            entries = extract(secret, match, opener)
         except Undecodable as error:
-            return replace(write, unreadable=f"{error}.")
-        changed = _changed(write, entries)
+            return ParsedWrite(subject, match, before, opener, unreadable=f"{error}.")
+        changed: Mapping[str, Entry] = entries
+        if subject.old is not None and asks_no_more(match, before):
+            changed = _changed(entries, subject.old, match, opener)
         masked = masked_entries(secret, changed)
         if masked and subject.dry_run:
             changed = {key: entry for key, entry in changed.items() if key not in masked}
         elif masked:
             changed = with_masks_malformed(changed, masked)
         notes = (MASKED,) if masked and subject.dry_run else ()
-        return replace(write, entries=entries, changed=changed, notes=notes)
+        return ParsedWrite(subject, match, before, opener, entries, changed, notes)
 
     def unparsed(self, subject: Subject, secret: SecretObject, unreadable: str) -> ParsedWrite:
         """Return a write whose entries are not known for the reason `unreadable`, a sentence."""
         return ParsedWrite(subject, self.match(secret), self.match(subject.old), None, unreadable=unreadable)
 
 
-def _changed(write: ParsedWrite, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
-    """Return the entries that a write changes, sealed or not.
-
-    All of them, if the write adds a role, or a rule with requirements of its own.
-    """
-    stored = write.subject.old
-    if stored is None or not asks_no_more(write.match, write.before):
-        return entries
+def _changed(
+    entries: Mapping[str, Entry], stored: SecretObject, match: Match, opener: Opener | None
+) -> Mapping[str, Entry]:
+    """Return the entries that differ from those of the stored Secret, sealed or not."""
     try:
-        old = extract(stored, write.match, write.opener)
+        old = extract(stored, match, opener)
     except Undecodable:
         return entries
     return {key: entry for key, entry in entries.items() if old.get(key) != entry}
