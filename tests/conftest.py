@@ -22,16 +22,18 @@ sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
 
 TEST_TIMEOUT_SECONDS = 120
 DEAR = ("cluster", "tools")
-"""Markers of tests that need what is built or fetched, for up to minutes, when the first of them comes."""
+"""Markers of tests that need what is built or downloaded, for up to minutes, when the first of them runs."""
+LAST = ("cluster", "tools", "slow")
+"""Markers of tests that run after the others; the first marker is the last to run."""
 TOOLS = {"tool", "browser", "promtool"}
 """Fixtures that bring programs of others."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the markers; those of the folders come earlier still
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs files that need something dear last: whoever broke something learns it from the others, within seconds.
+    """Run slow files last, so that the fast ones report a mistake first.
 
-    Whole files, as processes that run beside one another get them.
+    Whole files, because parallel processes share the tests by file.
     """
     needed: dict[Path, set[str]] = defaultdict(set)
     for item in items:
@@ -41,5 +43,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if dear and item.get_closest_marker("timeout") is None:
             # Without the fixtures: the first one may build for minutes. Each bounds its own waiting.
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
-        needed[item.path] |= dear
-    items.sort(key=lambda item: [name in needed[item.path] for name in DEAR])
+        needed[item.path] |= {name for name in LAST if item.get_closest_marker(name) is not None}
+    items.sort(key=lambda item: [name in needed[item.path] for name in LAST])

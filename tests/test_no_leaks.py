@@ -26,6 +26,8 @@ from tests.support.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 from webhook.simulator.faults import AnyEffect, Cut, Html, Outage, RateLimited, Status
 
+pytestmark = pytest.mark.slow
+
 ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}
 _PART = 10  # characters of a token that can't be in an output by chance
 

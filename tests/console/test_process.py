@@ -16,6 +16,8 @@ import pytest
 
 from webhook.simulator.cluster import ApiServer
 
+pytestmark = pytest.mark.slow
+
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/enter\?key=[\w-]+")
 
 

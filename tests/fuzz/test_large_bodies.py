@@ -20,6 +20,8 @@ from tests.fuzz.connection import Connection
 from tests.support.server_process import ServerProcess, running_server
 from webhook.admission.handler import MAX_BODY
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 POD_LIMIT = 512 * MIB
 """Of memory, in manifests/base/deployment.yaml."""

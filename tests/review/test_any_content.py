@@ -26,6 +26,8 @@ from webhook.subject import SecretObject
 from webhook.tokens.reseal import plan
 from webhook.tokens.unseal import NoSuchValue, StaysClosed, open_one
 
+pytestmark = pytest.mark.slow
+
 ADA = make_token("a")
 RING = make_ring("2026-10", "2026-11")
 NO_BASE64 = ("!", "abc", "Zg=", "ZXlK*", "ZXlK\udc80", "é", "Zg==Zg==")

@@ -20,6 +20,8 @@ from tests.test_no_leaks import review
 from webhook.keyring.files import load_keyring_by_file_times
 from webhook.keyring.jwe import sealing_key
 
+pytestmark = pytest.mark.slow
+
 SKIPPING = {"app-proxy": {"config": {"skipGitPermissionValidation": "true"}}}
 """Nobody is asked, so that what is written is sealed and nothing else happens."""
 

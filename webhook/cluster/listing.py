@@ -5,7 +5,7 @@ No page is kept after it is processed, so memory grows with the credentials and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from kubernetes.aio.client import ApiClient
 
-    from webhook.cluster.watch import Watch
-
 PAGE = 500
 """Secrets on one page, without their data; the same as kubectl's default."""
 
@@ -34,6 +32,9 @@ _MARGIN = 30.0
 """Seconds that a watch may last longer than the API server was asked to keep it."""
 
 _T = TypeVar("_T", bound="ObjectList")
+
+Watch = Callable[[str, int], Awaitable["ClientResponse"]]
+"""Opens a watch from a resourceVersion, for a number of seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ watch is retried from the last resourceVersion, with backoff.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import msgspec
 
-from webhook.cluster.listing import Listed, Metadata, Page
+from webhook.cluster.listing import Listed, Metadata, Page, Watch
 from webhook.cluster.requests import ApiError, Expired, decoded
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ _MIN_BACKOFF, _MAX_BACKOFF = 1.0, 30.0
 """Seconds between two attempts."""
 _MAX_LINE = 8 << 20
 """Bytes of one event. The metadata of an object is far smaller."""
-
-
-Watch = Callable[[str, int], Awaitable["ClientResponse"]]
-"""Opens a watch from a resourceVersion, for so many seconds."""
 
 
 class WatchHandler(Protocol):

@@ -22,6 +22,8 @@ from webhook.simulator.faults import (
     Truncated,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("effect", "says"),

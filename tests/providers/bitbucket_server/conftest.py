@@ -104,6 +104,9 @@ class Harness:
 @pytest.fixture
 async def harness(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[Harness]:
     world = example_world(datetime.now(UTC))
-    async with Simulator(world, ssl_context=server_context) as simulator, ProviderClient(environment={}) as client:
+    async with (
+        Simulator(world, ssl_context=server_context) as simulator,
+        ProviderClient(environment={"SSL_CERT_FILE": str(ca_file)}) as client,
+    ):
         yield Harness(simulator, client, ca_file)
         assert not simulator.world.mutations  # no request of ours changes anything, ever

@@ -40,6 +40,8 @@ from webhook.simulator.faults import (
     Truncated,
 )
 
+pytestmark = pytest.mark.slow
+
 PLACES = [REPOSITORY, PROJECT, SERVER]
 BOTH = {Role.RUNTIME: RUNTIME, Role.USER: USER}
 TROUBLE: list[AnyEffect] = [

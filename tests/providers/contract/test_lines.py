@@ -15,7 +15,7 @@ from webhook.providers import PROVIDERS
 from webhook.providers.findings import Outcome
 from webhook.providers.hosts import Kind
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 TESTED: set[Line] = set()
 """The lines that have a test here."""

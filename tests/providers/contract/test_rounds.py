@@ -20,7 +20,7 @@ from webhook.providers.requirements import Role
 from webhook.simulator import Fault, RequestRecord
 from webhook.simulator.faults import Latency
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 _SHORT, _LONG = 0.06, 0.6
 """Seconds. On a busy machine a round may take longer to begin than the shorter one; whatever is in sequence is so with

@@ -33,7 +33,7 @@ from webhook.simulator.faults import (
     StripHeaders,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 _PAGE = "<!DOCTYPE html>\n<html><body>Access to this site is blocked by your organisation's policy.</body></html>\n"
 

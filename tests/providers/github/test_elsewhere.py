@@ -15,6 +15,8 @@ from webhook.review import messages
 from webhook.simulator.faults import Html, Latency, Status
 from webhook.simulator.github import Installation
 
+pytestmark = pytest.mark.slow
+
 SHARED, APPS, PUBLIC, ARCHIVED, EMPTY = (
     "acme/shared-configuration",
     "acme/apps",

@@ -106,7 +106,7 @@ async def desk(server_context: ssl.SSLContext, ca_file: Path) -> AsyncIterator[D
     world = example_world(datetime.now(UTC))
     async with (
         Simulator(world, ssl_context=server_context) as simulator,
-        ProviderClient(environment={}) as client,
+        ProviderClient(environment={"SSL_CERT_FILE": str(ca_file)}) as client,
     ):
         yield Desk(simulator, client, ca_file)
         assert not simulator.world.mutations  # no request of ours changes anything, ever

@@ -24,6 +24,8 @@ from webhook.simulator.faults import (
     Truncated,
 )
 
+pytestmark = pytest.mark.slow
+
 TROUBLE: list[AnyEffect] = [
     Outage(),
     Outage(status=500, html=True),
