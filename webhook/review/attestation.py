@@ -219,11 +219,14 @@ def attest(
         digest = _entry_digest(key, claims, entry)
         if attested is not None and digest is not None:
             entries.setdefault(entry.key, _shortened(attested, digest))
-    claims = replace(claims, entries=_fitting(claims, entries))
-    if not claims.entries:
+    payload = msgspec.json.encode(replace(claims, entries=entries), order="sorted")
+    if len(payload) > _ROOM:
+        entries = _fitting(claims, entries)
+        payload = msgspec.json.encode(replace(claims, entries=entries), order="sorted")
+    if not entries:
         return None
     header = {"alg": "HS256", "typ": _TYPE, "kid": key.kid}
-    return jws.serialize_compact(header, msgspec.json.encode(claims, order="sorted"), key.signing, registry=_REGISTRY)
+    return jws.serialize_compact(header, payload, key.signing, registry=_REGISTRY)
 
 
 def verify(
