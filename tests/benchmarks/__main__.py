@@ -1,7 +1,8 @@
 """``./dev bench [--quick]``: requests per second, latencies, provider calls and memory, in one table.
 
-All servers are up at the same time and measured by turns, so that whatever else the machine does is shared by all.
-Where that is much, the processor time of a request says more than the rate: the ratios are of that.
+All servers run at the same time and are measured in turns, so that other load on the machine affects all of them alike.
+The ratios compare CPU time per request, which depends less on such load than the rate does. They are compared with
+``baseline.json``, which ``--save`` writes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from tests.support.ports import free_port
 from tests.support.server_process import ServerProcess, running_server
 from webhook.simulator import Simulator, example_world
 
+BASELINE = Path(__file__).with_name("baseline.json")
+MARGIN = 0.25
+"""How far a ratio may be above the baseline, as a share of it, before the table marks it."""
 CONNECTIONS = 16
 TURNS = 5
 ARGOCD = {"argocd.argoproj.io/secret-type": "repo-creds"}
@@ -192,8 +196,8 @@ def _pin(pid: int, core: int) -> None:
         os.sched_setaffinity(pid, {core})
 
 
-async def measure(seconds: float, console: Console) -> None:
-    """Run everything, and print it."""
+async def measure(seconds: float, console: Console) -> dict[str, float]:
+    """Run everything, print it, and return the CPU time of each row as a ratio to the bare server."""
     _pin(0, 1)
     world = example_world(datetime.now(UTC))
     ca = trustme.CA()
@@ -243,6 +247,24 @@ async def measure(seconds: float, console: Console) -> None:
             calls = await provider_calls(server, simulator)
     _print(console, rows, [alone, beside], facts)
     _print_calls(console, calls)
+    bare_cost = next(row.cost for row in rows if row.name.startswith("bare"))
+    ratios = {row.name: round(row.cost / bare_cost, 2) for row in rows if row.process.pid == ours[1].pid}
+    _print_changes(console, ratios)
+    return ratios
+
+
+def _print_changes(console: Console, ratios: dict[str, float]) -> None:
+    """Compare with the baseline. A mark is a reason to look, and no failure: other load can cause it."""
+    baseline: dict[str, float] = json.loads(BASELINE.read_text())
+    table = Table(title="CPU time per request, as a ratio to the bare server")
+    for column in ("", "baseline", "now", "change"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, ratio in ratios.items():
+        before = baseline.get(name, ratio)
+        change = ratio / before - 1
+        mark = " (more than expected)" if change > MARGIN else ""
+        table.add_row(name, f"{before:.2f}", f"{ratio:.2f}", f"{change:+.0%}{mark}")
+    console.print(table)
 
 
 async def provider_calls(server: ServerProcess, simulator: Simulator) -> list[tuple[str, str, int, int]]:
@@ -270,7 +292,7 @@ def _print_calls(console: Console, calls: list[tuple[str, str, int, int]]) -> No
 
 def _print(console: Console, rows: list[Row], beside: list[Row], facts: list[tuple[str, str]]) -> None:
     bare = next(row for row in rows if row.name.startswith("bare"))
-    table = Table(title="What a decision costs (servers on one core, TLS, 16 connections; alone and beside: 2)")
+    table = Table(title="Cost of a decision (servers on one core, TLS, 16 connections; alone and beside: 2)")
     for column in ("", "requests/s", "µs each", "of bare", "p50 ms", "p99 ms", "max ms"):
         table.add_column(column, justify="left" if not column else "right")
     for row in rows + beside:
@@ -285,11 +307,15 @@ def _print(console: Console, rows: list[Row], beside: list[Row], facts: list[tup
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only see that everything runs")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure the cost of decisions.")
+    parser.add_argument("--quick", action="store_true", help="measure each row for half a second")
+    parser.add_argument("--save", action="store_true", help="save the ratios as the new baseline")
     arguments: Any = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(measure(0.5 if arguments.quick else 5.0, Console(width=None if sys.stdout.isatty() else 110)))
+        ratios = runner.run(measure(0.5 if arguments.quick else 5.0, console))
+    if arguments.save:
+        BASELINE.write_text(json.dumps(ratios, indent=2) + "\n")
 
 
 if __name__ == "__main__":
