@@ -1,8 +1,7 @@
-"""Memory of what was asked before, with a fixed size however much is asked and by whom.
+"""Caches with a limited number of entries and bytes, whose entries expire.
 
-Requesters choose what is looked up: names, users, tokens. So every key is a digest of fixed length, every cache is
-bounded both in entries and in bytes, and every entry expires. docs/explanation/threat-model.md lists all mappings
-that input can grow.
+Requesters choose what is looked up, such as names, users and tokens. So every key is a digest of fixed length.
+docs/explanation/threat-model.md lists all mappings that input can grow.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from cachetools import TLRUCache
 
 _V = TypeVar("_V")
 ENTRY_OVERHEAD = 1024
-"""Bytes that an entry takes beside its value: its key and the cache's own books. Measured at 500 to 700."""
+"""Bytes of an entry besides its value, for the key and the cache's own objects. Measured: 500 to 700."""
 
 
 def digest(*parts: object, key: bytes = b"") -> bytes:
-    """Return a digest of plain values, which is never the same for different ones.
+    """Return a digest of plain values. Different values have different digests.
 
     Args:
-        parts: text, numbers, truths, None, bytes, and lists, tuples and mappings of them. Mappings are equal in any
-            order of their keys.
-        key: makes digests that nobody without it can compare a guess with.
+        parts: strings, numbers, booleans, None, bytes, and lists, tuples and mappings of them. The order of the keys of
+            a mapping does not matter.
+        key: without it, no one can compare a digest with that of a guessed value.
     """
     return blake2b(_encoder.encode(parts), key=key, digest_size=32).digest()
 
@@ -35,9 +34,9 @@ _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
 class ExpiringCache(Generic[_V]):
-    """A cache of at most so many entries and bytes, from which the least recently used entry is evicted.
+    """A cache that evicts the least recently used entry when it is full.
 
-    Expired entries are dropped whenever one is added.
+    Adding an entry removes the expired ones.
     """
 
     def __init__(
@@ -50,10 +49,10 @@ class ExpiringCache(Generic[_V]):
     ) -> None:
         """
         Args:
-            entries: how many there may be.
-            size: how many bytes they may take together.
-            size_of: bytes that a value takes, about.
-            clock: seconds.
+            entries: the maximum number of entries.
+            size: the maximum number of bytes.
+            size_of: returns the approximate size of a value in bytes.
+            clock: returns seconds.
         """
         self._entries = entries
         self._clock = clock
@@ -65,12 +64,12 @@ class ExpiringCache(Generic[_V]):
         )
 
     def get(self, key: bytes) -> _V | None:
-        """Return the value, or None where there is none or it has expired."""
+        """Return a value; None if there is none or it has expired."""
         entry = self._cache.get(key)
         return entry[0] if entry is not None else None
 
     def put(self, key: bytes, value: _V, seconds: float) -> None:
-        """Keep a value for so many seconds; one that is larger than the whole cache, or expired already, isn't kept."""
+        """Cache a value for a number of seconds, unless it is larger than the cache."""
         self._cache.pop(key, None)
         if seconds <= 0 or self._entries <= 0:
             return
@@ -82,17 +81,17 @@ class ExpiringCache(Generic[_V]):
             return
 
     def pop(self, key: bytes) -> None:
-        """Forget one entry."""
+        """Remove an entry."""
         self._cache.pop(key, None)
 
     def forget(self, unwanted: Callable[[_V], bool]) -> None:
-        """Forget every entry whose value is unwanted."""
+        """Remove every entry whose value is unwanted."""
         self._cache.expire()
         for key in [key for key, (value, _) in self._cache.items() if unwanted(value)]:
             self._cache.pop(key, None)
 
     def values(self) -> list[_V]:
-        """Return every value that has not expired."""
+        """Return all values that have not expired."""
         return [value for value, _ in self._cache.values()]
 
     def __len__(self) -> int:
@@ -101,5 +100,5 @@ class ExpiringCache(Generic[_V]):
 
     @property
     def size(self) -> int:
-        """Bytes that all entries take, about."""
+        """The approximate size of all entries in bytes."""
         return int(self._cache.currsize)

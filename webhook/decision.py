@@ -1,4 +1,4 @@
-"""The two endings of a review. What is neither is an error of the review itself, and no verdict."""
+"""The decision on a write: allow or deny."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Which of the two calls for one write this is."""
+    """The call of the API server: it calls a mutating and then a validating webhook for each write."""
 
     MUTATE = "mutate"
-    """Before it is stored: labels, annotations and sealed values are written here."""
+    """Adds labels, annotations and sealed values."""
     VALIDATE = "validate"
-    """The last word, on the object as it will be stored: no webhook changes it any more."""
+    """Decides on the object that will be stored. No webhook can change it afterwards."""
 
 
-# RFC 6902 operations on metadata, ready to be encoded: {"op": …, "path": …, "value": …}.
+# An RFC 6902 operation: {"op": …, "path": …, "value": …}.
 PatchOperation = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """The write goes through.
+    """The write is allowed.
 
     Attributes:
-        warnings: whole sentences; the API server shows them to whoever writes.
-        patch: what is to be changed on the way; always empty for a validating call.
-        audit_annotations: what the API server's audit log shall hold; keys without slash.
+        warnings: sentences that the API server sends to the requester.
+        patch: changes of the object; empty in a validating call.
+        audit_annotations: for the audit log of the API server; keys without a slash.
     """
 
     warnings: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason for a denial, as Kubernetes' StatusCause: `field` is a path such as ``data.password``."""
+    """A reason for a denial (meta/v1 StatusCause). `field` is a path such as ``data.password``."""
 
     field: str
     message: str
@@ -46,15 +46,15 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The write is refused.
+    """The write is denied.
 
-    A denial about a credential is 422 with a cause for each failing entry: on a 403, ``kubectl apply`` prints the
-    whole patch, token and all, into the terminal or CI log; on a 422 with causes it prints just the causes.
+    The status is 422 with a cause for each denied entry, of which ``kubectl apply`` prints only the causes. On a 403 it
+    would print the whole patch, token included, to the terminal or the CI log.
 
     Attributes:
-        code: the HTTP status that the requester sees, 400 or more.
-        reason: Kubernetes' StatusReason.
-        message: begins with the Secret's namespace and name, and holds what all causes say.
+        code: the HTTP status, 400 or higher.
+        reason: the StatusReason of Kubernetes.
+        message: starts with the namespace and name of the Secret, and repeats all causes.
     """
 
     message: str

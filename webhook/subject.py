@@ -1,7 +1,6 @@
-"""The Secret under review: from an admission request, a manifest or a cluster's list, always the same value.
+"""The Secret under review, from an admission request, a manifest or a list of the API server.
 
-Values of `data` stay base64 text until `credentials` decodes them straight into `SecretStr`; nothing here prints
-them.
+The values of `data` remain base64 text until `credentials` decodes them into `SecretStr`. Nothing here prints them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 
 
 class Operation(StrEnum):
-    """What the API server is about to do (admission.k8s.io/v1)."""
+    """The operation of an admission request (admission.k8s.io/v1)."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -25,11 +24,11 @@ class SecretObject:
     """One version of a core/v1 Secret.
 
     Attributes:
-        name: empty at the mutating stage of a `generate_name` create, where it isn't known yet.
+        name: empty in the mutating call of a create with `generate_name`, because it is not known yet.
         data: base64 text by key, as the API server sends it.
         deleting: it has a deletionTimestamp, and only its finalizers keep it.
-        immutable: its data can't be changed any more once this is stored.
-        in_string_data: keys of `data` whose value stands in ``stringData``, where another webhook has put it.
+        immutable: no later write can change its data.
+        in_string_data: keys of `data` whose value is in ``stringData``, added by another webhook.
     """
 
     namespace: str
@@ -41,12 +40,12 @@ class SecretObject:
     type: str = "Opaque"
     deleting: bool = False
     immutable: bool = False
-    in_string_data: frozenset[str] = field(default=frozenset(), repr=False)  # a key may be a token, by a slip
+    in_string_data: frozenset[str] = field(default=frozenset(), repr=False)  # a key may be a token by mistake
 
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who writes (authentication.k8s.io/v1 UserInfo)."""
+    """The user who writes (authentication.k8s.io/v1 UserInfo)."""
 
     username: str = ""
     uid: str = ""
@@ -56,12 +55,12 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A Secret, what is being done to it, and by whom.
+    """A write of a Secret.
 
     Attributes:
-        object: as it will be; None on DELETE.
-        old: as it was; None on CREATE.
-        dry_run: nothing will be stored.
+        object: the new version; None for a DELETE.
+        old: the stored version; None for a CREATE.
+        dry_run: nothing is stored.
     """
 
     operation: Operation
@@ -72,7 +71,7 @@ class Subject:
 
     @property
     def secret(self) -> SecretObject:
-        """Whichever version there is, the new one first."""
+        """The new version, or the stored one if there is no new one."""
         version = self.object or self.old
         if version is None:
             raise ValueError("a review has neither object nor oldObject")

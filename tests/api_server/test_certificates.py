@@ -42,7 +42,7 @@ def test_from_nothing_to_a_refused_token(here: Lab, github: Simulation) -> None:
     wait_until(lambda: "waiting for files" in server.log, 30, message="the server to wait for its files")
     made = here.ensure()
     assert made.returncode == 0, made.stdout
-    assert "Made a CA, good until" in made.stdout
+    assert "Created a CA, valid until" in made.stdout
     assert "are in place; the next change is due at" in made.stdout
     server.wait_until_ready()
     here.route()
@@ -61,8 +61,8 @@ def test_many_replicas_begin_at_once(here: Lab) -> None:
     ended = [one.wait() for one in running]
     assert [one.returncode for one in ended] == [0] * 4, "".join(one.stdout for one in ended)
     told = "".join(one.stdout for one in ended)
-    assert told.count("Made a CA") == 1
-    assert told.count("Made a serving certificate") == 1
+    assert told.count("Created a CA") == 1
+    assert told.count("Issued a serving certificate") == 1
     assert here.check().returncode == 0
     again = here.ensure()
     assert again.stdout.count("\n") == 1, again.stdout
@@ -77,7 +77,7 @@ def test_a_secret_of_somebody_else_is_left_alone(here: Lab) -> None:
     before = here.place.stored(name)
     ended = here.ensure()
     assert ended.returncode == 0
-    assert ended.stdout == f"The Secret {name} is left alone: somebody else has made it.\n"
+    assert ended.stdout == f"The Secret {name} is left alone: another program created it.\n"
     assert here.place.stored(name) == before
     assert here.bundle() == b""
     assert here.check().returncode == 1
@@ -141,9 +141,9 @@ def test_a_roll_by_hand_to_its_end(here: Lab) -> None:
     assert here.ensure().returncode == 0
     ended = here.run("certs", "rotate", "--ca", "--wait", *here.flag, "--settle", "1s")
     assert ended.returncode == 0, ended.stdout
-    assert "Made a serving certificate" in ended.stdout
+    assert "Issued a serving certificate" in ended.stdout
     bundle = here.bundle()
-    assert "Made a serving certificate" in here.run("certs", "rotate", *here.flag).stdout
+    assert "Issued a serving certificate" in here.run("certs", "rotate", *here.flag).stdout
     assert here.bundle() == bundle
     assert here.check().returncode == 0
 
@@ -185,7 +185,7 @@ def test_when_the_keeper_dies_another_one_keeps(here: Lab) -> None:
     third = here.keeper()
     assert third not in (first, second)
     assert time.monotonic() - begin < 10
-    assert '"no longer keeping certificates"' in second.log
+    assert '"no longer maintaining certificates"' in second.log
 
 
 def test_an_api_server_that_is_away_is_said_once(here: Lab) -> None:
@@ -196,16 +196,16 @@ def test_an_api_server_that_is_away_is_said_once(here: Lab) -> None:
     (server,) = here.serve(1, kubeconfig=kubeconfig_through(line, here.kubeconfig, here.folder))
     here.keeper()
     line.down()
-    trouble = "the certificates can't be kept at the moment"
+    trouble = "the certificates cannot be maintained"
     wait_until(lambda: trouble in server.log, 30, message="the trouble to be told")
-    wait_until(lambda: "no longer keeping certificates" in server.log, 30, message="the Lease to be lost")
+    wait_until(lambda: "no longer maintaining certificates" in server.log, 30, message="the Lease to be lost")
     time.sleep(6)
     assert server.is_ready()
     assert server.log.count(trouble) == 1, server.log
     assert "git_token_webhook_certificates_troubled 1.0" in server.metrics
     line.up()
     here.keeper()
-    wait_until(lambda: "certificates are kept again" in server.log, 30, message="the end of it to be told")
+    wait_until(lambda: "certificates are maintained again" in server.log, 30, message="the end of it to be told")
     change = [{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]
     arguments = ("patch", CONFIGURATIONS[0], here.names.name, "--type=json", "-p", json.dumps(change))
     here.control_plane.kubectl(*arguments)
@@ -222,7 +222,7 @@ def test_a_server_without_the_right_says_so_and_isn_t_ready(here: Lab) -> None:
     time.sleep(3)
     assert server.readiness() == 503
     assert "the webhook configurations have not been read yet: the API server answers 403" in server.readiness_text()
-    assert server.log.count("the certificates can't be kept at the moment") == 1
+    assert server.log.count("the certificates cannot be maintained") == 1
 
 
 def test_a_server_that_nobody_trusts_isn_t_ready(here: Lab) -> None:
@@ -243,7 +243,7 @@ def test_a_server_that_nobody_trusts_isn_t_ready(here: Lab) -> None:
     assert (
         "the API server does not trust this server's certificate by the caBundle of mutate." in server.readiness_text()
     )
-    assert "no CA in it has issued it" in here.check().stdout
+    assert "no CA in it issued the certificate" in here.check().stdout
     here.register(base64.b64encode((files / "ca.crt").read_bytes()).decode())
     server.wait_until_ready()
     assert here.check().returncode == 0

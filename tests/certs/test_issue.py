@@ -109,7 +109,7 @@ class TestServingCertificates:
     )
     def test_what_is_no_name(self, name: str) -> None:
         """Wildcards too: a certificate is for one Service."""
-        with pytest.raises(ConfigurationError, match="is no DNS name of a server"):
+        with pytest.raises(ConfigurationError, match="is not a valid DNS name of a server"):
             issue_serving_certificate(issue_ca(), [name])
 
     def test_no_name_at_all(self) -> None:

@@ -69,7 +69,7 @@ class Cluster:
         """Somebody wants another CA."""
         state = await self.keeper().look()
         if state.ca is not None and state.ca.following is None:
-            await self.keeper().take(state, BeginRoll("somebody asked for it"))
+            await self.keeper().take(state, BeginRoll("requested"))
 
     def mount(self, replica: int) -> None:
         """kubelet brings the Secret."""

@@ -95,7 +95,7 @@ class TestFromNothing:
         state = await world.look()
         assert state.tls is not None and state.ca is not None and state.ca.current is not None
         assert state.tls.ca_file == world.bundle() == state.ca.current.certificate
-        assert any(text.startswith("Made a CA, good until 2026-12-23T12:00:00Z") for text in world.told)
+        assert any(text.startswith("Created a CA, valid until 2026-12-23T12:00:00Z") for text in world.told)
 
     async def test_done_again_it_changes_nothing(self, settled: World) -> None:
         """Whoever starts next finds nothing to do."""
@@ -167,7 +167,7 @@ class TestRepair:
         other = issue_serving_certificate(state.ca.current, ["other.platform.svc"], now=settled.clock.now)
         data = settled.objects.get(SECRETS, HERE.tls_secret)["data"]
         data |= encoded({"tls.crt": other.certificate, "tls.key": other.key})
-        assert any("isn't good for webhook.platform.svc" in problem for problem in await settled.problems())
+        assert any("is not valid for webhook.platform.svc" in problem for problem in await settled.problems())
         await settled.settle()
         assert await settled.problems() == []
 
@@ -233,7 +233,7 @@ class TestSomebodyElses:
         await world.objects.create(SECRET, HERE.namespace, {"metadata": metadata | {"namespace": HERE.namespace}})
         rest = await world.settle()
         assert world.told == []
-        assert rest.troubles == ("the Secret webhook-tls is left alone: cert-manager keeps it",)
+        assert rest.troubles == ("the Secret webhook-tls is left alone: cert-manager maintains it",)
 
     async def test_a_secret_that_somebody_made(self, world: World) -> None:
         """Also where it has its own CA beside it."""
@@ -244,7 +244,7 @@ class TestSomebodyElses:
         await world.objects.create(SECRET, HERE.namespace, {"metadata": metadata, "data": data})
         rest = await world.settle()
         assert world.told == []
-        assert rest.troubles == ("the Secret webhook-tls is left alone: somebody else has made it",)
+        assert rest.troubles == ("the Secret webhook-tls is left alone: another program created it",)
 
     async def test_a_bundle_that_an_injector_writes(self, world: World) -> None:
         """The annotation says so; the other configuration is ours."""
@@ -294,7 +294,7 @@ class TestRenewal:
         settled.clock.go(timedelta(minutes=4))
         settled.objects.get(VALIDATE, HERE.name)["webhooks"][0]["clientConfig"]["caBundle"] = ""
         await settled.settle()
-        assert settled.told[0].startswith("The next CA isn't published everywhere")
+        assert settled.told[0].startswith("The next CA is not published everywhere")
         await settled.go(timedelta(minutes=4))
         assert await settled.leaf() == leaf
         await settled.go(timedelta(minutes=2))
@@ -310,7 +310,7 @@ class TestRenewal:
         assert state.tls is not None and state.tls.leaf is not None
         assert issued_by(state.tls.leaf.parsed(), state.ca.current.parsed())
         assert renewal_of(state.tls.leaf.parsed()) > settled.clock.now
-        assert "can't be read: the API server answers 403" in rest.troubles[0]
+        assert "cannot be read: the API server answers 403" in rest.troubles[0]
 
     async def test_a_leaf_made_on_demand(self, settled: World) -> None:
         """``certs rotate``."""
@@ -359,7 +359,7 @@ class TestRenewal:
         settled.objects.get(VALIDATE, HERE.name)["webhooks"][0]["clientConfig"]["caBundle"] = ""
         undone = Undone()
         undone.__dict__ |= settled.objects.__dict__
-        with pytest.raises(NoRest, match="somebody else changes them all the time"):
+        with pytest.raises(NoRest, match="another program keeps changing them"):
             await Certificates(undone, HERE, LIVES, clock=settled.clock).settle(lambda _: None)
 
     async def test_the_wait_is_noted_where_everybody_can_see_it(self, settled: World) -> None:

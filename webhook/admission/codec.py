@@ -1,7 +1,7 @@
-"""AdmissionReview v1: bytes to `AdmissionRequest`, and a `Decision` back to bytes.
+"""AdmissionReview v1: bytes to `AdmissionRequest`, and a `Decision` to bytes.
 
-What can't be read is `BadReview` with a reason that never quotes the content. What comes out of `decode` is complete:
-nobody behind it asks whether a field was there.
+A body that cannot be read raises `BadReview`, whose reason never quotes the content. A decoded request is complete: no
+other module needs to check whether a field was present.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from webhook.subject import Operation, Requester, SecretObject, Subject
 
 _SECRETS = GroupVersionResource(group="", version="v1", resource="secrets")
 _OPERATIONS = {operation.value: operation for operation in Operation}
-# What Go escapes in JSON beside what JSON wants escaped (encoding/json: SetEscapeHTML, and the two line separators).
+# Characters that Go escapes although JSON does not require it (encoding/json: SetEscapeHTML, and line separators).
 _GO_ESCAPES = (
     (b"\\u003c", b"<"),
     (b"\\u003e", b">"),
@@ -46,22 +46,22 @@ _GO_ESCAPES = (
     (b"\\u2028", "\u2028".encode()),
     (b"\\u2029", "\u2029".encode()),
 )
-# What a group, version or resource can look like (RFC 1123): only such text is repeated in an error.
+# The form of a group, version or resource (RFC 1123). Errors repeat only such text.
 _NAME = re.compile(r"[A-Za-z0-9.-]{0,253}\Z")
 
 _encoder = msgspec.json.Encoder()
 _review = msgspec.json.Decoder(Incoming)
 _anything = msgspec.json.Decoder()
 _SMALL = 32 * 1024
-"""Bytes. A usual review has 1 to 10 thousand."""
+"""Bytes. A typical review has 1 to 10 KB."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """One readable review.
+    """A decoded review.
 
     Attributes:
-        uid: what the answer must repeat.
+        uid: the response repeats it.
     """
 
     uid: str
@@ -69,13 +69,13 @@ class AdmissionRequest:
 
 
 def decode(body: bytes | bytearray, *, pause: Callable[[], object] = int) -> AdmissionRequest:
-    """The review that `body` holds.
+    """Decode a review.
 
     Args:
-        pause: called between the steps of a large body, so that other threads get their turn.
+        pause: called between the steps of a large body, to let other threads run.
 
     Raises:
-        BadReview: it holds none that could be judged.
+        BadReview: the body is not a review that can be judged.
     """
     if not body or body.isspace():
         _refuse("the body is empty; an AdmissionReview belongs there", "empty")
@@ -91,9 +91,9 @@ def decode(body: bytes | bytearray, *, pause: Callable[[], object] = int) -> Adm
 
 
 def encode(request: AdmissionRequest, decision: Decision, stage: Stage) -> bytes:
-    """The AdmissionReview that answers `request`.
+    """Return the AdmissionReview that answers a request.
 
-    A patch is only sent where the API server takes one: at the mutating stage, and not for a DELETE.
+    It has a patch only where the API server accepts one: from a mutating webhook, and not for a DELETE.
     """
     if isinstance(decision, Deny):
         response = Response(
@@ -129,14 +129,14 @@ def _parse(body: bytes | bytearray) -> Incoming:
     except msgspec.ValidationError as error:
         _name_what_is_wrong(body, error)
     except (msgspec.MsgspecError, UnicodeError):
-        # Neither error is repeated: UnicodeError's own text quotes the body.
+        # The text of a UnicodeError quotes the body.
         _refuse("the body is no JSON text in UTF-8", "json")
     except RecursionError:
         _refuse("the body is nested too deeply", "depth")
 
 
 def _name_what_is_wrong(body: bytes | bytearray, error: msgspec.ValidationError) -> NoReturn:
-    """Name a wrong kind as such, and everything else by the place in the review where it stands."""
+    """Raise `BadReview` with the wrong kind, or else with the path of the wrong field."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeError):
@@ -146,26 +146,26 @@ def _name_what_is_wrong(body: bytes | bytearray, error: msgspec.ValidationError)
         _refuse_other_kinds(*meta)
         if not bytes(members.get("request", b"null")).lstrip().startswith(b"{"):
             _refuse("the AdmissionReview has no request", "request")
-    # msgspec names types, lengths and the names of our own fields, and writes [...] for keys: nothing of the content.
+    # The error has types, lengths and names of our own fields, and [...] in place of keys, but no content.
     text = str(error).replace("$.request", "request").replace("$", "the review")
     _refuse(f"the AdmissionReview isn't one: {text}", "too-long" if " of length <=" in text else "shape")
 
 
 def _is_unambiguous(body: bytes | bytearray, review: Incoming) -> bool:
-    """Whether `body` comes out of a round trip byte for byte, which it never does where a key stands twice.
+    """Return whether a round trip returns the same bytes, which proves that no key occurs twice.
 
-    Of two equal keys parsers take one or the other, so that we might judge another token than the one that is stored.
+    Parsers differ in which of two equal keys they use, so another token could be stored than the one that was checked.
     """
     try:
-        if body.startswith(_encoder.encode(review)):  # as the API server writes it; only white space can follow
+        if body.startswith(_encoder.encode(review)):  # as the API server writes it; only whitespace can follow
             return True
-        if len(body) > _SMALL:  # a million escapes take longer to replace than equal keys to look for
+        if len(body) > _SMALL:  # replacing a million escapes takes longer than a search for equal keys
             return False
         text = body.strip()
         if b"\\u" in text:
             for escaped, character in _GO_ESCAPES:
                 text = text.replace(escaped, character)
-        # Members in another order, or new ones. What is built of a small body is small.
+        # Members in another order, or new ones. The objects of a small body are small.
         return text in (_encoder.encode(review), _encoder.encode(_anything.decode(body)))
     except (msgspec.MsgspecError, UnicodeError):
         return False
@@ -223,7 +223,7 @@ def _secret(secret: Secret | UnsetType | None, request: Request) -> SecretObject
     meta = secret.metadata or ObjectMeta()
     string_data = secret.string_data or {}
     data = {key: value or "" for key, value in (secret.data or {}).items()}
-    for key, value in string_data.items():  # wins over data, as it will when this is stored
+    for key, value in string_data.items():  # takes precedence over data, as in the API server
         data[key] = b64encode((value or "").encode()).decode()
     return SecretObject(
         namespace=request.namespace or meta.namespace or "",

@@ -1,10 +1,9 @@
-"""``POST /mutate`` and ``POST /validate``: an HTTP request in, an answer before the API server stops waiting.
+"""``POST /mutate`` and ``POST /validate``: answer each review before the API server stops waiting.
 
-One request, in order: read the body, decode it, have it reviewed, encode the decision, count and log it. Whatever goes
-wrong on the way ends in one of four ways: HTTP 4xx (it was no review that could be judged), a decision by the clock
-(`late`), HTTP 503 (there was no room for it, see `room`; the API server tries again), or an error of ours: a denial at
-`/validate`, HTTP 500 with a text that says nothing at `/mutate`. Where the answer is no decision, the webhook
-configuration's failurePolicy decides.
+The handler reads and decodes the body, has it reviewed, encodes the decision, counts it and logs it. A failure ends in
+one of four ways: HTTP 4xx for a review that cannot be judged, the decision `late` at the deadline, HTTP 503 without
+memory for the body (see `memory_budget`; the API server retries), or, after an internal error, a denial at `/validate`
+and an HTTP 500 at `/mutate`. Without a decision, the failurePolicy of the webhook configuration decides.
 """
 
 from __future__ import annotations
@@ -31,37 +30,37 @@ from webhook.offload import offload
 from webhook.subject import Subject
 
 Review = Callable[[Subject, Stage, float, dict[str, object]], Coroutine[Any, Any, Decision]]
-"""Judges a Secret until a deadline, in the event loop's time; what the log line shall also say goes into the dict."""
+"""Reviews a write until a deadline, by the event loop's clock, and adds fields of the log line to the dictionary."""
 Late = Callable[[Subject, Stage], Decision]
-"""The decision where `Review` came to none in time. It must not wait for anything."""
+"""Returns the decision for a review that has reached its deadline, without waiting."""
 
-# A Secret holds 1 MiB at most, in base64 a third more, and an UPDATE has it twice: 2.7 MiB. Annotations of 256 KiB,
-# every character of which Go escapes to six, bring the worst review that was measured to 5.9 MB (KUBERNETES.md §1.8).
+# A Secret has up to 1 MiB, a third more in base64, and an UPDATE contains it twice: 2.7 MiB. With annotations of
+# 256 KiB whose characters Go escapes to six each, the largest measured review has 5.9 MB (KUBERNETES.md §1.8).
 MAX_BODY: Final = 8 * 1024 * 1024
-# Decoding this much takes a fraction of a millisecond. More is offloaded, and lets the event loop go on between steps.
+# Decoding this much takes a fraction of a millisecond. A larger body is decoded in another thread.
 _DECODE_AT_ONCE: Final = 64 * 1024
 _PAUSE: Final = 50e-6
-"""Seconds. Giving up the interpreter's lock for no time at all would mostly give it back to the same thread."""
+"""Seconds. After a pause of zero seconds, the same thread would usually get the interpreter lock again."""
 
 _ERROR: Final = "An error inside git-token-webhook: nothing is known about this write. Its log says more."
 _FAILED: Final = Deny(_ERROR, (Cause("data", _ERROR),))
 
 _STAGES: Final = {f"/{stage}": stage for stage in Stage}
 
-DEFAULT_TIMEOUT: Final = 10.0  # of a webhook configuration that sets none
-# The API server rounds what is left up to whole seconds, so that up to one of them isn't there (KUBERNETES.md §1.4).
+DEFAULT_TIMEOUT: Final = 10.0  # of a webhook configuration without timeoutSeconds
+# The API server rounds the remaining time up to whole seconds (KUBERNETES.md §1.4).
 _ROUNDING: Final = 1.0
-_MARGIN: Final = 0.25  # for the way back
-_LEAST_SHARE: Final = 0.25  # of a time-out so short that rounding and margin would leave nothing
+_MARGIN: Final = 0.25  # to send the response
+_LEAST_SHARE: Final = 0.25  # of a timeout that is too short to subtract both
 _USUAL_QUERY: Final = 64
-"""Characters of a query that is remembered."""
+"""Characters of a query whose result is cached."""
 
-# Go's time.ParseDuration, of which the API server's own output is a part.
+# As Go's time.ParseDuration, which accepts what the API server sends.
 _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _GO_DURATION = re.compile(rf"(?:{_GO_PART.pattern})+", re.ASCII)
 
-# https://www.w3.org/TR/trace-context/#traceparent-header: version 00 exactly, later ones may add fields; ff is none.
+# https://www.w3.org/TR/trace-context/#traceparent-header: later versions than 00 may add fields; ff is invalid.
 _TRACEPARENT = re.compile(
     r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}"
     r"(?P<more>-.*)?\Z"
@@ -82,7 +81,7 @@ class AdmissionHandler:
     ) -> None:
         """
         Args:
-            decision_timeout: the most seconds that a decision may take, as configured at the moment.
+            decision_timeout: returns the configured time limit of a decision in seconds.
         """
         self._review = review
         self._late = late
@@ -93,7 +92,7 @@ class AdmissionHandler:
         self._room = Room()
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Answer a POST to ``/mutate`` or ``/validate``; every other path is 404, every other method 405."""
+        """Answer a POST to ``/mutate`` or ``/validate``. Other paths get 404, other methods 405."""
         stage = _STAGES.get(request.path)
         if stage is None:
             return web.Response(status=404, text="there are only /mutate and /validate here\n")
@@ -109,7 +108,7 @@ class AdmissionHandler:
     async def _answer(self, request: web.BaseRequest, stage: Stage) -> web.Response:
         """
         Raises:
-            BadReview: it is nothing that could be judged, came too slowly, or had no room.
+            BadReview: it cannot be judged, arrived too slowly, or there is no memory for it.
         """
         arrival = asyncio.get_running_loop().time()
         deadline = arrival + min(_time_said(request.rel_url.raw_query_string), self._decision_timeout())
@@ -122,7 +121,7 @@ class AdmissionHandler:
                 body = await _read(request, share)
                 arrived = True
                 admission = await self._decode(body)
-                del body  # it may be large, and a review may last
+                del body  # it can be large, and the review can take seconds
                 review = _begin(self._review(admission.subject, stage, deadline, record))
                 await _settled(review)
         except TimeoutError:
@@ -131,7 +130,7 @@ class AdmissionHandler:
             if admission is None:
                 message = "too many large reviews at the same time keep this one from being decoded in time"
                 raise BadReview(message, status=503, reason="crowded") from None
-        finally:  # it was decided, the clock decides, there is no room for it any more, or the API server has hung up
+        finally:  # decided, at the deadline, out of memory, or the API server has disconnected
             if review is not None and not review.done():
                 self._abandon(review)
         decided = review if review is not None and review.done() else None
@@ -141,7 +140,7 @@ class AdmissionHandler:
         except Exception as error:
             self._metrics.failed(stage)
             self._log.error("review failed", **_facts(admission, stage), **describe(error), **_trace(request))
-            if stage is Stage.MUTATE:  # which enforces nothing
+            if stage is Stage.MUTATE:  # /validate enforces
                 # The API server shows this to the requester (KUBERNETES.md §5).
                 return web.Response(status=500, text=f"an error inside git-token-webhook; its log says more: {stage}\n")
             # On an HTTP 500 `kubectl apply` prints its patch, with the token (docs/reference/what-clients-print.md).
@@ -152,17 +151,17 @@ class AdmissionHandler:
         return web.Response(body=encoded, content_type="application/json")
 
     async def _decode(self, body: bytearray) -> AdmissionRequest:
-        """What is asked.
+        """Return the decoded request.
 
         Raises:
-            BadReview: nothing that could be judged.
+            BadReview: it cannot be judged.
         """
         if len(body) <= _DECODE_AT_ONCE:
             return codec.decode(bytes(body))
         return await offload(_decode_large, body)
 
     def _abandon(self, task: asyncio.Task[Decision]) -> None:
-        """Cancel a review that nobody waits for any more, and see that its end isn't reported as forgotten."""
+        """Cancel a review whose result is no longer needed, and keep its task until it ends."""
         task.cancel()
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
@@ -193,15 +192,15 @@ class AdmissionHandler:
 
 
 def _begin(review: Coroutine[Any, Any, Decision]) -> asyncio.Task[Decision]:
-    """The review as a task of its own, which has its own context and can be left behind."""
-    if sys.version_info >= (3, 12):  # what needs to wait for nothing is done at once
+    """Start a review in a task of its own, with its own context, so that it can be abandoned."""
+    if sys.version_info >= (3, 12):  # a review that does not wait ends at once
         return asyncio.Task(review, loop=asyncio.get_running_loop(), eager_start=True)
     return asyncio.get_running_loop().create_task(review)
 
 
 async def _settled(review: asyncio.Task[Decision]) -> None:
-    """Wait for the review's end. Our own end leaves it alone: awaited itself, it would be cancelled with us, and waited
-    for until it has taken notice."""
+    """Wait for a review to end. A cancellation of this wait does not reach the review, as it would in an `await` of
+    the task."""
     if review.done():
         return
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -210,30 +209,34 @@ async def _settled(review: asyncio.Task[Decision]) -> None:
 
 
 def _time_said(query: str) -> float:
-    """`time_to_decide` by the query of a request."""
+    """Return `time_to_decide` for the query of a request."""
     return _time_said_shortly(query) if len(query) <= _USUAL_QUERY else _time_said_shortly.__wrapped__(query)
 
 
-@lru_cache(maxsize=64)  # an API server says the same again and again
+@lru_cache(maxsize=64)  # an API server sends few different ones
 def _time_said_shortly(query: str) -> float:
     return time_to_decide(parse_qs(query).get("timeout", [None])[0])
 
 
 def time_to_decide(timeout: str | None) -> float:
-    """Seconds from a review's arrival in which it must be decided, where the API server said ``?timeout=``."""
+    """Return the seconds from the arrival of a review to its deadline.
+
+    Args:
+        timeout: the parameter ``timeout`` that the API server sends.
+    """
     seconds = parse_go_duration(timeout or "") or DEFAULT_TIMEOUT
     return max(seconds - _ROUNDING - _MARGIN, seconds * _LEAST_SHARE)
 
 
 def parse_go_duration(text: str) -> float | None:
-    """Seconds of a duration as Go writes it, such as ``10s`` or ``1m30s``; None where it is none."""
+    """Return the seconds of a duration in Go's format, such as ``10s`` or ``1m30s``; None if it is invalid."""
     if len(text) > 32 or not _GO_DURATION.fullmatch(text):
         return None
     return sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_PART.findall(text))
 
 
 def parse_traceparent(header: str) -> tuple[str, str] | None:
-    """Trace and span of a W3C ``traceparent``; None where it isn't exactly one, as the standard demands."""
+    """Return the trace and span ids of a W3C ``traceparent`` header; None if it is invalid."""
     match = _TRACEPARENT.match(header)
     if match is None or (match["version"] == "00" and match["more"]):
         return None
@@ -244,7 +247,7 @@ async def _read(request: web.BaseRequest, share: Share) -> bytearray:
     """Return the body. A large one is not copied, which would take milliseconds.
 
     Raises:
-        BadReview: of another type, or too large.
+        BadReview: it has another content type, or is too large.
     """
     if request.content_type != "application/json":
         raise BadReview("the Content-Type must be application/json", status=415, reason="content-type")
@@ -252,7 +255,7 @@ async def _read(request: web.BaseRequest, share: Share) -> bytearray:
         raise BadReview("the body must not be compressed", status=415, reason="content-encoding")
     if (request.content_length or 0) > MAX_BODY:
         raise _too_large()
-    body = bytearray()  # and no list of chunks, each of which may be a single byte
+    body = bytearray()  # not a list of chunks, each of which can be a single byte
     try:
         while chunk := await request.content.readany():
             if len(body) + len(chunk) > MAX_BODY:
@@ -260,7 +263,7 @@ async def _read(request: web.BaseRequest, share: Share) -> bytearray:
             body += chunk
             share.grow(len(chunk))
     except BaseException:
-        body.clear()  # frames, and what is in them, live on in exceptions
+        body.clear()  # the exception keeps this frame and its variables
         raise
     return body
 
@@ -269,7 +272,7 @@ def _decode_large(body: bytearray) -> AdmissionRequest:
     try:
         return codec.decode(body, pause=_give_way)
     except BadReview as error:
-        raise error.with_traceback(None) from None  # whose frames would keep all that was decoded
+        raise error.with_traceback(None) from None  # its frames would keep the decoded objects
 
 
 def _give_way() -> None:
@@ -283,10 +286,10 @@ def _too_large() -> BadReview:
 
 def _refusal(error: BadReview) -> web.Response:
     response = web.Response(status=error.status, text=f"{error}\n")
-    if error.status in (408, 413, 503):  # the rest of the body isn't wanted, so the connection is of no more use
+    if error.status in (408, 413, 503):  # the rest of the body is not read, so the connection cannot be reused
         response.force_close()
     if error.status == 503:
-        response.headers["Retry-After"] = "1"  # without it the API server doesn't try again (KUBERNETES.md §1)
+        response.headers["Retry-After"] = "1"  # without it, the API server does not retry (KUBERNETES.md §1)
     return response
 
 

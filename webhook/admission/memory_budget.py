@@ -1,7 +1,7 @@
-"""How much all reviews together may hold: whoever holds back the end of a large body must not fill the memory.
+"""A limit on the bytes that all bodies of reviews in progress take together.
 
-The API server sends small reviews within milliseconds. What fills the room is large and stays for long, by accident or
-on purpose, so that this is what goes when the room is full.
+The API server sends small reviews within milliseconds. Bodies that fill the memory are large and take long, by accident
+or by intent, so these are rejected when the limit is reached.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import Self
 from webhook.errors import BadReview
 
 ROOM = 64 * 1024 * 1024
-"""Bytes. Eight of the largest bodies, or twenty Secrets of the largest size with their old versions, at the same
-moment; a usual review has some kilobytes."""
+"""Bytes: eight of the largest bodies, or twenty updates of the largest Secrets. A typical review has a few KB."""
 _LEFT = 0.75
-"""The part of the room that stays filled: so much is cleared at a time that looking through all reviews is rare."""
+"""The share of the limit that remains in use after reviews were rejected, so that this search is rare."""
 _SMALL = 64 * 1024
-"""Bytes up to which a review goes only when all larger ones have gone."""
+"""Bytes. A smaller review is rejected only when no larger one is left."""
 
 
 class Share:
-    """What one review holds of the room, and for how long: from its first byte until its end or its deadline."""
+    """The memory of one review, from its first byte until its end or its deadline."""
 
     def __init__(self, room: Room, deadline: float | None) -> None:
         self._room = room
@@ -41,8 +40,8 @@ class Share:
     ) -> None:
         """
         Raises:
-            BadReview: others needed the room more. An API server tries again.
-            TimeoutError: the deadline has come.
+            BadReview: the limit was reached. The API server retries.
+            TimeoutError: the deadline was reached.
         """
         self._room.leave(self)
         try:
@@ -54,24 +53,23 @@ class Share:
             raise BadReview(message, status=503, reason="crowded") from None
 
     def grow(self, size: int) -> None:
-        """So many bytes more are held. Where that fills the room, the review that can best be missed ends, this one
-        or another."""
+        """Add bytes. If that exceeds the limit, the most expensive review ends, this one or another."""
         self.size += size
         self._room.grown(size)
 
     def cost(self, now: float) -> tuple[bool, float]:
-        """The higher, the better the review can be missed: it is large, and has been here for long."""
+        """Return a key that sorts large and old reviews last."""
         return self.size > _SMALL, self.size * (now - self._since)
 
     def end(self, now: float) -> None:
-        """Interrupt the review, wherever it is, unless its deadline has done so."""
+        """Interrupt the review, unless its deadline has done so."""
         if not self._patience.expired():
             self._lost = True
             self._patience.reschedule(now)
 
 
 class Room:
-    """What all reviews under way hold."""
+    """The memory of all reviews in progress."""
 
     def __init__(self, size: int = ROOM) -> None:
         self._size = size
@@ -79,25 +77,25 @@ class Room:
         self._shares: set[Share] = set()
 
     def share(self, deadline: float | None = None) -> Share:
-        """The room of one review, to be used with ``async with``.
+        """Return the share of one review, for ``async with``.
 
         Args:
-            deadline: when it ends at the latest, by the event loop's clock.
+            deadline: when the review ends at the latest, by the event loop's clock.
         """
         return Share(self, deadline)
 
     def enter(self, share: Share) -> None:
-        """A share is held from now on."""
+        """Add a share."""
         self._shares.add(share)
 
     def leave(self, share: Share) -> None:
-        """It is held no more, whoever ended it."""
+        """Remove a share; without effect if it was removed before."""
         if share in self._shares:
             self._shares.discard(share)
             self._held -= share.size
 
     def grown(self, size: int) -> None:
-        """A share has grown; others end if it is too much."""
+        """Count more bytes, and end reviews if the limit is exceeded."""
         self._held += size
         if self._held <= self._size:
             return

@@ -1,11 +1,10 @@
-"""The parts of admission.k8s.io/v1 that are read and written here, as the API server names them.
+"""The parts of admission.k8s.io/v1 that this webhook reads and writes, by their names in the API.
 
-Nothing of what is read prints its content: it holds Secrets.
+Structs that are read do not print their content, because it includes Secrets.
 
-What is read is declared whole and in the order of Go's structs, with parts that nobody reads as `Unread`. So a body
-that the API server sent comes out of a round trip byte for byte, which proves that it has no duplicate keys, and
-nothing is built of what nobody reads. A later version of Kubernetes may send more: `codec` then looks for duplicate
-keys another way.
+They declare all fields in the order of Go's structs; fields that are not used are `Unread` and not decoded. So a round
+trip of a body of the API server returns the same bytes, which proves that it has no duplicate keys. If a later version
+of Kubernetes sends more fields, `codec` searches for duplicate keys.
 """
 
 from __future__ import annotations
@@ -18,40 +17,39 @@ from msgspec import UNSET, Meta, UnsetType
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 
-# The lengths are Kubernetes' own where it has one (k8s.io/apimachinery/pkg/util/validation): a name is a DNS subdomain,
-# a namespace a DNS label, a key of a label or an annotation a DNS subdomain, a slash and 63 characters. It has none for
-# who writes, of which these leave ample room.
+# The lengths are those of Kubernetes (k8s.io/apimachinery/pkg/util/validation): a name is a DNS subdomain, a namespace
+# a DNS label, and the key of a label or annotation a DNS subdomain, a slash and 63 characters. Kubernetes has no limits
+# for the requester; these are generous.
 Name = Annotated[str, Meta(max_length=253)]
 Namespace = Annotated[str, Meta(max_length=63)]
 DataKey = Annotated[str, Meta(max_length=253)]
 QualifiedKey = Annotated[str, Meta(max_length=317)]
-LabelValue = Annotated[str, Meta(max_length=4096)]  # 63 once Kubernetes validates it, which it does after us
+LabelValue = Annotated[str, Meta(max_length=4096)]  # Kubernetes allows 63, and validates that after this webhook
 Text = Annotated[str, Meta(max_length=1024)]
-"""A uid, a user, a group, a type."""
+"""A uid, a user name, a group or a type."""
 Texts = Annotated[list[Text], Meta(max_length=4096)]
 Values = Annotated[dict[DataKey, str | None], Meta(max_length=20_000)]
-"""By key. The 1 MiB that Kubernetes allows for all values holds so many tokens; 70,000 empty ones would keep the event
-loop busy for seconds."""
+"""By key. So many tokens fit into the 1 MiB of a Secret. 70,000 empty values would block the event loop for seconds."""
 
 Unread = msgspec.Raw | UnsetType
 
 
 class _Incoming(msgspec.Struct, gc=False, rename="camel"):
-    """Something the API server sent. Other keys than these are not looked at."""
+    """A part of a request. Other keys are ignored."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
 
 class TypeMeta(_Incoming):
-    """What every Kubernetes object begins with; read on its own first, so that a wrong one is named as such."""
+    """The type of an object, which is decoded first, so that an error can name a wrong one."""
 
     kind: str = ""
     api_version: str = ""
 
 
 class GroupVersionResource(_Incoming):
-    """What is being written to, such as secrets of v1 in the core group, whose name is empty."""
+    """The resource of a request, such as secrets of v1 in the core group, whose name is empty."""
 
     group: Name = ""
     version: Name = ""
@@ -68,7 +66,7 @@ class UserInfo(_Incoming):
 
 
 class ObjectMeta(_Incoming):
-    """Metadata of one version of the Secret."""
+    """The metadata of one version of a Secret."""
 
     name: Name | UnsetType | None = UNSET
     generate_name: Name | UnsetType | None = UNSET
@@ -90,8 +88,8 @@ class ObjectMeta(_Incoming):
 class Secret(_Incoming):
     """One version of a core/v1 Secret.
 
-    Go writes an empty byte slice as ``null``, so a value of `data` may be one. `string_data` is normally merged into
-    `data` before admission; a mutating webhook that ran before ours may have patched it in (KUBERNETES.md §2.1).
+    Go writes an empty byte slice as ``null``, so a value of `data` can be null. The API server merges `string_data`
+    into `data` before admission; only a mutating webhook that ran before can have added it (KUBERNETES.md §2.1).
     """
 
     kind: Text | UnsetType = UNSET
@@ -104,7 +102,7 @@ class Secret(_Incoming):
 
 
 class Request(_Incoming, kw_only=True):
-    """``request`` of an AdmissionReview."""
+    """The field ``request`` of an AdmissionReview."""
 
     uid: Text
     kind: Unread = UNSET
@@ -124,7 +122,7 @@ class Request(_Incoming, kw_only=True):
 
 
 class Incoming(_Incoming):
-    """An AdmissionReview of the API server."""
+    """An AdmissionReview from the API server."""
 
     kind: str = ""
     api_version: str = ""
@@ -132,11 +130,11 @@ class Incoming(_Incoming):
 
 
 class _Outgoing(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
-    """Something that we answer. What isn't set isn't sent."""
+    """A part of a response. Fields with default values are left out."""
 
 
 class StatusCause(_Outgoing):
-    """meta/v1 StatusCause: one thing that is wrong, and where."""
+    """meta/v1 StatusCause: what is wrong with one field."""
 
     reason: str
     message: str
@@ -144,7 +142,7 @@ class StatusCause(_Outgoing):
 
 
 class StatusDetails(_Outgoing):
-    """meta/v1 StatusDetails; kubectl builds ``The Secret "NAME" is invalid:`` of it."""
+    """meta/v1 StatusDetails, from which kubectl builds ``The Secret "NAME" is invalid:``."""
 
     name: str
     kind: str
@@ -152,7 +150,7 @@ class StatusDetails(_Outgoing):
 
 
 class Status(_Outgoing):
-    """meta/v1 Status of a denial."""
+    """The meta/v1 Status of a denial."""
 
     status: str
     message: str
@@ -162,7 +160,7 @@ class Status(_Outgoing):
 
 
 class Response(_Outgoing):
-    """``response`` of an AdmissionReview. msgspec writes `patch` in base64, as the API server wants it."""
+    """The field ``response`` of an AdmissionReview. msgspec encodes `patch` in base64, as the API requires."""
 
     uid: str
     allowed: bool
@@ -174,7 +172,7 @@ class Response(_Outgoing):
 
 
 class Review(_Outgoing, omit_defaults=False):
-    """The answer as a whole, of the same group, version and kind as the request."""
+    """An AdmissionReview with a response, of the same group, version and kind as the request."""
 
     response: Response
     api_version: str = API_VERSION

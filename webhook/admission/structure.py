@@ -1,7 +1,7 @@
-"""The structure of a JSON text: how deep, how much, and whether a key that is read stands twice; without building it.
+"""Limits on the depth and size of JSON, and a search for duplicate keys, without building its objects.
 
-A text of 8 MiB can hold 3 million lists. Building them takes hundreds of megabytes and seconds in which nothing else
-runs, so nothing is built of what nobody reads.
+A body of 8 MiB can contain 3 million lists. To build them would take hundreds of MiB, and seconds that block all other
+work.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import msgspec
 from webhook.errors import BadReview
 
 DEEPEST = 100
-"""Objects and lists within one another. A review of a Secret has 10, of which managedFields are the deepest."""
+"""Nested objects and lists. A review of a Secret has 10, the deepest in managedFields."""
 MOST_VALUES = 500_000
-"""Lists, objects and members of either. The largest Secret that etcd takes (1.5 MiB, of nothing but empty values under
-short keys, which managedFields name as well) has 420,000 with its old version."""
+"""Lists, objects and their members. The largest Secret that etcd stores (1.5 MiB of empty values under short keys,
+which managedFields repeat) has 420,000 of them in an UPDATE."""
 
 _SLICE = 16 * 1024
-"""Bytes that are looked at between two pauses: a fraction of a millisecond's work."""
+"""Bytes between two pauses, which take a fraction of a millisecond."""
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 _Members = Mapping[str, "_Members"]
@@ -28,11 +28,11 @@ _SECRET: _Members = {"metadata": {"labels": {}, "annotations": {}}, "data": {}, 
 _READ: _Members = {
     "request": {"resource": {}, "userInfo": {"extra": {}}, "object": _SECRET, "oldObject": _SECRET},
 }
-"""The objects of an AdmissionReview of which members are read."""
+"""The objects of an AdmissionReview whose members are read."""
 
 
 class _Key:
-    """A key that equals no other, so that a dict keeps all members of an object."""
+    """A key that is equal to no other, so that a dictionary keeps all members of an object."""
 
     __slots__ = ("text",)
 
@@ -44,12 +44,12 @@ _members = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=lambda kind, t
 
 
 def check(body: bytes | bytearray, pause: Callable[[], object] = int) -> None:
-    """Check that a JSON text is neither deep nor of very many values.
+    """Check the depth of JSON and the number of its values.
 
     Raises:
-        BadReview: it is.
+        BadReview: one of them is above its limit.
     """
-    # Each level needs a bracket. A usual review has 30. Counting those of a large body would hold up other threads.
+    # Each level needs a bracket, and a typical review has 30. In a large body, counting them would delay other threads.
     if len(body) <= _SLICE and body.count(b"[") + body.count(b"{") <= DEEPEST:
         return
     values, open_brackets = 0, b""
@@ -64,7 +64,7 @@ def check(body: bytes | bytearray, pause: Callable[[], object] = int) -> None:
 
 
 def _outside_of_strings(body: bytes | bytearray) -> Iterator[bytes]:
-    """What stands outside of strings, part by part."""
+    """Yield the text outside of strings, part by part."""
     inside, left = 0, b""
     for begin in range(0, len(body), _SLICE):
         part = bytes(body[begin : begin + _SLICE])
@@ -72,7 +72,7 @@ def _outside_of_strings(body: bytes | bytearray) -> Iterator[bytes]:
             run = len(part) - len(part.rstrip(b"\\"))
             left = b"\\" * ((run + (len(left) if run == len(part) else 0)) % 2)
             continue
-        # A backslash escapes what follows, perhaps in the next part; two of them are one character of a string.
+        # A backslash escapes the next character, which can be in the next part; two backslashes are one character.
         part = (left + part).replace(b"\\\\", b"")
         left = b"\\" if part.endswith(b"\\") else b""
         pieces = part.removesuffix(b"\\").replace(b'\\"', b"").split(b'"')
@@ -81,7 +81,7 @@ def _outside_of_strings(body: bytes | bytearray) -> Iterator[bytes]:
 
 
 def _close(brackets: bytes) -> bytes:
-    """Return `brackets` without those that are closed again."""
+    """Return the brackets that are still open."""
     for _ in range(DEEPEST):
         shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if len(shorter) == len(brackets):
@@ -91,10 +91,10 @@ def _close(brackets: bytes) -> bytes:
 
 
 def refuse_duplicate_keys(body: bytes | bytearray, pause: Callable[[], object] = int) -> None:
-    """Check that in the objects of an AdmissionReview that are read every key stands once.
+    """Check that no key occurs twice in an object of an AdmissionReview whose members are read.
 
     Raises:
-        BadReview: one stands twice.
+        BadReview: a key occurs twice.
     """
     try:
         _check_members(body, _READ, pause)

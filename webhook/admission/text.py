@@ -1,8 +1,8 @@
-"""Text on its way to people and to the API server, which is particular about both.
+"""Text of responses, within the limits of the API server and without control characters.
 
-A warning with any control character or broken UTF-8 is dropped without a word, and warnings of more than 4,096
-runes together are cut to 256 each (KUBERNETES.md §1.7; kubernetes/apiserver pkg/endpoints/filters/warning.go).
-Names of accounts and scopes come from outside, so what could drive a terminal goes from every sentence.
+The API server silently drops a warning with a control character or invalid UTF-8, and cuts each warning to 256 runes
+if all of them have over 4,096 (KUBERNETES.md §1.7; kubernetes/apiserver pkg/endpoints/filters/warning.go). Names of
+accounts and scopes come from providers, so sequences that could control a terminal are removed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 WARNINGS_LIMIT = 4096
-"""Runes that all warnings of one answer may have together."""
+"""The maximum number of runes in all warnings of a response."""
 SHORTEST_WARNING = 120
-"""Runes below which a warning says too little: rather fewer warnings than shorter ones."""
+"""Runes. Shorter warnings would say too little, so the last ones are left out instead."""
 
-# White space that isn't a space becomes one; what else is invisible and steers (controls, surrogates, bidirectional
-# overrides that show text in another order than it has) goes.
+# Other whitespace becomes a space. Control characters, surrogates and bidirectional overrides, which show text in
+# another order, are removed.
 _TO_SPACE = dict.fromkeys(map(ord, "\t\n\v\f\r\x85\u2028\u2029"), " ")
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _CLEAN = dict.fromkeys(_CONTROLS, "") | _TO_SPACE
@@ -26,14 +26,14 @@ _NO_AUDIT_KEY = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def clean(text: str) -> str:
-    """`text` on one line, without anything that isn't to be seen."""
+    """Return a text on one line, without invisible characters."""
     if text.isascii() and text.isprintable():
         return text
     return text.translate(_CLEAN)
 
 
 def fit_warnings(warnings: Iterable[str]) -> list[str]:
-    """Each different warning once, none empty, cut so that the API server has nothing to cut or drop."""
+    """Return each different warning once, shortened so that the API server does not cut or drop one."""
     texts = list(dict.fromkeys(text for warning in warnings if (text := clean(warning).strip())))
     if sum(map(len, texts)) <= WARNINGS_LIMIT:
         return texts
@@ -48,7 +48,7 @@ def fit_warnings(warnings: Iterable[str]) -> list[str]:
 
 
 def _fair_length(texts: list[str], budget: int) -> int:
-    """The greatest length to which texts can be cut so that all fit: short ones leave their rest to the long ones."""
+    """Return the greatest length to which texts can be cut so that all fit. Short texts leave space to long ones."""
     lengths = sorted(map(len, texts))
     for index, length in enumerate(lengths):
         share = budget // (len(lengths) - index)
@@ -59,13 +59,16 @@ def _fair_length(texts: list[str], budget: int) -> int:
 
 
 def audit_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
-    """`annotations` under keys that the API server takes: it puts ``<webhook>/`` before each and wants the whole to be
-    a qualified name (63 characters that begin and end with a letter or digit), else it drops them."""
+    """Return audit annotations with valid keys.
+
+    The API server prefixes each key with ``<webhook>/`` and drops it if the result is not a qualified name (63
+    characters that begin and end with a letter or digit).
+    """
     fitting = {_audit_key(key): clean(value) for key, value in annotations.items()}
     fitting.pop("", None)
     return fitting
 
 
-@lru_cache(maxsize=64)  # they are always the same
+@lru_cache(maxsize=64)  # there are only a few
 def _audit_key(key: str) -> str:
     return _NO_AUDIT_KEY.sub("-", key)[:63].strip("-._")

@@ -1,8 +1,7 @@
-"""Issue the certificates that the webhook serves with: a CA of its own, and leaves for the Service's names.
+"""Issue the webhook's own CA, and serving certificates for the names of its Service.
 
-For installations without cert-manager, for the demo and for tests. The API server is the only client, and it trusts
-exactly the CA that the webhook configuration's caBundle names. What is issued here passes Go's verification and
-OpenSSL's strict one (X509_STRICT).
+For installations without cert-manager, the demo and tests. The API server trusts only the CA in the caBundle of the
+webhook configuration. The certificates pass the verification of Go and the strict one of OpenSSL (X509_STRICT).
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from webhook.files import write_file
 
 IpAddress = IPv4Address | IPv6Address
 
-# As the rotators of our peers do it (KUBERNETES.md §3): a CA for years, a leaf for one.
+# As in comparable projects (KUBERNETES.md §3).
 CA_LIFETIME = timedelta(days=3650)
 SERVING_LIFETIME = timedelta(days=365)
-# Clocks of API server and webhook may differ; a certificate that isn't valid yet fails every call.
+# The clocks of API server and webhook may differ, and a certificate that is not yet valid fails every call.
 _BACKDATED = timedelta(hours=1)
 _COMMON_NAME_LIMIT = 64  # RFC 5280, ub-common-name
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its private key, both PEM.
+    """A certificate and its private key, both in PEM.
 
     Attributes:
-        certificate: the certificate itself; of a leaf that an intermediate issued, the chain after it.
+        certificate: followed by its chain, if an intermediate CA issued it.
         key: PKCS #8, unencrypted.
     """
 
@@ -46,14 +45,14 @@ class KeyPair:
     key: bytes = field(repr=False)
 
     def parsed(self) -> x509.Certificate:
-        """The (first) certificate."""
+        """Return the first certificate."""
         return x509.load_pem_x509_certificate(self.certificate)
 
 
 def issue_ca(
     common_name: str = "git-token-webhook-ca", *, lifetime: timedelta = CA_LIFETIME, now: datetime | None = None
 ) -> KeyPair:
-    """A self-signed CA that may issue leaves and nothing below them."""
+    """Return a self-signed CA that may issue only end-entity certificates."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(common_name)
     builder = (
@@ -72,15 +71,15 @@ def issue_serving_certificate(
     lifetime: timedelta = SERVING_LIFETIME,
     now: datetime | None = None,
 ) -> KeyPair:
-    """A certificate for a TLS server.
+    """Return a certificate for a TLS server.
 
     Args:
-        ca: what `issue_ca` made. The leaf never outlives it.
-        dns_names: each host name that clients connect to, such as ``git-token-webhook.platform.svc``.
-        ip_addresses: likewise.
+        ca: from `issue_ca`. The certificate never outlives it.
+        dns_names: the host names that clients connect to, such as ``git-token-webhook.platform.svc``.
+        ip_addresses: the addresses that clients connect to.
 
     Raises:
-        ConfigurationError: there is no name, one is no DNS name or a wildcard, or `ca` is no CA.
+        ConfigurationError: there is no name, a name is invalid or a wildcard, or `ca` is not a CA.
     """
     if not dns_names and not ip_addresses:
         raise ConfigurationError("a serving certificate needs at least one DNS name or IP address")
@@ -94,29 +93,29 @@ def issue_serving_certificate(
 def issue_client_certificate(
     ca: KeyPair, common_name: str, *, lifetime: timedelta = SERVING_LIFETIME, now: datetime | None = None
 ) -> KeyPair:
-    """A certificate with which a client, such as the API server, shows who it is.
+    """Return a certificate that identifies a client, such as the API server.
 
     Raises:
-        ConfigurationError: `ca` is no CA.
+        ConfigurationError: `ca` is not a CA.
     """
     return _issue_leaf(ca, common_name, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime, now)
 
 
 def issued_at(certificate: x509.Certificate) -> datetime:
-    """When a certificate of ours was made, which is later than when it says that it begins."""
+    """Return when a certificate was issued here, which is later than the start of its validity."""
     return min(certificate.not_valid_before_utc + _BACKDATED, certificate.not_valid_after_utc)
 
 
 def generate_certificates(
     folder: Path, dns_names: list[str], ip_addresses: list[str], days: int, *, force: bool = False
 ) -> str:
-    """Write a CA and a serving certificate into `folder`; what comes back is to be printed.
+    """Write a CA and a serving certificate into a folder, and return the text to print.
 
     Args:
-        force: replace those that are there, although somebody may trust them already.
+        force: replace existing files, although clients may trust them.
 
     Raises:
-        ConfigurationError: a name is none, or the folder can't be written.
+        ConfigurationError: a name is invalid, or the folder cannot be written.
     """
     try:
         addresses = [ip_address(text) for text in ip_addresses]
@@ -124,7 +123,7 @@ def generate_certificates(
         raise ConfigurationError("--ip must be an IP address, such as 192.0.2.10") from None
     if not force and any((folder / name).exists() for name in ("ca.crt", "ca.key", "tls.crt", "tls.key")):
         raise ConfigurationError(
-            f"{folder} holds certificates already; --force replaces them, and the caBundle with them"
+            f"{folder} contains certificates already; --force replaces them, and then the caBundle must change as well"
         )
     ca = issue_ca()
     leaf = issue_serving_certificate(ca, dns_names, addresses, lifetime=timedelta(days=days))
@@ -132,15 +131,15 @@ def generate_certificates(
         folder.mkdir(parents=True, exist_ok=True)
         write_key_pair(ca, folder / "ca.crt", folder / "ca.key")
         write_key_pair(leaf, folder / "tls.crt", folder / "tls.key")
-        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keys are nobody's to commit
+        write_file(folder / ".gitignore", b"*\n", mode=0o644)  # keeps the keys out of Git
     except OSError as error:
-        raise ConfigurationError(f"{folder}: can't be written: {error.strerror}") from None
+        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}") from None
     bundle = base64.b64encode(ca.certificate).decode()
     return f"Wrote ca.crt, ca.key, tls.crt and tls.key to {folder}.\ncaBundle: {bundle}"
 
 
 def write_key_pair(pair: KeyPair, certificate: Path, key: Path) -> None:
-    """Write both files, each at once as a whole; the key can be read by its owner only, and is there first."""
+    """Write both files atomically, the key first, which only its owner can read."""
     write_file(key, pair.key, mode=0o600)
     write_file(certificate, pair.certificate, mode=0o644)
 
@@ -169,10 +168,10 @@ def _issue_leaf(
 
 
 def load_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A CA's certificate and key.
+    """Return the certificate and key of a CA.
 
     Raises:
-        ConfigurationError: they can't be used to issue.
+        ConfigurationError: they cannot issue certificates.
     """
     try:
         certificate = ca.parsed()
@@ -180,7 +179,7 @@ def load_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except (ValueError, TypeError, x509.ExtensionNotFound):
-        raise ConfigurationError("the CA's certificate or key can't be read, or isn't that of a CA") from None
+        raise ConfigurationError("the certificate or key of the CA cannot be read, or is not that of a CA") from None
     if not constraints.ca or not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigurationError("the CA must be one that was issued here: a CA certificate with an ECDSA key")
     if key.public_key() != certificate.public_key():
@@ -221,7 +220,7 @@ def _signed(
 
 
 def _name(common_name: str) -> x509.Name:
-    # Clients look at the alternative names alone, so a long name may be cut here (a Service's can have 130 characters).
+    # Clients use only the alternative names, so a long name may be cut (that of a Service has up to 130 characters).
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_LIMIT])])
 
 
@@ -235,8 +234,8 @@ def _dns_name(name: str) -> str:
         and not label.endswith("-")
         for label in labels
     )
-    if not valid:  # a wildcard too: the certificate is for one Service
-        raise ConfigurationError(f"{name!r} is no DNS name of a server (wildcards are not issued)")
+    if not valid:  # also a wildcard, because the certificate is for one Service
+        raise ConfigurationError(f"{name!r} is not a valid DNS name of a server (wildcards are not allowed)")
     return name
 
 
@@ -248,7 +247,7 @@ def _key_usage(
         key_cert_sign=key_cert_sign,
         crl_sign=crl_sign,
         content_commitment=False,
-        key_encipherment=False,  # for RSA key exchange, which ECDSA has no part in
+        key_encipherment=False,  # for RSA key exchange only
         data_encipherment=False,
         key_agreement=False,
         encipher_only=False,

@@ -1,4 +1,4 @@
-"""Keep the certificates of an installation right for as long as a server runs, by one replica at a time."""
+"""Maintain the certificates of an installation while servers run, on one replica at a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from webhook.logs import Logger
 from webhook.metrics import Metrics
 
 INTERVAL = 5.0
-"""Seconds between two looks. Whoever applies the webhook configurations anew may take the caBundle out of them, and
-until it is back every write of a credential is refused; a look costs four small requests, of one replica."""
+"""Seconds between two checks. Applying the webhook configurations again can remove their caBundle, and until it is back
+the API server denies every write of a credential. A check takes four small requests of one replica."""
 
 
 class Keeper:
@@ -26,7 +26,7 @@ class Keeper:
     ) -> None:
         """
         Args:
-            interval: seconds between two looks.
+            interval: seconds between two checks.
         """
         self._certificates = certificates
         self._metrics = metrics
@@ -37,20 +37,20 @@ class Keeper:
         self._said: frozenset[str] = frozenset()
 
     async def run(self, lease: Lease) -> NoReturn:
-        """Keep them whenever `lease` is ours, until cancelled."""
+        """Maintain the certificates while this process holds the Lease, until cancelled."""
         await lease.run(self._keep)
-        raise AssertionError("keeping certificates has no end")
+        raise AssertionError("the Lease ended the maintenance of certificates")
 
     def holds(self, holds: bool) -> None:
-        """The Lease came to us, or went."""
+        """Report that this process holds the Lease, or lost it."""
         self._metrics.keeps_certificates(holds)
-        self._log.info("keeping certificates" if holds else "no longer keeping certificates")
+        self._log.info("maintaining certificates" if holds else "no longer maintaining certificates")
         if not holds:
-            self._troubles = ()  # from now on they are somebody else's
+            self._troubles = ()  # another replica reports them from now on
             self._say()
 
     def lease_failed(self, error: ApiError | None) -> None:
-        """Nobody can tell whose the Lease is, or one can again."""
+        """Report that the Lease cannot be read or written, or, with None, that it can be again."""
         self._lease_trouble = _trouble(error) if error is not None else None
         self._say()
 
@@ -78,17 +78,17 @@ class Keeper:
         self._say()
 
     def _say(self) -> None:
-        """What is wrong, once for as long as it is."""
+        """Log new problems, and the end of the last one."""
         troubles = frozenset({*self._troubles, *([self._lease_trouble] if self._lease_trouble else [])})
         self._metrics.certificates_troubled(bool(troubles))
         for trouble in sorted(troubles - self._said):
-            self._log.warning("certificates in trouble", detail=trouble)
+            self._log.warning("certificates cannot be maintained", detail=trouble)
         if self._said and not troubles:
-            self._log.info("certificates are kept again")
+            self._log.info("certificates are maintained again")
         self._said = troubles
 
 
 def _trouble(error: ApiError) -> str:
-    # Without an answer each attempt may fail in another way, which is one trouble all the same.
-    why = str(error) if error.status else "the API server can't be reached"
-    return f"the certificates can't be kept at the moment: {why}"
+    # Without a response, each attempt can fail in another way, which is still the same problem.
+    why = str(error) if error.status else "the API server cannot be reached"
+    return f"the certificates cannot be maintained: {why}"

@@ -1,4 +1,4 @@
-"""How long certificates hold, and when they are replaced: long before anybody would notice."""
+"""Lifetimes of certificates, and when they are renewed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from webhook.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How certificates are made here.
+    """The lifetimes of certificates that are issued here.
 
     Attributes:
-        ca: of a CA, which nobody but the API server trusts, and only for our webhooks.
+        ca: of a CA, which only the API server trusts, and only for our webhooks.
         leaf: of a serving certificate.
-        settle: how long a new CA is published before a certificate of it is served: API servers learn of a changed
-            webhook configuration within seconds, and all of them have by then.
+        settle: how long a new CA is published before a certificate from it is served. API servers receive a changed
+            webhook configuration within seconds.
     """
 
     ca: timedelta = timedelta(days=365)
@@ -29,20 +29,19 @@ class Lifetimes:
     def __post_init__(self) -> None:
         """
         Raises:
-            ConfigurationError: they don't go together.
+            ConfigurationError: they contradict each other.
         """
         if self.leaf <= timedelta() or self.settle < timedelta():
-            raise ConfigurationError("--leaf-lifetime must be longer than nothing, and --settle not shorter")
+            raise ConfigurationError("--leaf-lifetime must be positive, and --settle must not be negative")
         if 3 * (self.leaf + self.settle) > self.ca:
-            # A CA is replaced after two thirds of its life, and no leaf outlives it: the last third must hold a leaf.
+            # A CA is renewed after two thirds of its lifetime, and no leaf outlives it: a leaf must fit in the rest.
             raise ConfigurationError("--ca-lifetime must be at least three times --leaf-lifetime and --settle together")
 
 
 def renewal_of(certificate: x509.Certificate) -> datetime:
-    """When to replace a certificate: after two thirds of its life, less up to a twentieth of it.
+    """Return when to renew a certificate: after two thirds of its lifetime, minus up to a twentieth.
 
-    How much less follows from its serial number, so that everybody knows the same moment, and the installations of one
-    day differ.
+    The difference depends on the serial number, so that all replicas agree, and installations of the same day differ.
     """
     begin, end = issued_at(certificate), certificate.not_valid_after_utc
     early = (certificate.serial_number % 1000) / 1000 / 20

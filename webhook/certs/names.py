@@ -1,4 +1,4 @@
-"""What an installation calls its objects: all after one name, in one namespace."""
+"""The names of an installation's objects, all derived from one name and in one namespace."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One webhook in a cluster.
+    """An installation of the webhook in a cluster.
 
     Attributes:
-        namespace: where its Service, Secrets and Lease are.
-        name: of its Service and of both webhook configurations; the others' names begin with it.
+        namespace: of its Service, Secrets and Lease.
+        name: of its Service and both webhook configurations, and the prefix of the other names.
     """
 
     namespace: str
@@ -34,37 +34,37 @@ class Installation:
 
     @classmethod
     def parse(cls, text: str) -> Installation:
-        """``NAMESPACE/NAME``.
+        """Parse ``NAMESPACE/NAME``.
 
         Raises:
-            ConfigurationError: it is something else.
+            ConfigurationError: the text has another form.
         """
         namespace, _, name = text.partition("/")
         if not (_LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)):
-            raise ConfigurationError(f"--installation: {text!r} is no NAMESPACE/NAME of a Service, such as {DEFAULT}")
+            raise ConfigurationError(f"--installation: {text!r} is not NAMESPACE/NAME of a Service, such as {DEFAULT}")
         return cls(namespace, name)
 
     @property
     def ca_secret(self) -> str:
-        """The Secret with the CA's key, which no pod mounts."""
+        """The name of the Secret with the CA's key, which no pod mounts."""
         return f"{self.name}-ca"
 
     @property
     def tls_secret(self) -> str:
-        """The Secret that servers mount."""
+        """The name of the Secret that servers mount."""
         return f"{self.name}-tls"
 
     @property
     def lease(self) -> str:
-        """Whoever holds it keeps the certificates."""
+        """The name of the Lease whose holder maintains the certificates."""
         return f"{self.name}-certificates"
 
     @property
     def server_name(self) -> str:
-        """What the API server calls the Service, and so what the certificate must be good for."""
+        """The host name by which the API server calls the Service, which the certificate must have."""
         return f"{self.name}.{self.namespace}.svc"
 
     @property
     def dns_names(self) -> list[str]:
-        """All names of the Service that somebody may call; the API server's comes first."""
+        """All DNS names of the Service, that of the API server first."""
         return [self.server_name, f"{self.server_name}.cluster.local", f"{self.name}.{self.namespace}"]

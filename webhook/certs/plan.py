@@ -1,12 +1,12 @@
-"""The one next step towards certificates that are right, from whatever is there now.
+"""Plan the next step from the current state to valid certificates. Pure: no I/O, no clock.
 
-A CA is rolled so that nobody ever has to trust what he doesn't know yet: the next CA is made and published beside the
-current one; when it has been published for a while, it becomes the current one and issues the next leaf; the one before
-stays published for as long as a leaf of it is valid, since there may be a server that still serves it: kubelet brings a
-changed Secret to each of them at its own time.
+A CA is rotated so that clients always trust the certificate that is served. The next CA is created and published next
+to the current one. After a while it becomes the current one and issues the next leaf. The previous CA stays published
+while a leaf from it is valid, because a server may still serve that leaf: the kubelet updates each mounted Secret at
+another time.
 
-The steps may be taken by several at once. Each is one write that is refused if the object has changed since it was
-read; what one of them does too late is done again from what is there then.
+Several processes may take steps at the same time. Each step is one write, which fails if the object has changed since
+it was read; the process then plans again from the new state.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from webhook.certs.state import Configuration, State, ca_problem, issued_by, sho
 
 @dataclass(frozen=True, slots=True)
 class StartCa:
-    """Make a CA that issues at once: there is none before it that could be rolled.
+    """Create a CA that issues at once, because there is none to rotate.
 
     Attributes:
-        distrust: whoever has issued certificates before is trusted no longer, whether or not they are still served.
+        distrust: no longer trust earlier CAs, even if their certificates are still served.
     """
 
     because: str
@@ -32,67 +32,67 @@ class StartCa:
 
 @dataclass(frozen=True, slots=True)
 class BeginRoll:
-    """Make the next CA, to be published beside the current one."""
+    """Create the next CA, which is published next to the current one."""
 
     because: str
 
 
 @dataclass(frozen=True, slots=True)
 class AllowLeaf:
-    """Note until when a leaf may be valid, before there is one."""
+    """Record until when a leaf can be valid, before it is issued."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class IssueLeaf:
-    """Make a serving certificate."""
+    """Issue a serving certificate."""
 
     because: str
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCaFile:
-    """Put all trusted CAs into ``ca.crt`` beside the leaf."""
+    """Write all trusted CAs to ``ca.crt`` next to the leaf."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpublish:
-    """Note that the next CA isn't published everywhere, before it is published again: the wait begins anew."""
+    """Record that the next CA is not published everywhere, which restarts the waiting time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Put all trusted CAs into the caBundle of a webhook configuration."""
+    """Write all trusted CAs to the caBundle of a webhook configuration."""
 
     configuration: Configuration
 
 
 @dataclass(frozen=True, slots=True)
 class NotePublished:
-    """Note that the next CA is published everywhere since now."""
+    """Record that the next CA is published everywhere from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Let the next CA be the current one."""
+    """Make the next CA the current one."""
 
     because: str
 
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Trust the CAs before the current one no longer."""
+    """No longer trust the previous CAs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """There is nothing to do for now.
+    """No step is due.
 
     Attributes:
-        until: when there will be something.
-        troubles: whole clauses about what can't be looked at or isn't ours to change.
-        left_alone: nothing here is ours to change.
+        until: when the next one is.
+        troubles: clauses about objects that cannot be read, or that others maintain.
+        left_alone: another program maintains all of it.
     """
 
     until: datetime
@@ -107,7 +107,7 @@ Step = Action | Rest
 
 
 def next_step(state: State, lifetimes: Lifetimes, now: datetime) -> Step:
-    """What to do next."""
+    """Return the next step."""
     names = state.installation.dns_names
     if state.tls is not None and (whose := state.tls.somebody_elses(state.ca.trusted if state.ca else [])) is not None:
         trouble = f"the Secret {state.installation.tls_secret} is left alone: {whose}"
@@ -117,19 +117,19 @@ def next_step(state: State, lifetimes: Lifetimes, now: datetime) -> Step:
     broken = ca_problem(state.ca.current if state.ca is not None else None, now)
     rolling = state.ca is not None and ca_problem(state.ca.following, now) is None
     if state.ca is None or broken is not None:
-        # As long as what is served is good, nobody need notice: the CA goes, by its certificate alone, as any other.
+        # While the served certificate is valid, the CA is rotated like any other; its certificate is enough for that.
         if not rolling:
             return StartCa(broken or "there is none") if issuer is None else BeginRoll(broken or "its Secret is gone")
         if issuer is None:
             return Switch(broken or "there is none before it")
     ca = state.ca
     if ca is None:
-        raise AssertionError("a Secret that isn't there can't hold the next CA")
+        raise AssertionError("the next CA cannot be in a Secret that does not exist")
     current = ca.current.parsed() if ca.current is not None else None
     if ca.following is not None and not rolling:
-        return BeginRoll(f"the next CA can't be used: {ca_problem(ca.following, now)}")
+        return BeginRoll(f"the next CA cannot be used: {ca_problem(ca.following, now)}")
     if current is not None and not rolling and now >= renewal_of(current):
-        return BeginRoll(f"the current one ends at {shown(current.not_valid_after_utc)}")
+        return BeginRoll(f"the current one expires at {shown(current.not_valid_after_utc)}")
 
     tls = state.tls
     if broken is None and current is not None:
@@ -137,9 +137,9 @@ def next_step(state: State, lifetimes: Lifetimes, now: datetime) -> Step:
         if why is None and tls is not None and tls.leaf is not None:
             leaf = tls.leaf.parsed()
             if not issued_by(leaf, current):
-                why = "the one that is served is from another CA"
+                why = "another CA issued the current one"
             elif now >= renewal_of(leaf):
-                why = f"the one that is served ends at {shown(leaf.not_valid_after_utc)}"
+                why = f"the current one expires at {shown(leaf.not_valid_after_utc)}"
         if why is not None:
             if ca.leaves_end is None or ca.leaves_end < now + lifetimes.leaf:
                 return AllowLeaf(now + lifetimes.leaf + min(timedelta(hours=1), lifetimes.leaf / 2))
@@ -151,12 +151,12 @@ def next_step(state: State, lifetimes: Lifetimes, now: datetime) -> Step:
         if _unpublished(configuration, state, ca.bundle):
             return Publish(configuration) if ca.published_at is None else Unpublish()
     troubles = tuple(_troubles(state))
-    # Of what can't be read nobody knows whether it is still published there.
+    # A configuration that cannot be read may have another caBundle.
     if rolling and not any(configuration.trouble for configuration in state.configurations):
         if ca.published_at is None:
             return NotePublished()
         if now >= ca.published_at + lifetimes.settle:
-            return Switch(f"everybody trusts it since {shown(ca.published_at)}")
+            return Switch(f"it is published everywhere since {shown(ca.published_at)}")
     if ca.previous and (ca.previous_until is None or now > ca.previous_until):
         return Forget()
 
@@ -179,7 +179,7 @@ def _troubles(state: State) -> list[str]:
     for configuration in state.configurations:
         what = f"the {configuration.resource.kind} {configuration.name}"
         if configuration.trouble is not None:
-            troubles.append(f"{what} can't be read: {configuration.trouble}")
+            troubles.append(f"{what} cannot be read: {configuration.trouble}")
         elif configuration.injector is not None:
             troubles.append(
                 f"{what} is left alone: its annotation {configuration.injector} says who writes its caBundle"

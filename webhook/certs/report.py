@@ -1,4 +1,4 @@
-"""What is served and what the API server trusts, for people and programs; whoever made the certificates."""
+"""Report which certificates are served, and whether the API server trusts them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TIMEOUT = 10.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found.
+    """The state of the certificates.
 
     Attributes:
-        served: what a server gave us, leaf first; empty where none was asked.
+        served: the certificates that a server sent, the leaf first; empty if none was asked.
     """
 
     state: State
@@ -33,10 +33,10 @@ class Report:
     served: tuple[x509.Certificate, ...] = ()
 
     def problems(self, within: timedelta = timedelta()) -> list[str]:
-        """What is wrong, as whole sentences; the API server's calls fail for each of them, or will.
+        """Return what is wrong, as sentences. For each of them, calls of the API server fail now or will fail.
 
         Args:
-            within: what ends so soon counts as wrong.
+            within: a certificate that expires within this time is a problem.
         """
         return list(self._problems(within))
 
@@ -44,12 +44,12 @@ class Report:
         installation = self.state.installation
         tls = self.state.tls
         if tls is None:
-            yield f"There is no Secret {installation.namespace}/{installation.tls_secret}."
+            yield f"The Secret {installation.namespace}/{installation.tls_secret} does not exist."
         elif tls.leaf is None:
-            yield f"The Secret {installation.tls_secret} holds no certificate that could be read."
+            yield f"The Secret {installation.tls_secret} contains no readable certificate."
         else:
             if (key := key_problem(tls.leaf)) is not None:
-                yield f"The Secret {installation.tls_secret} can't be served: {key}."
+                yield f"The Secret {installation.tls_secret} cannot be served: {key}."
             chain = certificates(tls.leaf.certificate)
             yield from self._leaf_problems(f"The certificate in the Secret {installation.tls_secret}", chain, within)
         if self.served:
@@ -57,39 +57,39 @@ class Report:
         for configuration in self.state.configurations:
             what = f"{configuration.resource.kind} {configuration.name}"
             if configuration.trouble is not None:
-                yield f"The {what} can't be read: {configuration.trouble}."
+                yield f"The {what} cannot be read: {configuration.trouble}."
             elif configuration.document is None:
-                yield f"There is no {what}, so that the API server asks nobody."
+                yield f"The {what} does not exist, so the API server does not call the webhook."
             elif not configuration.bundles(installation):
                 yield f"The {what} has no webhook that calls {installation.server_name}."
 
     def _leaf_problems(self, what: str, chain: list[x509.Certificate], within: timedelta) -> Iterator[str]:
         leaf, installation = chain[0], self.state.installation
         if self.now > leaf.not_valid_after_utc:
-            yield f"{what} has ended at {shown(leaf.not_valid_after_utc)}."
+            yield f"{what} expired at {shown(leaf.not_valid_after_utc)}."
         elif self.now + within > leaf.not_valid_after_utc:
-            yield f"{what} ends at {shown(leaf.not_valid_after_utc)}."
+            yield f"{what} expires at {shown(leaf.not_valid_after_utc)}."
         if self.now < leaf.not_valid_before_utc:
-            yield f"{what} doesn't begin before {shown(leaf.not_valid_before_utc)}."
+            yield f"{what} is not valid before {shown(leaf.not_valid_before_utc)}."
         if installation.server_name not in dns_names(leaf):
-            yield f"{what} isn't good for {installation.server_name}, which is what the API server calls."
+            yield f"{what} is not valid for {installation.server_name}, which the API server calls."
         for configuration in self.state.configurations:
             for webhook, bundle in configuration.bundles(installation).items():
                 if (why := self._distrust(chain, bundle)) is not None:
-                    yield f"{what} isn't trusted by the API server, by the caBundle of {webhook}: {why}."
+                    yield f"{what} is not trusted by the API server, by the caBundle of {webhook}: {why}."
 
     def _distrust(self, chain: list[x509.Certificate], bundle: bytes) -> str | None:
         if not (authorities := certificates(bundle)):
-            return "it holds no certificate"
+            return "it contains no certificate"
         issuers = [ca for ca in authorities if any(one == ca or issued_by(one, ca) for one in chain)]
         if not issuers:
-            return "no CA in it has issued it"
+            return "no CA in it issued the certificate"
         if all(ca.not_valid_after_utc < self.now for ca in issuers):
-            return "the CA that has issued it has ended"
+            return "the CA that issued it has expired"
         return None
 
     def described(self) -> dict[str, Any]:
-        """All of it, for programs."""
+        """Return the report as data."""
         state, installation = self.state, self.state.installation
         ca = state.ca
         described: dict[str, Any] = {
@@ -112,13 +112,13 @@ class Report:
         return described
 
     def dump(self, output: Literal["json", "yaml"]) -> str:
-        """The same as text."""
+        """Return the report as JSON or YAML."""
         if output == "json":
             return json.dumps(self.described(), indent=2)
         return str(yaml.safe_dump(self.described(), sort_keys=False)).rstrip("\n")
 
     def text(self) -> str:
-        """The same for people."""
+        """Return the report as a table with the problems."""
         described = self.described()
         rows = [("WHAT", "SUBJECT", "ENDS", "NAMES")]
         rows += [(f"CA, {one['role']}", one["subject"], one["ends"], "") for one in described["cas"]]
@@ -134,14 +134,14 @@ class Report:
 
 
 async def report(state: State, now: datetime, connect: str | None = None) -> Report:
-    """What is to be said of an installation.
+    """Return the report of an installation.
 
     Args:
-        connect: a server that is asked for its certificate, as ``HOST:PORT``.
+        connect: ``HOST:PORT`` of a server whose certificate to include.
 
     Raises:
-        ConfigurationError: that is none.
-        ApiError: nobody serves there.
+        ConfigurationError: this is not an address.
+        ApiError: no server answers there.
     """
     if connect is None:
         return Report(state, now)
@@ -151,12 +151,12 @@ async def report(state: State, now: datetime, connect: str | None = None) -> Rep
 async def _served(address: Address, name: str) -> tuple[x509.Certificate, ...]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is looked at afterwards, and nothing is said to whoever it is
+    context.verify_mode = ssl.CERT_NONE  # the certificate is checked afterwards, and nothing is sent
     try:
         async with asyncio.timeout(_TIMEOUT):
             _, writer = await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=name)
     except (OSError, TimeoutError) as error:
-        raise ApiError(f"nobody serves TLS at {address}: {type(error).__name__}") from None
+        raise ApiError(f"no TLS server answers at {address}: {type(error).__name__}") from None
     der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     return (x509.load_der_x509_certificate(der),)

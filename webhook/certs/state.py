@@ -1,4 +1,4 @@
-"""What the cluster holds of an installation's certificates: two Secrets and two webhook configurations, as read."""
+"""The state of an installation's certificates in the cluster: two Secrets and two webhook configurations."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class CaState:
     """The Secret with the CA.
 
     Attributes:
-        current: who issues; its key may be lost (empty).
-        following: who will issue as soon as everybody trusts it.
-        previous: who has issued certificates that may still be served.
-        published_at: since when `following` is published.
-        leaves_end: when the last certificate of `current` ends.
-        previous_until: the same for `previous`.
+        current: the CA that issues; its key is empty if it was lost.
+        following: the next CA, which issues when it is published everywhere.
+        previous: CAs whose certificates may still be served.
+        published_at: since when `following` is published everywhere.
+        leaves_end: when the last certificate from `current` expires.
+        previous_until: when the last certificate from `previous` expires.
     """
 
     document: Json = field(repr=False)
@@ -49,7 +49,7 @@ class CaState:
 
     @classmethod
     def of(cls, document: Json) -> CaState:
-        """From the Secret as it is read; what can't be read of it counts as absent."""
+        """Return the state in a Secret. Values that cannot be read count as absent."""
         data, annotations = values(document), document["metadata"].get("annotations") or {}
         return cls(
             document,
@@ -63,13 +63,13 @@ class CaState:
 
     @property
     def trusted(self) -> list[x509.Certificate]:
-        """All whose certificates are to be trusted, each once."""
+        """All CAs to trust, each once."""
         pairs = [pair.parsed() for pair in (self.current, self.following) if pair is not None]
         return list(dict.fromkeys([*pairs, *self.previous]))
 
     @property
     def bundle(self) -> bytes:
-        """The same as caBundle and ca.crt."""
+        """The same in PEM, for caBundle and ca.crt."""
         return as_pem(self.trusted)
 
 
@@ -78,8 +78,8 @@ class TlsState:
     """The Secret that servers mount.
 
     Attributes:
-        leaf: what is served, as far as it can be read.
-        ca_file: its ``ca.crt``.
+        leaf: the certificate; None if it cannot be read.
+        ca_file: the value of ``ca.crt``.
     """
 
     document: Json = field(repr=False)
@@ -88,33 +88,33 @@ class TlsState:
 
     @classmethod
     def of(cls, document: Json) -> TlsState:
-        """From the Secret as it is read."""
+        """Return the state in a Secret."""
         data = values(document)
         return cls(document, _pair(data.get("tls.crt"), data.get("tls.key")), data.get("ca.crt", b""))
 
     def somebody_elses(self, ours: Iterable[x509.Certificate]) -> str | None:
-        """Who has made it if we haven't, as a clause; None where it is ours."""
+        """Return who else maintains the Secret, as a clause; None if this program does."""
         metadata = self.document["metadata"]
         if any(key.startswith(_CERT_MANAGER) for key in metadata.get("annotations") or {}):
-            return "cert-manager keeps it"
+            return "cert-manager maintains it"
         if (metadata.get("labels") or {}).get(MANAGED_BY) == OURSELVES or not values(self.document).get("tls.crt"):
             return None
         if self.leaf is not None and any(issued_by(self.leaf.parsed(), ca) for ca in ours):
             return None
-        return "somebody else has made it"
+        return "another program created it"
 
     def problem(self, names: Iterable[str], now: datetime) -> str | None:
-        """What keeps the certificate from being served, whoever issued it, as a clause; None where nothing does."""
+        """Return why the certificate cannot be served, as a clause; None if it can."""
         if self.leaf is None:
-            return "there is no certificate that could be read"
+            return "it contains no readable certificate"
         certificate = self.leaf.parsed()
         if now > certificate.not_valid_after_utc:
-            return f"the certificate has ended at {shown(certificate.not_valid_after_utc)}"
+            return f"the certificate expired at {shown(certificate.not_valid_after_utc)}"
         if now < certificate.not_valid_before_utc:
-            return f"the certificate doesn't begin before {shown(certificate.not_valid_before_utc)}"
+            return f"the certificate is not valid before {shown(certificate.not_valid_before_utc)}"
         missing = [name for name in names if name not in dns_names(certificate)]
         if missing:
-            return f"the certificate isn't good for {', '.join(missing)}"
+            return f"the certificate is not valid for {', '.join(missing)}"
         return key_problem(self.leaf)
 
 
@@ -123,8 +123,8 @@ class Configuration:
     """One of the two webhook configurations.
 
     Attributes:
-        document: as it is read; None where there is none.
-        trouble: why it could not be read, as a clause.
+        document: the object; None if it does not exist or cannot be read.
+        trouble: why it cannot be read, as a clause.
     """
 
     resource: Resource
@@ -134,19 +134,19 @@ class Configuration:
 
     @property
     def injector(self) -> str | None:
-        """The annotation by which cert-manager writes its caBundle, if it does."""
+        """The annotation by which cert-manager sets the caBundle; None without one."""
         annotations = ((self.document or {}).get("metadata") or {}).get("annotations") or {}
         return next((key for key in INJECTORS if key in annotations), None)
 
     def webhooks(self, installation: Installation) -> Iterator[Json]:
-        """Its webhooks that call our Service; parts of `document`."""
+        """Yield the webhooks that call our Service; they are parts of `document`."""
         for webhook in (self.document or {}).get("webhooks") or []:
             service = (webhook.get("clientConfig") or {}).get("service") or {}
             if (service.get("namespace"), service.get("name")) == (installation.namespace, installation.name):
                 yield webhook
 
     def bundles(self, installation: Installation) -> dict[str, bytes]:
-        """The caBundle of each of these webhooks, by its name."""
+        """Return the caBundle of each of these webhooks, by its name."""
         return {
             webhook["name"]: _decoded(webhook["clientConfig"].get("caBundle", ""))
             for webhook in self.webhooks(installation)
@@ -155,7 +155,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All of it; the configurations were read first, so that nothing in them is newer than what the Secrets say."""
+    """The whole state. The configurations were read first, so they are never newer than the Secrets."""
 
     installation: Installation
     ca: CaState | None
@@ -164,7 +164,7 @@ class State:
 
     @property
     def authorities(self) -> list[x509.Certificate]:
-        """All CAs that anything here speaks of, ours or once ours."""
+        """All CAs in the Secrets, current and former."""
         known = self.ca.trusted if self.ca is not None else []
         return list(dict.fromkeys([*known, *certificates(self.tls.ca_file if self.tls is not None else b"")]))
 
@@ -191,16 +191,16 @@ def ca_problem(pair: KeyPair | None, now: datetime) -> str | None:
 
 
 def key_problem(pair: KeyPair) -> str | None:
-    """What is wrong with the key of a certificate, as a clause; None where nothing is."""
+    """Return what is wrong with the key of a certificate, as a clause; None if it is valid."""
     try:
         key = load_pem_private_key(pair.key, password=None)
     except (ValueError, TypeError):
-        return "its key can't be read"
+        return "its key cannot be read"
     return None if key.public_key() == pair.parsed().public_key() else "its key belongs to another certificate"
 
 
 def issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
-    """Whether this CA has signed a certificate."""
+    """Return whether a CA has signed a certificate."""
     try:
         certificate.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature):
@@ -209,7 +209,7 @@ def issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
-    """The names that a certificate is good for."""
+    """Return the DNS names of a certificate."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
@@ -218,7 +218,7 @@ def dns_names(certificate: x509.Certificate) -> list[str]:
 
 
 def certificates(pem: bytes) -> list[x509.Certificate]:
-    """All certificates of a PEM text; none where any of it can't be read."""
+    """Return all certificates in PEM; an empty list if one of them cannot be read."""
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
@@ -226,22 +226,22 @@ def certificates(pem: bytes) -> list[x509.Certificate]:
 
 
 def as_pem(found: Iterable[x509.Certificate]) -> bytes:
-    """Certificates as PEM text, one after the other."""
+    """Return certificates in PEM."""
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in found)
 
 
 def values(secret: Json) -> dict[str, bytes]:
-    """The values of a Secret."""
+    """Return the decoded values of a Secret."""
     return {key: _decoded(text) for key, text in (secret.get("data") or {}).items()}
 
 
 def encoded(data: Mapping[str, bytes]) -> dict[str, Any]:
-    """The same as a Secret has them."""
+    """Return values encoded for a Secret."""
     return {key: base64.b64encode(value).decode() for key, value in data.items()}
 
 
 def shown(moment: datetime) -> str:
-    """A time as annotations, log lines and people have it."""
+    """Return a time for annotations, log lines and messages."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -1,4 +1,4 @@
-"""Look at an installation, and take a step: one write, refused if anybody has written in between."""
+"""Read the state of an installation's certificates, and take steps: one write each, which fails after a conflict."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from webhook.cluster.requests import ApiError, Conflict
 from webhook.names import LEAVES_END, MANAGED_BY, PREVIOUS_UNTIL, PUBLISHED_AT
 
 MOST_STEPS = 50
-"""Steps in a row, of which a whole roll has a dozen; more means that somebody undoes them."""
+"""Steps in a row. A whole rotation has a dozen; more mean that another program reverts them."""
 
 
 class NoRest(ApiError):
-    """Each step leads to another one: somebody undoes them."""
+    """Steps do not end, because another program reverts them."""
 
 
 class Certificates:
-    """The certificates of an installation, as far as the API server lets us see and change them."""
+    """Reads and changes the certificates of an installation."""
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class Certificates:
         self._objects = objects
 
     async def look(self) -> State:
-        """What there is now.
+        """Return the current state.
 
         Raises:
-            ApiError: the Secrets can't be read. Of a webhook configuration the state says so itself.
+            ApiError: the Secrets cannot be read. If a webhook configuration cannot be read, the state says so.
         """
-        # What is published is read before what is to be published: whoever is late finds his write refused.
+        # The configurations are read first, so that a process with an old state gets a conflict when it writes.
         configurations = [await self._configuration(resource) for resource in CONFIGURATIONS]
         namespace = self.installation.namespace
         tls = await self._objects.read(SECRET, namespace, self.installation.tls_secret)
@@ -82,13 +82,13 @@ class Certificates:
         )
 
     async def settle(self, on_step: Callable[[str], None]) -> tuple[State, Rest]:
-        """Take all steps that are due; what there is then.
+        """Take all steps that are due, and return the state afterwards.
 
         Args:
-            on_step: told what was done, as a whole sentence.
+            on_step: called with what was done, as a sentence.
 
         Raises:
-            ApiError: a step can't be taken; those before it are, and it will be the next one again.
+            ApiError: a step failed. The steps before it remain, and it is the next one again.
         """
         for _ in range(MOST_STEPS):
             state = await self.look()
@@ -98,51 +98,51 @@ class Certificates:
             try:
                 on_step(await self.take(state, step))
             except Conflict:
-                await asyncio.sleep(0.05)  # somebody else takes the same step
+                await asyncio.sleep(0.05)  # another process takes the same step
         raise NoRest(
-            f"the certificates are not right after {MOST_STEPS} steps: somebody else changes them all the time"
+            f"the certificates are not valid after {MOST_STEPS} steps, because another program keeps changing them"
         )
 
     async def renew_leaf(self, on_step: Callable[[str], None]) -> None:
-        """Make a new serving certificate, however good the one is that there is.
+        """Issue a new serving certificate, even if the current one is valid.
 
         Raises:
-            ApiError: it can't be made.
+            ApiError: it cannot be issued.
         """
         state, rest = await self.settle(on_step)
         _refuse_others(rest)
         until = self.clock() + self.lifetimes.leaf + min(timedelta(hours=1), self.lifetimes.leaf / 2)
         on_step(await self.take(state, AllowLeaf(until)))
-        on_step(await self.take(await self.look(), IssueLeaf("somebody asked for it")))
+        on_step(await self.take(await self.look(), IssueLeaf("requested")))
 
     async def replace_ca(self, on_step: Callable[[str], None]) -> None:
-        """Make a new CA and trust no other one, at once.
+        """Create a new CA, and at once trust no other one.
 
         Raises:
-            ApiError: it can't be made or published.
+            ApiError: it cannot be created or published.
         """
         state, rest = await self.settle(on_step)
         _refuse_others(rest)
-        on_step(await self.take(state, StartCa("nobody shall trust the one before", distrust=True)))
+        on_step(await self.take(state, StartCa("the previous one must not be trusted", distrust=True)))
         await self.settle(on_step)
 
     async def begin_roll(self, on_step: Callable[[str], None]) -> None:
-        """Make and publish the next CA, unless there is one already.
+        """Create and publish the next CA, unless there is one.
 
         Raises:
-            ApiError: it can't be made or published.
+            ApiError: it cannot be created or published.
         """
         state, rest = await self.settle(on_step)
         _refuse_others(rest)
         if state.ca is None or state.ca.following is None:
-            on_step(await self.take(state, BeginRoll("somebody asked for it")))
+            on_step(await self.take(state, BeginRoll("requested")))
         await self.settle(on_step)
 
     async def end_roll(self, on_step: Callable[[str], None]) -> None:
         """Take the steps that are due until the next CA is the current one.
 
         Raises:
-            ApiError: one can't be taken.
+            ApiError: a step failed.
         """
         while True:
             state, rest = await self.settle(on_step)
@@ -151,11 +151,11 @@ class Certificates:
             await asyncio.sleep(min(1.0, max(0.0, (rest.until - self.clock()).total_seconds())))
 
     async def take(self, state: State, step: Action) -> str:
-        """Take one step; what was done, as a whole sentence.
+        """Take one step, and return what was done, as a sentence.
 
         Raises:
-            Conflict: somebody has written since `state` was read.
-            ApiError: it can't be taken.
+            Conflict: an object has changed since `state` was read.
+            ApiError: the step failed.
         """
         match step:
             case StartCa():
@@ -166,7 +166,7 @@ class Certificates:
                 if state.ca is not None and state.ca.leaves_end is not None:
                     until = max(until, state.ca.leaves_end)
                 await self._write_ca(state.ca, annotations={LEAVES_END: shown(until)})
-                return f"Certificates of this CA may be good until {shown(until)} from now on."
+                return f"Recorded that certificates from this CA can be valid until {shown(until)}."
             case IssueLeaf():
                 return await self._issue_leaf(state, step)
             case WriteCaFile():
@@ -175,21 +175,21 @@ class Certificates:
                 return f"Wrote {_cas(state)} to ca.crt in the Secret {self.installation.tls_secret}."
             case Unpublish():
                 await self._write_ca(state.ca, annotations={PUBLISHED_AT: None})
-                return "The next CA isn't published everywhere; the time that it must have been begins anew."
+                return "The next CA is not published everywhere; the waiting time starts again."
             case Publish(configuration):
                 return await self._publish(state, configuration)
             case NotePublished():
                 await self._write_ca(state.ca, annotations={PUBLISHED_AT: shown(self.clock())})
-                return "The next CA is published everywhere since now."
+                return "The next CA is published everywhere from now on."
             case Switch():
                 return await self._switch(state, step)
             case Forget():
                 await self._write_ca(state.ca, {"previous.crt": None}, {PREVIOUS_UNTIL: None})
-                return "The CA before the current one goes: no certificate of it is valid any more."
+                return "Removed the previous CA: no certificate from it is valid any more."
 
     async def _start_ca(self, state: State, step: StartCa) -> str:
         ca = self._new_ca()
-        # Whoever still serves a certificate of one before is trusted as long as that is valid.
+        # A server that still serves a certificate from a previous CA is trusted while that is valid.
         now = self.clock()
         known = [] if step.distrust else state.authorities
         before = [one for one in known if one.not_valid_after_utc > now]
@@ -198,7 +198,7 @@ class Certificates:
         data |= {"next.crt": None, "next.key": None}
         notes = {PREVIOUS_UNTIL: shown(until) if before else None, LEAVES_END: None, PUBLISHED_AT: None}
         await self._write_ca(state.ca, data, notes)
-        return f"Made a CA, good until {_end(ca)}, in the Secret {self.installation.ca_secret}: {step.because}."
+        return f"Created a CA, valid until {_end(ca)}, in the Secret {self.installation.ca_secret}: {step.because}."
 
     async def _begin_roll(self, state: State, step: BeginRoll) -> str:
         following = self._new_ca()
@@ -206,37 +206,37 @@ class Certificates:
         notes: dict[str, str | None] = {PUBLISHED_AT: None}
         issuer = state.issuer(self.clock())
         if issuer is not None and issuer not in (state.ca.trusted if state.ca is not None else []):
-            # The Secret was lost or spoilt. By the certificate of its CA, beside the leaf, that stays trusted.
+            # The Secret was lost or damaged. Its CA stays trusted by its certificate next to the leaf.
             data |= {"ca.crt": as_pem([issuer]), "ca.key": None}
             notes[LEAVES_END] = shown(issuer.not_valid_after_utc)
         await self._write_ca(state.ca, data, notes)
         where = f"in the Secret {self.installation.ca_secret}"
-        return f"Made the next CA, good until {_end(following)}, {where}: {step.because}."
+        return f"Created the next CA, valid until {_end(following)}, {where}: {step.because}."
 
     async def _issue_leaf(self, state: State, step: IssueLeaf) -> str:
         if state.ca is None or state.ca.current is None:
-            raise AssertionError("only a CA that is there can issue")
+            raise AssertionError("there is no CA that can issue")
         leaf = issue_serving_certificate(
             state.ca.current, self.installation.dns_names, lifetime=self.lifetimes.leaf, now=self.clock()
         )
         data = {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": state.ca.bundle}
         name = self.installation.tls_secret
         await self._write(name, state.tls.document if state.tls else None, data, type_="kubernetes.io/tls")
-        return f"Made a serving certificate, good until {_end(leaf)}, in the Secret {name}: {step.because}."
+        return f"Issued a serving certificate, valid until {_end(leaf)}, in the Secret {name}: {step.because}."
 
     async def _publish(self, state: State, configuration: Configuration) -> str:
         if state.ca is None or configuration.document is None:
-            raise AssertionError("only a CA that is there can be published, and only in a configuration that is")
+            raise AssertionError("there is no CA to publish, or no configuration")
         document = deepcopy(configuration.document)
         for webhook in Configuration(configuration.resource, configuration.name, document).webhooks(self.installation):
             webhook["clientConfig"] |= encoded({"caBundle": state.ca.bundle})
         await self._objects.replace(configuration.resource, document)
-        return f"Published {_cas(state)} as caBundle of the {configuration.resource.kind} {configuration.name}."
+        return f"Published {_cas(state)} in the caBundle of the {configuration.resource.kind} {configuration.name}."
 
     async def _switch(self, state: State, step: Switch) -> str:
         ca = state.ca
         if ca is None or ca.following is None:
-            raise AssertionError("only a CA that is there can be the next one")
+            raise AssertionError("there is no next CA")
         now = self.clock()
         before = [one for one in (ca.current.parsed(),) if one.not_valid_after_utc > now] if ca.current else []
         ends = [end for end in (ca.leaves_end, ca.previous_until) if end is not None]
@@ -250,8 +250,8 @@ class Certificates:
         }
         until = shown(max(ends, default=now)) if previous else None
         await self._write_ca(ca, data, {PUBLISHED_AT: None, LEAVES_END: None, PREVIOUS_UNTIL: until})
-        kept = f"; the one before stays trusted until {until}" if until else ""
-        return f"The next CA is the current one now: {step.because}{kept}."
+        kept = f"; the previous one stays trusted until {until}" if until else ""
+        return f"The next CA is now the current one: {step.because}{kept}."
 
     def _new_ca(self) -> KeyPair:
         now = self.clock()
@@ -281,7 +281,7 @@ class Certificates:
         annotations: Mapping[str, str | None] | None = None,
         type_: str = "Opaque",
     ) -> None:
-        """Make or change a Secret; a value of None takes the key away."""
+        """Create or change a Secret; a value of None removes the key."""
         metadata: Json = (
             dict(before["metadata"]) if before else {"name": name, "namespace": self.installation.namespace}
         )

@@ -1,4 +1,4 @@
-"""Where the token of an entry goes."""
+"""Find the host that the token of an entry is for."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from webhook.providers.urls import GitUrl, parse_git_url
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a token may be sent: a host whose kind is certain, and what the URL names there.
+    """A host that a token may be sent to, and the path of the URL there.
 
     Attributes:
-        insecure: the URL is written as ``http://``.
-        open_ended: the last segment of `path` may be the beginning of a name (`findings.Question`).
+        insecure: the URL starts with ``http://``.
+        open_ended: the last segment of `path` may be the start of a name (`findings.Question`).
     """
 
     host: Host
@@ -36,20 +36,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class UnknownHost:
-    """A host that is neither built in nor declared; nothing is sent to it."""
+    """A host that is neither built in nor declared. No token is sent to it."""
 
     name: str
 
 
-# Hosts in one sentence.
+# Hosts that one sentence names.
 _MOST_NAMED = 5
 
 
 def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | UnknownHost | Unsupported | Malformed:
-    """Where the entry's token goes: by its URL, its host, its provider, its own prefix, or the default.
+    """Return the target of a token, by its URL, host or provider, its prefix, or the default host.
 
-    A prefix that contradicts the host is malformed: sending the token there would hand it to a stranger. So is a URL
-    that Argo CD reads otherwise: it would hand the token to a host that nobody was asked about.
+    A token whose prefix contradicts the host is malformed, because another provider would receive it. So is a URL that
+    Argo CD interprets differently, because Argo CD would send the token to a host that was not checked.
     """
     destination = entry.destination
     if (unchecked := unchecked_at(destination, hosts)) is not None:
@@ -81,7 +81,7 @@ def resolve(entry: Checkable, hosts: Hosts, default_host: str) -> Target | Unkno
 
 
 def unchecked_at(destination: Destination, hosts: Hosts) -> Unsupported | Malformed | None:
-    """Return why no credential can be checked at a destination; None where a token can be."""
+    """Return why no credential can be checked at a destination; None if one can be."""
     if (misread := _read_otherwise(destination, hosts)) is not None:
         return misread
     if what := tokenless(destination.url):
@@ -92,7 +92,7 @@ def unchecked_at(destination: Destination, hosts: Hosts) -> Unsupported | Malfor
 
 
 def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:
-    """What is wrong with a URL that Argo CD takes for one at another known host than we do."""
+    """Return what is wrong with a URL that Argo CD also uses for another known host; None if it does not."""
     if destination.argocd is None:
         return None
     url = destination.url
@@ -107,7 +107,7 @@ def _read_otherwise(destination: Destination, hosts: Hosts) -> Malformed | None:
 
 
 def _without_scopes(credential: Credential) -> Unsupported | None:
-    """What the credential is, where its shape shows a kind whose scopes no provider tells."""
+    """Return the kind of a credential if its form shows one whose scopes no provider reports."""
     if not isinstance(credential, TokenCredential):
         return None
     token = credential.token.get_secret_value()
@@ -143,10 +143,10 @@ def _kind_named(text: str) -> Kind | None:
 
 
 def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed:
-    """The host of a kind where nothing names one: the default if it is of that kind, else the only one there is.
+    """Return the host of a kind if the Secret names none: the default host if it has this kind, or the only one.
 
-    A built-in host is one of several as soon as another one is declared: whose token it is can't be told then, and the
-    wrong one of them would get it.
+    With several hosts of a kind, built-in ones included, the right one is not known, and another must not receive the
+    token.
     """
     default = hosts.find(default_host)
     if default is not None and default.kind == kind:
@@ -161,7 +161,10 @@ def _usual_host(kind: Kind, hosts: Hosts, default_host: str) -> Host | Malformed
 
 
 def _wrong_app_base_url(base: GitUrl | None, host: Host) -> Malformed | None:
-    """Argo CD asks github.com unless ``githubAppEnterpriseBaseUrl`` says otherwise (Argo CD: util/git/creds.go)."""
+    """Return what is wrong with ``githubAppEnterpriseBaseUrl``; without it, Argo CD calls github.com.
+
+    Source: Argo CD, util/git/creds.go.
+    """
     right = {_api_place(host.api_url), _api_place(derived_api_url(host.name, host.kind))}
     if base is None:
         if host.name == "github.com":
@@ -184,7 +187,7 @@ def _api_place(url: str) -> tuple[str, tuple[str, ...]]:
 
 
 def tokenless(url: GitUrl | None) -> str:
-    """What a credential for a URL is to which Git sends no token; empty for others."""
+    """Return the name of a credential for a URL to which Git sends no token; empty for other URLs."""
     if url is None or url.uses_token:
         return ""
     return f"a credential for {_article(url.scheme)} URL, which uses no token"

@@ -14,21 +14,29 @@ from webhook.providers.urls import GitUrl
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where an entry's token goes, as its Secret says it; what that means is `resolve`'s matter."""
+    """The destination of a token as its Secret names it. `resolve` interprets it.
+
+    Attributes:
+        provider: unchecked text of the requester.
+        open_ended: Argo CD uses the URL as a prefix, and it may end inside a name.
+        argocd: the URL as Argo CD compares it; None for a Secret that Argo CD does not read.
+        own_url: the URL is in the entry's own JSON, not under a key of the Secret.
+        not_git: what the Secret holds unless its host is a Git host, such as "a credential of a Helm repository".
+    """
 
     url: GitUrl | None = None
     host: str | None = None
-    provider: str | None = field(default=None, repr=False)  # whatever somebody wrote there
+    provider: str | None = field(default=None, repr=False)
     app_base_url: GitUrl | None = None
-    open_ended: bool = False  # Argo CD takes the URL for the beginning of others, and it may end inside a name
-    argocd: ArgoUrl | None = None  # what Argo CD makes of the URL; None where it doesn't read the Secret
-    own_url: bool = False  # the URL stands in the entry's own JSON, and not under a key of the Secret
-    not_git: str = ""  # what the Secret holds unless its host is a Git host: "a credential of a Helm repository"
+    open_ended: bool = False
+    argocd: ArgoUrl | None = None
+    own_url: bool = False
+    not_git: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkable:
-    """A credential that a provider can be asked about."""
+    """A credential that its provider can check."""
 
     credential: Credential
     destination: Destination = field(default_factory=Destination)
@@ -36,17 +44,18 @@ class Checkable:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """There is nothing to check about it; `what` names it for people: "an SSH key"."""
+    """A credential that cannot be checked. `what` names it in messages, such as "an SSH key"."""
 
     what: str
 
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A value that another program has encrypted; `how` says how we know.
+    """A value that another program has encrypted.
 
     Attributes:
-        destination: where it goes, if that may not be a Git host.
+        how: how this is known, as a clause.
+        destination: set if it may not be a Git host.
     """
 
     how: str
@@ -55,12 +64,12 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """It can't be used.
+    """A value that cannot be used.
 
     Attributes:
-        why: a clause that stands after the entry's name.
-        key: the key of `data` that is wrong, where it isn't the entry's own.
-        destination: where it goes, if that may not be a Git host.
+        why: a clause that follows the name of the entry.
+        key: the key of `data` that is wrong, if it is not the entry's own.
+        destination: set if it may not be a Git host.
     """
 
     why: str
@@ -73,14 +82,13 @@ Content = Checkable | Unsupported | External | Malformed
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token of a Secret, together with where it goes.
+    """One token of a Secret and its destination.
 
     Attributes:
-        key: the key of `data` that holds it, empty where none does.
-        origin: a keyed digest of what it was read from, where `content` doesn't hold that, so that a changed one is
-            seen to have changed.
-        hidden: the key is itself a token (somebody's slip), and is never shown.
-        kid: the key that has sealed its value; empty where that is stored in plain text. Sealing changes no token.
+        key: the key of `data` that holds it; empty if none does.
+        origin: a keyed digest of the values that it was read from, if `content` does not have them, to detect changes.
+        hidden: the key is itself a token, by mistake, and must not be shown.
+        kid: the id of the key that sealed the value; empty if it is in plain text. Sealing is no change of a token.
     """
 
     key: str
@@ -99,7 +107,7 @@ class Entry:
 
 
 class Undecodable(ValueError):
-    """A value of `data` isn't base64. The API server never sends such a thing."""
+    """A value of `data` is not base64. The API server never sends one."""
 
     def __init__(self, key: str) -> None:
         super().__init__("a value is not valid base64" if name_holds_token(key) else f"data.{key} is not valid base64")

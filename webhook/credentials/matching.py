@@ -1,4 +1,4 @@
-"""Which Secrets hold Git credentials, and in which role."""
+"""Find the Secrets that hold Git credentials, and their roles."""
 
 from __future__ import annotations
 
@@ -23,15 +23,12 @@ SYSTEM_TYPES = frozenset(
 )
 """Types whose data Kubernetes defines, apart from Opaque and kubernetes.io/basic-auth (core/v1 types.go)."""
 HELM_TYPES = "helm.sh/"
-"""What the types of Helm's release records begin with."""
+"""The prefix of the types of Helm's releases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The rules that one Secret matches.
-
-    Falsy where there is none: then it is no credential Secret, and nobody's business here.
-    """
+    """The rules that a Secret matches. Falsy if there is none: then the Secret is ignored."""
 
     rules: tuple[Rule, ...] = ()
     roles: frozenset[Role] = field(init=False)
@@ -47,14 +44,13 @@ _NOTHING = Match()
 
 
 def classify(secret: SecretObject | None, rules: Iterable[Rule], url: str | None = None) -> Match:
-    """The rules that `secret` matches.
+    """Return the rules that a Secret matches.
 
-    At the mutating stage of a create with ``generateName`` the name isn't known yet; what it will start with is,
-    and a glob is matched against that.
+    In the mutating call of a create with ``generateName``, the name is not known yet, so globs match its prefix.
 
     Args:
-        url: the Secret's own ``url``, for rules that select by it. One that can't be read matches them all: a Secret
-            must not escape by writing its URL in a way that Git understands and we don't.
+        url: the ``url`` of the Secret, for rules that select by it. A URL that cannot be parsed matches all of them, so
+            that no Secret escapes the check with a URL that only Git understands.
     """
     if secret is None:
         return _NOTHING
@@ -93,14 +89,17 @@ def _matches_any(text: str, globs: tuple[str, ...]) -> bool:
 
 
 def _matches_url(url: str | None, globs: tuple[str, ...]) -> bool:
-    """Whether a glob matches the URL as it is written, or as it is meant (``WWW.GitHub.com:443/acme/apps.git``)."""
+    """Return whether a glob matches the URL, as written or in canonical form.
+
+    ``WWW.GitHub.com:443/acme/apps.git`` is ``github.com/acme/apps``.
+    """
     if not globs or not url:
         return not globs
     try:
         meant = str(parse_git_url(url)).lower()
     except MalformedUrl:
         return True
-    # Argo CD takes a URL that ends early for a prefix, so that https://github.com/acme is about https://github.com/acme/*.
+    # Argo CD uses a short URL as a prefix: https://github.com/acme is also for https://github.com/acme/*.
     forms = (url.lower(), meant, f"{meant}/")
     patterns = {form for glob in globs for form in (glob.lower(), glob.lower().rstrip("/").removesuffix(".git"))}
     return any(fnmatchcase(form, pattern) for form in forms for pattern in patterns)

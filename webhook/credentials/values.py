@@ -36,7 +36,7 @@ METADATA_KEYS = frozenset(
 )
 
 
-# What changes neither a token nor where it goes.
+# Keys that change neither a token nor its destination.
 NEUTRAL_KEYS = frozenset(
     """name project proxy noProxy insecure insecureIgnoreHostKey insecureOCIForceHttp enableLfs depth
     forceHttpBasicAuth""".split()
@@ -44,12 +44,12 @@ NEUTRAL_KEYS = frozenset(
 
 
 class Values:
-    """`data`, decoded on demand, and each value once: a review looks at most of them several times."""
+    """The `data` of a Secret. Each value is decoded once, when it is first needed."""
 
     def __init__(self, data: Mapping[str, str], closed: Mapping[str, Content] | None = None) -> None:
         """
         Args:
-            closed: what is known of values that can't be read.
+            closed: by key, values that cannot be opened, and why.
         """
         self._data = data
         self.closed = closed or {}
@@ -65,10 +65,10 @@ class Values:
         return len(self._data)
 
     def raw(self, key: str) -> bytes:
-        """The value's bytes; none where it is absent.
+        """Return a value as bytes; empty if it is absent.
 
         Raises:
-            Undecodable: it isn't base64.
+            Undecodable: it is not base64.
         """
         value = self._data.get(key)
         if not value:
@@ -82,16 +82,16 @@ class Values:
         return decoded
 
     def decode_all(self) -> None:
-        """Decode every value, so that nothing that is asked of them later can raise.
+        """Decode every value, so that no other method raises afterwards.
 
         Raises:
-            Undecodable: one isn't base64.
+            Undecodable: a value is not base64.
         """
         for key in self._data:
             self.raw(key)
 
     def text(self, key: str) -> str | None:
-        """The value as text, or None where it is absent, empty or no UTF-8."""
+        """Return a value as text; None if it is absent, empty or not UTF-8."""
         try:
             return self.raw(key).decode("utf-8") or None
         except UnicodeDecodeError:
@@ -102,14 +102,16 @@ class Values:
         return self.raw(key).decode("utf-8", "replace")
 
     def is_set(self, key: str) -> bool:
-        """Whether the key is there with a value."""
+        """Return whether a key has a value."""
         return bool(self._data.get(key))
 
     def origin(self, key: str) -> SecretStr:
-        """A digest of what the entry of this key was read from: where that is no token's own key, all that isn't
-        neutral."""
+        """Return a digest of the values that an entry was read from.
+
+        For a key that is not a token's own, these are all values except the neutral ones.
+        """
         shared = not key or key in METADATA_KEYS
-        # Thousands of entries may share megabytes, which are gone through once.
+        # Thousands of entries can share MiB of values, which are hashed once.
         digest = (self._all if shared else self._description).copy()
         digest.update(json.dumps([key, self._data.get(key)]).encode(errors="surrogatepass"))
         return SecretStr(digest.hexdigest())
@@ -124,26 +126,26 @@ class Values:
         return _digest((name, self._data[name]) for name in names)
 
     def shown_in(self, key: str) -> bool:
-        """Whether a key shows a token: by its shape, or because a value of this Secret is in it."""
+        """Return whether a key contains a token, by its form, or because it contains a value of this Secret."""
         if not key or key in TOKEN_KEYS or key in METADATA_KEYS:
             return False
         return name_holds_token(key) or self._tokens.is_shown_in(key)
 
     @cached_property
     def _tokens(self) -> SecretSearch:
-        """Those that are short enough to fit into a key."""
-        keys = self._data.keys() - METADATA_KEYS  # a user's id may well be the username that stands beside it
+        """The tokens that are short enough to fit into a key."""
+        keys = self._data.keys() - METADATA_KEYS  # a user's id may be the username in the same Secret
         tokens = (token for key in keys for token in tokens_of(self.text(key) or ""))
         return SecretSearch(token for token in tokens if len(token) <= LONGEST_KEY)
 
 
 def tokens_of(text: str) -> list[str]:
-    """A value as it is or, of JSON, the tokens inside."""
+    """Return a value, or the tokens in it if it is JSON."""
     return [text] if not text.lstrip().startswith("{") else tokens_in(text)
 
 
 def tokens_in(text: str) -> list[str]:
-    """What JSON holds under the names of tokens, however deep and however often; nothing of what is no JSON."""
+    """Return all values under the names of tokens in JSON, at any depth; empty if the text is not JSON."""
     found: list[str] = []
 
     def collect(pairs: list[tuple[str, object]]) -> None:
@@ -156,7 +158,7 @@ def tokens_in(text: str) -> list[str]:
     return found
 
 
-_digest_key = secrets.token_bytes(32)  # nobody can try tokens against what only this process could have made
+_digest_key = secrets.token_bytes(32)  # without it, no one can compare a digest with that of a guessed token
 
 
 def _digest(items: Iterable[tuple[str, str]]) -> hashlib.blake2b:

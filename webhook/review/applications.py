@@ -1,8 +1,8 @@
-"""Repositories that Argo CD Applications sync, as far as they would be synced with a credential.
+"""Find the repositories that Argo CD Applications sync with a credential.
 
-Argo CD takes the credential with the longest URL that a repository's begins with. Which others there are, nobody here
-may read. So a repository that is only known from an Application is perhaps this credential's and perhaps not, and one
-that it can't reach is worth a warning and no denial.
+Argo CD uses the credential with the longest URL that is a prefix of the repository's URL. The webhook may not read
+other Secrets, so it does not know whether a repository of an Application uses this credential. A repository that the
+credential cannot reach is therefore a warning and not a denial.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from webhook.providers.urls import GitUrl
 from webhook.review.exemptions import Cluster
 
 MOST = 100
-"""Repositories that one credential is asked about, at most."""
+"""The maximum number of repositories that are checked for one credential."""
 
 
 class ApplicationsSource(Protocol):
-    """Where the Applications are known."""
+    """Lists Applications; implemented by `cluster.lookups`."""
 
     async def synced_repositories(self) -> Synced:
-        """What all Applications of the cluster sync. Raises `Unavailable`."""
+        """Return the repositories that all Applications of the cluster sync. Raises `Unavailable`."""
         ...
 
 
 class ApiServer(Cluster, ApplicationsSource, Protocol):
-    """All that we ask the API server."""
+    """All lookups of a review."""
 
 
 async def needs_of(
@@ -42,12 +42,12 @@ async def needs_of(
     *,
     open_ended: bool = False,
 ) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
-    """The repositories that are perhaps synced with the credential of this URL, and what to warn of.
+    """Return the repositories that may be synced with the credential of a URL, and warnings.
 
     Args:
-        known: what it must reach anyway.
-        source: None where there is no API server.
-        deadline: when the decision must stand, by the event loop's clock; the list may take half of what is left.
+        known: the repositories that it must reach in any case.
+        source: None without an API server.
+        deadline: of the decision, by the event loop's clock; the list may take half of the remaining time.
         open_ended: the URL may end inside a name.
     """
     now = asyncio.get_running_loop().time()
@@ -66,7 +66,7 @@ async def needs_of(
 def _below(
     url: GitUrl, known: Sequence[RepositoryNeed], synced: Synced, open_ended: bool
 ) -> tuple[tuple[RepositoryNeed, ...], tuple[str, ...]]:
-    # Argo CD compares in lower case; so do all providers, or nearly.
+    # Argo CD compares in lower case, and so do nearly all providers.
     begins = _lower(url.path)
     seen = {begins, *(_lower(need.path) for need in known)}
     found: dict[tuple[str, ...], RepositoryNeed] = {}

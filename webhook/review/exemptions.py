@@ -1,7 +1,7 @@
-"""Which roles of a Secret skip the check: by the platform's flags, or by an annotation of the Namespace or the Secret.
+"""Find the roles of a Secret whose check is skipped, by the platform's flags or by an annotation.
 
-The default is to check. A value that is neither true nor false skips nothing and is reported, and so is an annotation
-that needs an answer of the API server while that is unavailable.
+The annotation can be on the Namespace or on the Secret. A value that is neither true nor false skips nothing and is
+reported, and so is an annotation that needs the API server while it is unavailable.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ class Cluster(Protocol):
     """The requests that exemptions need of the API server."""
 
     async def skip_annotation(self, namespace: str) -> str | None:
-        """The Namespace's own `SKIP_VALIDATION`. Raises `Unavailable`."""
+        """Return the annotation `SKIP_VALIDATION` of a Namespace. Raises `Unavailable`."""
         ...
 
     async def platform_flag(self, namespace: str) -> str | None:
-        """`PLATFORM_CONFIG_MAP_KEY` of the namespace's `PLATFORM_CONFIG_MAP`. Raises `Unavailable`."""
+        """Return `PLATFORM_CONFIG_MAP_KEY` of a namespace's `PLATFORM_CONFIG_MAP`. Raises `Unavailable`."""
         ...
 
     async def may_skip(self, requester: Requester, namespace: str, name: str) -> bool:
-        """Whether `requester` may ``skip`` ``validations`` of group ``git-token-webhook``. Raises `Unavailable`."""
+        """Return whether the requester may ``skip`` ``validations`` of ``git-token-webhook``. Raises `Unavailable`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Why a role is not checked; `source` is one of a few words, for metrics and logs."""
+    """Why a role is not checked. `source` is one of a few words, for metrics and logs."""
 
     source: str
     reason: str
@@ -59,8 +59,8 @@ class Exemptions:
 
     Attributes:
         skips: the roles that are not checked.
-        reports: whole sentences about flags that were set but skip nothing.
-        forbidden: why the requester may not use the Secret's annotation, or None.
+        reports: sentences about flags that are set but skip nothing.
+        forbidden: why the requester may not use the annotation of the Secret; None if that is not the case.
     """
 
     skips: dict[Role, Skip] = field(default_factory=dict)
@@ -79,10 +79,10 @@ async def find_exemptions(
     cluster: Cluster | None,
     deadline: float | None = None,
 ) -> Exemptions:
-    """Return which of `roles` are not checked, and why. Asks the API server only about the roles still open.
+    """Return which of the roles are not checked, and why. The API server is asked only about the remaining roles.
 
     Args:
-        deadline: when the API server's answer must be here, by the event loop's clock; what is known by then counts.
+        deadline: for responses of the API server, by the event loop's clock; later ones do not count.
     """
     found = Exemptions()
     _from_settings(found, subject, roles, settings)

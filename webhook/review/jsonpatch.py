@@ -16,13 +16,13 @@ def metadata_patch(
     label_changes: Mapping[str, str | None] | None = None,
     annotation_changes: Mapping[str, str | None] | None = None,
 ) -> tuple[PatchOperation, ...]:
-    """What turns the current labels and annotations into the wanted ones.
+    """Return the operations that change labels and annotations.
 
     Args:
-        labels: the current ones; empty also where the object has none at all.
-        annotations: likewise.
-        label_changes: the value that a label shall have, or None where it shall not be there.
-        annotation_changes: likewise.
+        labels: the current labels; empty if the object has none.
+        annotations: the current annotations, likewise.
+        label_changes: the new value of each label; None removes it.
+        annotation_changes: the new value of each annotation, likewise.
     """
     return (
         *map_patch("/metadata/labels", labels, label_changes or {}),
@@ -31,11 +31,11 @@ def metadata_patch(
 
 
 def data_patch(texts: Mapping[str, str], in_string_data: Collection[str] = ()) -> tuple[PatchOperation, ...]:
-    """What makes values of a Secret, which it has already, hold other texts.
+    """Return the operations that replace existing values of a Secret.
 
     Args:
-        texts: by key.
-        in_string_data: keys whose value stands in ``stringData``, where it is no base64 and wins over ``data``.
+        texts: the new values, by key.
+        in_string_data: keys whose value is in ``stringData``, not in base64, which takes precedence over ``data``.
     """
     return tuple(
         {"op": "replace", "path": f"/stringData/{escape(key)}", "value": text}
@@ -46,10 +46,10 @@ def data_patch(texts: Mapping[str, str], in_string_data: Collection[str] = ()) -
 
 
 def map_patch(path: str, current: Mapping[str, str], changes: Mapping[str, str | None]) -> tuple[PatchOperation, ...]:
-    """What makes the map at `path`, which is `current`, hold `changes`; nothing where it does already."""
+    """Return the operations that apply `changes` to the map at `path`, whose value is `current`."""
     if not current:
-        # The map itself may be absent, and a member can't be added to what isn't there. Where it is there and
-        # empty, adding it again replaces it by the same (RFC 6902, 4.1).
+        # The map may be absent, and a member cannot be added to an absent map. If it exists and is empty, adding it
+        # again replaces it (RFC 6902, 4.1).
         wanted = {key: value for key, value in sorted(changes.items()) if value is not None}
         return ({"op": "add", "path": path, "value": wanted},) if wanted else ()
     operations: list[PatchOperation] = []
@@ -66,5 +66,5 @@ def map_patch(path: str, current: Mapping[str, str], changes: Mapping[str, str |
 
 
 def escape(key: str) -> str:
-    """A key as one step of a JSON pointer (RFC 6901, 3): ``~`` first, or the ``~`` of ``~1`` would be escaped too."""
+    """Escape a key for a JSON Pointer (RFC 6901, 3): ``~`` first, or that of ``~1`` would be escaped again."""
     return key.replace("~", "~0").replace("/", "~1")

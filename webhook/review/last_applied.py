@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from webhook.subject import SecretObject
 
-# Characters: half of what all annotations of an object may have together. A sealed token is longer than a plain one.
+# Characters: half of the limit for all annotations of an object, because a sealed token is longer than a plain one.
 LONGEST_LAST_APPLIED = 131072
 
 
@@ -17,7 +17,7 @@ _LINE_BREAKS = str.maketrans("", "", "\r\n")
 
 
 class Unreadable(ValueError):
-    """It is no manifest of a Secret as kubectl writes them."""
+    """The annotation is not a manifest of a Secret as kubectl writes it."""
 
 
 class LastApplied:
@@ -26,7 +26,7 @@ class LastApplied:
     def __init__(self, text: str, secret: SecretObject) -> None:
         """
         Raises:
-            Unreadable: what it holds can't be told.
+            Unreadable: it cannot be parsed.
         """
         self._original = text
         self._document = _parsed(text)
@@ -35,28 +35,28 @@ class LastApplied:
         given = {key: value.translate(_LINE_BREAKS) for key, value in self._data.items()}
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in self._string_data.items()}
         self.secret = replace(secret, data={**given, **encoded})
-        # In both: kubectl sends both, and of `data` nothing is ever stored.
+        # A key in both sections: the API server stores only the value of `stringData`.
         self._changed = False
         for key in self._data.keys() & self._string_data.keys():
             self._put(self._data, key, "")
 
     def put(self, key: str, value: str) -> None:
-        """Put another text in place of a value's."""
+        """Replace a value."""
         if key in self._string_data:
             self._put(self._string_data, key, value)
         else:
             self._put(self._data, key, base64.b64encode(value.encode()).decode())
 
     def text(self) -> str:
-        """The annotation; as it was where nothing was put into it."""
+        """Return the annotation; without changes, the original text."""
         if not self._changed:
             return self._original
-        # As kubectl writes it: in one line, with a line break at the end.
+        # kubectl writes one line with a line break at its end.
         end = "\n" if self._original.endswith("\n") else ""
         return json.dumps(self._document, separators=(",", ":"), ensure_ascii=self._original.isascii()) + end
 
     def texts(self) -> list[str]:
-        """All that stands in it by now."""
+        """Return all keys and texts of the manifest."""
         return list(_texts_in(self._document))
 
     def _put(self, section: dict[str, str], key: str, value: str) -> None:
@@ -86,7 +86,7 @@ def _parsed(text: str) -> dict[str, object]:
 
     try:
         document = json.loads(text, object_pairs_hook=unique)
-        # What can't be encoded can't be sent back either.
+        # A text that cannot be encoded cannot be sent back.
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Unreadable from None
@@ -96,7 +96,7 @@ def _parsed(text: str) -> dict[str, object]:
 
 
 def _texts_in(document: object) -> Iterator[str]:
-    """All names and texts of a document, however deep."""
+    """Yield all keys and texts of a document, at any depth."""
     waiting = [document]
     while waiting:
         one = waiting.pop()
@@ -109,5 +109,5 @@ def _texts_in(document: object) -> Iterator[str]:
 
 
 def unwrapped(text: str) -> str:
-    """Without line breaks, as they stand in texts and in JSON: Kubernetes reads base64 with them."""
+    """Remove line breaks, also in JSON notation, because Kubernetes accepts base64 with line breaks."""
     return text.translate(_LINE_BREAKS).replace("\\n", "").replace("\\r", "")

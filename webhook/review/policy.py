@@ -1,7 +1,4 @@
-"""From what was found to what happens: pure, without I/O or clock.
-
-Each entry gets one `Verdict`; the decision is what the verdicts of all entries add up to.
-"""
+"""The verdict on one entry, from the findings and the settings. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from webhook.text import day
 
 
 class Validation(StrEnum):
-    """The value of the label ``git-token-webhook/validation``, the worst first."""
+    """The values of the label ``git-token-webhook/validation``, the worst first."""
 
     WARNED = "warned"
     UNVERIFIED = "unverified"
@@ -49,7 +46,7 @@ _RANKS = {validation: rank for rank, validation in enumerate(Validation)}
 
 
 def worst(validations: Iterable[Validation]) -> Validation:
-    """The worst of several; nothing at all has passed."""
+    """Return the worst value; `PASSED` if there is none."""
     return min(validations, key=_RANKS.__getitem__, default=Validation.PASSED)
 
 
@@ -105,7 +102,7 @@ class Verdict:
 
 
 def decide(judged: Judged, settings: Settings, now: datetime) -> Verdict:
-    """What follows from what is known of one entry."""
+    """Return the verdict on one entry."""
     judged = _expire(judged, now)
     bad = {role: f for role, f in judged.findings.items() if f.outcome not in (Outcome.SUFFICIENT, Outcome.SKIPPED)}
     validation = worst(_validation(finding.outcome, settings) for finding in judged.findings.values())
@@ -124,7 +121,7 @@ def decide(judged: Judged, settings: Settings, now: datetime) -> Verdict:
 
 def _validation(outcome: Outcome, settings: Settings) -> Validation:
     usual = _VALIDATION[outcome]
-    # What `mode: warn` let in would have been denied. Of what nobody could verify, that remains the news.
+    # `mode: warn` allowed what would be denied. If the token could not be verified, the label says that instead.
     would_be_denied = settings.mode == "warn" and settings.own_effect(outcome) == "deny"
     return Validation.WARNED if would_be_denied and usual is not Validation.UNVERIFIED else usual
 
@@ -142,7 +139,7 @@ def _expire(judged: Judged, now: datetime) -> Judged:
     }
     if not ended:
         return judged
-    # The remedy was for a token that lives: it names what the token lacks, or raises its account's role.
+    # The remedy was for a valid token: it names a missing scope, or a higher role of the account.
     about_the_token = not any(finding.reason for finding in ended.values())
     remedy = messages.replacement(messages.link_in(judged.remedy) if about_the_token else "")
     shown = {role: replace(expired, proofs=(*finding.proofs, proof)) for role, finding in ended.items()}
