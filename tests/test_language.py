@@ -1,8 +1,4 @@
-"""The vocabulary and the module docstrings: what a program can check of CONTRIBUTING.md, "Language".
-
-`tests/language_exceptions.txt` lists the files that are not clean yet. It may only shrink: a listed file that is clean
-fails, and ``python -m tests.test_language`` removes it from the list.
-"""
+"""The vocabulary and the module docstrings: what a program can check of CONTRIBUTING.md, "Language"."""
 
 from __future__ import annotations
 
@@ -16,7 +12,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-EXCEPTIONS = ROOT / "tests" / "language_exceptions.txt"
 
 AVOID = {
     r"who(?:so)?ever": "a user, a client, another process",
@@ -46,11 +41,6 @@ PAGES = [
     for path in sorted((ROOT / folder).glob(pattern))
     if path.name != "CHANGELOG.md"  # a record of past versions
 ]
-
-
-def exceptions() -> set[str]:
-    """Return the files that are not clean yet."""
-    return {line for line in EXCEPTIONS.read_text().splitlines() if line and not line.startswith("#")}
 
 
 def prose(code: str) -> Iterator[tuple[int, str]]:
@@ -93,16 +83,7 @@ def problems_of(file: str) -> list[str]:
 @pytest.mark.parametrize("file", [*MODULES, *PAGES])
 def test_a_file_avoids_the_vocabulary(file: str) -> None:
     """Docstrings, comments, messages, manifests and pages use the words of the Kubernetes documentation."""
-    found = problems_of(file)
-    if file in exceptions():
-        assert found, f"{file} is clean: remove it from {EXCEPTIONS.name} with python -m tests.test_language"
-    else:
-        assert found == []
-
-
-def test_every_exception_exists() -> None:
-    """A file that was moved or removed leaves the list."""
-    assert exceptions() <= {*MODULES, *PAGES}
+    assert problems_of(file) == []
 
 
 @pytest.mark.parametrize(
@@ -123,9 +104,3 @@ def test_a_problem_is_found(code: str) -> None:
 def test_names_are_not_prose() -> None:
     """Identifiers and keys of JSON objects are not checked."""
     assert problems('"""A module."""\nanew = {"told": 1}\n') == []
-
-
-if __name__ == "__main__":
-    header = [line for line in EXCEPTIONS.read_text().splitlines() if line.startswith("#")]
-    kept = sorted(file for file in exceptions() & {*MODULES, *PAGES} if problems_of(file))
-    EXCEPTIONS.write_text("".join(f"{line}\n" for line in [*header, *kept]))

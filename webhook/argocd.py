@@ -1,8 +1,8 @@
-"""How Argo CD reads its Secrets: numbers, flags and URLs.
+"""Interpret numbers, flags and URLs in Secrets as Argo CD does.
 
 Source: argo-cd, ``util/db/secrets.go``, ``util/db/repository_secrets.go`` and ``util/git/git.go`` (NormalizeGitURL).
-Argo CD compares URLs as strings. So a URL that names one host to a URL parser may be the beginning of URLs at another
-one to Argo CD, which then sends the Secret's password there: ``https://github.co``, ``ssh://https://github.com``.
+Argo CD compares URLs as strings. So a URL that names one host for a URL parser can be a prefix of URLs at another host
+for Argo CD, which then sends the password there: ``https://github.co``, ``ssh://https://github.com``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 PREFIX_TYPES = frozenset({"repo-creds", "repo-write-creds"})
-"""Types whose ``url`` is the beginning of repositories' URLs (Argo CD: getRepositoryCredentialIndex)."""
+"""Types whose ``url`` is a prefix of repositories' URLs (Argo CD: getRepositoryCredentialIndex)."""
 REPOSITORY_TYPES = frozenset({"repository", "repository-write"})
-"""Types whose ``url`` is one repository's (Argo CD: getRepositorySecret)."""
+"""Types whose ``url`` is that of one repository (Argo CD: getRepositorySecret)."""
 
 DEFAULT_USERNAME = "x-access-token"
-"""The user name that Argo CD sends with a password where the Secret has none (githubAccessTokenUsername)."""
+"""The user name that Argo CD sends with a password if the Secret has none (githubAccessTokenUsername)."""
 
 _INT64 = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _BOOLEANS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
@@ -32,7 +32,7 @@ _USERINFO = re.compile(r"(https?://)[^/@]*@")
 
 
 def parse_int(text: str) -> int | None:
-    """Return the number that Go's ``strconv.ParseInt(text, 10, 64)`` returns, or None where that fails."""
+    """Return the result of Go's ``strconv.ParseInt(text, 10, 64)``; None if that fails."""
     if len(text) > 64 or not _INT64.fullmatch(text):
         return None
     number = int(text)
@@ -40,7 +40,7 @@ def parse_int(text: str) -> int | None:
 
 
 def parse_bool(text: str) -> bool | None:
-    """Return the truth value that Go's ``strconv.ParseBool`` returns, or None where that fails."""
+    """Return the result of Go's ``strconv.ParseBool``; None if that fails."""
     return _BOOLEANS.get(text)
 
 
@@ -139,13 +139,13 @@ class ArgoUrl:
 
 
 def normalize(url: str) -> str:
-    """Return the URL as Argo CD compares it (NormalizeGitURL), without what Go's URL parser re-encodes.
+    """Return the URL as Argo CD compares it (NormalizeGitURL), without the re-encoding of Go's URL parser.
 
-    Where that parser would fail, Argo CD never uses the Secret. This function returns a text nonetheless: it is only
-    asked whether a URL may be for another host, and then a URL that nobody can use is denied as well.
+    If that parser fails, Argo CD never uses the Secret. This function returns a text nevertheless: the result only
+    shows whether a URL may be for another host, and then a URL that cannot be used is denied as well.
     """
     text = url.strip().lower()
     if _SSH_URL.match(text):
         text = text if text.startswith("ssh://") else "ssh://" + text.replace(":", "/", 1)
-    # Go's URL.String leaves out an empty fragment.
+    # Go's URL.String omits an empty fragment.
     return text.removesuffix(".git").removesuffix("#").removeprefix("ssh://")

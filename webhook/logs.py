@@ -1,8 +1,8 @@
-"""One line for each thing that happened, as JSON for machines or as text for people; never anything secret.
+"""Structured log lines, as JSON or text, without secrets.
 
-Exceptions appear as class names and places in the code. Their messages and locals don't: httpx, kubernetes and
-msgspec put URLs, headers and input into them. Only the text of a `WebhookError` is shown, because we wrote it. The
-last step of every line masks what looks like a credential, as a defence against mistakes and not as a method.
+Exceptions are logged as class names and locations in the code, without messages and variables, which can contain URLs,
+headers and input. Only the text of a `WebhookError` is logged. The last step of each line masks everything that looks
+like a credential, as a second line of defense.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Format = Literal["json", "text"]
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LEVELS = tuple(_LEVELS)
-"""The names that ``--log-level`` takes."""
+"""The values of ``--log-level``."""
 
-# Libraries whose INFO and DEBUG lines name URLs, headers or bodies (httpx: whole URLs with their query at INFO).
+# Libraries whose INFO and DEBUG lines contain URLs, headers or bodies (httpx logs whole URLs at INFO).
 _QUIET = ("aiohttp", "asyncio", "hpack", "httpcore", "httpx", "kubernetes", "urllib3")
 _DEEPEST_TRACE = 12
-"""Frames of a trace that are shown, the innermost ones."""
+"""The number of innermost frames of a trace that are logged."""
 
 
 def build_logger(stream: BinaryIO, *, format: Format = "json", level: str = "info", colors: bool = False) -> Logger:
-    """A logger that writes a line to `stream` for everything at `level` (one of `LEVELS`) or above."""
+    """Return a logger that writes lines at `level` (one of `LEVELS`) or above to a stream."""
     render = _render_json if format == "json" else _text_renderer(colors)
     return cast(
         Logger,
@@ -52,14 +52,14 @@ def build_logger(stream: BinaryIO, *, format: Format = "json", level: str = "inf
             processors=[_head, _exceptions, render],
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
             cache_logger_on_first_use=True,
-        ).bind(),  # what stands in for a logger until its first use costs as much as a line, each time
+        ).bind(),  # an unbound logger would cost as much as a line at each use
     )
 
 
 def install(logger: Logger) -> None:
-    """Send the lines of all libraries, warnings, and exceptions that nobody caught through `logger` as well.
+    """Send log lines of libraries, warnings and uncaught exceptions to `logger`.
 
-    Changes the process: its root logger and its hooks. For the start of a program, once.
+    Changes the root logger and the hooks of the process. Call it once, at the start of a program.
     """
     root = logging.getLogger()
     root.handlers[:] = [_Bridge(logger)]
@@ -76,13 +76,14 @@ def install(logger: Logger) -> None:
 
     sys.excepthook = crashed
     threading.excepthook = lambda args: logger.error("thread crashed", exc_info=args.exc_value)
-    sys.unraisablehook = lambda args: logger.error("exception that nobody could catch", exc_info=args.exc_value)
+    sys.unraisablehook = lambda args: logger.error("unraisable exception", exc_info=args.exc_value)
 
 
 def loop_exception_handler(logger: Logger) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """For ``loop.set_exception_handler``: asyncio's own words for what happened, and where.
+    """Return a handler for ``loop.set_exception_handler`` that logs asyncio's message and the location.
 
-    The other values of asyncio's context are left out: the text of a future or task holds its exception's message.
+    Other values of asyncio's context are omitted, because the text of a future or task has the message of its
+    exception.
     """
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -92,8 +93,8 @@ def loop_exception_handler(logger: Logger) -> Callable[[asyncio.AbstractEventLoo
 
 
 class _Lines:
-    """Writes each line whole and at once. A line that can't be written is lost, and nothing else: a full disk or a
-    closed pipe must not keep a decision from being answered."""
+    """Writes each line at once and flushes it. A line that cannot be written is lost: a full disk or a closed pipe must
+    not prevent a decision."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -108,7 +109,7 @@ class _Lines:
 
 
 class _Bridge(logging.Handler):
-    """What libraries say through `logging`."""
+    """Passes on the log lines of libraries."""
 
     def __init__(self, logger: Logger) -> None:
         super().__init__()
@@ -127,18 +128,18 @@ class _Bridge(logging.Handler):
 
 
 def _head(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Time, level and event first, where people look for them."""
+    """Put time, level and event first."""
     seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
     return {"time": f"{_second(seconds)}.{milliseconds:03}Z", "level": method, "event": event.pop("event", ""), **event}
 
 
-@lru_cache(maxsize=1)  # many lines are of the same
+@lru_cache(maxsize=1)  # many lines have the same second
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _exceptions(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> EventDict:
-    """``exc_info`` becomes what `describe` says of it."""
+    """Replace ``exc_info`` by the result of `describe`."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
@@ -150,7 +151,7 @@ def _exceptions(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> E
 
 
 def describe(error: BaseException) -> dict[str, object]:
-    """The class of an exception, where it came from, and the classes of those behind it; no text but our own."""
+    """Return the class of an exception, its location and the classes of its causes, and its text if it is our own."""
     described: dict[str, object] = {"error": _class_name(error)}
     if isinstance(error, WebhookError):
         described["detail"] = str(error)
@@ -168,7 +169,7 @@ def _class_name(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """What led to `error`, nearest first; of a group, its members."""
+    """Yield the causes of an exception, the nearest first, and the members of a group."""
     seen = {id(error)}
     waiting = [error]
     while waiting:
@@ -183,7 +184,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _name_only(value: object) -> str:
-    """What isn't plain data is named by its class: its text might hold anything."""
+    """Return the class of a value that is not plain data, because its text may contain anything."""
     return type(value).__name__
 
 
@@ -198,7 +199,7 @@ def _render_json(_: WrappedLogger, __: str, event: EventDict) -> bytes:
 def _encode(event: EventDict) -> bytes:
     try:
         return _json.encode(event)
-    except Exception:  # such as a lone surrogate: a line may be ugly, but never lost
+    except Exception:  # for example a lone surrogate; the line must not be lost
         return json.dumps(_bounded(event), default=_name_only, skipkeys=True).encode()
 
 
@@ -223,17 +224,17 @@ def _plain(value: object) -> str:
 # --- bounds ---------------------------------------------------------------------------------------------------------
 
 _LONGEST_LINE = 4096
-"""Bytes of a rendered line above which every field is shortened. A decision's line has about 700."""
+"""Bytes of a line above which all fields are shortened. The line of a decision has about 700."""
 LONGEST_TEXT = 1024
-"""Characters of one field, or of one member of a field, in a line that was too long."""
+"""Characters of a field, or of a member of a field, in a line that was too long."""
 _MOST_MEMBERS = 32
 _DEEPEST_MEMBER = 4
 _PAST_THE_CUT = 512
-"""Characters past the cut in which a credential is still recognised, so that no beginning of one remains."""
+"""Characters after the cut that are also searched for credentials, so that no part of one remains."""
 
 
 def _bounded(event: EventDict) -> EventDict:
-    """Return `event` with every text, list and mapping cut to a fixed size."""
+    """Return the event with all texts, lists and mappings cut to a fixed size."""
     return {_short(key): _shortened(value, _DEEPEST_MEMBER) for key, value in list(event.items())[: 2 * _MOST_MEMBERS]}
 
 
@@ -242,7 +243,7 @@ def _shortened(value: object, depth: int) -> object:
         return _short(value)
     if value is None or isinstance(value, bool | float):
         return value
-    if isinstance(value, int):  # Python refuses to write more than 4,300 digits
+    if isinstance(value, int):  # Python does not print more than 4,300 digits
         return value if value.bit_length() <= 64 else _name_only(value)
     if not isinstance(value, list | tuple | set | frozenset | dict) or not depth:
         return _name_only(value)
@@ -261,10 +262,10 @@ def _short(text: str) -> str:
 
 # --- redaction ------------------------------------------------------------------------------------------------------
 
-# Prefixes by which providers let secret scanners find their tokens (PROVIDERS.md), JWTs, and the places where
-# credentials stand: Authorization, the userinfo of a URL, PEM. It reads rendered lines, so a line break is "\n".
-# Requesters choose parts of these lines, so every alternative takes linear time: it matches once its beginning and
-# a fixed number of further characters are there, or stops at a character that no other attempt passes.
+# Prefixes of providers' tokens (PROVIDERS.md), JWTs, and the places of credentials: Authorization headers, the userinfo
+# of a URL, PEM. It searches rendered lines, in which a line break is "\n". Requesters choose parts of these lines, so
+# every alternative takes linear time: it matches after its prefix and a fixed number of characters, or stops at a
+# character that no other attempt passes.
 _SECRET = re.compile(
     rb"""
     (?P<prefix>
@@ -282,19 +283,19 @@ _SECRET = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# Stands in whatever the expression above matches, in lower case: it takes a fourth of the time, and nearly every line
-# has nothing of it.
+# A part of every match of the expression above, in lower case. The search takes a quarter of the time, and nearly every
+# line has no match.
 _HINT = re.compile(
     rb"gh[pousr]_|github_pat_|gl[a-z]{2,5}-|at(?:att|ctt|bb)|bbdc-|eyj|-----begin|bearer|basic|authoriz|private-token|://"
 )
-# 40 hexadecimal digits in a row are what GitHub's older tokens are. An expression for them costs ten times
-# as much as this translation.
+# GitHub's older tokens are 40 hexadecimal digits. A regular expression for them takes ten times as long as this
+# translation.
 _HEX_DIGITS = bytes(ord("x") if byte in b"0123456789abcdef" else ord(" ") for byte in range(256))
 _HEX_RUN = b"x" * 40
 
 
 def redact(line: bytes) -> bytes:
-    """`line` with *** instead of whatever looks like a credential; what shows its kind stays."""
+    """Return a line with *** in place of everything that looks like a credential, except its prefix."""
     lower = line.lower()
     return _SECRET.sub(_mask, line) if _HINT.search(lower) or _HEX_RUN in lower.translate(_HEX_DIGITS) else line
 

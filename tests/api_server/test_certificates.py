@@ -282,7 +282,7 @@ def test_what_is_shown(here: Lab) -> None:
     admin = here.control_plane.kubeconfig()
     empty = here.run("certs", "check", *here.flag, kubeconfig=admin)
     assert empty.returncode == 1
-    assert f"There is no Secret {here.names.namespace}/{here.names.tls_secret}." in empty.stdout
+    assert f"The Secret {here.names.namespace}/{here.names.tls_secret} does not exist." in empty.stdout
     here.ensure()
     (server,) = here.serve(1)
     shown = here.run("certs", "show", *here.flag, "--connect", f"127.0.0.1:{server.listen[1]}", kubeconfig=admin)

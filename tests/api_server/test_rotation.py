@@ -245,7 +245,9 @@ class TestReseal:
         cluster.create("some", {"token": cluster.sealed(new_token())})
         result = cluster.reseal()
         assert result.exit_code == 1
-        assert f"{cluster.namespace}/frozen: A value can't be changed, because its Secret is immutable" in result.output
+        assert (
+            f"{cluster.namespace}/frozen: A value cannot be changed, because its Secret is immutable" in result.output
+        )
         assert (cluster.sealed_by("frozen"), cluster.sealed_by("some")) == (OLD, NEW)
 
     def test_what_does_not_open_is_left_and_named(self, cluster: Cluster) -> None:
@@ -375,7 +377,7 @@ class TestUnseal:
         assert cluster.unseal("two", "bob").stdout == other
         refused = cluster.unseal("two")
         assert isinstance(refused.exception, ConfigurationError)
-        assert "holds 2 sealed values; say which one: ada, bob" in str(refused.exception)
+        assert "holds 2 sealed values; name one of them: ada, bob" in str(refused.exception)
 
     def test_on_a_terminal_only_by_wish(self, cluster: Cluster) -> None:
         """With a line break there, so that the prompt comes after it."""
@@ -447,7 +449,7 @@ class TestUnseal:
         for arguments, reason in (
             (("absent",), "there is no Secret"),
             (("plain",), "holds no value that this webhook has sealed"),
-            (("plain", "token"), "isn't sealed by this webhook"),
+            (("plain", "token"), "This webhook did not seal that value"),
             (("plain", "other"), "has no such key"),
         ):
             result = cluster.unseal(*arguments)
@@ -623,7 +625,7 @@ class TestThroughTheWebhook:
             for arguments in ((), (f"{place.namespace}/{name}",)):
                 result = cluster.reseal(*arguments)
                 assert result.exit_code == 3
-                assert f"the webhook doesn't have the key {cluster.kid(NEW)} ({NEW})" in result.stderr
+                assert f"the webhook does not have the key {cluster.kid(NEW)} ({NEW})" in result.stderr
             assert place.stored(name) == before
             shutil.copy2(cluster.keys / NEW, mounted / NEW)
             wait_until(lambda: cluster.reseal().exit_code == 0, message="the server to read its keys again")

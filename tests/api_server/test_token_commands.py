@@ -232,4 +232,4 @@ class TestDelete:
     def test_what_there_is_not(self, desk: Desk) -> None:
         """A wrong name is wrong usage."""
         result = desk.delete("nothing")
-        assert (result.returncode, "There is no Secret" in result.stderr) == (2, True)
+        assert (result.returncode, "does not exist" in result.stderr) == (2, True)

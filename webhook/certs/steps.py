@@ -1,4 +1,4 @@
-"""Read the state of an installation's certificates, and take steps: one write each, which fails after a conflict."""
+"""Read the state of an installation's certificates, and take steps: one write each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cached lookups of the admission server: Namespaces, the platform's ConfigMap, Applications, and access reviews.
+"""Cached lookups of the server: Namespaces, the platform's ConfigMap, Applications, access reviews.
 
 Results are cached for a few seconds, and concurrent callers share one request.
 """

@@ -1,7 +1,7 @@
-"""Which Git hosts exist for us, of which kind they are, and where their API is.
+"""The known Git hosts, their kinds and their APIs.
 
-A token is only ever sent to a host of this list: built in, or declared by the operator under ``providers:``.
-A host is found by equality, never because its name contains another one.
+A token is sent only to a host of this list, which is built in or declared under ``providers:``. Host names are compared
+as a whole, never by a part of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from webhook.providers.urls import ALIASES
 
 
 def derived_api_url(name: str, kind: Kind) -> str:
-    """Where the API of a host of this kind is, unless ``apiUrl`` says otherwise."""
+    """Return the URL of a host's API, unless ``apiUrl`` sets another one."""
     return PROVIDERS[kind].profile.api_url(name)
 
 
@@ -25,7 +25,7 @@ _TENANTS = [(provider.profile.tenants, kind) for kind, provider in PROVIDERS.ite
 
 
 class Hosts:
-    """The hosts of one configuration: the built-in ones and the declared ones, which win."""
+    """The built-in and the declared hosts of a configuration. Declared hosts take precedence."""
 
     def __init__(self, declared: Iterable[Host] = ()) -> None:
         self._hosts = {name: _built_in(name, kind) for name, kind in _BUILT_IN.items()}
@@ -33,7 +33,7 @@ class Hosts:
         self._origins = [(ALIASES.get(name, name), name, Origins.of(name)) for name in (*self._hosts, *ALIASES)]
 
     def find(self, name: str) -> Host | None:
-        """The host of this canonical name, or None where its kind isn't certain."""
+        """Return the host of a canonical name; None if it is not known."""
         if (host := self._hosts.get(name)) is not None:
             return host
         return next((_built_in(name, kind) for pattern, kind in _TENANTS if pattern.fullmatch(name)), None)
@@ -49,7 +49,7 @@ class Hosts:
         return f"NAME.{below}"
 
     def of_kind(self, kind: Kind) -> list[Host]:
-        """All built-in and declared hosts of a kind, declared ones last."""
+        """Return all hosts of a kind, the declared ones last."""
         return [host for host in self._hosts.values() if host.kind == kind]
 
 

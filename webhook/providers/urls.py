@@ -1,8 +1,8 @@
-"""Parse the URL of a Git repository, organisation or host: one parser for every URL that reaches us.
+"""Parse the URL of a Git repository, organization or host.
 
-The host of such a URL decides where a token is sent, so the parser is strict where parsers differ from each
-other (userinfo, backslashes, percent-encoding, non-ASCII look-alikes) and refuses instead of guessing. Its
-errors never quote the URL: it may hold a credential.
+The host of a URL decides where a token is sent, so this parser rejects what other parsers interpret differently:
+userinfo, backslashes, percent-encoding, non-ASCII characters. Its errors never quote the URL, which may contain a
+credential.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from typing import Literal, NoReturn
 
 Scheme = Literal["https", "ssh", "git", "oci"]
 
-# RFC 1123 labels, at most 63 octets each, 253 in all; and underscores, which DNS and TLS carry and some people use.
+# RFC 1123 labels, up to 63 octets each, 253 in all, and underscores, which DNS and TLS allow and some hosts use.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _AUTHORITY_END = re.compile(r"[/?#]")
 _PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)[^\\]*)\Z")
-# A name that ends in a number is an IPv4 address to many programs (WHATWG URL, "ends in a number"), in forms such as
-# 127.1, 0x7f000001 and 0177.0.0.1, which others look up as names.
+# Many programs interpret a name that ends in a number as an IPv4 address (WHATWG URL, "ends in a number"), such as
+# 127.1, 0x7f000001 and 0177.0.0.1, and others as a host name.
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
 _SCHEMES = _SSH | {"https", "http", "git", "oci"}
 _AS_WRITTEN: dict[str, Scheme] = {"git": "git", "oci": "oci", "ssh": "ssh"}
 _HAS_USERINFO = "holds a user name or password before the host; keep them in their own keys"
 _DEFAULT_PORT = {"https": 443, "http": 80}
-# www. serves the same site, ssh. the same repositories over port 443
-# (GitHub docs: using-ssh-over-the-https-port).
+# www. is the same site, and ssh. the same repositories on port 443 (GitHub docs: using-ssh-over-the-https-port).
 ALIASES = {"www.github.com": "github.com", "ssh.github.com": "github.com"}
 """Other names of known hosts."""
 
 
 class MalformedUrl(ValueError):
-    """The URL can't be used; the message says why without quoting it."""
+    """The URL cannot be used. The message says why and does not quote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,10 @@ class GitUrl:
 
     Attributes:
         scheme: ``https`` (also for ``http://``, see `insecure`), ``ssh`` (also scp-like), ``git`` or ``oci``.
-        host: the canonical host, in lower case, with ``:port`` only where it isn't the scheme's own.
-        path: the path's segments, without ``.git`` at the end: ``()`` names a host, ``("acme",)`` an owner.
-        insecure: written as ``http://``: Git would send the token in clear.
-        fault: what is wrong with it beside its host, a clause; empty in every URL that `parse_git_url` returns.
+        host: the canonical host, in lower case, with ``:port`` unless that is the default port.
+        path: the segments of the path, without ``.git``: ``()`` for a host, ``("acme",)`` for an owner.
+        insecure: the URL starts with ``http://``, so Git would send the token unencrypted.
+        fault: what is wrong with the URL apart from its host, as a clause; empty if `parse_git_url` returned it.
     """
 
     scheme: Scheme
@@ -57,7 +56,7 @@ class GitUrl:
 
     @property
     def uses_token(self) -> bool:
-        """Whether Git would send a token to this URL at all (SSH uses keys, ``git://`` nothing)."""
+        """Whether Git sends a token to this URL; SSH uses keys, and ``git://`` no credentials."""
         return self.scheme == "https"
 
     def __str__(self) -> str:
@@ -65,10 +64,10 @@ class GitUrl:
 
 
 def parse_git_url(text: str) -> GitUrl:
-    """Parse `text` as Git and Argo CD would understand it.
+    """Parse a URL as Git and Argo CD do.
 
     Raises:
-        MalformedUrl: it isn't a URL that a token could be sent to without doubt.
+        MalformedUrl: it cannot be used, or programs interpret it differently.
     """
     url = read_git_url(text)
     if url.fault:
@@ -77,14 +76,12 @@ def parse_git_url(text: str) -> GitUrl:
 
 
 def read_git_url(text: str) -> GitUrl:
-    """Parse `text` as `parse_git_url` does, but accept what other servers than Git hosts have in their URLs: a query, a
-    fragment, percent-encoding, a user name.
+    """Parse a URL as `parse_git_url` does, but accept a query, a fragment, percent-encoding and a user name.
 
-    Such a URL has a `fault` and no path. It is good for one thing: to find out whether its host is one that a token may
-    be sent to.
+    Servers other than Git hosts use these. Such a URL has a `fault` and no path, and only its host matters.
 
     Raises:
-        MalformedUrl: Git can't use it, or programs may read different hosts from it.
+        MalformedUrl: Git cannot use it, or programs find different hosts in it.
     """
     _check_characters(text)
     scheme, separator, rest = text.partition("://")
@@ -95,7 +92,7 @@ def read_git_url(text: str) -> GitUrl:
         raise MalformedUrl("has a scheme that Git cannot use with a token (https:// is needed)")
     authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
     remainder = rest[len(authority) :]
-    # In USER:PASS/WORD@HOST and HOST?@OTHER, a person or an old program sees another host than parsers do.
+    # In USER:PASS/WORD@HOST and HOST?@OTHER, people and old programs see another host than parsers do.
     if "@" in remainder and (":" in authority or not remainder.startswith("/")):
         raise MalformedUrl("has an @ after what may be a user name, a password or a host")
     _, userinfo, name = authority.rpartition("@")
@@ -108,7 +105,7 @@ def read_git_url(text: str) -> GitUrl:
 
 
 def _fault(remainder: str, *, has_userinfo: bool) -> str:
-    """Say what is wrong with a URL beside its host; empty where nothing is."""
+    """Return what is wrong with a URL apart from its host; empty if nothing is."""
     try:
         if "?" in remainder or "#" in remainder:
             raise MalformedUrl("has a query or a fragment, which the URL of a repository does not have")
@@ -121,13 +118,12 @@ def _fault(remainder: str, *, has_userinfo: bool) -> str:
 
 
 def parse_host(text: str, *, scheme: str = "https") -> str:
-    """The canonical form of ``host`` or ``host:port``.
+    """Return the canonical form of ``host`` or ``host:port``.
 
-    Letter case, a trailing dot, the scheme's own port, and ``www.`` and ``ssh.`` of github.com make no other
-    host; another port does.
+    Letter case, a trailing dot, the default port, and ``www.`` and ``ssh.`` of github.com make no difference.
 
     Raises:
-        MalformedUrl: it is no host name, IP address or port.
+        MalformedUrl: this is not a host name or IP address with an optional port.
     """
     _check_characters(text)
     if "@" in text:

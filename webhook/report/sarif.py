@@ -1,6 +1,7 @@
-"""Reports as SARIF 2.1.0 for code scanning and editors, with a rule for each outcome and a result for each finding.
+"""Reports as SARIF 2.1.0 for code scanning and editors.
 
-Entries without findings are not results. Source: OASIS, Static Analysis Results Interchange Format (SARIF) 2.1.0.
+Each outcome has a rule, and each finding is a result. Entries without findings are not results.
+Source: OASIS, Static Analysis Results Interchange Format (SARIF) 2.1.0.
 """
 
 from __future__ import annotations

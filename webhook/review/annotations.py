@@ -1,8 +1,7 @@
-"""The labels and annotations that say what was found: true when written, idempotent, and nobody else's; and with
-them the values that are sealed.
+"""Patch the labels and annotations that report the result of a check, and the values that are sealed.
 
-A user who sends them gets ours. What the UPDATE left unchecked keeps what was last found, as the stored Secret
-has it, and not as the request has it.
+Values that a requester sends under our prefix are replaced. Entries that an UPDATE does not change keep the values of
+the stored Secret, whatever the request contains.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from webhook.review.policy import Judged, Validation, Verdict, worst
 from webhook.review.sealing import Sealed
 from webhook.subject import SecretObject, Subject
 
-# Annotations under our prefix that users write and we only read.
+# Annotations under our prefix that users set.
 _THEIRS = frozenset({SKIP_VALIDATION, NOTIFICATIONS})
-# The platform's own labels of a user's Secret.
+# The labels of the platform on a user's Secret.
 _PLATFORM_LABELS = {INTEGRATION_TYPE: "git", INTEGRATION_NAME: "default"}
 _PLATFORM_NAME = "git-default-"
 _ENCRYPTION = frozenset({"encryption", "encryption-algorithm", "encryption-key-id", "encrypted-keys"})
@@ -53,16 +52,16 @@ def patch_for(
     attestation: str | None = None,
     sealed: Sealed | None = None,
 ) -> tuple[PatchOperation, ...]:
-    """The patch that makes the Secret say what was found.
+    """Return the patch that reports the result of a check on a Secret.
 
     Args:
-        subject: without an old object unless that was a credential Secret already. The marks of any other Secret may
-            be anybody's, since the API server doesn't call for it.
-        attestation: of what was judged now. Where nothing was and there is none, the stored one goes on being true.
-        verdicts: by key, of the entries that were judged now.
-        entries: by key, all that the Secret has; those without a verdict are as they were.
-        hosts: by which the provider of an entry is known that wasn't judged.
-        sealed: the values that are sealed by this patch.
+        subject: with the old object only if that was a credential Secret. Any user may have set our labels on another
+            Secret, because the API server does not call the webhook for it.
+        attestation: of the verdicts. Without it and without verdicts, the stored attestation is kept.
+        verdicts: by key, on the entries that were judged.
+        entries: by key, all entries; those without a verdict are unchanged.
+        hosts: find the provider of an entry that was not judged.
+        sealed: the values that this patch seals.
     """
     secret, old = subject.object, subject.old
     if secret is None:
@@ -101,18 +100,18 @@ def _platform_labels(secret: SecretObject, old: SecretObject | None) -> _Marks:
 
 
 def removal_for(subject: Subject, entries: Mapping[str, Entry] | None = None) -> tuple[PatchOperation, ...]:
-    """The patch that takes our marks off a Secret that is no credential Secret any more: nobody keeps them true.
+    """Return the patch that removes our labels and annotations from a Secret that is no longer a credential Secret.
 
     Args:
-        entries: what the Secret held when it was one. Of those that are sealed it goes on being said which key opens
-            them: they stay sealed, and whoever uses them has to know.
+        entries: the entries that it held before. Sealed values remain sealed, so the annotations that name their keys
+            are kept.
     """
     secret = subject.object
     if secret is None:
         return ()
     old = subject.old
     if old is not None and old.data == secret.data and "sealed" in old.annotations.get(ENCRYPTION, ""):
-        # Also where the key has gone meanwhile, and nothing can be opened.
+        # Also if the key was retired, and nothing can be opened.
         annotations = {name: value for name, value in _ours(old.annotations).items() if name in _ENCRYPTION}
     else:
         sealed = {key: entry for key, entry in (entries or {}).items() if entry.kid}
@@ -128,11 +127,11 @@ def unjudged_patch(
     entries: Mapping[str, Entry] | None = None,
     sealed: Sealed | None = None,
 ) -> tuple[PatchOperation, ...]:
-    """Return the patch for a Secret of which no entry was judged.
+    """Return the patch for a Secret none of whose entries was judged.
 
     Args:
-        message: why, a whole sentence.
-        entries: what it holds. Of these only how they are stored is said, if any is sealed.
+        message: why, as a sentence.
+        entries: its entries. If any is sealed, the annotations say how they are stored.
     """
     secret = subject.object
     if secret is None:
@@ -146,7 +145,7 @@ def unjudged_patch(
 
 
 def restoring_patch(secret: SecretObject, stored: SecretObject) -> tuple[PatchOperation, ...]:
-    """Return the patch that gives a Secret the marks that the stored one has."""
+    """Return the patch that restores our labels and annotations from the stored Secret."""
     labels, annotations = _ours(stored.labels), _ours(stored.annotations)
     return _patch(secret, _changes(secret.labels, labels), _changes(secret.annotations, annotations))
 
@@ -174,39 +173,39 @@ def _patch(
 
 
 class _Before:
-    """What the stored Secret says of the entries that weren't judged now."""
+    """Labels and annotations of the stored Secret about entries that were not judged now."""
 
     def __init__(self, old: SecretObject | None, keys: list[str]) -> None:
         self.keys = keys
         self._labels = old.labels if old else {}
         self._annotations = old.annotations if old else {}
-        # Each read once: there may be a thousand entries, and nobody else is served meanwhile.
+        # Each is parsed once, because there can be a thousand entries.
         ours = {name: value for name, value in self._annotations.items() if name.startswith(PREFIX)}
         self._by_entry = {name: values_by_entry(value) for name, value in ours.items()}
 
     def mark(self, name: str, key: str) -> str | None:
-        """An annotation of one entry. A plain value is of the only entry there was: of several, nobody knows whose."""
+        """Return an annotation of one entry. A plain value counts only if there is one entry."""
         by_entry = self._by_entry.get(PREFIX + name)
         if by_entry is not None:
             return by_entry.get(key)
         return self._annotations.get(PREFIX + name) if len(self.keys) == 1 else None
 
     def validation(self, key: str) -> Validation:
-        """What was last found of an entry; where nothing was, nobody has verified it."""
+        """Return the last validation of an entry; `UNVERIFIED` if there is none."""
         value = self.mark("validation", key)
         if len(self.keys) == 1 and VALIDATION not in self._annotations:
             value = self._labels.get(VALIDATION)
         return Validation(value) if value in set(Validation) else Validation.UNVERIFIED
 
     def kinds(self, hosts: Hosts) -> set[str]:
-        """The kinds of the providers of these entries."""
+        """Return the kinds of the providers of these entries."""
         kinds: set[str] = set()
         for key in self.keys:
             name = self.mark("host", key)
             host = hosts.find(name) if name is not None else None
             if host is not None:
                 kinds.add(str(host.kind))
-            elif name is not None and name == self._annotations[HOST]:  # the only one, once declared
+            elif name is not None and name == self._annotations[HOST]:  # a single host that is no longer declared
                 kinds |= set(filter(None, self._labels.get(PROVIDER, "").split(".")))
         return kinds
 
@@ -218,7 +217,7 @@ def _marks(
     before: _Before,
     hosts: Hosts,
 ) -> tuple[_Marks, _Marks]:
-    """The labels and the annotations, without prefix."""
+    """Return the labels and the annotations, without the prefix."""
     marks = {key: _found(verdict) for key, verdict in verdicts.items()}
     marks |= {key: {name: v for name in _NAMES if (v := before.mark(name, key)) is not None} for key in before.keys}
     validations = {key: verdict.validation for key, verdict in verdicts.items()}
@@ -241,7 +240,7 @@ def _marks(
 
 
 _MOST = 256 * 1024
-"""Bytes that all annotations of an object may have together (Kubernetes: TotalAnnotationSizeLimitB)."""
+"""Bytes that all annotations of an object may have (Kubernetes: TotalAnnotationSizeLimitB)."""
 _LEAST_MISSED = (
     "message",
     "token-type",
@@ -262,7 +261,7 @@ _LEAST_MISSED = (
 
 
 def _fitting(ours: _Marks, current: Mapping[str, str | None]) -> _Marks:
-    """As many of our annotations as there is room for, so that a Secret with thousands of users can be stored."""
+    """Return as many of our annotations as fit, so that a Secret with thousands of users can be stored."""
     theirs = {name: value for name, value in current.items() if not name.startswith(PREFIX) or name in _THEIRS}
     room = _MOST - sum(_size(name, value) for name, value in theirs.items() if value is not None)
     fitting = dict(ours)
@@ -277,7 +276,7 @@ def _size(name: str, value: str) -> int:
     return sum(len(text.encode(errors="surrogatepass")) for text in (name, value))
 
 
-# What `_found` may say.
+# The names that `_found` returns.
 _NAMES = (
     "host",
     "account",
@@ -292,11 +291,11 @@ _NAMES = (
 WRITTEN = ("attestation", "validation", "role", "provider", *_NAMES, *sorted(_ENCRYPTION))
 """The names of all labels and annotations that this webhook writes, without the prefix."""
 _LONGEST_MESSAGE = 1024
-"""Characters: a sentence with its link."""
+"""Characters: enough for a sentence with a link."""
 
 
 def _found(verdict: Verdict) -> _Marks:
-    """What is written about one entry; what isn't known has no annotation."""
+    """Return the annotations of one entry. Unknown values are left out."""
     judged = verdict.judged
     facts = judged.facts
     marks = {
@@ -325,10 +324,10 @@ def _bounded(text: str) -> str:
 
 
 def _encryption(entries: Mapping[str, Entry], kids: Mapping[str, str]) -> _Marks:
-    """How each value is stored, and which key opens it.
+    """Return the annotations that say how each value is stored, and which key opens it.
 
     Args:
-        kids: by key, of the values that are sealed, also those that nobody can judge because something else is wrong.
+        kids: the ids of the keys of sealed values, by key, also of values that cannot be judged.
     """
     stored = {key: "external" if isinstance(entry.content, External) else "none" for key, entry in entries.items()}
     stored |= dict.fromkeys(kids, "sealed")
@@ -365,7 +364,7 @@ def _ours(marks: Mapping[str, str]) -> _Marks:
 
 
 def _changes(current: Mapping[str, str], ours: _Marks) -> dict[str, str | None]:
-    """What to set, and which of our names to take away."""
+    """Return the new values of our names; None for those to remove."""
     wanted: dict[str, str | None] = {PREFIX + name: None for name in _ours(current) if name not in ours}
     return wanted | {PREFIX + name: value for name, value in ours.items()}
 

@@ -1,12 +1,11 @@
-"""Sign what a provider said of a Secret's tokens, and believe it later: a compact JWS (RFC 7515, HS256).
+"""Sign the provider's answers about a Secret's tokens, and verify them later: a compact JWS (RFC 7515, HS256).
 
-`/mutate` asks and signs; `/validate`, on whichever replica, need not ask again. What is signed holds for one Secret,
-its entries as they are (a keyed digest each), the roles, and the requirements that they were held against; an answer
-is believed only where all of that is the same now, and only for as long as one write takes. Later an audit still
-recognises it, and knows by it which entries were never checked, or were changed behind the webhook's back.
+`/mutate` asks the provider and signs the answer, so that `/validate` need not ask again, on any replica. An attestation
+is valid for one Secret, its entries (a keyed digest each), the roles and the requirements, and only for the time of one
+write. Later, an audit detects by it entries that were never checked, or that were changed without the webhook.
 
-Everybody who may read annotations may read what is signed: it holds no more than the other annotations say. The
-digests have a key of their own and count the Secret's name in, so that no two Secrets show that they hold one token.
+Users who may read annotations can read an attestation, which contains no more than the other annotations. The digests
+have a key of their own and include the Secret's name, so that no two Secrets show that they hold the same token.
 """
 
 from __future__ import annotations
@@ -34,32 +33,32 @@ from webhook.providers.urls import GitUrl
 from webhook.subject import SecretObject
 
 FRESH = timedelta(seconds=60)
-"""How long an attestation spares the provider a question: the API server gives a whole write 34 s (KUBERNETES.md
+"""How long an attestation replaces a request to the provider. The API server ends a write after 34 s (KUBERNETES.md
 §1.4), and the clocks of two replicas may differ."""
 AHEAD = timedelta(seconds=10)
-"""How far the clock that an attestation was made by may be ahead."""
+"""How far the clock of the replica that signed may be ahead."""
 LARGEST = 65536
-"""Characters: a quarter of what all annotations of an object may have. What doesn't fit isn't attested."""
+"""Characters: a quarter of the limit for all annotations of an object. Entries that do not fit are left out."""
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time with its zone, without which it couldn't be compared with ours."""
+"""A time with its time zone."""
 
 _TYPE = "git-token-attestation"
 _COMPACT = re.compile(r"[A-Za-z0-9_-]{1,500}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}\Z")
 _REGISTRY = jws.JWSRegistry(algorithms=["HS256"])
-# What a provider really said. "Could not tell" is asked again, which may bring an answer.
+# Conclusive answers. After others, the provider is asked again.
 _ANSWERS = {Outcome.SUFFICIENT, Outcome.INSUFFICIENT, Outcome.INVALID, Outcome.BLOCKED, Outcome.UNSUPPORTED}
-# Bytes of what is signed: base64 makes four characters of three, and header, signature and two dots need room too.
+# Bytes of the payload: base64 encodes three bytes as four characters, and header, signature and dots need space too.
 _ROOM = (LARGEST - 600) // 4 * 3
 
 
 class Untrusted(Exception):
-    """An attestation is worth nothing; the text says why, as a clause that stands after "it"."""
+    """An attestation is invalid. The text says why, as a clause that follows "it"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a provider was asked about one entry, and what it said."""
+    """A question to a provider about one entry, and its answer."""
 
     entry: Entry
     question: Question
@@ -69,11 +68,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class AttestedRole:
-    """What was found for one role.
+    """The finding for one role.
 
     Attributes:
-        requirement: a digest of what it was held against, `requirement_digest`.
-        finding: of an entry that a later write left alone, only the outcome.
+        requirement: `requirement_digest`.
+        finding: only the outcome, after a later write that did not change the entry.
     """
 
     requirement: str
@@ -82,13 +81,13 @@ class AttestedRole:
 
 @dataclass(frozen=True, slots=True)
 class AttestedEntry:
-    """What was found of one entry.
+    """The findings about one entry.
 
     Attributes:
-        digest: of the token, and of where it goes; keyed.
-        checked_at: when the provider was really asked.
-        judged_at: when this webhook judged by it.
-        facts: None of an entry that a later write left alone: nobody has to be told again.
+        digest: a keyed digest of the token and its destination.
+        checked_at: when the provider was asked.
+        judged_at: when the webhook used the answer.
+        facts: None after a later write that did not change the entry.
     """
 
     digest: str
@@ -101,11 +100,11 @@ class AttestedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What is signed.
+    """The signed claims.
 
     Attributes:
-        name: empty where it wasn't known yet; then the name that the Secret gets begins with `generate_name`.
-        roles: of the Secret.
+        name: empty if it was not known yet; the name then starts with `generate_name`.
+        roles: the roles of the Secret.
         entries: by key.
     """
 
@@ -117,7 +116,7 @@ class Claims:
     issued_at: Moment
 
     def are_about(self, secret: SecretObject) -> bool:
-        """Whether it is this Secret that they speak of."""
+        """Return whether the claims are about a Secret."""
         if secret.namespace != self.namespace:
             return False
         if self.name or not self.generate_name:
@@ -130,7 +129,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """An answer that was given before, as good as one that is given now."""
+    """An answer that replaces a request to the provider."""
 
     answer: Answer
     checked_at: datetime
@@ -138,13 +137,13 @@ class Attested:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """Claims that a key of ours has signed, and that are about the Secret at hand."""
+    """Claims about the Secret under review, signed by a key of the ring."""
 
     claims: Claims
     key: Key
 
     def entry(self, entry: Entry) -> AttestedEntry | None:
-        """What is attested of an entry; None where nothing is, or it was another token or went elsewhere."""
+        """Return what is attested about an entry; None if nothing is, or its token or destination has changed."""
         attested = self.claims.entries.get(entry.key)
         digest = _entry_digest(self.key, self.claims, entry)
         if attested is None or digest is None or not hmac.compare_digest(attested.digest, digest):
@@ -152,8 +151,7 @@ class Attestation:
         return attested
 
     def answer(self, entry: Entry, question: Question, now: datetime, max_age: timedelta = FRESH) -> Attested | None:
-        """The provider's answer, where this very question has just been asked and answered; None where it has to be
-        asked."""
+        """Return the answer to a question that was just answered; None if the provider must be asked."""
         attested = self.entry(entry)
         if attested is None or attested.facts is None or not _is_fresh(attested.judged_at, now, max_age):
             return None
@@ -163,7 +161,7 @@ class Attestation:
         return Attested(Answer(findings, attested.facts, attested.remedy), attested.checked_at)
 
     def is_of(self, asked: Iterable[Asked], unchanged: Iterable[Entry], now: datetime) -> bool:
-        """Whether this says all that an attestation made now would say."""
+        """Return whether a new attestation would have the same content."""
         for one in asked:
             said = self.answer(one.entry, one.question, now)
             if said is None or (said.answer.findings, said.answer.facts) != (one.answer.findings, one.answer.facts):
@@ -172,7 +170,7 @@ class Attestation:
 
 
 def is_held_against(attested: AttestedEntry, question: Question) -> bool:
-    """Whether an entry was held against what each role of `question` needs now."""
+    """Return whether an entry was checked against the current requirements of each role."""
     return all(
         role in attested.roles
         and hmac.compare_digest(attested.roles[role].requirement, requirement_digest(question, role))
@@ -190,12 +188,12 @@ def attest(
     before: Attestation | None = None,
     unchanged: Iterable[Entry] = (),
 ) -> str | None:
-    """The attestation of a Secret that is being written; None where there is nothing to attest.
+    """Return the attestation of a Secret that is written; None without conclusive answers.
 
     Args:
-        asked: what was asked for this write. Answers that say nothing are left out.
-        before: the attestation that the stored Secret has, verified with ``max_age=None``.
-        unchanged: entries that this write leaves alone; what `before` says of them goes on being said.
+        asked: the questions and answers of this write. Inconclusive answers are left out.
+        before: the attestation of the stored Secret, verified with ``max_age=None``.
+        unchanged: entries that this write does not change; their findings in `before` are kept.
     """
     key = ring.active(now)
     claims = Claims(secret.namespace, secret.name, secret.generate_name, tuple(sorted(roles)), {}, now)
@@ -238,15 +236,15 @@ def verify(
     *,
     max_age: timedelta | None = FRESH,
 ) -> Attestation:
-    """The attestation of a Secret, where it is one of ours and about this Secret.
+    """Verify the attestation of a Secret.
 
     Args:
-        text: as the annotation holds it.
-        roles: that the Secret has now.
-        max_age: how old it may be; None for an audit, to which it only tells what was once found.
+        text: the value of the annotation.
+        roles: the current roles of the Secret.
+        max_age: None for an audit, which needs to know what was found at any time.
 
     Raises:
-        Untrusted: it proves nothing about this Secret, now.
+        Untrusted: it is invalid, or not about this Secret.
     """
     if len(text) > LARGEST:
         raise Untrusted("is larger than any that this webhook writes")
@@ -259,7 +257,7 @@ def verify(
         raise Untrusted("was not signed by the key that it names, or was changed since") from None
     try:
         claims = msgspec.json.decode(payload, type=Claims)
-    except (msgspec.DecodeError, RecursionError):  # signed by us, but not by this version
+    except (msgspec.DecodeError, RecursionError):  # signed by another version
         raise Untrusted("says what this version doesn't understand") from None
     if not claims.are_about(secret):
         raise Untrusted("is about another Secret")
@@ -273,7 +271,7 @@ def verify(
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a header of ours has; whatever else one has, it isn't ours."""
+    """The header of an attestation. One with other fields is not from this webhook."""
 
     alg: Literal["HS256"]
     typ: Literal["git-token-attestation"]
@@ -283,7 +281,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _key_of(header: str, ring: KeyRing) -> Key:
     try:
         kid = msgspec.json.decode(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)), type=_Header).kid
-    except ValueError:  # no base64, no JSON, or another header: both libraries' errors are of this kind
+    except ValueError:  # not base64, not JSON, or another header
         raise Untrusted("is no attestation of this webhook") from None
     key = ring.find(kid)
     if key is None:
@@ -296,14 +294,14 @@ def _is_fresh(moment: datetime, now: datetime, max_age: timedelta) -> bool:
 
 
 def _is_answer(asked: Asked) -> bool:
-    """Whether nothing is left that the next one who asks may learn."""
+    """Return whether an answer is conclusive for all roles."""
     return asked.answer.complete and all(
         asked.answer.findings[role].outcome in _ANSWERS for role in asked.question.requirements
     )
 
 
 def _shortened(attested: AttestedEntry, digest: str) -> AttestedEntry:
-    """What remains of an entry for audits, once the write that it was judged for is over."""
+    """Return the part of an entry that audits need after the write."""
     roles = {
         role: AttestedRole(found.requirement, Finding(found.finding.outcome)) for role, found in attested.roles.items()
     }
@@ -311,7 +309,7 @@ def _shortened(attested: AttestedEntry, digest: str) -> AttestedEntry:
 
 
 def _fitting(claims: Claims, entries: Mapping[str, AttestedEntry]) -> dict[str, AttestedEntry]:
-    """As many of the entries as there is room for, those judged last first."""
+    """Return as many entries as fit, the most recent ones first."""
     room = _ROOM - len(msgspec.json.encode(claims))
     fitting: dict[str, AttestedEntry] = {}
     for key, entry in sorted(entries.items(), key=lambda item: item[1].judged_at, reverse=True):
@@ -326,13 +324,13 @@ def _fitting(claims: Claims, entries: Mapping[str, AttestedEntry]) -> dict[str, 
 
 
 def requirement_digest(question: Question, role: Role) -> str:
-    """What a token of this role is held against, as settings and the provider's table say it: no secret in it.
+    """Return a digest of the requirement for a role, which contains no secret.
 
-    The order in which people read it doesn't matter. Where the token goes is in the entry's own digest; what the
-    settings make of that (the host, its API) is in this one.
+    The order of its parts does not matter. The digest of the entry has the destination; this one has the host and its
+    API, by the settings.
     """
     host, requirement = question.host, question.requirements[role]
-    # What is only perhaps needed decides nothing, and changes whenever somebody adds an Argo CD Application.
+    # Uncertain repositories cannot cause a denial, and change with each new Argo CD Application.
     needs = [need for need in question.repositories if need.certain] if role is Role.RUNTIME else []
     stated = [
         role,
@@ -346,7 +344,7 @@ def requirement_digest(question: Question, role: Role) -> str:
 
 
 def _entry_digest(key: Key, claims: Claims, entry: Entry) -> str | None:
-    """A keyed digest of an entry of the Secret that the claims are about; None of one that no provider is asked of."""
+    """Return a keyed digest of an entry of the Secret; None if no provider checks it."""
     content = entry.content
     if not isinstance(content, Checkable):
         return None
@@ -363,7 +361,7 @@ def _credential(credential: Credential) -> list[object]:
     return ["token", credential.token.get_secret_value(), credential.username, *sent]
 
 
-def _destination(destination: Destination) -> list[object]:  # later parts are left out where they say nothing
+def _destination(destination: Destination) -> list[object]:  # later parts are left out if they are empty
     base = _url(destination.app_base_url)
     stated: list[object] = [_url(destination.url), destination.host, destination.provider, base]
     if destination.open_ended:
@@ -386,5 +384,5 @@ def _url(url: GitUrl | None) -> list[object] | None:
 
 
 def _text(digest: bytes) -> str:
-    """Half of a SHA-256, which nobody finds a second text for, and twice as many fit into an annotation."""
+    """Return half of a SHA-256 as text: no second preimage can be found, and twice as many fit into an annotation."""
     return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()

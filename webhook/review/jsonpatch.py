@@ -1,5 +1,4 @@
-"""Wanted labels, annotations and values to RFC 6902 operations: the fewest that do it, in an order that never
-varies."""
+"""Build RFC 6902 patches of labels, annotations and data, with few operations in a stable order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a Secret looks like once one of its tokens is replaced, added or taken away. Without I/O.
+"""Plan the change that replaces, adds or removes one token of a Secret. Pure: no I/O.
 
-As the platform's own pages do it: a runtime has one token, in the key that Argo CD reads; a user has one, either the
-only one of a Secret or the one under the user's id.
+As on the platform's own pages, a runtime has one token, under the key that Argo CD reads. A user has one, the only one
+of a Secret or the one under the user's id.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from webhook.subject import SecretObject
 # The platform's own label and prefix of users' Secrets (DESIGN.md, "Which Secrets").
 _USER_LABEL = {INTEGRATION_TYPE: "git"}
 _USER_PREFIX = "git-default-"
-# Any will do at GitHub and GitLab, none will not (Argo CD then sends no password); Bitbucket needs the right one.
+# GitHub and GitLab accept any user name, but Argo CD sends no password without one. Bitbucket needs the right one.
 _ANY_USERNAME = "git"
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")  # Kubernetes: validation.IsConfigMapKey
 
 
 class NotPossible(Exception):
-    """There is no such change; the text is a whole sentence that says what to do instead."""
+    """The change is not possible. The text is a sentence that says what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token, and what is said of it where that is to change."""
+    """A token, and the fields that change with it."""
 
     token: SecretStr
     url: str | None = None
@@ -49,13 +49,13 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a Secret.
+    """The change of a Secret.
 
     Attributes:
-        key: of `data`, that holds the token.
-        data: base64 text by key; None for a key that goes.
-        annotations: those that change with it; None for one that goes.
-        whole: the Secret itself goes, and nothing else is of interest.
+        key: the key of `data` that holds the token.
+        data: new values in base64, by key; None removes the key.
+        annotations: new annotations; None removes one.
+        whole: delete the Secret; the other attributes are empty.
     """
 
     key: str = ""
@@ -64,18 +64,20 @@ class Change:
     whole: bool = False
 
     def applied_to(self, secret: SecretObject) -> SecretObject:
-        """The Secret as it will be."""
+        """Return the changed Secret."""
         return replace(
             secret, data=_merged(secret.data, self.data), annotations=_merged(secret.annotations, self.annotations)
         )
 
 
 def created(namespace: str, name: str, user: str | None, new: NewToken) -> tuple[SecretObject, str]:
-    """A Secret that isn't there yet, and the key of its token: a user's by its name or because there is a user, else a
-    credential template of Argo CD.
+    """Return a new Secret and the key of its token.
+
+    It is a user's Secret if there is a user or the name has the platform's prefix, and otherwise a credential template
+    of Argo CD.
 
     Raises:
-        NotPossible: a runtime's needs a URL.
+        NotPossible: a credential template needs a URL.
     """
     if user is not None or name.startswith(_USER_PREFIX):
         empty = SecretObject(namespace, name, labels=_USER_LABEL)
@@ -83,7 +85,7 @@ def created(namespace: str, name: str, user: str | None, new: NewToken) -> tuple
     else:
         if new.url is None:
             raise NotPossible(
-                f"There is no Secret {namespace}/{name} yet; to make it, say with --url what its token is for."
+                f"The Secret {namespace}/{name} does not exist; to create it, pass the URL of its token with --url."
             )
         empty = SecretObject(namespace, name, labels={ARGOCD_SECRET_TYPE: "repo-creds"})
         named = new if new.username else replace(new, username=_ANY_USERNAME)
@@ -92,14 +94,14 @@ def created(namespace: str, name: str, user: str | None, new: NewToken) -> tuple
 
 
 def with_token(secret: SecretObject, match: Match, user: str | None, new: NewToken, opener: Opener | None) -> Change:
-    """The token of a runtime or a user, replaced or added.
+    """Return the change that replaces or adds the token of a runtime or a user.
 
     Args:
-        user: whose; None for the only one of a Secret.
-        opener: opens what is sealed, so that what stands beside a user's token is kept.
+        user: the user's id; None for the only token of a Secret.
+        opener: opens sealed values, to keep the other fields of a user's value.
 
     Raises:
-        NotPossible: the Secret has no place for it.
+        NotPossible: the Secret cannot hold it.
         Undecodable: a value is not valid base64.
     """
     entries = _entries(secret, match, opener)
@@ -112,8 +114,9 @@ def with_token(secret: SecretObject, match: Match, user: str | None, new: NewTok
 
 
 def without_token(secret: SecretObject, match: Match, user: str | None) -> Change:
-    """The token of a runtime or a user, taken away. A runtime's Secret is nothing without it, and goes whole; what
-    describes users' tokens goes with the last of them.
+    """Return the change that removes the token of a runtime or a user.
+
+    A runtime's Secret is deleted. Keys that describe users' tokens are removed with the last token.
 
     Raises:
         NotPossible: there is no such token.
@@ -135,29 +138,29 @@ def without_token(secret: SecretObject, match: Match, user: str | None) -> Chang
 
 def _entries(secret: SecretObject, match: Match, opener: Opener | None) -> dict[str, Entry]:
     if not match:
-        raise NotPossible(f"{_place(secret)} is no credential Secret: no rule matches it.")
+        raise NotPossible(f"{_place(secret)} is not a credential Secret: no rule matches it.")
     if secret.immutable:
         raise NotPossible(f"{_place(secret)} is immutable: delete it, and create it again.")
     return extract(secret, match, opener)
 
 
 def _is_runtime(match: Match) -> bool:
-    """A Secret of both roles is Argo CD's, too, and only has a place where Argo CD looks."""
+    """Return whether Argo CD reads the Secret. One of both roles holds its token where Argo CD reads it."""
     return Role.RUNTIME in match.roles
 
 
 def _refuse_user(secret: SecretObject, user: str | None) -> None:
     if user is not None:
-        raise NotPossible(f"{_place(secret)} is a runtime's, and holds one token for all; leave --user away.")
+        raise NotPossible(f"{_place(secret)} is a runtime's Secret with one token; omit --user.")
 
 
 def _set_runtime(secret: SecretObject, entries: Mapping[str, Entry], new: NewToken) -> Change:
     held = [key for key in TOKEN_KEYS if key in entries and secret.data.get(key)]
     for entry in entries.values():
         if not held and isinstance(entry.content, Unsupported):
-            raise NotPossible(f"{_place(secret)} holds {entry.content.what}; a token in it would take its place.")
+            raise NotPossible(f"{_place(secret)} holds {entry.content.what}, which a token would replace.")
         if not held and entry.key == "githubAppPrivateKey":
-            raise NotPossible(f"{_place(secret)} holds the key of a GitHub App; a token in it would take its place.")
+            raise NotPossible(f"{_place(secret)} holds the key of a GitHub App, which a token would replace.")
     key = held[0] if held else "password"
     if key == "password" and not secret.data.get("username") and not new.username:
         new = replace(new, username=_ANY_USERNAME)
@@ -183,10 +186,10 @@ def _set_user(
 
 
 def _user_key(secret: SecretObject, entries: Mapping[str, Entry], user: str | None) -> str:
-    """Where a user's token stands, or would.
+    """Return the key of a user's token, whether or not it exists.
 
     Raises:
-        NotPossible: that depends on what wasn't said, or it can't stand there.
+        NotPossible: the user must be named, or cannot have this id.
     """
     place = _place(secret)
     alone = [key for key in TOKEN_KEYS if secret.data.get(key)]
@@ -194,24 +197,26 @@ def _user_key(secret: SecretObject, entries: Mapping[str, Entry], user: str | No
     if user is None:
         if not alone and others:
             named = ", ".join(sorted(key for key in others if not entries[key].hidden)) or "…"
-            raise NotPossible(f"{place} holds one token for each user; say whose it is: --user {named}.")
+            raise NotPossible(f"{place} holds a token for each user; name one with --user: {named}.")
         return alone[0] if alone else "token"
     if alone:
-        raise NotPossible(f"{place} holds one token, under {alone[0]}, and none by user; leave --user away.")
+        raise NotPossible(f"{place} holds one token, under {alone[0]}, and not one for each user; omit --user.")
     if name_holds_token(user):
-        raise NotPossible("What --user says looks like a token, and everybody sees it; say the user's id.")
+        raise NotPossible(
+            "The value of --user looks like a token, and keys are shown in plain text; pass the user's id."
+        )
     if user in METADATA_KEYS or user in TOKEN_KEYS or not _KEY.fullmatch(user):
         raise NotPossible(
-            f"{user!r} can't be a user's id here: it is a key of the Secret, and this one means something."
+            f"{user!r} cannot be a user's id: it is invalid as a key, or has another meaning in the Secret."
         )
     return user
 
 
 def _kept(secret: SecretObject, key: str, new: NewToken, opener: Opener | None) -> dict[str, object]:
-    """What a user's value says besides the token; nothing where it is the token alone.
+    """Return the other fields of a user's value; empty if it is only the token.
 
     Raises:
-        NotPossible: it is sealed, and closed to us.
+        NotPossible: it is sealed, and no key opens it.
     """
     if key not in secret.data:
         return {}
@@ -220,8 +225,8 @@ def _kept(secret: SecretObject, key: str, new: NewToken, opener: Opener | None) 
     data = opened.data if opened is not None else secret.data
     if sealed and (opened is None or key not in opened.kids) and new.url is None:
         raise NotPossible(
-            f"The value of {key} is sealed, and what it says of its token would be lost; "
-            "give the key ring with --keys, or say with --url where the new one goes."
+            f"The value of {key} is sealed, and its other fields would be lost; "
+            "pass the key ring with --keys, or the URL of the new token with --url."
         )
     try:
         document = json.loads(base64.b64decode(data[key]))
@@ -236,7 +241,7 @@ def _described(key: str, new: NewToken) -> dict[str, str | None]:
 
 
 def _last_applied(secret: SecretObject, data: Mapping[str, str | None]) -> dict[str, str | None]:
-    """kubectl's annotation without the tokens that go: it would have kept them. What can't be read there goes."""
+    """Return kubectl's annotation without the old token; remove the annotation if it cannot be parsed."""
     text = secret.annotations.get(LAST_APPLIED)
     if text is None:
         return {}

@@ -1,8 +1,7 @@
-"""Move what older keys have sealed and signed to the one that seals now, so that they can go; and bind what was sealed
-before values were bound to hosts.
+"""Seal and sign again with the active key, so that older keys can be retired, and bind values to their hosts.
 
-The tokens don't change, so that the webhook, through which these writes go as any others, asks nobody. What is bound
-and sealed by the active key already is passed over: stopped at any time and run again, it goes on where it was.
+These writes go through the webhook, which asks no provider, because the tokens do not change. Values that are bound and
+sealed by the active key are skipped, so the command can be interrupted and run again.
 """
 
 from __future__ import annotations
@@ -36,24 +35,23 @@ _OTHER_HOST = "by the webhook's configuration its tokens are for another host; g
 
 
 class KeyNotThere(ApiError):
-    """The webhook doesn't have the key that values would be moved to, so that they would be lost to it and to all who
-    have the same ring; the text is for people."""
+    """The webhook does not have the active key, so it could not open the values. The text is a sentence."""
 
     def __init__(self, key: Key) -> None:
         super().__init__(
-            f"the webhook doesn't have the key {key.kid} ({key.name}), and could open nothing that it has sealed. "
-            "Bring its file to the Secret that the servers mount, and run this again when they have it."
+            f"the webhook does not have the key {key.kid} ({key.name}), so it could not open values of this key. "
+            "Add its file to the Secret that the servers mount, and run the command again when they have loaded it."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done about one Secret.
+    """The changes of one Secret.
 
     Attributes:
-        data: base64 text by key, sealed anew.
-        annotations: those that have to change with it.
-        left: why a value stays as it is that the active key hasn't sealed: clauses that stand after "a value".
+        data: sealed values in base64, by key.
+        annotations: the annotations that change with them.
+        left: why values are not sealed again, as clauses that follow "a value".
     """
 
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -62,20 +60,20 @@ class Plan:
 
     @property
     def change(self) -> dict[str, Any]:
-        """As a merge patch; empty where nothing is to be done."""
+        """The changes as a merge patch; empty without changes."""
         change: dict[str, Any] = {"data": dict(self.data)} if self.data else {}
         return change | ({"metadata": {"annotations": dict(self.annotations)}} if self.annotations else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What has become of one Secret.
+    """The result for one Secret.
 
     Attributes:
-        values: how many are, or without `dry_run` would not be, sealed by the active key now and weren't before.
-        signed: its attestation is signed by the active key now, and wasn't before.
-        left: as in `Plan`.
-        failed: what went wrong when it was written: a clause. Empty where nothing did.
+        values: the number of values that were sealed again, or would be without `dry_run`.
+        signed: whether its attestation was signed again.
+        left: see `Plan`.
+        failed: why the write failed, as a clause; empty if it did not.
     """
 
     place: str
@@ -86,10 +84,10 @@ class Moved:
 
 
 def plan(secret: SecretObject, ring: KeyRing, now: datetime, settings: Settings | None = None) -> Plan:
-    """What moves a Secret to the active key, and binds its values to the host that they are for. Without I/O.
+    """Return the changes that move a Secret to the active key and bind its values to their hosts. Pure: no I/O.
 
     Args:
-        settings: of the webhook, which may declare hosts; the defaults without them.
+        settings: the webhook's settings, which may declare hosts.
     """
     settings = settings or Settings()
     opener = Opener(ring, settings.hosts(), settings.defaults.user_host)
@@ -108,7 +106,7 @@ def plan(secret: SecretObject, ring: KeyRing, now: datetime, settings: Settings 
             left.append(str(error))
     if secret.immutable:
         if renewed:
-            left.append("can't be changed, because its Secret is immutable: delete that, and create it again")
+            left.append("cannot be changed, because its Secret is immutable: delete the Secret, and create it again")
         renewed = {}
     annotations = _renamed(secret, renewed, active) | _rewritten(secret, sealed, renewed)
     attestation = _signed_anew(secret, opener, now, older)
@@ -119,7 +117,7 @@ def plan(secret: SecretObject, ring: KeyRing, now: datetime, settings: Settings 
 
 
 def _moves(text: str, ring: KeyRing, active: Key) -> bool:
-    """Whether a sealed value has to be sealed again: by an older key or a missing one, or for no host yet."""
+    """Return whether to seal a value again: an older or missing key sealed it, or it is bound to no host."""
     key = ring.find(sealing_key(text) or "")
     if key is None or key.name < active.name:
         return True
@@ -159,10 +157,10 @@ async def reseal(
     dry_run: bool = False,
     settings: Settings | None = None,
 ) -> Moved:
-    """Move one Secret. Where somebody else changes it meanwhile, it is read again.
+    """Move one Secret to the active key. After a conflict, it is read again.
 
     Raises:
-        KeyNotThere: the webhook doesn't have the active key. The Secret stays as it is.
+        KeyNotThere: the webhook does not have the active key. The Secret is unchanged.
     """
     for _ in range(_MOST_TRIES):
         planned = plan(stored.secret, ring, now, settings)
@@ -188,11 +186,11 @@ async def reseal(
         except ApiError as error:
             gone = error.status == 404
             return Moved(stored.place) if gone else Moved(stored.place, left=planned.left, failed=str(error))
-        # The webhook has the last word about attestations: it may keep the stored one, or sign it itself.
+        # The webhook decides about attestations: it may keep the stored one, or sign a new one.
         signed = signs and attesting_key(written.secret, ring, now) == ring.active(now).kid
         failed = await _give_back(secrets, stored, written)
         return Moved(stored.place, len(planned.data), signed, planned.left, failed)
-    return Moved(stored.place, failed="others change it all the time")
+    return Moved(stored.place, failed="other programs keep changing it")
 
 
 async def reseal_all(
@@ -204,12 +202,13 @@ async def reseal_all(
     dry_run: bool = False,
     settings: Settings | None = None,
 ) -> AsyncIterator[tuple[Moved, int]]:
-    """Move all Secrets of a namespace or of the cluster: what has become of each, and how many come after it.
-    Some may come twice.
+    """Move all Secrets of a namespace or of the cluster. Yield each result with the number of Secrets after it.
+
+    Some Secrets can repeat.
 
     Raises:
-        KeyNotThere: as `reseal`.
-        ApiError: they can't be listed.
+        KeyNotThere: see `reseal`.
+        ApiError: the Secrets cannot be listed.
     """
     async for page in secrets.pages(namespace):
         after = page.remaining + len(page.secrets)
@@ -224,8 +223,10 @@ async def reseal_all(
 
 
 def _closed(before: Stored, rehearsed: Stored, planned: Plan) -> set[str]:
-    """What the webhook calls the new values that it can't open, although it could open those before: `external` if
-    their key is missing there, `none` if it finds that they are for another host."""
+    """Return how the webhook marks new values that it cannot open, although it could open the old ones.
+
+    `external`: it does not have the key. `none`: it finds that the value is for another host.
+    """
     was, becomes = _by_entry(before.secret, ENCRYPTION), _by_entry(rehearsed.secret, ENCRYPTION)
     changed = {becomes[key] for key in planned.data if key in becomes and becomes[key] != was.get(key)}
     return changed - {"sealed"}
@@ -240,19 +241,21 @@ def _by_entry(secret: SecretObject, name: str) -> dict[str, str]:
 
 
 async def _give_back(secrets: StoredSecrets, before: Stored, written: Stored) -> str:
-    """Leave the fields to those who have applied them on the server's side: their next apply would be a conflict with
-    us, who want nothing of them. Where that fails, what to say of it."""
+    """Restore the field managers, so that the next server-side apply of their owners is no conflict.
+
+    Return what to report if that fails, as a clause; otherwise an empty string.
+    """
     if not any(entry.get("operation") == "Apply" for entry in before.managed):
         return ""
     try:
         await secrets.change(written, {"metadata": {"managedFields": [dict(entry) for entry in before.managed]}})
     except ApiError:
-        return f"is moved; the next server-side apply of it conflicts with {FIELD_MANAGER}, and has to be forced"
+        return f"is changed, but its next server-side apply conflicts with {FIELD_MANAGER} and must be forced"
     return ""
 
 
 def _renamed(secret: SecretObject, renewed: Mapping[str, str], active: Key) -> dict[str, str]:
-    """The annotation that says which key opens what: the kid of the only entry, or a JSON object by entry."""
+    """Return the annotation with the ids of the keys: the id for a single entry, or a JSON object by entry."""
     value = secret.annotations.get(ENCRYPTION_KEY_ID)
     if value is None or not renewed:
         return {}
@@ -269,8 +272,10 @@ def _renamed(secret: SecretObject, renewed: Mapping[str, str], active: Key) -> d
 
 
 def _rewritten(secret: SecretObject, sealed: Mapping[str, str], renewed: Mapping[str, str]) -> dict[str, str]:
-    """kubectl's annotation with the new values in place of the old ones, in whichever form it has them. A sealed value
-    has nothing in it that JSON would escape, and stands nowhere by chance."""
+    """Return kubectl's annotation with the new values in place of the old ones.
+
+    A sealed value contains nothing that JSON escapes, and cannot occur by chance.
+    """
     text = before = secret.annotations.get(LAST_APPLIED, "")
     for key, new in renewed.items():
         text = text.replace(sealed[key], new).replace(_encoded(sealed[key]), _encoded(new))
@@ -278,7 +283,7 @@ def _rewritten(secret: SecretObject, sealed: Mapping[str, str], renewed: Mapping
 
 
 def attesting_key(secret: SecretObject, ring: KeyRing, now: datetime) -> str | None:
-    """The kid of the key that has signed the attestation; None where there is none, or it proves nothing."""
+    """Return the id of the key that signed the attestation; None without a valid one."""
     try:
         return verify(secret.annotations.get(ATTESTATION, ""), secret, (), ring, now, max_age=None).key.kid
     except Untrusted:
@@ -286,7 +291,7 @@ def attesting_key(secret: SecretObject, ring: KeyRing, now: datetime) -> str | N
 
 
 def _signed_anew(secret: SecretObject, opener: Opener, now: datetime, older: set[str]) -> str | None:
-    """The attestation, signed by the active key, where an older one has signed it: it says what it said."""
+    """Return the attestation with a signature of the active key; None if no older key signed it."""
     ring = opener.ring
     text = secret.annotations.get(ATTESTATION)
     if text is None:

@@ -1,4 +1,4 @@
-"""Whether a key can go: not while it seals, or a server that starts might seal with it, or a stored value needs it."""
+"""Check whether a key can be retired: it must not be in use, and no stored value may need it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from webhook.tokens.reseal import attesting_key
 
 
 def key_to_retire(ring: KeyRing, name: str, now: datetime, *, settled: bool) -> Key:
-    """The key of this name, where nothing seals with it any more.
+    """Return the key of this name, if no server seals with it.
 
     Args:
-        settled: no server has started within the activation time, and none will before the key is taken from them.
+        settled: no server has started within the activation time, and none will before the key is removed.
 
     Raises:
         ConfigurationError: there is no such key, or it is in use.
@@ -38,25 +38,25 @@ def key_to_retire(ring: KeyRing, name: str, now: datetime, *, settled: bool) -> 
         minutes = f"{ring.activation.total_seconds() / 60:g} minutes"
         raise ConfigurationError(
             f"{name} is the last key but one, with which a server seals for its first {minutes}. When no server has "
-            "been started for that long, and none will be before the key is taken from them, say --settled"
+            "been started for that long, and none will be before the key is removed, pass --settled"
         )
     return key
 
 
 def needs(secret: SecretObject, kid: str) -> bool:
-    """Whether a value of a Secret says that this key has sealed it, whether or not it opens."""
+    """Return whether a value of a Secret names this key as the one that sealed it."""
     texts = map(stored_text, secret.data.values())
     return any(text is not None and sealing_key(text) == kid for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a cluster shows of a ring.
+    """The use of a key ring in a cluster.
 
     Attributes:
-        needing: the Secrets that hold a value sealed by the key in question.
-        known: some Secret holds what a key of the ring has sealed or signed. Where none does, the cluster may well be
-            another one than that of the ring.
+        needing: the Secrets with a value that the key sealed.
+        known: whether a key of the ring sealed or signed something in any Secret. If not, the cluster may be the wrong
+            one.
     """
 
     needing: tuple[str, ...]
@@ -64,10 +64,10 @@ class Traces:
 
 
 async def traces(secrets: StoredSecrets, ring: KeyRing, key: Key, now: datetime) -> Traces:
-    """Look through all Secrets of the cluster.
+    """Search all Secrets of the cluster.
 
     Raises:
-        ApiError: not all of them could be seen.
+        ApiError: they cannot all be listed.
     """
     needing: dict[str, None] = {}
     known = False
@@ -80,5 +80,5 @@ async def traces(secrets: StoredSecrets, ring: KeyRing, key: Key, now: datetime)
 
 
 def _shows(secret: SecretObject, ring: KeyRing, now: datetime) -> bool:
-    """Whether a Secret holds what a key of the ring has sealed or signed."""
+    """Return whether a key of the ring sealed or signed something in a Secret."""
     return any(needs(secret, key.kid) for key in ring.keys) or attesting_key(secret, ring, now) is not None

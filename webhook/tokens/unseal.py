@@ -1,7 +1,7 @@
-"""Show one sealed token to a person who holds the key ring and may read the Secret, and leave a trace of it.
+"""Open one sealed token for a user who has the key ring and may read the Secret, and record it as an Event.
 
-Who holds both can open it with any JOSE library as well; the Event is for those who do it by this command, so that
-others see that it happened. It is written first: what was shown and not written down can't be taken back.
+Such a user can open the value with any JOSE library as well. The Event shows other users that it happened, and is
+written before the token is shown.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ REASON = "TokenUnsealed"
 
 
 class NoSuchValue(Exception):
-    """There is no one value to open; the text is a whole sentence."""
+    """There is no such value, or there are several. The text is a sentence."""
 
 
 class StaysClosed(Exception):
-    """The value doesn't open; the text is a whole sentence."""
+    """The value cannot be opened. The text is a sentence."""
 
 
 def sealed_keys(secret: SecretObject) -> dict[str, str]:
-    """The sealed text by key, of the values that this webhook has sealed."""
+    """Return the values that this webhook sealed, by key."""
     texts = {key: stored_text(value) for key, value in secret.data.items()}
     return {key: text for key, text in texts.items() if text is not None and sealing_key(text) is not None}
 
 
 def open_one(secret: SecretObject, key: str | None, ring: KeyRing) -> tuple[str, Opened]:
-    """The value of `key`, or the only one, and the key that holds it.
+    """Open the value of a key, or the only sealed value, and return it with its key.
 
     Raises:
         NoSuchValue: there is none, or there are several.
-        StaysClosed: the ring doesn't open it, or the Secret names another host than it is sealed for.
+        StaysClosed: no key of the ring opens it, or the Secret names another host than that of the value.
     """
     where, sealed = f"{secret.namespace}/{secret.name}", sealed_keys(secret)
     if key is None:
@@ -50,12 +50,12 @@ def open_one(secret: SecretObject, key: str | None, ring: KeyRing) -> tuple[str,
             raise NoSuchValue(f"{where} holds no value that this webhook has sealed.")
         if len(sealed) > 1:
             named = ", ".join(sorted(name for name in sealed if not name_holds_token(name)))
-            raise NoSuchValue(f"{where} holds {len(sealed)} sealed values; say which one: {named}.")
+            raise NoSuchValue(f"{where} holds {len(sealed)} sealed values; name one of them: {named}.")
         (key,) = sealed
     elif key not in secret.data:
         raise NoSuchValue(f"{where} has no such key.")
     elif key not in sealed:
-        raise NoSuchValue(f"That value of {where} isn't sealed by this webhook.")
+        raise NoSuchValue(f"This webhook did not seal that value of {where}.")
     try:
         opened = open_value(sealed[key], Place(secret.namespace, key), ring)
         host = named_host(secret, opened.plaintext)
@@ -67,16 +67,16 @@ def open_one(secret: SecretObject, key: str | None, ring: KeyRing) -> tuple[str,
 
 
 async def write_event(secrets: StoredSecrets, stored: Stored, key: str, opened: Opened, now: datetime) -> None:
-    """Tell the cluster who has seen which token; never the token, or a key of the Secret that holds it by a slip.
+    """Write an Event that names the user and the key, but never the token, nor a key that contains it by mistake.
 
     Raises:
-        ApiError: it could not be told.
+        ApiError: it was not written.
     """
     who = await secrets.username()
     holds_token = name_holds_token(key) or _shows(key, opened.plaintext)
     what = "a value" if holds_token else f"the value of {key}"
     message = f"{who} has opened {what}, which the key {opened.kid} had sealed, by git-token-webhook unseal."
-    await secrets.record(stored, REASON, message[:1024], now)  # the API server takes no longer one
+    await secrets.record(stored, REASON, message[:1024], now)  # the limit of the API server
 
 
 def _shows(name: str, token: SecretStr) -> bool:

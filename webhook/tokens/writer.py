@@ -1,7 +1,7 @@
-"""Replace, add or delete one token of the cluster: judged as the webhook judges it, then written as it was read.
+"""Replace, add or delete one token in the cluster, after the check that the webhook would make.
 
-What the webhook finds at the write counts; that it is judged before is for the person, who learns from the provider
-what is wrong without touching what works.
+The check before the write shows a user what is wrong while the old token stays in place. The decision of the webhook at
+the write is what counts.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _MOST_TRIES = 5
 
 
 class Refused(Exception):
-    """The API server, or a webhook that it asked, wants no such Secret; the text is a whole sentence."""
+    """The API server or a webhook denied the write. The text is a sentence."""
 
 
 class ChangedMeanwhile(Exception):
-    """Somebody else has written this very token since it was read; the text is a whole sentence."""
+    """Another user has changed the same token since it was read. The text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A change that nobody has seen yet.
+    """A change that is not written yet.
 
     Attributes:
-        before: the Secret as it is stored; None where there is none yet.
-        after: as it will be.
-        key: of its token.
+        before: the stored Secret; None if it does not exist.
+        after: the changed Secret.
+        key: the key of the token.
     """
 
     before: Stored | None
@@ -47,10 +47,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the webhook would say.
+    """The decision that the webhook would make.
 
     Attributes:
-        verdict: of the token; None where nobody was asked about it.
+        verdict: on the token; None if it was not checked.
     """
 
     decision: Decision
@@ -58,23 +58,23 @@ class Checked:
 
 
 class TokenWriter:
-    """Changes tokens with a person's own rights."""
+    """Changes tokens with the permissions of the user."""
 
     def __init__(self, secrets: StoredSecrets, reviewer: Reviewer) -> None:
         """
         Args:
-            reviewer: judges the new token, and opens what is sealed, so that what stands beside a user's token is kept.
+            reviewer: checks the new token, and opens sealed values to keep their other fields.
         """
         self._secrets = secrets
         self._reviewer = reviewer
 
     async def plan(self, namespace: str, name: str, user: str | None, new: NewToken) -> Planned:
-        """What is to be done so that the Secret holds this token.
+        """Return the change that stores a token in a Secret.
 
         Raises:
-            NotPossible: nothing is.
-            Undecodable: a value of the Secret isn't base64.
-            ApiError: it can't be read.
+            NotPossible: the Secret cannot hold it.
+            Undecodable: a value of the Secret is not base64.
+            ApiError: the Secret cannot be read.
         """
         stored = await self._secrets.read(namespace, name)
         if stored is None:
@@ -85,7 +85,7 @@ class TokenWriter:
         return Planned(stored, change.applied_to(stored.secret), change.key, change)
 
     async def check(self, planned: Planned, seconds: float) -> Checked:
-        """What the webhook would say of it, within so many seconds."""
+        """Return the decision that the webhook would make, within a number of seconds."""
         before = planned.before
         operation = Operation.CREATE if before is None else Operation.UPDATE
         subject = Subject(operation, planned.after, before.secret if before is not None else None)
@@ -94,11 +94,11 @@ class TokenWriter:
         return Checked(reviewed.decision, reviewed.verdicts.get(planned.key))
 
     async def write(self, planned: Planned, user: str | None, new: NewToken, *, dry_run: bool = False) -> Stored:
-        """Store it. Where others change the rest of the Secret meanwhile, it is read again; what they wrote stays.
+        """Write the change. After a conflict, the Secret is read again, and other changes are kept.
 
         Raises:
             ChangedMeanwhile, NotPossible, Refused: see there.
-            ApiError: it wasn't stored.
+            ApiError: it was not written.
         """
         first = planned.before
         for _ in range(_MOST_TRIES):
@@ -111,26 +111,26 @@ class TokenWriter:
                 planned = await self.plan(secret.namespace, secret.name, user, new)
                 if _value(planned.before, planned.key) != _value(first, planned.key):
                     raise ChangedMeanwhile(
-                        f"Somebody else has just written this token of {secret.namespace}/{secret.name}; "
-                        "see what it is, and run this again."
+                        f"Another user has just changed this token of {secret.namespace}/{secret.name}; "
+                        "check it, and run the command again."
                     ) from None
             except ApiError as error:
                 raise _refused(error, new) or error from None
-        raise ApiError("others change it all the time")
+        raise ApiError("other programs keep changing it")
 
     async def delete(self, namespace: str, name: str, user: str | None, *, dry_run: bool = False) -> Change:
-        """Take a token away, for which nobody has to be asked.
+        """Delete a token, without a check by its provider.
 
         Raises:
             NotPossible: there is no such token.
-            Refused: the API server wants it to stay.
-            Undecodable: a value of the Secret isn't base64.
-            ApiError: it wasn't taken away.
+            Refused: the API server or a webhook denied it.
+            Undecodable: a value of the Secret is not base64.
+            ApiError: it was not deleted.
         """
         for _ in range(_MOST_TRIES):
             stored = await self._secrets.read(namespace, name)
             if stored is None:
-                raise NotPossible(f"There is no Secret {namespace}/{name}.")
+                raise NotPossible(f"The Secret {namespace}/{name} does not exist.")
             change = without_token(stored.secret, self._reviewer.match(stored.secret), user)
             try:
                 if change.whole:
@@ -142,7 +142,7 @@ class TokenWriter:
             except ApiError as error:
                 raise _refused(error, None) or error from None
             return change
-        raise ApiError("others change it all the time")
+        raise ApiError("other programs keep changing it")
 
 
 def _merge_patch(change: Change) -> dict[str, object]:
@@ -155,12 +155,12 @@ def _value(stored: Stored | None, key: str) -> str | None:
 
 
 def _refused(error: ApiError, new: NewToken | None) -> Refused | None:
-    """A refusal in the words of whoever refused, unless these repeat the token."""
+    """Return a denial with the message of the API server or webhook, unless it contains the token."""
     message = error.message.get_secret_value()
     if error.status not in (400, 403, 422) or not message:
         return None
     if new is not None:
         token = new.token.get_secret_value()
         if token in message or base64.b64encode(token.encode()).decode().rstrip("=") in message:
-            return Refused("The API server refuses this, in words that aren't shown because the token is in them.")
+            return Refused("The API server denies this; its message is not shown, because it contains the token.")
     return Refused(message)

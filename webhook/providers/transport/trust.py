@@ -27,7 +27,7 @@ class InvalidCaFile(TrustUnavailable):
     """The caFile of a host cannot be used.
 
     Attributes:
-        problem: what is wrong with it; a clause that stands after its name.
+        problem: what is wrong with it, as a clause that follows its name.
     """
 
     def __init__(self, problem: str) -> None:
@@ -42,13 +42,13 @@ class Trust(Protocol):
         """Return a context that verifies hosts; the same object while the authorities are the same.
 
         Raises:
-            TrustUnavailable: the authorities can't be read.
+            TrustUnavailable: the authorities cannot be read.
         """
         ...
 
 
 class SystemTrust:
-    """The authorities that the system trusts, read once."""
+    """The CAs that the system trusts, read once."""
 
     def __init__(self, environment: Mapping[str, str], protocols: Sequence[str] = PROTOCOLS) -> None:
         self._environment = environment
@@ -65,7 +65,7 @@ class SystemTrust:
 
 
 class FileTrust:
-    """The authorities in one PEM file, read again when it changes on disk. A broken new one is not used."""
+    """The CAs in a PEM file, which is read again when it changes. An invalid new version is not used."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,13 +74,13 @@ class FileTrust:
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """See `Trust`. One `stat` as long as the file is the same."""
+        """See `Trust`. While the file is unchanged, this takes one `stat`."""
         try:
             return self._newest()
         except TrustUnavailable:
             if self._context is None:
                 raise
-            return self._context  # `app` watches the file and reports it
+            return self._context  # a watcher reports the invalid file
 
     def _newest(self) -> ssl.SSLContext:
         try:
@@ -102,12 +102,12 @@ class FileTrust:
 
 
 def context_from_pem(pem: bytes) -> ssl.SSLContext:
-    """Return a client context that trusts only these authorities.
+    """Return a client context that trusts only these CAs.
 
     Raises:
-        InvalidCaFile: there is no certificate in it.
+        InvalidCaFile: there is no valid certificate in it.
     """
-    # Not `create_default_context(cadata=…)`: it takes an empty file for "none given" and believes the whole system's.
+    # Not `create_default_context(cadata=…)`, which trusts the system's CAs if the file is empty.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         # Comments between certificates may be in any encoding; cadata must be ASCII.
@@ -118,27 +118,27 @@ def context_from_pem(pem: bytes) -> ssl.SSLContext:
 
 
 def system_context(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
-    """Return a client context that trusts the system's authorities.
+    """Return a client context that trusts the system's CAs.
 
-    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` say otherwise, as everywhere with OpenSSL; where a system has no
-    authorities at all (some minimal images, python.org's macOS builds), certifi's are taken.
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` override them, as with OpenSSL. If the system has no CAs (some minimal
+    images, python.org's macOS builds), those of certifi are used.
 
     Raises:
-        TrustUnavailable: what the variables name doesn't exist.
+        TrustUnavailable: the files that the variables name cannot be read.
     """
     file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if file or directory:
             if directory and not any(map(os.path.isdir, directory.split(os.pathsep))):
-                raise FileNotFoundError  # OpenSSL doesn't look
+                raise FileNotFoundError  # OpenSSL does not check
             context.load_verify_locations(cafile=file or None, capath=directory or None)
         elif _system_has_authorities():
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         else:
             context.load_verify_locations(cafile=certifi.where())
     except (OSError, ssl.SSLError):
-        # Falling back to other authorities would believe more than the operator said.
+        # A fallback to other CAs would trust more than the operator configured.
         raise TrustUnavailable(
             "cannot be asked, because the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read"
         ) from None
@@ -151,7 +151,7 @@ def _system_has_authorities() -> bool:
 
 
 def _with_common_settings(context: ssl.SSLContext) -> ssl.SSLContext:
-    """The same rules on every Python: 3.13 became stricter than browsers, Go and curl, which people test with."""
+    """Set the same rules on every version of Python. Those of 3.13 are stricter than browsers, Go and curl."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate authority in the file is enough
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
