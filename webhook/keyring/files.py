@@ -37,14 +37,14 @@ class KeyFile:
 def load_keyring(
     folder: Path, now: datetime, previous: KeyRing | None = None, *, activation: timedelta = ACTIVATION
 ) -> KeyRing:
-    """The ring of a server.
+    """Load the ring of a server.
 
     Args:
-        now: when the folder is looked at.
-        previous: the ring that is in use until now; what it knows of its keys stays true. None at the start.
+        now: the current time.
+        previous: the ring in use, whose keys keep their times; None at the start.
 
     Raises:
-        ConfigurationError: the folder or a file in it can't be used.
+        ConfigurationError: the folder or a file in it cannot be used.
     """
     files, doubts = _read(folder)
     known = previous.since if previous is not None and previous.lasting else {}
@@ -59,7 +59,7 @@ def load_keyring(
 
 
 def load_keyring_by_file_times(folder: Path, *, activation: timedelta = ACTIVATION) -> KeyRing:
-    """The ring of a command, which is over before anything could be awaited: a key is there since its file is.
+    """Load the ring of a command. A key exists since its file was written.
 
     Raises:
         ConfigurationError: as for `load_keyring`.
@@ -84,7 +84,7 @@ def _vanished(folder: Path, key: Key) -> str:
 
 
 def _read(folder: Path) -> tuple[list[KeyFile], list[str]]:
-    """The keys by name, and what is doubtful about their files."""
+    """Return the keys by name, and warnings about their files."""
     try:
         in_volume = _is_volume(folder)
         if not in_volume:

@@ -1,8 +1,7 @@
-"""Seal a user's token as a compact JWE (RFC 7516: ``dir``, ``A256GCM``), and open it where it belongs.
+"""Seal a user's token as a compact JWE (RFC 7516: ``dir``, ``A256GCM``), and open it.
 
-The protected header binds a sealed value to its namespace, its key of the Secret, its role and the host that the token
-is for: it opens nowhere else, and for no other host. docs/reference/sealed-format.md describes the format for programs
-that read it.
+The protected header binds a sealed value to its namespace, its key of the Secret, its role and the host of the token,
+so that it opens only there and for that host. docs/reference/sealed-format.md describes the format.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from webhook.providers.requirements import Role
 from webhook.providers.urls import parse_host
 
 ALGORITHM = "A256GCM"
-"""For the annotation ``encryption-algorithm``."""
+"""The value of the annotation ``encryption-algorithm``."""
 LONGEST = 48 * 1024
-"""Bytes of a value that can be sealed; no token comes near, and few descriptions of one."""
+"""Bytes of the longest value that can be sealed. Tokens and their descriptions are far shorter."""
 
 _TYPE = "git-token-sealed"
-# Header, no encrypted key (`dir`), 96 bits of initialisation vector, ciphertext, 128 bits of tag. The longest header
+# Header, no encrypted key (`dir`), 96 bits of initialization vector, ciphertext, 128 bits of tag. The longest header
 # (namespace 63, key 253, host 259 characters) and the longest ciphertext fit.
 _KID_LENGTH = 16
 _LONGEST_CIPHERTEXT = LONGEST // 3 * 4
@@ -43,17 +42,17 @@ _SEALED = re.compile(
     rf"\.[A-Za-z0-9_-]{{0,{_LONGEST_CIPHERTEXT}}}\.[A-Za-z0-9_-]{{22}}\Z"
 )
 _CLAIMS = {name: HeaderParameter(f"Bound to this {name}", "str", required=True) for name in ("ns", "key", "role")}
-_CLAIMS["host"] = HeaderParameter("Bound to this host", "str")  # not in values that were sealed before there was one
+_CLAIMS["host"] = HeaderParameter("Bound to this host", "str")  # absent in values from earlier versions
 _REGISTRY = jwe.JWERegistry(_CLAIMS, algorithms=["dir", ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value belongs: the key of a Secret, in whichever Secret of the namespace that is.
+    """The place of a value: a key of a Secret, in any Secret of a namespace.
 
     Attributes:
-        host: that the token is for, in its canonical form (`git_url.parse_host`); empty where the Secret doesn't tell.
-            None compares no host when a value is opened, and binds none when it is sealed.
+        host: the host of the token in its canonical form (`urls.parse_host`); empty if the Secret does not name one.
+            None: do not compare the host when opening, and bind none when sealing.
     """
 
     namespace: str
@@ -74,15 +73,14 @@ class Why(StrEnum):
     OTHER_HOST = "other host"
     """It can be opened, but was sealed for another host."""
     CHANGED = "changed"
-    """It names a key of the ring and isn't what that key has sealed."""
+    """It names a key of the ring that did not seal it."""
 
 
 class Closed(Exception):
-    """A value stays closed.
+    """A value cannot be opened. The text is a clause that follows the name of the entry.
 
     Attributes:
-        why: for programs. The text is for people: a clause that stands after the entry's name.
-        kid: the key that it names, where it names one.
+        kid: the id of the key that it names; empty if it names none.
     """
 
     def __init__(self, why: Why, text: str, kid: str = "") -> None:
@@ -97,11 +95,11 @@ class TooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a sealed value holds.
+    """An opened value.
 
     Attributes:
-        kid: the key that sealed it.
-        host: that it is bound to; None of a value that was sealed before values were bound to hosts.
+        kid: the id of the key that sealed it.
+        host: the host that it is bound to; None for a value from a version that did not bind hosts.
     """
 
     plaintext: SecretStr
@@ -109,24 +107,24 @@ class Opened:
     host: str | None = None
 
     def closed_for(self, host: str) -> Closed | None:
-        """Why the value doesn't open for this host; None where it does."""
+        """Return why the value does not open for a host; None if it does."""
         if self.host is None or self.host == host:
             return None
         return Closed(Why.OTHER_HOST, other_host(self.host), self.kid)
 
 
 def other_host(host: str) -> str:
-    """The clause that says that a value is sealed for `host` alone."""
+    """Return the clause that says that a value is sealed for another host."""
     if not host:
         return "is sealed for no certain host, and doesn't open for one; write the token itself"
     return f"is sealed for {host}, and opens for no other host; write the token itself, or the url as it was"
 
 
 def seal(plaintext: SecretStr, place: Place, key: Key) -> str:
-    """A value that only opens with `key`, at `place`. No two calls return the same.
+    """Return a value that opens only with this key and at this place. Each call returns another one.
 
     Raises:
-        TooLong: no token is that long.
+        TooLong: the value is longer than `LONGEST`.
     """
     content = plaintext.get_secret_value().encode()
     if len(content) > LONGEST:
@@ -139,7 +137,7 @@ def seal(plaintext: SecretStr, place: Place, key: Key) -> str:
 
 
 def sealed_length(length: int, place: Place) -> int:
-    """Bytes of the sealed value of a plaintext of so many bytes."""
+    """Return the number of bytes of the sealed value for a plaintext of `length` bytes."""
     bound = {"ns": place.namespace, "key": place.key, "role": str(place.role), "host": place.host or ""}
     header = {"alg": "dir", "enc": ALGORITHM, "typ": _TYPE, "kid": "k" * _KID_LENGTH}
     parts = (
@@ -153,10 +151,10 @@ def sealed_length(length: int, place: Place) -> int:
 
 
 def open_value(value: str, place: Place, ring: KeyRing) -> Opened:
-    """What a sealed value holds.
+    """Open a sealed value.
 
     Raises:
-        Closed: it isn't sealed by a key of the ring, for this place.
+        Closed: no key of the ring sealed it for this place.
     """
     header = _header_of(value)
     key = ring.find(header.kid)
@@ -166,14 +164,15 @@ def open_value(value: str, place: Place, ring: KeyRing) -> Opened:
 
 
 def seal_or_keep(plaintext: SecretStr, stored: str | None, place: Place, ring: KeyRing, now: datetime) -> str:
-    """A sealed value for `plaintext`: what is stored, where that opens to the same, so that nothing changes for who
-    writes it again; else a new one, by the active key.
+    """Return the stored value if it opens to the same plaintext, so that writing it again changes nothing.
+
+    Otherwise return a new one, sealed with the active key.
 
     Args:
-        stored: the value that the Secret has now, sealed or not.
+        stored: the current value, sealed or not.
 
     Raises:
-        TooLong: it can't be sealed.
+        TooLong: the plaintext cannot be sealed.
     """
     if stored is not None and _holds(stored, plaintext, place, ring):
         return stored
@@ -189,18 +188,18 @@ def open_sealed(
     role: str = "user",
     host: str | None = None,
 ) -> str:
-    """For programs that use the tokens: the token of a sealed value.
+    """Return the token of a sealed value. For programs that use sealed tokens.
 
     Args:
-        value: of the Secret's key, decoded from base64 as `data` has it.
-        keys: what a key file holds, or what several hold.
-        namespace: of the Secret.
-        key: of the Secret's `data`.
-        host: to which the token will be sent, in any spelling. Without it, any host is accepted.
+        value: a value of the Secret, decoded from the base64 of `data`.
+        keys: the content of a key file, or of several.
+        namespace: the namespace of the Secret.
+        key: the key of the value in `data`.
+        host: the host that the token will be sent to. Without it, every host is accepted.
 
     Raises:
-        Closed: the value isn't sealed by one of the keys for this place and host.
-        ValueError: what `keys` holds is no key, or `host` is no host.
+        Closed: none of the keys sealed the value for this place and host.
+        ValueError: a key or the host is invalid.
     """
     header = _header_of(value)
     place = Place(namespace, key, Role(role), parse_host(host) if host is not None else None)
@@ -216,7 +215,7 @@ def open_sealed(
 
 
 def sealing_key(value: str) -> str | None:
-    """The kid that a sealed value names, whether or not it opens; None of a value that isn't sealed by us."""
+    """Return the id of the key that a sealed value names; None if this webhook did not seal it."""
     try:
         return _header_of(value).kid
     except Closed:
@@ -224,7 +223,7 @@ def sealing_key(value: str) -> str | None:
 
 
 def is_bound(value: str) -> bool:
-    """Whether a sealed value names the host that it is for; values that were sealed before hosts were bound don't."""
+    """Return whether a sealed value is bound to a host. Values from earlier versions are not."""
     try:
         return _header_of(value).host is not None
     except Closed:
@@ -240,7 +239,7 @@ def _holds(stored: str, plaintext: SecretStr, place: Place, ring: KeyRing) -> bo
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a header of ours has; whatever else one has, it isn't ours."""
+    """The header of a sealed value. One with other fields is not from this webhook."""
 
     alg: Literal["dir"]
     enc: Literal["A256GCM"]
@@ -258,7 +257,7 @@ def _header_of(value: str) -> _Header:
         if match is not None:
             segment = match[1]
             return msgspec.json.decode(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)), type=_Header)
-    except ValueError:  # no base64, no JSON, or another header: both libraries' errors are of this kind
+    except ValueError:  # not base64, not JSON, or another header
         pass
     raise Closed(Why.NOT_OURS, "is nothing that this webhook has sealed")
 
@@ -272,7 +271,7 @@ def _opened(value: str, header: _Header, place: Place, key: Key) -> Opened:
             Why.CHANGED, f"names the key {key.kid} and isn't what that has sealed: it was changed or cut off", key.kid
         ) from None
     if (header.ns, header.key, header.role) != (place.namespace, place.key, place.role):
-        # Not which key: people have been known to put tokens there.
+        # Do not name the key, which may be a token by mistake.
         where = f"namespace {header.ns}" if header.ns != place.namespace else "another key of this namespace"
         raise Closed(Why.OTHER_PLACE, f"is sealed for {where}, and opens nowhere else", key.kid)
     opened = Opened(SecretStr(text), key.kid, header.host)

@@ -1,8 +1,8 @@
-"""One key of the ring: how it is written, and what is derived from it.
+"""One key of the ring: parse its file, and derive keys from it.
 
-The key itself is used for nothing. Signing, sealing and digests each have a key of their own, derived with a label
-(HKDF-SHA256, RFC 5869), so that what one of them shows tells nothing about the others; so has the ``kid``, of which
-there is no way back. docs/reference/sealed-format.md has the labels for those who open values elsewhere.
+The key itself is not used. Signing, sealing, digests and the ``kid`` each use a value that is derived with a label
+(HKDF-SHA256, RFC 5869), so that none of them reveals anything about the others. docs/reference/sealed-format.md
+documents the labels.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import OctKey
 
 SHORTEST = 32
-"""Bytes that a key has at least: as many as each key that is derived from it."""
+"""The minimum number of bytes of a key, the same as of each derived key."""
 LARGEST_FILE = 4096
-"""Bytes that are read of a key file at most."""
+"""The maximum number of bytes of a key file."""
 HOW_TO_MAKE = "make one with `git-token-webhook keys rotate` or `openssl rand -base64 32`"
 
 Kid = Annotated[str, msgspec.Meta(pattern="^[a-z2-7]{16}$")]
-"""The format of our kids. A header is not trusted, so it is checked."""
+"""The format of our key ids. A header is not trusted, so it is checked."""
 
 _LABEL = "git-token-webhook/v1/"
-_KID_BYTES = 10  # 80 bits: no two keys of a ring meet by chance, and it fits into a line and a label
-# Thirty-two random bytes have thirty different values; fewer than this, not once in 10^15 times.
+_KID_BYTES = 10  # 80 bits: no collisions in a ring, and short enough for a label
+# 32 random bytes have about 30 different values; fewer than this happen less than once in 10^15 times.
 _FEWEST_VALUES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is derived from one key.
+    """The keys that are derived from one key of the ring.
 
     Attributes:
-        kid: which key it is, for headers, annotations and people.
-        name: of its file.
+        kid: the id of the key, for headers, annotations and messages.
+        name: the name of its file.
         signing: for HS256.
         sealing: for A256GCM.
         digests: for HMAC-SHA256.
@@ -52,7 +52,7 @@ class Key:
 
 
 def derive_key(material: bytes, name: str) -> Key:
-    """The key whose file holds `material`."""
+    """Return the key with this material."""
     return Key(
         base64.b32encode(_derived(material, "kid", _KID_BYTES)).decode().lower(),
         name,
@@ -67,10 +67,10 @@ def _derived(material: bytes, purpose: str, length: int = 32) -> bytes:
 
 
 def parse_key(text: bytes) -> bytes:
-    """The bytes of a key as its file holds them: base64, with line breaks anywhere.
+    """Return the bytes of a key from its file: base64, with any line breaks.
 
     Raises:
-        ValueError: it can't be used; the text is a clause that stands after the file's name, and shows nothing of it.
+        ValueError: it cannot be used. The text is a clause that follows the name of the file and shows nothing of it.
     """
     if len(text) > LARGEST_FILE:
         raise ValueError(f"is larger than any key; {HOW_TO_MAKE}")

@@ -12,18 +12,18 @@ from webhook.keyring.ring import KeyRing
 from webhook.providers.known_hosts import Hosts
 from webhook.subject import SecretObject
 
-# What every compact JWE begins with, `eyJ`, as base64 shows it: nothing else has to be decoded here.
+# The base64 of `eyJ`, with which every compact JWE starts.
 _BEGINNING = "ZXlK"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedData:
-    """The `data` of a Secret.
+    """The `data` of a Secret with its sealed values opened.
 
     Attributes:
-        data: base64 text by key, as everywhere; of what was sealed, its plaintext.
-        opened: what was sealed, by key of `data`.
-        closed: by key, why a value stays closed that some key of ours may have sealed.
+        data: base64 text by key, with the plaintext of sealed values.
+        opened: the sealed values that were opened, by key.
+        closed: why a sealed value cannot be opened, by key.
     """
 
     data: Mapping[str, str] = field(repr=False)
@@ -32,14 +32,14 @@ class OpenedData:
 
     @property
     def kids(self) -> dict[str, str]:
-        """The id of the key that sealed a value, by key of `data`."""
+        """The ids of the keys that sealed values, by key of `data`."""
         return {key: opened.kid for key, opened in self.opened.items()}
 
     def without(self, closed: Mapping[str, Closed], stored: Mapping[str, str]) -> OpenedData:
-        """The same data with some values closed again.
+        """Return the same data with some values closed.
 
         Args:
-            stored: the values as the Secret has them.
+            stored: the values of the Secret.
         """
         if not closed:
             return self
@@ -49,9 +49,9 @@ class OpenedData:
 
 
 class Opener:
-    """Opens the values of one review, each once: most of them stand in the old version as well as in the new one.
+    """Opens the sealed values of one review. Each is opened once, because old and new version share most of them.
 
-    Which host a value is for is decided by `credentials.opened_data`, by the same settings as the check.
+    `credentials.sealed_hosts` decides which host a value is for.
     """
 
     def __init__(self, ring: KeyRing, hosts: Hosts | None = None, default_host: str = "github.com") -> None:
@@ -62,7 +62,7 @@ class Opener:
         self._first_hosts: dict[tuple[Place, str], str] = {}
 
     def open(self, secret: SecretObject) -> OpenedData:
-        """What the Secret holds, whichever host its values are bound to."""
+        """Open the values of a Secret, whatever hosts they are bound to."""
         data, opened, closed = dict(secret.data), dict[str, Opened](), dict[str, Closed]()
         for key, value in secret.data.items():
             if not value.startswith(_BEGINNING):
@@ -76,10 +76,10 @@ class Opener:
         return OpenedData(data, opened, closed)
 
     def closed_for(self, secret: SecretObject, key: str, opened: Opened, host: str) -> Closed | None:
-        """Why a value doesn't open for the host that the Secret says it is for; None where it does.
+        """Return why a value does not open for the host of its Secret; None if it does.
 
-        A value without a host of its own, from before values were bound to hosts, opens for one host in a review: the
-        first that it is opened for, which is that of the stored Secret (`credentials.opener_for`).
+        A value that is bound to no host, from an earlier version, opens for one host in a review: the first one, which
+        is that of the stored Secret (`credentials.sealed_hosts.opener_for`).
         """
         bound = opened
         if opened.host is None:
@@ -93,13 +93,13 @@ class Opener:
             try:
                 known = open_value(stored_text(value) or "", place, self.ring)
             except Closed as error:
-                known = error.with_traceback(None)  # whose frames would keep the value
+                known = error.with_traceback(None)  # its frames would keep the value
             self._known[place, value] = known
         return known
 
 
 def stored_text(value: str) -> str | None:
-    """The text that a value of `data` holds; None where it is no text in base64."""
+    """Return the text of a value of `data`; None if it is not text in base64."""
     try:
         return binascii.a2b_base64(value, strict_mode=True).decode()
     except ValueError:

@@ -40,16 +40,16 @@ class RingSecret:
 
     @property
     def place(self) -> str:
-        """As people name it."""
+        """`NAMESPACE/NAME`."""
         return f"{self._namespace}/{self._name}"
 
     async def ensure(self, now: datetime) -> str | None:
-        """Make it with one key, unless there is one; the name of that key.
+        """Create the Secret with one key, and return the name of the key; None if the Secret exists.
 
-        A Secret that is there stays as it is, whatever it holds: what a lost key has sealed is lost with it.
+        An existing Secret is never changed, whatever it contains: values of a lost key cannot be opened.
 
         Raises:
-            ApiError: it can't be looked at, or made.
+            ApiError: it cannot be read or created.
         """
         if await self._objects.read(SECRET, self._namespace, self._name) is not None:
             return None
@@ -62,15 +62,15 @@ class RingSecret:
         try:
             await self._objects.create(SECRET, self._namespace, document)
         except Conflict:
-            return None  # another replica was quicker, and its key is as good
+            return None  # another replica created it first
         return name
 
     async def read(self, activation: timedelta) -> StoredRing:
-        """The ring as it is; the last key by name counts as there since it was added.
+        """Return the ring. The time of the last key by name is when it was added.
 
         Raises:
-            ConfigurationError: there is none, or a key in it can't be used.
-            ApiError: it can't be read.
+            ConfigurationError: the Secret does not exist, or a key in it cannot be used.
+            ApiError: it cannot be read.
         """
         document = await self._objects.read(SECRET, self._namespace, self._name)
         if document is None:
@@ -124,7 +124,7 @@ class RingSecret:
 
 
 def _new_key() -> str:
-    # A Secret's values are base64 already, and a key file holds base64 itself.
+    # The values of a Secret are base64, and a key file contains base64 itself.
     return base64.b64encode(base64.b64encode(secrets.token_bytes(SHORTEST)) + b"\n").decode()
 
 
@@ -136,6 +136,6 @@ def _added(document: Json, made: datetime) -> datetime:
         found = None
     if found is not None and found.tzinfo is not None:
         return found
-    # Added by hand: the last change of the Secret that the API server knows of can't be earlier.
+    # Added by hand: the last change in managedFields cannot be earlier.
     times = [entry["time"] for entry in document["metadata"].get("managedFields") or [] if entry.get("time")]
     return max((datetime.fromisoformat(time) for time in times), default=made)

@@ -1,4 +1,4 @@
-"""Text that came from a provider, before people see it."""
+"""Check text from a provider before it is shown."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._:/@+~,'()\[\]-]+\Z")
 _PART = 8
 """Characters of a secret that count as a part of it."""
 _MAX_LENGTH = 1000
-"""Characters beyond which a text is looked into no further: it is no name."""
+"""Characters. A longer text is not a name, and is not searched."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def plain(text: object, *, secret: str, limit: int = 100) -> str:
-    """A login, a scope, a repository's name, as far as it may stand in a message or an annotation.
+    """Return a login, a scope or the name of a repository, as it may be shown in a message or an annotation.
+
+    The result is empty if the value is not a string, has other characters than those of names and scopes, or contains
+    the credential: 8 characters of it in any letter case, as it is or in base64 after a user name.
 
     Args:
-        text: what the provider sent, of whatever type.
-        secret: the credential; a provider that echoes it, or 8 characters of it in any letter case, is not quoted.
-            Nor is one that echoes it as it was sent, which may have been in base64 behind a user name.
-        limit: the rest is cut off.
-
-    Returns:
-        The text; empty where it is no string, or has anything but the ASCII characters of names and scopes.
+        text: any value from the provider's response.
+        secret: the credential.
+        limit: characters, after which the text is cut.
     """
     if not isinstance(text, str) or len(text) > _MAX_LENGTH or not _PLAIN.match(text):
         return ""
@@ -34,17 +33,17 @@ def plain(text: object, *, secret: str, limit: int = 100) -> str:
 
 
 def shows_secret(text: str, secret: str) -> bool:
-    """Whether a text holds the secret, or 8 characters of it, as it is or in base64, in any letter case."""
+    """Return whether a text contains a secret or 8 characters of it, as it is or in base64, in any letter case."""
     return tells(text.lower(), secret.lower()) or _tells_encoded(text, secret)
 
 
 def tells(text: str, secret: str) -> bool:
-    """Whether `text` holds `secret` or 8 characters of it in a row."""
+    """Return whether a text contains a secret or 8 consecutive characters of it."""
     if not secret:
         return False
     if len(secret) < _PART:
         return secret in text
-    # The shorter one is cut to pieces, since a private key is long and a scope is not.
+    # The text is cut to pieces, because it is shorter than a private key.
     return any(text[start : start + _PART] in secret for start in range(len(text) - _PART + 1))
 
 
@@ -56,7 +55,7 @@ def _tells_encoded(text: str, secret: str) -> bool:
 
 
 def _in_base64(secret: bytes) -> Iterator[str]:
-    """What is of a secret alone in the base64 of a text that ends with it, wherever in that it begins."""
+    """Yield the base64 of a secret at each of the three possible offsets, without characters of the text before it."""
     for before in range(3):
         encoded = b64encode(b"\0" * before + secret).decode().rstrip("=")
         whole = (before + len(secret)) * 8 // 6
