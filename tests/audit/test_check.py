@@ -57,6 +57,14 @@ async def test_good_and_bad_ones_with_their_lines(checker: Checker) -> None:
     assert (report.secrets, report.tokens, report.asked, report.complete) == (2, 2, 2, True)
 
 
+async def test_a_wrong_url_is_reported_at_the_url(checker: Checker) -> None:
+    """Not at the token, which is valid."""
+    checker.write("creds.yaml", manifest(checker.github.good_token()).replace("https://github.com", "https://github.co"))
+    (row,) = (await checker.check()).rows
+    assert (row.outcome, row.place.field) == (Outcome.MALFORMED, "stringData.url")
+    assert row.place.line < 10
+
+
 async def test_one_token_in_many_secrets_is_asked_once(checker: Checker) -> None:
     """Also where each gives it another user name, which github.com doesn't mind."""
     token = checker.github.good_token()

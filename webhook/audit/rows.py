@@ -121,8 +121,9 @@ class Rows:
             warnings.append(_NOT_ATTESTED[checked])
         url = content.destination.url if isinstance(content, Checkable) else None
         message = verdict.cause.message if verdict.cause is not None else ""
+        wrong = judged.key  # another key than the entry's own, such as url
         return Row(
-            locate(entry.key, entry.field),
+            locate(wrong or entry.key, f"data.{wrong}" if wrong else entry.field),
             roles,
             worst(outcomes.values()),
             _severity(outcomes.values(), warnings, self._settings),
