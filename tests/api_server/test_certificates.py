@@ -165,7 +165,7 @@ def test_a_reset_bundle_is_put_right(here: Lab, github: Simulation) -> None:
         wait_until(lambda: here.bundle(configuration) == wanted, 15, message="the caBundle to be back")  # noqa: B023
     wait_until(lambda: place.create(user_secret(github.good_token())).returncode == 0, 15)
     assert all(server.is_ready() for server in here.servers)
-    assert here.log.count("Published the CA as caBundle") == 2
+    assert here.log.count("Published the CA in the caBundle") == 2
 
 
 def test_when_the_keeper_dies_another_one_keeps(here: Lab) -> None:
