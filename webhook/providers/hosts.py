@@ -1,4 +1,4 @@
-"""A Git host, and the kind of API that it speaks. Which hosts there are is `known_hosts`' matter."""
+"""A Git host and the kind of its API."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import NewType
 
 Kind = NewType("Kind", str)
-"""The kind of a provider, as written in the configuration and in the label ``git-token-webhook/provider``.
-Those that there are stand in `webhook.providers.PROVIDERS`."""
+"""The kind of a provider, as in the configuration and in the label ``git-token-webhook/provider``.
+
+`webhook.providers.PROVIDERS` has all of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A Git host whose kind is certain.
+    """A known Git host.
 
     Attributes:
-        name: canonical, as in URLs of repositories, with ``:port`` where it isn't 443 (`git_url.parse_host`).
-        kind: what API it speaks.
-        api_url: where its API begins, without a slash at the end.
-        ca_file: certificates that its TLS certificate is checked against, instead of the system's.
-        declared: written into the configuration, so that it may have a private address.
+        name: the canonical name in URLs of repositories, with ``:port`` unless that is 443 (`urls.parse_host`).
+        kind: the kind of its API.
+        api_url: the base URL of its API, without a slash at the end.
+        ca_file: CAs that verify its certificate, instead of those of the system.
+        declared: the configuration declares it, so it may have a private address.
     """
 
     name: str
@@ -31,5 +33,5 @@ class Host:
 
     @property
     def web_url(self) -> str:
-        """Where people look at it in a browser."""
+        """The URL of its web pages."""
         return f"https://{self.name}"

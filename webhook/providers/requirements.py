@@ -1,7 +1,7 @@
-"""What a token of a role must be able to do at a provider.
+"""Roles, and the requirements that their tokens must meet.
 
-It is stated in the credential's own words (GitHub: scopes of classic tokens, permissions of fine-grained tokens and
-Apps); each provider brings the table's cells for its own kind (`providers.profile`).
+A requirement uses the terms of the credential, such as scopes of GitHub's classic tokens, and permissions of
+fine-grained tokens and Apps. The profile of each provider has the default requirements of its kind.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a token is for."""
+    """The purpose of a token."""
 
     RUNTIME = "runtime"
-    """Used by the platform itself: Argo CD, webhooks, promotions."""
+    """The platform uses it, for Argo CD, webhooks and promotions."""
     USER = "user"
-    """One person's token."""
+    """It belongs to one user."""
 
 
 class Level(StrEnum):
-    """How far a permission goes; each level includes those before it."""
+    """The level of a permission. Each level includes the previous ones."""
 
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
 
     def includes(self, other: Level) -> bool:
-        """Whether holding this level is holding `other`."""
+        """Return whether this level includes another one."""
         return _LEVELS.index(self) >= _LEVELS.index(other)
 
 
@@ -37,13 +37,13 @@ _LEVELS = list(Level)
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One cell of the requirement table.
+    """What tokens of one role need at one kind of provider.
 
     Attributes:
-        scopes: what tokens with scopes must hold, in the order in which a person reads them.
-        permissions: what tokens and Apps with permissions must hold, by the provider's own name of each.
-        granular: what fine-grained tokens must hold, where a provider has so many permissions that they have no levels
-            (GitLab: ``Code: Push``); empty where that isn't configured, and so isn't known.
+        scopes: for tokens with scopes, in the order of messages.
+        permissions: for tokens and Apps with permissions, by the provider's names.
+        granular: for fine-grained tokens whose permissions have no levels (GitLab: ``Code: Push``); empty if unknown,
+            because it is not configured.
     """
 
     scopes: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Requirement:
     granular: tuple[str, ...] = ()
 
     def union(self, other: Requirement) -> Requirement:
-        """The requirement that is met when both are."""
+        """Return the requirement that is met if both are."""
         levels = dict(self.permissions)
         for name, level in other.permissions:
             held = levels.get(name)
@@ -65,7 +65,7 @@ class Requirement:
 
 
 def union(requirements: Iterable[Requirement]) -> Requirement:
-    """What a token needs that shall meet all of them."""
+    """Return the requirement that is met if all of them are."""
     whole = Requirement()
     for requirement in requirements:
         whole = whole.union(requirement)

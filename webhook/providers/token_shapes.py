@@ -9,8 +9,9 @@ from webhook.providers.hosts import Kind
 
 _PREFIXES = [(prefix, kind) for kind, provider in PROVIDERS.items() for prefix in provider.profile.token_prefixes]
 
-# Inside other text: long enough that no part of a URL or of a key is taken for one, in any letter case (host names
-# have none); and the 40 hexadecimal digits that tokens of several providers were, without any prefix.
+# Tokens inside other text, in any letter case because host names have none, and long enough to match no ordinary part
+# of a URL or a key. The last form, 40 hexadecimal digits without a prefix, is that of older tokens of several
+# providers.
 _TOKEN_IN_NAME = re.compile(
     "|".join(
         [
@@ -22,7 +23,7 @@ _TOKEN_IN_NAME = re.compile(
 )
 
 
-# All of the above match inside such a run. Finding runs first makes long texts ten times as fast.
+# All of these match only inside such a run. To find the runs first is ten times as fast in long texts.
 _RUN = re.compile(r"[A-Za-z0-9_+/-]{9,}", re.ASCII)
 _LONG = 1024  # characters
 
@@ -34,7 +35,7 @@ def name_holds_token(text: str) -> bool:
 
 
 def kind_of_token(token: str) -> Kind | None:
-    """The kind of provider that gave out `token`, or None where its shape doesn't tell."""
+    """Return the kind of provider that issued a token, by its prefix; None if that is not known."""
     for prefix, kind in _PREFIXES:
         if token.startswith(prefix):
             return kind

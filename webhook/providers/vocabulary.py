@@ -1,4 +1,4 @@
-"""A provider's own names for what tokens can do, for checking a configuration that names them."""
+"""A provider's names of scopes and permissions, which validate the configuration."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from webhook.providers.requirements import Level, Requirement
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names of one kind of provider. What it has none of, its requirements can't be stated in.
+    """The names of one kind of provider. Requirements can use only the attributes that are not empty.
 
     Attributes:
-        scopes: of tokens that have scopes.
-        permissions: of tokens that have permissions, with the levels that each can have.
-        levels: names that stand for a permission and its level at once, as Bitbucket Server's ``REPO_WRITE``.
-        granular: what the names of fine-grained permissions look like, where there are too many to know them.
-        aliases: other spellings that people use.
-        complete: states a requirement in all words that there are for it, where kinds of tokens have different ones, so
-            that it asks no less of any of them beside another requirement.
+        scopes: scopes of tokens.
+        permissions: permissions of tokens, each with its possible levels.
+        levels: names for a permission with its level, such as ``REPO_WRITE`` of Bitbucket Server.
+        granular: the pattern of names of fine-grained permissions, if there are too many to list.
+        aliases: other common spellings.
+        complete: returns a requirement in the terms of all kinds of tokens, so that a union with another requirement
+            weakens it for none of them.
     """
 
     scopes: frozenset[str] = frozenset()
@@ -32,18 +32,18 @@ class Vocabulary:
     complete: Callable[[Requirement], Requirement] = lambda requirement: requirement
 
     def scope(self, name: str) -> str:
-        """The provider's own spelling of a scope.
+        """Return the provider's spelling of a scope.
 
         Raises:
-            ValueError: there is none, with the nearest that there is.
+            ValueError: it does not exist. The text names the most similar one.
         """
         return self._canonical(name, self.scopes, "scope")
 
     def permission(self, name: str, level: Level) -> str:
-        """The provider's own spelling of a permission that can have `level`.
+        """Return the provider's spelling of a permission.
 
         Raises:
-            ValueError: there is none, or it has no such level.
+            ValueError: it does not exist, or not with this level.
         """
         known = self._canonical(name.lower().replace(" ", "_"), self.permissions, "permission")
         levels = self.permissions[known]
@@ -52,18 +52,18 @@ class Vocabulary:
         return known
 
     def level(self, name: str) -> tuple[str, Level]:
-        """The permission and its level that one name stands for.
+        """Return the permission and the level for a name in `levels`.
 
         Raises:
-            ValueError: there is none, with the nearest that there is.
+            ValueError: it does not exist. The text names the most similar one.
         """
         return self.levels[self._canonical(name.upper().replace(" ", "_"), self.levels, "level")]
 
     def granular_permission(self, name: str) -> str:
-        """A fine-grained permission's name, in the usual spacing.
+        """Return the name of a fine-grained permission with single spaces.
 
         Raises:
-            ValueError: it doesn't look like one.
+            ValueError: it does not have the form of such a name.
         """
         self._require_any(self.granular, "granular permission")
         name = " ".join(name.split())
@@ -97,7 +97,7 @@ class Vocabulary:
 
 
 def with_implied(scopes: Iterable[str], implied: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    """These scopes, all that they imply, and all that those imply."""
+    """Return scopes and all scopes that they imply, directly and indirectly."""
     found: set[str] = set()
     waiting = list(scopes)
     while waiting:

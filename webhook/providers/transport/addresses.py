@@ -19,22 +19,21 @@ from webhook.providers.base import ProviderUnavailable
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""Finds the addresses of a name, best one first. Raises `OSError` (`socket.gaierror`) where there are none."""
+"""Finds the addresses of a name, the best one first. Raises `OSError` (`socket.gaierror`) if there is none."""
 
 ATTEMPT_DELAY = 0.25
-"""Seconds before the next address is tried beside one that hasn't answered yet (RFC 8305, section 5)."""
+"""Seconds before the next address is tried in parallel with one that does not answer (RFC 8305, section 5)."""
 _MAX_ADDRESSES = 8
 
-# The tables are written out instead of asking `ipaddress` for `is_global`: its answer changed between patch releases
-# of Python (gh-113171), and for IPv6 it calls global what isn't known to be private.
+# These tables replace `is_global` of `ipaddress`, which changed between patch releases of Python (gh-113171), and which
+# is true for every IPv6 address that is not known to be private.
 
-# Never a provider, even if the configuration declares it: the cloud's own services beside the machine, which hand out
-# credentials to every client.
+# Never a provider, even if it is declared: services of the cloud that issue credentials to every client on the machine.
 _NEVER_V4 = tuple(
     map(
         IPv4Network,
         (
-            "0.0.0.0/8",  # "this" network; 0.0.0.0 connects to this very machine
+            "0.0.0.0/8",  # "this" network; 0.0.0.0 connects to this machine
             "169.254.0.0/16",  # link-local: metadata of AWS, Azure, Google, OpenStack; EKS pod identity
             "100.100.100.200/32",  # metadata of Alibaba Cloud
             "168.63.129.16/32",  # Azure's platform service, inside the public range
@@ -48,7 +47,7 @@ _NEVER_V6 = tuple(
     map(
         IPv6Network,
         (
-            "::/128",  # connects to this very machine
+            "::/128",  # connects to this machine
             "fe80::/10",  # link-local
             "fec0::/10",  # site-local, deprecated
             "ff00::/8",  # multicast
@@ -58,7 +57,7 @@ _NEVER_V6 = tuple(
         ),
     )
 )
-# IANA's registry of special-purpose IPv4 addresses, as far as they aren't globally reachable or have no use here.
+# Addresses of IANA's IPv4 Special-Purpose Address Registry that are not globally reachable, or have no use here.
 _NOT_PUBLIC_V4 = tuple(
     map(
         IPv4Network,
@@ -78,7 +77,7 @@ _NOT_PUBLIC_V4 = tuple(
         ),
     )
 )
-# Global unicast is 2000::/3 and nothing else; these are the parts of it that aren't meant for hosts.
+# Global unicast is only 2000::/3; these are the parts of it that are not for hosts.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(
     map(
@@ -86,12 +85,12 @@ _NOT_PUBLIC_V6 = tuple(
         (
             "2001::/23",  # protocols of the IETF, Teredo among them
             "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4: ends wherever the IPv4 address inside it says
+            "2002::/16",  # 6to4: leads to the IPv4 address inside it
             "3fff::/20",  # documentation
         ),
     )
 )
-# Networks whose addresses are IPv4 addresses in another form, and how far right the 32 bits stand.
+# Networks whose addresses contain an IPv4 address, and the position of its 32 bits from the right.
 _NAT64 = IPv6Network("64:ff9b::/96")
 _EMBEDDING = (
     (IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped: the kernel connects by IPv4
@@ -122,7 +121,7 @@ def may_connect(address: Address, *, declared: bool) -> bool:
             return False
         return declared or not any(address in network for network in _NOT_PUBLIC_V4)
     if embedded is not None and not may_connect(embedded, declared=declared):
-        # ::1 lies in ::/96 and looks like 0.0.0.1 in another form, which it is not.
+        # ::1 is in ::/96, but it is not another form of 0.0.0.1.
         return declared and address.is_loopback
     if any(address in network for network in _NEVER_V6):
         return False
@@ -169,17 +168,17 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
         Raises:
             AddressNotAllowed: it has no address that may be connected to.
-            httpcore.ConnectError: the name isn't known, or no address answers.
+            httpcore.ConnectError: the name is unknown, or no address answers.
         """
         addresses = await self.addresses(host)
         return await self._first_to_answer(addresses, port)
 
     async def addresses(self, host: str) -> list[Address]:
-        """The addresses of `host` that may be connected to, best one first, families taking turns.
+        """Return the allowed addresses of a host, the best one first, IPv6 and IPv4 in turns.
 
         Raises:
-            AddressNotAllowed: there are some, and none may be connected to.
-            httpcore.ConnectError: there is none.
+            AddressNotAllowed: none of its addresses is allowed.
+            httpcore.ConnectError: it has no address.
         """
         found = [literal] if (literal := _literal(host)) else await self._resolve_name(host)
         allowed = [address for address in dict.fromkeys(found) if may_connect(address, declared=self._declared)]
@@ -192,9 +191,9 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         return _interleave_families(allowed)[:_MAX_ADDRESSES]
 
     async def _resolve_name(self, host: str) -> list[Address]:
-        # The dot keeps the resolver from trying the cluster's search domains first: with ndots:5, "github.com" would
-        # otherwise be the Service "github" of a Namespace "com", which a user may be able to create. A declared host
-        # may be such a name, as in "gitlab.tools.svc".
+        # The dot keeps the resolver from using the cluster's search domains first: with ndots:5, "github.com" could be
+        # the Service "github" in a Namespace "com", which a user may be able to create. A declared host may be such a
+        # name, for example "gitlab.tools.svc".
         name = host if self._declared else f"{host}."
         try:
             found = await self._resolve(name)
@@ -228,7 +227,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             await _close(winners)
             raise
         if not winners:
-            raise failures[0]  # its address was the best
+            raise failures[0]  # of the best address
         await _close(winners[1:])
         return winners[0]
 
@@ -247,7 +246,7 @@ def _literal(host: str) -> Address | None:
 
 
 def _interleave_families(addresses: Sequence[Address]) -> list[Address]:
-    """IPv6, IPv4, IPv6, … or the other way round, as the first one is (RFC 8305, section 4)."""
+    """Return the addresses with IPv6 and IPv4 in turns, starting with the family of the first (RFC 8305, section 4)."""
     preferred = [address for address in addresses if address.version == addresses[0].version]
     others = [address for address in addresses if address.version != addresses[0].version]
     paired = [address for pair in zip(preferred, others, strict=False) for address in pair]

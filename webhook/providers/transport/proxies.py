@@ -1,8 +1,8 @@
-"""Tunnels through the proxy that the environment names (`webhook.proxy`).
+"""Connect to providers through the proxy of the environment (`webhook.proxy`).
 
-A request goes inside a CONNECT tunnel, whose other end is the provider itself: the proxy sees the provider's name,
-and neither token nor answer. The proxy resolves the name as well, so which addresses may be connected to is the
-proxy's to enforce and not ours, but for an address that is written in the URL itself.
+A request goes through a CONNECT tunnel that ends at the provider, so the proxy sees the name of the provider, but
+neither the token nor the response. The proxy resolves the name, so it decides which addresses are allowed, except for
+an address in the URL itself.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from webhook.proxy import Proxy
 
 
 class ProxyRejected(ProviderUnavailable):
-    """The proxy is there and won't connect us."""
+    """The proxy rejects the connection."""
 
 
 class TunnelBackend(httpcore.AsyncNetworkBackend):
-    """Connects to hosts through one proxy's CONNECT."""
+    """Connects to hosts through a proxy."""
 
     def __init__(self, proxy: Proxy, trust: Trust, *, declared: bool) -> None:
         self._proxy = proxy
         self._trust = trust
         self._declared = declared
-        # A proxy is the operator's own word, like a declared host: it may be private, and isn't metadata.
+        # The operator names the proxy, so like a declared host it may have a private address.
         self._direct = CheckedBackend(declared=True)
 
     async def connect_tcp(
@@ -41,12 +41,12 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """The stream inside a fresh tunnel to ``host:port``.
+        """Return the stream of a new tunnel to ``host:port``.
 
         Raises:
-            AddressNotAllowed: `host` is itself an address that must not be connected to.
-            ProxyRejected: the proxy won't connect us.
-            httpcore.ProxyError: the proxy can't be reached, or breaks off.
+            AddressNotAllowed: `host` is an address that is not allowed.
+            ProxyRejected: the proxy rejects the connection.
+            httpcore.ProxyError: the proxy cannot be reached, or closes the connection.
         """
         try:
             if not may_connect(ip_address(host.strip("[]")), declared=self._declared):
@@ -56,7 +56,7 @@ class TunnelBackend(httpcore.AsyncNetworkBackend):
         try:
             return await self._tunnel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         except (httpcore.NetworkError, httpcore.ProtocolError, AddressNotAllowed):
-            # What went wrong with the proxy must not read as if it had gone wrong with the provider.
+            # Messages must not report a failure of the proxy as one of the provider.
             raise httpcore.ProxyError from None
 
     async def _tunnel(self, target: str) -> httpcore.AsyncNetworkStream:
