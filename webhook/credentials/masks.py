@@ -1,4 +1,4 @@
-"""Values that Argo CD masks before a dry run, so that nothing can be said of them.
+"""Detect values that Argo CD masks before a dry run, which cannot be checked.
 
 For its server-side diff Argo CD replaces every value of ``data`` by eight plus signs, and each further distinct value
 by four more of them (gitops-engine: HideSecretData). That is valid base64, and no text.
@@ -20,11 +20,11 @@ _MASK = re.compile(r"\+{8}(?:\+{4})*")
 
 
 def masked_entries(secret: SecretObject, entries: Mapping[str, Entry]) -> frozenset[str]:
-    """Return the keys of the entries that can't be judged: their own value is masked, or one that all entries share."""
+    """Return the keys of entries that cannot be judged, because their own value or one that all share is masked."""
     masked = {key for key, value in secret.data.items() if _MASK.fullmatch(value)}
     return frozenset(entries if masked - entries.keys() else masked & entries.keys())
 
 
 def with_masks_malformed(entries: Mapping[str, Entry], masked: frozenset[str]) -> Mapping[str, Entry]:
-    """Return the entries of a write that would store the masks of some."""
+    """Return the entries of a write with those malformed whose mask it would store."""
     return {key: replace(e, content=Malformed(_STORED)) if key in masked else e for key, e in entries.items()}

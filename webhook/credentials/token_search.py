@@ -1,4 +1,4 @@
-"""Whether a value that is not meant to be a token could be one, or hide one.
+"""Search values that are not meant to be tokens for tokens.
 
 A user's Secret has one token that is checked. Whatever else in it could be used as a token is one more entry, so that
 no other key and no spelling carries a token past the check.
@@ -36,12 +36,12 @@ _HEX = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
 def is_credential_name(name: str) -> bool:
-    """Whether a key of a Secret or a name in JSON says that it holds a credential, in any letter case and style."""
+    """Return whether a key of a Secret or a name in JSON names a credential, in any letter case and style."""
     return _CREDENTIAL_NAME.search(re.sub(r"[^a-z]", "", name.lower())) is not None
 
 
 def may_hold_credential(value: bytes, name: str = "") -> bool:
-    """Whether a value could be used as a token, alone or as a part of it.
+    """Return whether a value, or a part of it, could be used as a token.
 
     Args:
         name: the key that it stands under.
@@ -53,7 +53,7 @@ def may_hold_credential(value: bytes, name: str = "") -> bool:
 
 
 def described_holds_credential(value: bytes) -> bool:
-    """Whether a value that describes a token, such as a user name, is or shows one by its shape alone.
+    """Return whether a value that describes a token, such as a user name, contains one, by its form alone.
 
     Names of GitLab's bots are as long and as random as tokens are.
     """
@@ -64,7 +64,7 @@ def described_holds_credential(value: bytes) -> bool:
 
 
 def _text(value: bytes) -> str:
-    """The value as text; of other encodings than UTF-8, what is ASCII in it."""
+    """Return a value as text; if it is not UTF-8, its ASCII characters."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -87,7 +87,7 @@ def _may_be_credential(text: str) -> bool:
 
 
 def _is_random(chunk: str) -> bool:
-    """Whether a run of characters is neither a UUID nor words and numbers with hyphens between them."""
+    """Return whether a run of characters is neither a UUID nor words and numbers with hyphens."""
     if _UUID.fullmatch(chunk):
         return False
     words = _SEPARATOR.split(chunk.strip("-_+/="))
@@ -95,7 +95,7 @@ def _is_random(chunk: str) -> bool:
 
 
 def _json_holds_credential(text: str, *, names_only: bool = False) -> bool:
-    """Whether JSON has a name of a credential with a value, or a string that could be one, however deep.
+    """Return whether JSON has a value under the name of a credential, or a string that could be one, at any depth.
 
     Args:
         names_only: look at names, and at strings by their shape alone.
@@ -108,11 +108,11 @@ def _json_holds_credential(text: str, *, names_only: bool = False) -> bool:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """The names and values of a JSON object; a name that is there twice has both of its values."""
+    """Return the names and values of a JSON object; a duplicate name has all of its values."""
 
 
 def document_holds_credential(document: object) -> bool:
-    """Whether decoded JSON has a credential, under a name that says so or by what a string looks like."""
+    """Return whether decoded JSON contains a credential, by a name or by the form of a string."""
     return _holds_credential(document, names_only=False)
 
 

@@ -51,7 +51,7 @@ _REMOVED = (
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What is to be changed.
+    """The changes that seal a write.
 
     Attributes:
         values: the new text of a value by its key, sealed.
@@ -87,8 +87,10 @@ def seal_values(subject: Subject, match: Match, opener: Opener, now: datetime) -
 
 
 def immutable_warnings(subject: Subject, entries: Iterable[Entry]) -> list[str]:
-    """What to say of entries that change although the stored Secret is immutable: the API server denies the write, and
-    names neither the entry nor what to do."""
+    """Return warnings about entries that change although the stored Secret is immutable.
+
+    The API server denies such a write, but names neither the entry nor what to do.
+    """
     if not _is_frozen(subject.old):
         return []
     return [f"{entry.field}: {_IMMUTABLE}" for entry in entries if _is_changed(subject, entry.key)]
@@ -100,7 +102,7 @@ def _is_changed(subject: Subject, key: str) -> bool:
 
 
 def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Cause]:
-    """What is wrong with a write that `seal_values` would have changed."""
+    """Return the causes for denying a write that `seal_values` would have changed."""
     secret = subject.object
     if secret is None or _is_frozen(subject.old):
         return []
@@ -110,7 +112,7 @@ def unsealed_causes(subject: Subject, match: Match, opener: Opener) -> list[Caus
 
 
 def _sealed_size(secret: SecretObject, users: Mapping[str, UserValue]) -> int:
-    """Bytes of the Secret's data once users' tokens are sealed, as Kubernetes counts them."""
+    """Return the bytes of the Secret's data with sealed tokens, as Kubernetes counts them."""
     size = 0
     for key, text in secret.data.items():
         value = users.get(key)
@@ -153,7 +155,7 @@ class _Sealer:
         self._now = now
 
     def sealed(self, value: UserValue) -> str | None:
-        """The text that shall be stored; None where the plain one has to stay."""
+        """Return the sealed text to store; None if the plain text must stay."""
         place, ring = Place(self._namespace, value.key, host=value.host), self.opener.ring
         stored = self._stored(value)
         try:
@@ -163,7 +165,7 @@ class _Sealer:
         return None if self._frozen and text != stored else text
 
     def sealed_aside(self, value: UserValue) -> str:
-        """The text for a value of a key that the Secret doesn't have any more; none of one that is too long."""
+        """Return the sealed text for a key that the Secret no longer has; None if the value is too long."""
         try:
             place = Place(self._namespace, value.key, host=value.host)
             return seal(value.plaintext, place, self.opener.ring.active(self._now))
@@ -171,7 +173,7 @@ class _Sealer:
             return ""
 
     def _stored(self, value: UserValue) -> str | None:
-        """The sealed text that the stored Secret has for a value, if it opens there and for the same host."""
+        """Return the sealed text of the stored Secret for a value, if it opens there and for the same host."""
         opened = self._opened.get(value.key)
         if self._old is None or opened is None:
             return None
@@ -185,13 +187,15 @@ def _opened_of(secret: SecretObject | None, opener: Opener) -> Mapping[str, Open
         return {}
     try:
         return opened_data(secret, opener).opened
-    except Undecodable:  # nothing of it is kept
+    except Undecodable:  # the annotation is removed
         return {}
 
 
 def _shown_elsewhere(secret: SecretObject, search: SecretSearch) -> list[str]:
-    """What to say of labels and annotations in which a token stands that is sealed: some tools keep whole manifests
-    there. They belong to others, so that they stay as they are."""
+    """Return warnings about labels and annotations that contain a token that is sealed.
+
+    Some tools keep whole manifests there. They belong to other programs, so they are not changed.
+    """
     warnings: list[str] = []
     for what, marks in (("label", secret.labels), ("annotation", secret.annotations)):
         for name, value in marks.items():
@@ -216,7 +220,7 @@ def _without_tokens(
     written: Mapping[str, str],
     search: SecretSearch,
 ) -> tuple[dict[str, str | None], tuple[str, ...]]:
-    """The annotation, as far as it has to change, and what is to be said of it.
+    """Return kubectl's annotation if it must change, and warnings about it.
 
     Args:
         written: the sealed text of each value of the Secret, except of those that stay plain.
@@ -250,14 +254,14 @@ def _without_tokens(
 
 
 def _annotations_size(secret: SecretObject, last_applied: str) -> int:
-    """Bytes of all annotations, as Kubernetes counts them, with another text of kubectl's."""
+    """Return the bytes of all annotations, as Kubernetes counts them, with a new text of kubectl's annotation."""
     annotations = {**secret.annotations, LAST_APPLIED: last_applied}
     texts = (text for name, value in annotations.items() for text in (name, value))
     return sum(len(text.encode(errors="surrogatepass")) for text in texts)
 
 
 def _forms(value: UserValue) -> list[str]:
-    """What a value or a token in it may look like in a manifest, without line breaks: as it is, escaped, in base64."""
+    """Yield the forms of a value and its tokens in a manifest, without line breaks: plain, escaped and in base64."""
     texts = {value.plaintext.get_secret_value(), *value.tokens}
     forms = [form for text in texts for form in (text, json.dumps(text)[1:-1])]
     forms += [base64.b64encode(text.encode(errors="replace")).decode().rstrip("=") for text in texts]

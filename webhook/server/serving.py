@@ -26,9 +26,8 @@ from webhook.server.tls import ServingTls, TlsFiles
 LISTEN = Address("::", 9443)
 HEALTH_LISTEN = Address("::", 8080)
 
-# The API server closes idle connections after 90 s and doesn't retry a call that loses the race against a server that
-# closes first (KUBERNETES.md §1.11), so our timeout must be longer. It also limits how long the head of a request may
-# take to arrive.
+# The API server closes idle connections after 90 s, and does not retry a call on a connection that the server closes at
+# the same time (KUBERNETES.md §1.11), so our timeout must be longer. It also limits the time for the head of a request.
 _KEEP_ALIVE = 120.0
 _QUIET = 0.1  # seconds without a request after which no more are expected
 _LOG_AGAIN = 60.0  # seconds between two lines about connections that fail for the same reason
