@@ -59,7 +59,9 @@ async def test_good_and_bad_ones_with_their_lines(checker: Checker) -> None:
 
 async def test_a_wrong_url_is_reported_at_the_url(checker: Checker) -> None:
     """Not at the token, which is valid."""
-    checker.write("creds.yaml", manifest(checker.github.good_token()).replace("https://github.com", "https://github.co"))
+    checker.write(
+        "creds.yaml", manifest(checker.github.good_token()).replace("https://github.com", "https://github.co")
+    )
     (row,) = (await checker.check()).rows
     assert (row.outcome, row.place.field) == (Outcome.MALFORMED, "stringData.url")
     assert row.place.line < 10
