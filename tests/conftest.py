@@ -21,6 +21,8 @@ sys.dont_write_bytecode = False
 sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
 
 TEST_TIMEOUT_SECONDS = 120
+BUILD_TIMEOUT_SECONDS = 900
+"""For tests that need other programs, because the first of them builds one, on a machine that is busy with others."""
 DEAR = ("cluster", "tools")
 """Markers of tests that need what is built or downloaded, for up to minutes, when the first of them runs."""
 LAST = ("cluster", "tools", "slow")
@@ -42,6 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         dear = {name for name in DEAR if item.get_closest_marker(name) is not None}
         if dear and item.get_closest_marker("timeout") is None:
             # Without the fixtures: the first one may build for minutes. Each bounds its own waiting.
-            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS, func_only=True))
+            seconds = BUILD_TIMEOUT_SECONDS if "tools" in dear else TEST_TIMEOUT_SECONDS
+            item.add_marker(pytest.mark.timeout(seconds, func_only=True))
         needed[item.path] |= {name for name in LAST if item.get_closest_marker(name) is not None}
     items.sort(key=lambda item: [name in needed[item.path] for name in LAST])

@@ -266,10 +266,11 @@ def test_killed_half_way_it_goes_on(crowd: Crowd, tmp_path: Path) -> None:
 def test_interrupted_it_tells_what_it_has_found(crowd: Crowd) -> None:
     """SIGINT, as by Ctrl-C: a partial report that says so, and exit code 3."""
     before = crowd.github.requests_in_all()
-    process = crowd.start("-A", "-o", "json", "--concurrency", "1")
-    wait_until(lambda: crowd.github.requests_in_all() - before > 20, 60, interval=0.005)
-    process.send_signal(signal.SIGINT)
-    run = ended(process)
+    with crowd.github.slow(0.1):
+        process = crowd.start("-A", "-o", "json", "--concurrency", "1")
+        wait_until(lambda: crowd.github.requests_in_all() - before > 20, 60, interval=0.005)
+        process.send_signal(signal.SIGINT)
+        run = ended(process)
     assert run.code == 3, run.stderr
     assert not run.report["complete"]
     assert "interrupted" in run.report["problems"][0]

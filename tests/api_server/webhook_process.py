@@ -51,7 +51,7 @@ from tests.support.writes import runtime_secret as runtime_secret
 from tests.support.writes import secret as secret
 from tests.support.writes import user_secret as user_secret
 from webhook.providers import PROVIDERS
-from webhook.simulator.faults import AnyEffect, Fault
+from webhook.simulator.faults import AnyEffect, Fault, Latency
 from webhook.simulator.github import Token
 from webhook.simulator.scenes import example_world
 from webhook.simulator.server import Simulator
@@ -169,6 +169,15 @@ class Simulation:
         """The next request with this token goes wrong, and those after it don't."""
         fault = Fault(effect=effect, token=self._named(token).name, times=1)
         self._run(lambda: self._simulator.faults.add(fault))
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Delay every response by this time."""
+        fault = self._run(lambda: self._simulator.faults.add(Latency(seconds=seconds)))
+        try:
+            yield
+        finally:
+            self._run(lambda: self._simulator.faults.faults.remove(fault))
 
     def _named(self, token: str) -> Token:
         return next(one for one in self._simulator.world.github().tokens.values() if one.value == token)
