@@ -29,6 +29,8 @@ _MEASURABLE = 0.001
 """Seconds of CPU below which the ratio of two measurements means nothing. A quadratic expression needs 100 times as
 much for the longer text."""
 _SEEDS = (
+    "#",
+    "<",
     " ",
     "\t",
     "a",

@@ -144,7 +144,7 @@ def normalize(url: str) -> str:
     If that parser fails, Argo CD never uses the Secret. This function returns a text nevertheless: the result only
     shows whether a URL may be for another host, and then a URL that cannot be used is denied as well.
     """
-    text = url.strip().lower()
+    text = url.strip().replace("\u0130", "i").lower()  # as Go lower-cases it
     if _SSH_URL.match(text):
         text = text if text.startswith("ssh://") else "ssh://" + text.replace(":", "/", 1)
     # Go's URL.String omits an empty fragment.

@@ -11,7 +11,7 @@ _WEBHOOK = "The check runs after all mutating webhooks, so make sure that this o
 _TOOLS = (
     (re.compile(r">?>?vault:[\w./-]"), f"the bank-vaults webhook (vault:...), which did not replace it. {_WEBHOOK}"),
     (
-        re.compile(r"<(?:path|vault)?:?[^<>\s]*(?:#[^<>]*)?>\Z|<path:"),
+        re.compile(r"<(?:path|vault)?:?[^<>\s#]*(?:#[^<>]*)?>\Z|<path:"),
         "argocd-vault-plugin (path:...), which must run before the manifest is applied",
     ),
     (re.compile(r"(?:secret)?ref\+[\w-]+://"), "vals (ref+...), which must run before the manifest is applied"),

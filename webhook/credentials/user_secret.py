@@ -88,9 +88,10 @@ def _json_content(text: str, common: Destination) -> Content:
     except _UnreadableJson as error:
         return Malformed(str(error))
     token, username = fields["token"], fields["username"] or ""
+    provider = (fields["provider"] or "").encode("utf-8", "surrogatepass")
     others = {name: value for name, value in document.items() if name not in fields}
     named = username != token and described_holds_credential(username.encode("utf-8", "surrogatepass"))
-    if named or document_holds_credential(others):
+    if named or described_holds_credential(provider) or document_holds_credential(others):
         return Malformed('is JSON with a value that could be a token under a name other than "token"')
     if not token:
         return Malformed('is JSON without a "token"')

@@ -91,7 +91,7 @@ class Conclusion:
     def release(self, write: ParsedWrite) -> Reviewed:
         """Remove our labels and annotations from a Secret that holds no Git credentials any more."""
         subject, entries = write.subject, {}
-        if write.before and subject.object is not None:
+        if write.before and subject.object is not None and not write.unreadable:  # late: extracting takes too long
             with contextlib.suppress(Undecodable):
                 entries = extract(subject.object, write.before, write.opener)
         return Reviewed(Allow(patch=removal_for(subject, entries)))
